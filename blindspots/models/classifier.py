@@ -1,0 +1,88 @@
+"""The one wrapper that owns normalisation, input size and class names of a model."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blindspots.images.preprocessing import Preprocessing
+
+
+class Classifier(nn.Module):
+    """A model that maps images in [0, 1] to logits, with its normalisation inside.
+
+    `module`: any `torch.nn.Module` that takes normalised images `(batch, 3, height, width)` and
+    returns logits `(batch, classes)`. `size`: side in pixels, or (height, width). `mean`, `std`:
+    a number a channel, applied as (x - mean) / std; None: the module takes [0, 1] as it is.
+    `class_names`: one a logit; None: unknown. `preprocessing`: how decoded files reach `size`;
+    None: scaled to cover it, then cropped. `training_epsilon`: the l-infinity radius it was
+    adversarially trained for, in [0, 1]; None: unknown or not at all.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        size: int | tuple[int, int],
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        class_names: Sequence[str] | None = None,
+        name: str = "model",
+        preprocessing: Preprocessing | None = None,
+        training_epsilon: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.module = module
+        self.size = (size, size) if isinstance(size, int) else size
+        self.register_buffer("mean", _channels(mean, 0.0), persistent=False)
+        self.register_buffer("std", _channels(std, 1.0), persistent=False)
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.name = name
+        self.preprocessing = preprocessing or Preprocessing(size=self.size)
+        self.training_epsilon = training_epsilon
+
+    mean: Tensor
+    std: Tensor
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits of images in [0, 1]."""
+        return self.module((images - self.mean) / self.std)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's normalisation, and so its input, lives."""
+        return self.mean.device
+
+    @contextmanager
+    def frozen(self) -> Iterator["Classifier"]:
+        """The model in eval mode with constant parameters, both restored afterwards."""
+        modes = [(part, part.training) for part in self.modules()]
+        learning = [(weight, weight.requires_grad) for weight in self.parameters()]
+        try:
+            self.eval()
+            self.requires_grad_(False)
+            yield self
+        finally:
+            for part, mode in modes:
+                part.training = mode
+            for weight, required in learning:
+                weight.requires_grad_(required)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of the SHA-256 over weights, buffers, normalisation and input geometry."""
+        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
+        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
+        for key in sorted(entries):
+            digest.update(key.encode())
+            digest.update(entries[key].detach().cpu().contiguous().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "1 3 1 1"]:
+    numbers = [default] * 3 if values is None else list(values)
+    return torch.tensor(numbers, dtype=torch.float32).view(1, -1, 1, 1)

@@ -1,0 +1,97 @@
+"""What a run stores: the endings, the columns and their types. No torch here."""
+
+from enum import StrEnum
+
+import pyarrow as pa
+
+SEGMENT_POINTS = 101
+SLIDES_SEGMENT_POINTS = 11
+TRIANGLE_STEPS = 10
+TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
+
+
+class Ending(StrEnum):
+    """Why a pair's traversal ended; `sentence` says it in words."""
+
+    FINISHED = "finished"
+    REACHED = "reached"
+    STATIONARY = "stationary"
+    BUDGET = "budget"
+    LEFT_LEVEL_SET = "left_level_set"
+    SOURCE_MISCLASSIFIED = "source_misclassified"
+    DELTA_VACUOUS = "delta_vacuous"
+    FAILED = "failed"
+
+    @property
+    def sentence(self) -> str:
+        """What this ending means, for a reader of tables and reports."""
+        return _SENTENCES[self]
+
+    @property
+    def started(self) -> bool:
+        """Whether the traversal took place, so that found image and distances exist."""
+        return self not in (Ending.SOURCE_MISCLASSIFIED, Ending.DELTA_VACUOUS, Ending.FAILED)
+
+
+_SENTENCES = {
+    Ending.FINISHED: "All steps were done.",
+    Ending.REACHED: "The found image came as close to the target as was asked for.",
+    Ending.STATIONARY: "No further step could move the image.",
+    Ending.BUDGET: "The evaluations allowed were used up.",
+    Ending.LEFT_LEVEL_SET: "The next step would have left the superlevel set.",
+    Ending.SOURCE_MISCLASSIFIED: "The model does not give the source its class, so there is "
+    "nothing to keep.",
+    Ending.DELTA_VACUOUS: "The source's confidence is at most delta, so every image is inside.",
+    Ending.FAILED: "The model returned a number that is not finite.",
+}
+
+_TEXT, _NUMBER, _COUNT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
+_NUMBERS = pa.list_(pa.float32())
+
+PAIRS = pa.schema(
+    [
+        ("model", _TEXT),
+        ("pair_id", _TEXT),
+        ("source_id", _TEXT),
+        ("target_id", _TEXT),
+        ("source_class", _COUNT),
+        ("target_class", _COUNT),
+        ("source_name", _TEXT),
+        ("target_name", _TEXT),
+        ("p_source", _NUMBER),
+        ("p_found", _NUMBER),
+        ("p_found_8bit", _NUMBER),
+        ("rmse", _NUMBER),
+        ("linf", _NUMBER),
+        ("ssim", _NUMBER),
+        ("lpips", _NUMBER),
+        ("source_rmse", _NUMBER),
+        ("source_linf", _NUMBER),
+        ("source_ssim", _NUMBER),
+        ("source_lpips", _NUMBER),
+        ("segment_mean", _NUMBER),
+        ("segment_min", _NUMBER),
+        ("segment_inside", _FLAG),
+        ("segment_confidence", _NUMBERS),
+        ("path_step", pa.list_(pa.int32())),
+        ("path_confidence", _NUMBERS),
+        ("p_path_min", _NUMBER),
+        ("steps", _COUNT),
+        ("evaluations", _NUMBER),
+        ("seconds", _NUMBER),
+        ("ending", _TEXT),
+    ]
+)
+
+TRIANGLES = pa.schema(
+    [
+        ("model", _TEXT),
+        ("source_id", _TEXT),
+        ("target_1", _TEXT),
+        ("target_2", _TEXT),
+        ("p_source", _NUMBER),
+        ("mean", _NUMBER),
+        *[(f"fraction_{drop}", _NUMBER) for drop in TRIANGLE_DROPS],
+        ("confidence", _NUMBERS),
+    ]
+)
