@@ -1,0 +1,117 @@
+"""What every traversal is: frozen settings with `init` and `step`; the engine has the loop.
+
+A step is told what the model says at the last proposal and answers with the next one, so the
+forward that verifies a step is the one whose gradient the next step uses.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import ClassVar, Self
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from blindspots.errors import Refused
+from blindspots.objectives import Objective
+from blindspots.records import Ending
+
+RUNNING = -1
+ENDINGS = tuple(Ending)
+
+
+def code(ending: Ending) -> int:
+    """The number that stands for an ending in a state's tensor."""
+    return ENDINGS.index(ending)
+
+
+class Batched:
+    """A dataclass of tensors whose first axis is the batch of pairs."""
+
+    def select(self, index: Int[Tensor, "kept"] | Bool[Tensor, "batch"]) -> Self:
+        """The entries at `index`, in its order."""
+        return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})  # type: ignore[arg-type]
+
+    def join(self, other: Self) -> Self:
+        """These entries, then the other's."""
+        names = [f.name for f in fields(self)]  # type: ignore[arg-type]
+        return type(self)(**{n: torch.cat((getattr(self, n), getattr(other, n))) for n in names})
+
+
+@dataclass(frozen=True)
+class Problem(Batched):
+    """What stays fixed for a batch of pairs."""
+
+    source: Float[Tensor, "batch channel height width"]
+    target: Float[Tensor, "batch channel height width"]
+    label: Int[Tensor, "batch"]
+    p_source: Float[Tensor, "batch"]
+
+
+@dataclass(frozen=True)
+class Evaluation(Batched):
+    """What the model says at the proposals: the score held, and the objective with its gradient."""
+
+    score: Float[Tensor, "batch"]
+    objective: Float[Tensor, "batch"]
+    gradient: Float[Tensor, "batch channel height width"]
+
+
+@dataclass(frozen=True)
+class State(Batched):
+    """Where the traversals are.
+
+    `proposal`: the image to evaluate next; `found`: the last accepted one and its `score`;
+    `steps`: steps done, −1 before the start itself was evaluated; `ending`: RUNNING or a code.
+    """
+
+    proposal: Float[Tensor, "batch channel height width"]
+    found: Float[Tensor, "batch channel height width"]
+    score: Float[Tensor, "batch"]
+    steps: Int[Tensor, "batch"]
+    ending: Int[Tensor, "batch"]
+
+
+class Method(ABC):
+    """A traversal algorithm: frozen settings, `init` and `step`."""
+
+    name: ClassVar[str]
+    differentiates: ClassVar[Objective]
+    max_steps: int
+    delta: float
+
+    @abstractmethod
+    def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> State:
+        """The states before anything was evaluated; `proposal` is where each pair starts.
+
+        `generators`: one CPU generator a pair, the only source of random draws.
+        """
+
+    @abstractmethod
+    def step(self, problem: Problem, state: State, evaluation: Evaluation) -> State:
+        """Accept or refuse the evaluated proposal, then make the next one."""
+
+
+def check_settings(method: Method, *, positive: tuple[str, ...]) -> None:
+    """Refuse settings that cannot work: any of `positive` not above 0, or no step at all."""
+    for name in (*positive, "delta"):
+        if not getattr(method, name) > 0:
+            raise Refused(
+                f"{name}={getattr(method, name)} was given to {method.name}; "
+                f"it must be above 0, as in --set {name}={_default(method, name)}"
+            )
+    if method.max_steps < 1:
+        raise Refused(
+            f"max_steps={method.max_steps} was given to {method.name}; it must be at least 1, "
+            f"as in --set max_steps={_default(method, 'max_steps')}"
+        )
+
+
+def started(steps: Tensor) -> Bool[Tensor, "batch"]:
+    """Whether the start itself has been evaluated."""
+    return steps >= 0
+
+
+def _default(method: Method, name: str) -> object:
+    return next(f.default for f in fields(method) if f.name == name)  # type: ignore[arg-type]

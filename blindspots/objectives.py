@@ -1,0 +1,52 @@
+"""The scalars of the logits: what a traversal holds (a score), and what it differentiates.
+
+    symbol   name            formula                                     range
+    f(x)[y]  confidence      softmax(z)_y                                [0, 1]
+    m(x)     margin          z_y − logsumexp(z_k, k≠y) = logit f(x)[y]   ℝ
+    CE       cross_entropy   −log softmax(z)_y                           [0, ∞)
+
+Confidence, margin and cross-entropy have the same level sets. Near f = 1 the cross-entropy's
+float32 gradient loses its direction (below 1 − f ≈ 6e-8) while the margin's stays exact.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn import functional as F
+
+Logits = Float[Tensor, "batch classes"]
+Labels = Int[Tensor, "batch"]
+Objective = Callable[[Logits, Labels], Float[Tensor, "batch"]]
+
+
+def confidence(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    """The softmax probability of each label, in float32."""
+    return logits.float().softmax(dim=1).gather(1, label[:, None]).squeeze(1)
+
+
+def margin(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    """z_y − logsumexp of the other logits, in float32: the logit of the confidence."""
+    logits = logits.float()
+    own = F.one_hot(label, logits.shape[1]).bool()
+    others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
+    return logits.gather(1, label[:, None]).squeeze(1) - others
+
+
+def cross_entropy(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    """−log softmax(z)_y, in float32; its sum over the batch is the authors' loss."""
+    return F.cross_entropy(logits.float(), label, reduction="none")
+
+
+@dataclass(frozen=True)
+class Confidence:
+    """The score held by default: the softmax probability of the source's class, in [0, 1]."""
+
+    name: ClassVar[str] = "confidence"
+
+    def __call__(self, logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+        """The score of each image for its label."""
+        return confidence(logits, label)
