@@ -1,0 +1,148 @@
+"""`traverse`: the method on tensors, without files."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from safetensors.torch import save_file
+from torch import Tensor
+
+from blindspots.engine import Engine, pair_hash
+from blindspots.errors import Refused
+from blindspots.flight import UNLABELLED, Outcome, Pair
+from blindspots.machine import batch_size
+from blindspots.methods import DEFAULT_METHOD, METHODS
+from blindspots.methods.base import Method
+from blindspots.models.classifier import Classifier
+from blindspots.objectives import Confidence
+from blindspots.oracle import Oracle
+from blindspots.records import Ending
+
+RANGE_TOLERANCE = 1e-4
+
+Images = Float[Tensor, "pairs channel height width"]
+
+
+@dataclass(frozen=True)
+class Traversals:
+    """What `traverse` found: one entry a pair, in the order given, everything on the CPU.
+
+    `found` is the source where the pair could not start; `ending` says why. `confidence` is the
+    score of `found`, `p_source` that of the clean source, `label` the class that was kept.
+    """
+
+    ids: list[str]
+    found: Images
+    confidence: Float[Tensor, "pairs"]
+    p_source: Float[Tensor, "pairs"]
+    label: Int[Tensor, "pairs"]
+    ending: list[Ending]
+    steps: Int[Tensor, "pairs"]
+    evaluations: Float[Tensor, "pairs"]
+
+    def save(self, path: str | Path) -> Path:
+        """Write every tensor to one safetensors file; ids and endings go to its metadata."""
+        tensors = {
+            name: getattr(self, name).contiguous()
+            for name in ("found", "confidence", "p_source", "label", "steps", "evaluations")
+        }
+        metadata = {"ids": "\n".join(self.ids), "endings": "\n".join(self.ending)}
+        save_file(tensors, path, metadata=metadata)
+        return Path(path)
+
+
+def traverse(
+    model: Classifier,
+    sources: Images,
+    targets: Images,
+    labels: Int[Tensor, "pairs"] | Sequence[int] | None = None,
+    *,
+    method: Method | None = None,
+    score: Confidence | None = None,
+    seed: int = 0,
+    ids: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
+    batch: int | None = None,
+) -> Traversals:
+    """What the model cannot see between each source and its target.
+
+    `sources`, `targets`: float32 `(pairs, 3, height, width)` in [0, 1]. `labels`: the class to
+    keep; None: the one the model itself gives the source. `method`: `Reference()` unless given.
+    `seed` and a pair's id (its content, where `ids` is None) key every random draw, so a pair's
+    result does not depend on its company. `groups`: for methods that work on several targets of
+    a source together; the methods here take each pair alone. `batch`: pairs in flight at once.
+
+    Shapes that differ, values outside [0, 1] or a wrong number of labels are refused.
+    """
+    del groups
+    labels = _checked(model, sources, targets, labels)
+    given = list(ids) if ids is not None else _content_ids(sources, targets, labels)
+    if len(set(given)) != len(given) or len(given) != len(sources):
+        raise Refused(
+            f"{len(set(given))} different ids were given for {len(sources)} pairs; "
+            "expected one of its own for each pair"
+        )
+    slots = batch or batch_size(model.size, model.device)
+    oracle = Oracle(model, score or Confidence())
+    engine = Engine(oracle, method or METHODS[DEFAULT_METHOD](), slots=slots, seed=seed)
+    ended = {out.pair.id: out for outs in engine.run(_pairs(given, sources, targets, labels)) for out in outs}
+    return _collect([ended[name] for name in given])
+
+
+def _pairs(
+    ids: list[str], sources: Images, targets: Images, labels: list[int]
+) -> Iterator[Pair]:
+    for entry in zip(ids, sources, targets, labels, strict=True):
+        yield Pair(*entry)
+
+
+def _content_ids(sources: Images, targets: Images, labels: list[int]) -> list[str]:
+    """Hashes of the pairs; a pair that is given again gets a number behind its hash."""
+    seen: dict[str, int] = {}
+    ids = []
+    for source, target, label in zip(sources, targets, labels, strict=True):
+        name = pair_hash(source, target, label)
+        seen[name] = seen.get(name, 0) + 1
+        ids.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
+    return ids
+
+
+def _checked(
+    model: Classifier, sources: Images, targets: Images, labels: Tensor | Sequence[int] | None
+) -> list[int]:
+    if sources.shape != targets.shape or tuple(sources.shape[2:]) != model.size or not len(sources):
+        raise Refused(
+            f"sources of shape {tuple(sources.shape)} and targets of shape {tuple(targets.shape)} "
+            f"were given; both must be (pairs, 3, {model.size[0]}, {model.size[1]}) for this model"
+        )
+    for name, images in (("sources", sources), ("targets", targets)):
+        _check_range(name, images)
+    count = len(sources)
+    numbers = [UNLABELLED] * count if labels is None else [int(label) for label in labels]
+    if len(numbers) != count:
+        raise Refused(f"{len(numbers)} labels were given for {count} pairs; expected one a pair")
+    return numbers
+
+
+def _check_range(name: str, images: Images) -> None:
+    low, high = float(images.min()), float(images.max())
+    if not (low >= -RANGE_TOLERANCE and high <= 1 + RANGE_TOLERANCE):
+        raise Refused(
+            f"{name} hold values from {low:g} to {high:g}; expected images in [0, 1] "
+            "(divide 8-bit images by 255; the model normalises by itself)"
+        )
+
+
+def _collect(outcomes: list[Outcome]) -> Traversals:
+    return Traversals(
+        ids=[out.pair.id for out in outcomes],
+        found=torch.stack([out.found for out in outcomes]),
+        confidence=torch.tensor([out.p_found for out in outcomes]),
+        p_source=torch.tensor([out.p_source for out in outcomes]),
+        label=torch.tensor([out.label for out in outcomes]),
+        ending=[out.ending for out in outcomes],
+        steps=torch.tensor([out.steps for out in outcomes]),
+        evaluations=torch.tensor([out.evaluations for out in outcomes]),
+    )
