@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
+from math import isnan
 
 import torch
 from jaxtyping import Float
@@ -81,7 +82,7 @@ class Engine:
         return slots, Problem(source, target, label, p_source), endings
 
     def _cannot_start(self, slot: Slot, right: bool) -> Ending | None:
-        if not slot.p_source == slot.p_source:
+        if isnan(slot.p_source):
             return Ending.FAILED
         if not right:
             return Ending.SOURCE_MISCLASSIFIED
@@ -93,9 +94,7 @@ class Engine:
             return []
         started_at = time.perf_counter()
         problem, state = flight.tensors
-        evaluation = self.oracle.evaluate(
-            state.proposal, problem.label, self.method.differentiates
-        )
+        evaluation = self.oracle.evaluate(state.proposal, problem.label, self.method.differentiates)
         state = _failing(self.method.step(problem, state, evaluation), evaluation)
         share = (time.perf_counter() - started_at) / len(flight)
         flight.record(state, share)
@@ -130,5 +129,3 @@ def _failing(state: State, evaluation: Evaluation) -> State:
 
 def _finite(gradient: Float[Tensor, "batch channel height width"]) -> Tensor:
     return gradient.isfinite().flatten(1).all(dim=1)
-
-

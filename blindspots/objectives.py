@@ -9,9 +9,8 @@ Confidence, margin and cross-entropy have the same level sets. Near f = 1 the cr
 float32 gradient loses its direction (below 1 − f ≈ 6e-8) while the margin's stays exact.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 import torch
 from jaxtyping import Float, Int
@@ -20,7 +19,14 @@ from torch.nn import functional as F
 
 Logits = Float[Tensor, "batch classes"]
 Labels = Int[Tensor, "batch"]
-Objective = Callable[[Logits, Labels], Float[Tensor, "batch"]]
+
+
+class Objective(Protocol):
+    """A scalar of each image's logits that a method differentiates."""
+
+    def __call__(self, logits: Logits, label: Labels, /) -> Float[Tensor, "batch"]:
+        """Its value for each image and label."""
+        ...
 
 
 def confidence(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:

@@ -1,6 +1,6 @@
 """`traverse`: the method on tensors, without files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,39 +74,28 @@ def traverse(
     result does not depend on its company. `groups`: for methods that work on several targets of
     a source together; the methods here take each pair alone. `batch`: pairs in flight at once.
 
-    Shapes that differ, values outside [0, 1] or a wrong number of labels are refused.
+    Shapes that differ, values outside [0, 1], a wrong number of labels or ids are refused.
     """
     del groups
     labels = _checked(model, sources, targets, labels)
-    given = list(ids) if ids is not None else _content_ids(sources, targets, labels)
-    if len(set(given)) != len(given) or len(given) != len(sources):
-        raise Refused(
-            f"{len(set(given))} different ids were given for {len(sources)} pairs; "
-            "expected one of its own for each pair"
-        )
+    pairs = _pairs(sources, targets, labels, ids)
     slots = batch or batch_size(model.size, model.device)
     oracle = Oracle(model, score or Confidence())
     engine = Engine(oracle, method or METHODS[DEFAULT_METHOD](), slots=slots, seed=seed)
-    ended = {out.pair.id: out for outs in engine.run(_pairs(given, sources, targets, labels)) for out in outs}
-    return _collect([ended[name] for name in given])
+    place = {id(pair): i for i, pair in enumerate(pairs)}
+    outcomes = [outcome for ended in engine.run(pairs) for outcome in ended]
+    return _collect(sorted(outcomes, key=lambda outcome: place[id(outcome.pair)]))
 
 
 def _pairs(
-    ids: list[str], sources: Images, targets: Images, labels: list[int]
-) -> Iterator[Pair]:
-    for entry in zip(ids, sources, targets, labels, strict=True):
-        yield Pair(*entry)
-
-
-def _content_ids(sources: Images, targets: Images, labels: list[int]) -> list[str]:
-    """Hashes of the pairs; a pair that is given again gets a number behind its hash."""
-    seen: dict[str, int] = {}
-    ids = []
-    for source, target, label in zip(sources, targets, labels, strict=True):
-        name = pair_hash(source, target, label)
-        seen[name] = seen.get(name, 0) + 1
-        ids.append(name if seen[name] == 1 else f"{name}-{seen[name]}")
-    return ids
+    sources: Images, targets: Images, labels: list[int], ids: Sequence[str] | None
+) -> list[Pair]:
+    entries = list(zip(sources, targets, labels, strict=True))
+    if ids is None:
+        ids = [pair_hash(*entry) for entry in entries]
+    if len(ids) != len(entries):
+        raise Refused(f"{len(ids)} ids were given for {len(entries)} pairs; expected one a pair")
+    return [Pair(name, *entry) for name, entry in zip(ids, entries, strict=True)]
 
 
 def _checked(

@@ -76,7 +76,13 @@ class Reference(Method):
         count = torch.full_like(problem.label, RUNNING)
         zero = torch.zeros_like(start)
         return ReferenceState(
-            start, start, problem.p_source, steps=count, ending=count, gradient=zero, correction=zero
+            start,
+            start,
+            problem.p_source,
+            steps=count,
+            ending=count,
+            gradient=zero,
+            correction=zero,
         )
 
     def step(  # type: ignore[override]
