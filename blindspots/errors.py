@@ -22,4 +22,4 @@ class Refused(BlindspotsError, ValueError):
 
 
 class WorkFailed(BlindspotsError, RuntimeError):
-    """Work that broke on the way (disk full, out of memory at batch 1); what is finished is kept."""
+    """Work that broke on the way (disk full, out of memory); what is finished is kept."""

@@ -17,8 +17,8 @@ class Spec:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        query = "&".join(f"{key}={quote(value, safe=',./:~ ')}" for key, value in self.options.items())
-        return f"{self.scheme}:{self.name}" + (f"?{query}" if query else "")
+        pairs = [f"{key}={quote(value, safe=',./:~ ')}" for key, value in self.options.items()]
+        return f"{self.scheme}:{self.name}" + (f"?{'&'.join(pairs)}" if pairs else "")
 
 
 def parse_spec(text: str, schemes: Iterable[str], example: str) -> Spec:

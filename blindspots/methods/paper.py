@@ -71,9 +71,9 @@ class Paper(Method):
         """Every pair at its source; nothing is drawn."""
         count = torch.full_like(problem.label, RUNNING)
         return PaperState(
-            problem.source,
-            problem.source,
-            problem.p_source,
+            proposal=problem.source,
+            found=problem.source,
+            score=problem.p_source,
             steps=count,
             ending=count,
             correction=torch.zeros_like(problem.source),

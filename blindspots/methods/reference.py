@@ -76,9 +76,9 @@ class Reference(Method):
         count = torch.full_like(problem.label, RUNNING)
         zero = torch.zeros_like(start)
         return ReferenceState(
-            start,
-            start,
-            problem.p_source,
+            proposal=start,
+            found=start,
+            score=problem.p_source,
             steps=count,
             ending=count,
             gradient=zero,
