@@ -1,0 +1,108 @@
+"""What a run is asked to do: science settings, which make the plan, apart from machine settings.
+
+No torch here: a run's settings can be read, checked and compared on any laptop.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from blindspots.errors import Refused
+
+Keep = Literal["none", "found", "path"]
+PATHS_BELOW = 1000
+SNAPSHOTS = 11
+
+
+@dataclass(frozen=True, kw_only=True)
+class Science:
+    """What decides a run's results, beside its models' weights and its images' content.
+
+    `method`, `score`: their name and settings. `sources`: how many; `targets_per_source`: how
+    many each. `pairs`: (source id, target id) where they were given instead of chosen.
+    """
+
+    method: Mapping[str, Any]
+    score: Mapping[str, Any] = field(default_factory=lambda: {"name": "confidence"})
+    seed: int = 0
+    precision: str = "fp32"
+    sources: int = 20
+    targets_per_source: int = 2
+    pairs: tuple[tuple[str, str], ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision != "fp32":
+            raise Refused(f"--precision {self.precision} was given; expected fp32")
+        for name, least in (("sources", 1), ("targets_per_source", 1)):
+            if getattr(self, name) < least:
+                option = "--" + name.replace("_", "-")
+                raise Refused(
+                    f"{option} {getattr(self, name)} was given; expected at least {least}, "
+                    f"as in {option} 2"
+                )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as they stand in the plan."""
+        chosen: dict[str, Any] = {
+            "sources": self.sources,
+            "targets_per_source": self.targets_per_source,
+        }
+        if self.pairs is not None:
+            chosen = {"pairs": [list(pair) for pair in self.pairs]}
+        return {
+            "method": dict(self.method),
+            "score": dict(self.score),
+            "seed": self.seed,
+            "precision": self.precision,
+            **chosen,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """What does not change results beyond float tolerance, and what to keep on disk.
+
+    `device`: auto, cpu, cuda, cuda:1 …; `batch`: pairs in flight at once, None: by the device.
+    `keep`: none, found or path; None: path below 1,000 pairs a model, else found.
+    `lpips_weights`: AlexNet's weights; None: the usual cache.
+    """
+
+    device: str = "auto"
+    batch: int | None = None
+    keep: Keep | None = None
+    lpips_weights: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            raise Refused(f"--batch-size {self.batch} was given; expected auto or at least 1")
+
+    def kept(self, pairs: int) -> Keep:
+        """What to keep for that many pairs a model."""
+        return self.keep or ("path" if pairs < PATHS_BELOW else "found")
+
+
+def plan_hash(plan: Mapping[str, Any]) -> str:
+    """16 hex digits that two plans share only if they mean the same results."""
+    text = json.dumps(plan, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Where two plans differ, one phrase each: `method.delta is 0.2 there and 0.3 here`."""
+    there, here = _flat(stored), _flat(asked)
+    return [
+        f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping):
+        inner = [_flat(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()]
+        return {key: text for part in inner for key, text in part.items()}
+    text = json.dumps(value, default=str)
+    return {name: text if len(text) <= 60 else f"{text[:57]}..."}
