@@ -1,0 +1,217 @@
+"""Reading a run directory, finished or still growing; everything that shows a run starts here."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from blindspots.errors import Refused
+from blindspots.records import PAIRS, TRIANGLES, Ending
+
+FORMAT = 1
+PAIR_KEY = ("pair_id",)
+TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
+
+Row = dict[str, Any]
+Pixels = np.ndarray  # uint8, (height, width, 3)
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What `run.json` says of one model; what it does not say is None or empty.
+
+    `size`: (height, width) in pixels. `training_epsilon`: the l-infinity radius in [0, 1] it was
+    adversarially trained for. `image_suffix`: what its copies of sources and targets end with.
+    """
+
+    name: str
+    spec: str = ""
+    fingerprint: str = ""
+    num_classes: int | None = None
+    size: tuple[int, ...] | None = None
+    training_epsilon: float | None = None
+    image_suffix: str = ""
+    preflight: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Run:
+    """A run directory, read lazily: facts, rows and pictures. A run in progress is read as it is.
+
+    `path`: the directory that was given to `blindspots run --out`; refused where it is no run.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        if not (self.path / "run.json").is_file():
+            raise Refused(_no_run(self.path))
+
+    @cached_property
+    def info(self) -> Row:
+        """The whole of `run.json`; refused where it cannot be read or is of a later format."""
+        try:
+            info = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise Refused(f"{self.path / 'run.json'} cannot be read ({error}); {_AGAIN}") from error
+        if not isinstance(info, dict) or info.get("format", FORMAT) != FORMAT:
+            raise Refused(f"{self.path} is not a run of format {FORMAT}; {_AGAIN}")
+        return info
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """One row a (model, source, target), columns as `records.PAIRS`, parts included."""
+        return self._rows("pairs", PAIRS, PAIR_KEY)
+
+    @cached_property
+    def triangles(self) -> pa.Table:
+        """One row a (model, source, target 1, target 2), columns as `records.TRIANGLES`."""
+        return self._rows("triangles", TRIANGLES, TRIANGLE_KEY)
+
+    @cached_property
+    def models(self) -> tuple[ModelFacts, ...]:
+        """The run's models in the order they were asked for."""
+        listed = [_facts(entry) for entry in self.info.get("models") or []]
+        known = {facts.name for facts in listed}
+        stored = dict.fromkeys(self.pairs["model"].to_pylist())
+        return (*listed, *(ModelFacts(name) for name in stored if name not in known))
+
+    @property
+    def name(self) -> str:
+        """The directory's own name, for titles."""
+        return self.path.resolve().name
+
+    @property
+    def plan(self) -> Row:
+        """The plan: method, score, seed, precision, images; empty where none is written."""
+        return self.info.get("plan") or {}
+
+    @property
+    def delta(self) -> float | None:
+        """The allowed drop of confidence."""
+        return (self.plan.get("method") or {}).get("delta")
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run came to its end, so that no row is still to come."""
+        return bool(self.info.get("finished"))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether classes are labels; else they are what each model says of the clean image."""
+        return all(facts.preflight.get("labelled", True) for facts in self.models)
+
+    def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
+        """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
+        return [
+            row
+            for row in self._pair_list
+            if model in (None, row["model"]) and started in (None, Ending(row["ending"]).started)
+        ]
+
+    def triangle_rows(self, model: str | None = None) -> list[Row]:
+        """The triangles whose two pairs both started, as dictionaries, of one model or all."""
+        lost = {
+            (row["model"], row["source_id"], row["target_id"])
+            for row in self.pair_rows(started=False)
+        }
+        return [
+            row
+            for row in self._triangle_list
+            if model in (None, row["model"]) and not lost & set(_edges(row))
+        ]
+
+    def image(self, image_id: str, model: str) -> Pixels | None:
+        """A source or target as `model` saw it; None where it was not kept."""
+        return read_pixels(self.image_path(image_id, model))
+
+    def found(self, pair_id: str) -> Pixels | None:
+        """The found image of a pair, rounded to 8 bits; None where it was not kept."""
+        return read_pixels(self.path / "found" / f"{pair_id}.png")
+
+    def frames(self, pair_id: str, count: int) -> list[Pixels]:
+        """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
+        strip = read_pixels(self.path / "path" / f"{pair_id}.png")
+        return np.split(strip, count, axis=1) if strip is not None and count else []
+
+    def image_path(self, image_id: str, model: str) -> Path:
+        """Where a source or target is stored as `model` saw it."""
+        return self.path / "images" / f"{image_id}{self.facts(model).image_suffix}.png"
+
+    def facts(self, model: str) -> ModelFacts:
+        """What is known of a model, by its display name."""
+        return next((facts for facts in self.models if facts.name == model), ModelFacts(model))
+
+    @cached_property
+    def _pair_list(self) -> list[Row]:
+        return self.pairs.to_pylist()
+
+    @cached_property
+    def _triangle_list(self) -> list[Row]:
+        return self.triangles.to_pylist()
+
+    def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
+        parts = sorted(self.path.glob(f"parts/{kind}-*.parquet"))
+        files = [path for path in (self.path / f"{kind}.parquet", *parts) if path.is_file()]
+        tables = [_read(path, schema) for path in files]
+        return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
+
+
+def read_pixels(path: Path) -> Pixels | None:
+    """A stored picture as uint8 (height, width, 3); None where there is no such file."""
+    if not path.is_file():
+        return None
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
+    """The most telling of started pairs: nearest to its target among those believed at `least`.
+
+    Where none is believed that much, the one believed most; None where no pair has a number.
+    """
+    rows = [row for row in rows if row["rmse"] is not None and row["p_found"] is not None]
+    believed = [row for row in rows if row["p_found"] >= least]
+    if believed:
+        return min(believed, key=lambda row: row["rmse"])
+    return max(rows, key=lambda row: row["p_found"], default=None)
+
+
+_AGAIN = "start it again with blindspots run and another --out"
+
+
+def _no_run(path: Path) -> str:
+    what = "holds no run.json" if path.is_dir() else "is no directory"
+    return (
+        f"{path} {what}, so it is not a run; expected the directory given to "
+        "blindspots run --out, or type blindspots demo to make one"
+    )
+
+
+def _facts(entry: Mapping[str, Any]) -> ModelFacts:
+    known = {key: entry[key] for key in ModelFacts.__dataclass_fields__ if entry.get(key)}
+    known["name"] = entry.get("name") or entry.get("spec") or "model"
+    return ModelFacts(**{**known, "size": tuple(entry.get("size") or ()) or None})
+
+
+def _read(path: Path, schema: pa.Schema) -> pa.Table:
+    try:
+        return pq.read_table(path).select(schema.names).cast(schema)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise Refused(f"{path} is not a table of this version ({error}); {_AGAIN}") from error
+
+
+def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    # A kill between writing the whole table and removing its parts leaves rows twice.
+    keys = list(zip(*(table[name].to_pylist() for name in key), strict=True))
+    first = {value: index for index, value in reversed(list(enumerate(keys)))}
+    return table if len(first) == len(keys) else table.take(sorted(first.values()))
+
+
+def _edges(row: Row) -> tuple[tuple[str, str, str], ...]:
+    return tuple((row["model"], row["source_id"], row[name]) for name in ("target_1", "target_2"))

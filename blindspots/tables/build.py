@@ -1,0 +1,158 @@
+"""From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Literal, get_args
+
+from blindspots.records import TRIANGLE_DROPS, Ending
+from blindspots.run_reader import ModelFacts, Run
+from blindspots.run_reader import Row as StoredRow
+from blindspots.tables import columns
+from blindspots.tables.slides import METHODS, published_row, setting_differences
+from blindspots.tables.table import Cell, Column, Row, Table, count, share, spread
+
+Kind = Literal["distance", "confidence", "summary"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
+
+
+def build_table(run: Run, kind: Kind = "distance") -> Table:
+    """A table of the run, one row a model; the slides' rows follow where the model is theirs.
+
+    `distance`: found against target, pooled over pairs. `confidence`: per source over its
+    triangles or segments, then over sources. `summary`: one of everything. Mean ± standard
+    deviation, ddof 0; pairs that did not start are in no statistic.
+    """
+    return {"distance": _distance, "confidence": _confidence, "summary": _summary}[kind](run)
+
+
+def _distance(run: Run) -> Table:
+    rows = tuple(
+        Row(facts.name, {"pairs": count(len(pairs)), **_spreads(pairs, columns.DISTANCE)})
+        for facts, pairs in _by_model(run)
+    )
+    rows += _published(run, "distance")
+    notes = (*_lpips_note(rows), *_left_out(run), *_settings_note(run, rows))
+    title = "Distance of the found image from its target"
+    return Table("distance", title, (columns.PAIRS, *columns.DISTANCE), rows, notes)
+
+
+def _confidence(run: Run) -> Table:
+    rows = tuple(
+        Row(facts.name, _confidence_cells(pairs, run.triangle_rows(facts.name)))
+        for facts, pairs in _by_model(run)
+    )
+    rows += _published(run, "confidence")
+    notes = (*_triangle_note(run), *_left_out(run), *_settings_note(run, rows))
+    title = "Confidence in the source's class over triangles and segments"
+    return Table("confidence", title, columns.CONFIDENCE, rows, notes)
+
+
+def _confidence_cells(pairs: list[StoredRow], triangles: list[StoredRow]) -> dict[str, Cell]:
+    return {
+        "sources": count(len({row["source_id"] for row in pairs})),
+        "p_source": _per_source(pairs, "p_source"),
+        **{key: _per_source(triangles, key) for key in _TRIANGLE_KEYS},
+        "segment_mean": _per_source(pairs, "segment_mean"),
+    }
+
+
+def _per_source(rows: Iterable[StoredRow], key: str) -> Cell:
+    groups: defaultdict[str, list[float | None]] = defaultdict(list)
+    for row in rows:
+        groups[row["source_id"]].append(row[key])
+    return spread(spread(values).mean for values in groups.values())
+
+
+def _summary(run: Run) -> Table:
+    endings = Counter(row["ending"] for row in run.pair_rows())
+    shown = tuple(columns.ending(ending) for ending in Ending if endings[ending])
+    rows = tuple(
+        Row(facts.name, {**_summary_cells(facts, pairs), **_ending_cells(run, facts.name)})
+        for facts, pairs in _by_model(run)
+    )
+    known = _drop_unknown(columns.SUMMARY, rows)
+    notes = (*_left_out(run), *_unlabelled_note(run))
+    return Table("summary", "Summary", (*known[:2], *shown, *known[2:]), rows, notes, True)
+
+
+def _summary_cells(facts: ModelFacts, pairs: list[StoredRow]) -> dict[str, Cell]:
+    return {
+        "pairs": count(len(pairs)),
+        "sources": count(len({row["source_id"] for row in pairs})),
+        **_spreads(pairs, columns.SUMMARY_SPREADS),
+        "segment_inside": share(row["segment_inside"] for row in pairs),
+        "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
+    }
+
+
+def _in_epsilons(pairs: list[StoredRow], epsilon: float | None) -> Cell:
+    if not epsilon:
+        return Cell()
+    known = (row["source_linf"] for row in pairs if row["source_linf"] is not None)
+    return spread(value / epsilon for value in known)
+
+
+def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
+    endings = Counter(row["ending"] for row in run.pair_rows(model))
+    return {columns.ending(ending).key: count(endings[ending]) for ending in Ending}
+
+
+def _by_model(run: Run) -> list[tuple[ModelFacts, list[StoredRow]]]:
+    return [(facts, run.pair_rows(facts.name, started=True)) for facts in run.models]
+
+
+def _spreads(pairs: list[StoredRow], shown: Iterable[Column]) -> dict[str, Cell]:
+    return {column.key: spread(row[column.key] for row in pairs) for column in shown}
+
+
+def _drop_unknown(shown: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, ...]:
+    optional = {"source_linf_epsilons", "source_lpips"}
+    known = {key for row in rows for key, cell in row.cells.items() if cell.mean is not None}
+    return tuple(column for column in shown if column.key in known | ({column.key} - optional))
+
+
+def _published(run: Run, kind: Kind) -> tuple[Row, ...]:
+    method = _method(run).get("name")
+    rows = (published_row(kind, facts.name, method) for facts in run.models)
+    return tuple(row for row in rows if row is not None)
+
+
+def _method(run: Run) -> dict:
+    return run.plan.get("method") or {}
+
+
+def _lpips_note(rows: Iterable[Row]) -> tuple[str, ...]:
+    if all(row.cells["lpips"].mean is not None for row in rows):
+        return ()
+    return (
+        "LPIPS is not measured here: it needs AlexNet's weights; give them to blindspots run with "
+        "--lpips-weights FILE.",
+    )
+
+
+def _triangle_note(run: Run) -> tuple[str, ...]:
+    if run.triangle_rows() or not run.pair_rows(started=True):
+        return ()
+    return ("No source has two targets, so there is no triangle; give --targets-per-source 2.",)
+
+
+def _left_out(run: Run) -> tuple[str, ...]:
+    endings = Counter(row["ending"] for row in run.pair_rows(started=False))
+    listed = ", ".join(f"{number} {ending}" for ending, number in sorted(endings.items()))
+    missing = (f"Left out, because nothing was traversed: {listed}.",) if listed else ()
+    return missing if run.finished else (*missing, "The run is not finished; more rows will come.")
+
+
+def _unlabelled_note(run: Run) -> tuple[str, ...]:
+    if run.labelled:
+        return ()
+    return ("The images have no labels: a class is what the model itself says of the image.",)
+
+
+def _settings_note(run: Run, rows: Iterable[Row]) -> tuple[str, ...]:
+    different = setting_differences(_method(run)) if _method(run).get("name") in METHODS else ""
+    if not different or all(row.origin == "run" for row in rows):
+        return ()
+    return (f"This run's settings differ from the slides': {different}.",)

@@ -1,0 +1,198 @@
+"""A table as text, csv, latex, markdown or json."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from textwrap import wrap
+from typing import Literal, get_args
+
+from blindspots.tables.table import Cell, Column, Row, Table
+
+Format = Literal["text", "csv", "latex", "markdown", "json"]
+FORMATS: tuple[Format, ...] = get_args(Format)
+
+_UNKNOWN = "–"
+_GAP = "  "
+_WIDEST = 1000
+_LATEX = {
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "–": "--",
+    "−": "$-$",
+    "ℓ": r"\(\ell\)",
+    "∞": r"\({}_\infty\)",
+    "Δ": r"$\Delta$",
+    "δ": r"$\delta$",
+    "ε": r"$\varepsilon$",
+}
+
+
+def render(table: Table, format: Format = "text", width: int | None = None) -> str:
+    """The table in one of `FORMATS`, ending in a newline.
+
+    text, latex and markdown show the slides' style (".008 ± .001"); csv and json hold every
+    digit. `width`: columns of the terminal; a text table that is wider puts models in columns.
+    """
+    if format == "text":
+        return _text(table, width or _WIDEST)
+    writers: dict[str, Callable[[Table], str]] = {
+        "csv": _csv,
+        "latex": _latex,
+        "markdown": _markdown,
+        "json": _json,
+    }
+    return writers[format](table)
+
+
+def shown(cell: Cell, column: Column) -> str:
+    """A cell in the slides' style: no leading zero, mean ± deviation; "–" where not known."""
+    if cell.mean is None:
+        return _UNKNOWN
+    digits = column.digits if cell.digits is None else cell.digits
+    mean = _number(cell.mean, digits, column.percent)
+    return mean if cell.std is None else f"{mean} ± {_number(cell.std, digits)}"
+
+
+def _number(value: float, digits: int, percent: bool = False) -> str:
+    if percent:
+        return f"{100 * value:.{digits}f} %"
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+
+
+def _grid(table: Table, transposed: bool) -> tuple[list[str], list[list[str]]]:
+    head = ["model", *(column.title for column in table.columns)]
+    body = [
+        [row.label, *(shown(row.cells.get(column.key, Cell()), column) for column in table.columns)]
+        for row in table.rows
+    ]
+    if not transposed:
+        return head, body
+    first, *rest = (list(line) for line in zip(head, *body, strict=True))
+    return ["", *first[1:]], rest
+
+
+def _text(table: Table, width: int) -> str:
+    lines = _aligned(*_grid(table, table.transposed), width)
+    if not table.transposed and len(lines[0]) > width:
+        lines = _aligned(*_grid(table, transposed=True), width)
+    notes = [
+        line for note in table.notes for line in wrap(note, min(width, 100), break_on_hyphens=False)
+    ]
+    return "\n".join([table.title, "", *lines, *([""] if notes else []), *notes]) + "\n"
+
+
+def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
+    """Lines of equal length; only the head may be folded, for a cut number cannot be read."""
+    widths = [max(map(len, column)) for column in zip(*body, strict=True)] or [1] * len(head)
+    room = (width - sum(widths)) // len(head) - len(_GAP)
+    widths = [
+        max(own, min(len(title), own + max(room, 0)))
+        for own, title in zip(widths, head, strict=True)
+    ]
+    folded = [_fold(title, size) for title, size in zip(head, widths, strict=True)]
+    widths = [max(size, *map(len, parts)) for size, parts in zip(widths, folded, strict=True)]
+    tall = max(map(len, folded))
+    heads = zip(*([""] * (tall - len(parts)) + parts for parts in folded), strict=True)
+    rule = "─" * (sum(widths) + len(_GAP) * (len(widths) - 1))
+    return [*(_line(cells, widths) for cells in heads), rule, *(_line(c, widths) for c in body)]
+
+
+def _line(cells: Iterable[str], widths: list[int]) -> str:
+    first, *rest = zip(cells, widths, strict=True)
+    return _GAP.join([first[0].ljust(first[1]), *(cell.rjust(size) for cell, size in rest)])
+
+
+def _fold(title: str, width: int) -> list[str]:
+    """The title in lines, broken behind the marks of a model's name, nearly as wide as asked."""
+    lines = [""]
+    for piece in re.findall(r"[^:/.\-_ ]+[:/.\-_ ]*|[:/.\-_ ]+", title):
+        if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return [line.rstrip() for line in lines]
+
+
+def _csv(table: Table) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    parts = ("mean", "std", "n")
+    keys = [column.key for column in table.columns]
+    writer.writerow(["model", "origin", *(f"{key}_{part}" for key in keys for part in parts)])
+    for row in table.rows:
+        cells = [row.cells.get(key, Cell()) for key in keys]
+        values = [_plain(getattr(cell, part)) for cell in cells for part in parts]
+        writer.writerow([row.label, row.origin, *values])
+    return out.getvalue()
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else repr(value)
+
+
+def _markdown(table: Table) -> str:
+    head, body = _grid(table, table.transposed)
+    rule = [":--", *["--:"] * (len(head) - 1)]
+    lines = [
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |"
+        for line in (head, rule, *body)
+    ]
+    notes = ["", *table.notes] if table.notes else []
+    return "\n".join([f"**{table.title}**", "", *lines, *notes]) + "\n"
+
+
+def _latex(table: Table) -> str:
+    head, body = _grid(table, table.transposed)
+    lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (head, *body)]
+    notes = [f"% {note}" for note in table.notes]
+    return "\n".join(
+        [
+            "% needs \\usepackage{booktabs}",
+            *notes,
+            r"\begin{table}",
+            r"  \centering",
+            f"  \\caption{{{_escaped(table.title)}}}",
+            f"  \\label{{tab:blindspots-{table.kind}}}",
+            f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
+            r"    \toprule",
+            f"    {lines[0]}",
+            r"    \midrule",
+            *(f"    {line}" for line in lines[1:]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+            "",
+        ]
+    )
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _json(table: Table) -> str:
+    return (
+        json.dumps(
+            {
+                "kind": table.kind,
+                "title": table.title,
+                "columns": [asdict(column) for column in table.columns],
+                "rows": [_json_row(row, table.columns) for row in table.rows],
+                "notes": list(table.notes),
+            },
+            ensure_ascii=False,
+            indent=2,
+        )
+        + "\n"
+    )
+
+
+def _json_row(row: Row, columns: Iterable[Column]) -> dict[str, object]:
+    cells = {column.key: asdict(row.cells.get(column.key, Cell())) for column in columns}
+    return {"model": row.label, "origin": row.origin, "cells": cells}
