@@ -77,8 +77,24 @@ SUMMARY = (
     IN_EPSILONS,
     *SUMMARY_SPREADS[11:],
 )
+PAIR_NUMBERS = (
+    *SUMMARY_SPREADS[:6],
+    SUMMARY_SPREADS[6],
+    SEGMENT_MEAN,
+    SUMMARY_SPREADS[8],
+    Column("p_path_min", "path min", "Lowest confidence at any step of the traversal."),
+    *SUMMARY_SPREADS[9:13],
+    Column("steps", "steps", "Steps done, refused ones included.", 0),
+    *SUMMARY_SPREADS[13:],
+)
 
 
 def ending(name: Ending) -> Column:
     """The column that counts the pairs with this ending."""
     return Column(f"ending_{name}", name.replace("_", " "), name.sentence, 0)
+
+
+def glossary() -> list[Column]:
+    """Every number that is shown anywhere, once, with its definition."""
+    shown = (*PAIR_NUMBERS, *CONFIDENCE, SEGMENT_INSIDE, IN_EPSILONS, *SUMMARY)
+    return list({column.key: column for column in shown}.values())

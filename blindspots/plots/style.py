@@ -1,0 +1,90 @@
+"""One look for every figure: colours, type sizes, how a figure is made and saved."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+COLOUR_MAP = "cividis"
+INK, MUTED, HAIRLINE, PAPER = "#1c1d20", "#5c6068", "#c9ccd1", "#ffffff"
+# The two readings of one image, in the same colours as in the report.
+PERSON, MODEL = "#0b5c8a", "#b0420e"
+# Okabe and Ito's colours, told apart by every kind of colour vision; yellow is too pale for lines.
+LIMBS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
+
+_SAVING = {
+    "svg.hashsalt": "blindspots",
+    "svg.fonttype": "path",
+    "savefig.facecolor": PAPER,
+}
+
+
+def new_axes(width: float, height: float) -> Axes:
+    """One axis that fills a new figure of this size in inches; no window, no global state."""
+    figure = Figure(figsize=(width, height), dpi=150, layout="none")
+    return figure.add_axes((0, 0, 1, 1))
+
+
+def axes_row(count: int, width: float, height: float) -> list[Axes]:
+    """`count` axes side by side, each of this size in inches."""
+    figure = Figure(figsize=(count * width, height), dpi=150, layout="none")
+    return [figure.add_axes((i / count, 0, 1 / count, 1)) for i in range(count)]
+
+
+def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
+    """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes."""
+    figure = ax.get_figure(root=True)
+    if not isinstance(figure, Figure):
+        raise TypeError("the axis belongs to no figure")
+    base = Path(path)
+    base.parent.mkdir(parents=True, exist_ok=True)
+    paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
+    with rc_context(_SAVING):
+        for target in paths:
+            figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+    return paths
+
+
+def canvas(ax: Axes, width: float, height: float) -> Axes:
+    """The axis emptied of ticks and frame, one unit a unit, y downwards as in an image."""
+    ax.set_xlim(0, width)
+    ax.set_ylim(height, 0)
+    ax.set_aspect("equal")
+    ax.axis("off")
+    return ax
+
+
+def picture(
+    ax: Axes, pixels: np.ndarray, left: float, top: float, size: float, frame: str | None = None
+) -> None:
+    """An image `(height, width, 3)`, its longer side `size` units, at a place of a canvas."""
+    height, width = pixels.shape[:2]
+    scale = size / max(height, width)
+    right, bottom = left + width * scale, top + height * scale
+    limits = ax.get_xlim(), ax.get_ylim()
+    ax.imshow(
+        pixels,
+        extent=(left, right, bottom, top),
+        interpolation="none" if max(height, width) > 128 else "nearest",
+        zorder=3,
+        aspect="auto",
+    )
+    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")
+    if frame:
+        edges = [left, right, right, left, left], [top, top, bottom, bottom, top]
+        ax.plot(*edges, color=frame, linewidth=1.6, zorder=4, solid_joinstyle="miter")
+
+
+def short(value: float) -> str:
+    """A confidence in the slides' style: ".99", "1.00"."""
+    text = f"{value:.2f}"
+    return text[1:] if text.startswith("0.") else text
+
+
+def limb_colour(index: int) -> str:
+    """The colour of the limb with this number; they repeat after seven."""
+    return LIMBS[index % len(LIMBS)]
