@@ -16,7 +16,7 @@ from blindspots.errors import Refused
 from blindspots.records import PAIRS, TRIANGLES, Ending
 
 FORMAT = 1
-PAIR_KEY = ("pair_id",)
+PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 
 Row = dict[str, Any]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
@@ -15,31 +16,50 @@ PERSON, MODEL = "#0b5c8a", "#b0420e"
 # Okabe and Ito's colours, told apart by every kind of colour vision; yellow is too pale for lines.
 LIMBS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
+WHOLE = (0.0, 0.0, 1.0, 1.0)
 
-_SAVING = {
+Box = tuple[float, float, float, float]
+_SAVING: dict[Any, Any] = {
     "svg.hashsalt": "blindspots",
     "svg.fonttype": "path",
     "savefig.facecolor": PAPER,
 }
 
 
-def new_axes(width: float, height: float) -> Axes:
-    """One axis that fills a new figure of this size in inches; no window, no global state."""
-    figure = Figure(figsize=(width, height), dpi=150, layout="none")
-    return figure.add_axes((0, 0, 1, 1))
+def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
+    """One axis in a new figure of this size in inches; no window, no global state.
+
+    `box`: the axis's left, bottom, width and height as fractions of the figure.
+    """
+    return axes_grid(1, width, height, box=box)[0]
 
 
-def axes_row(count: int, width: float, height: float) -> list[Axes]:
-    """`count` axes side by side, each of this size in inches."""
-    figure = Figure(figsize=(count * width, height), dpi=150, layout="none")
-    return [figure.add_axes((i / count, 0, 1 / count, 1)) for i in range(count)]
+def axes_grid(
+    count: int, width: float, height: float, columns: int = 2, box: Box = WHOLE
+) -> list[Axes]:
+    """`count` axes in one new figure, row by row; each has a panel of this size in inches."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(columns * width, rows * height), dpi=150)
+    left, bottom, wide, high = box
+    return [
+        figure.add_axes(
+            (
+                (index % columns + left) / columns,
+                (rows - 1 - index // columns + bottom) / rows,
+                wide / columns,
+                high / rows,
+            )
+        )
+        for index in range(count)
+    ]
 
 
 def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
     """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes."""
     figure = ax.get_figure(root=True)
-    if not isinstance(figure, Figure):
-        raise TypeError("the axis belongs to no figure")
+    if figure is None:
+        raise ValueError("the axis belongs to no figure; draw into one that does")
     base = Path(path)
     base.parent.mkdir(parents=True, exist_ok=True)
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
@@ -66,10 +86,11 @@ def picture(
     scale = size / max(height, width)
     right, bottom = left + width * scale, top + height * scale
     limits = ax.get_xlim(), ax.get_ylim()
+    small = max(height, width) <= 96
     ax.imshow(
         pixels,
         extent=(left, right, bottom, top),
-        interpolation="none" if max(height, width) > 128 else "nearest",
+        interpolation="nearest" if small else "antialiased",
         zorder=3,
         aspect="auto",
     )
@@ -79,8 +100,15 @@ def picture(
         ax.plot(*edges, color=frame, linewidth=1.6, zorder=4, solid_joinstyle="miter")
 
 
-def short(value: float) -> str:
-    """A confidence in the slides' style: ".99", "1.00"."""
+def title(ax: Axes, text: str, x: float, y: float) -> None:
+    """A figure's or panel's title at a place of a canvas."""
+    ax.text(x, y, text, fontsize=TITLE, color=INK, weight="bold", va="center")
+
+
+def short(value: float | None) -> str:
+    """A confidence in the slides' style: ".99", "1.00"; "–" where it is not known."""
+    if value is None:
+        return "–"
     text = f"{value:.2f}"
     return text[1:] if text.startswith("0.") else text
 

@@ -18,16 +18,23 @@ from blindspots.plots.style import (
     MUTED,
     PERSON,
     SMALL,
-    TITLE,
     canvas,
     new_axes,
     picture,
     short,
+    title,
 )
 from blindspots.run_reader import Row, Run
 
+SIDE = 5.2
 _SIZE = 6.4
-_THUMB = 1.0
+_THUMB = 1.15
+# Where each corner's words stand beside its thumbnail: offset from its left edge, alignment.
+_CAPTION = (
+    (_THUMB + 0.12, "left", "center"),
+    (_THUMB + 0.12, "left", "center"),
+    (-0.12, "right", "center"),
+)
 
 
 def triangle(
@@ -38,7 +45,7 @@ def triangle(
     names: Sequence[str] = ("source", "found 1", "found 2"),
     p_source: float | None = None,
     delta: float | None = None,
-    title: str = "",
+    heading: str = "",
     ax: Axes | None = None,
 ) -> Axes:
     """Confidence over a triangle, one cell a sample, corners at their true distances.
@@ -48,14 +55,14 @@ def triangle(
     `sides`: RMSE source to found 1, source to found 2, found 1 to found 2. Samples that are inside
     the superlevel set (at least p_source − delta) have a filled dot, the others a hollow one.
     """
-    ax = canvas(ax or new_axes(5.2, 5.2), _SIZE, _SIZE)
+    ax = canvas(ax or new_axes(SIDE, SIDE), _SIZE, _SIZE)
     values = np.asarray(confidence, dtype=float)
     places = _fit(triangle_corners(*sides))
     _cells(ax, places, values)
     _dots(ax, places, values, None if p_source is None or delta is None else p_source - delta)
     _labels(ax, places, corners, names, sides, values)
     _colour_bar(ax)
-    ax.text(0.2, 0.3, title, fontsize=TITLE, color=INK, weight="bold", va="center")
+    title(ax, heading, 0.2, 0.3)
     return ax
 
 
@@ -109,9 +116,9 @@ def _rmse(a: np.ndarray, b: np.ndarray) -> float:
 def _fit(corners: np.ndarray) -> np.ndarray:
     # The source's corner needs room above it, the found images' corners beside and below them.
     low, high = corners.min(axis=0), corners.max(axis=0)
-    scale = min(3.7 / (high[0] - low[0]), 2.9 / max(high[1] - low[1], 1e-9))
+    scale = min(4.4 / (high[0] - low[0]), 2.95 / max(high[1] - low[1], 1e-9))
     middle = (low + high) / 2
-    return (corners - middle) * scale + np.array([_SIZE / 2 - 0.15, 3.2])
+    return (corners - middle) * scale + np.array([_SIZE / 2 - 0.1, 3.4])
 
 
 def _cells(ax: Axes, places: np.ndarray, values: np.ndarray) -> None:
@@ -142,8 +149,8 @@ def _dots(ax: Axes, places: np.ndarray, values: np.ndarray, level: float | None)
         ax.scatter(
             *points[mask].T,
             s=5,
-            facecolors=ink[mask] if filled else "none",
-            edgecolors=ink[mask],
+            facecolors=ink[mask].tolist() if filled else "none",
+            edgecolors=ink[mask].tolist(),
             linewidths=0.6,
             zorder=2,
         )
@@ -165,9 +172,8 @@ def _labels(
         if (image := corners[index]) is not None:
             picture(ax, image, left, top, _THUMB)
         text = f"{name}\n{short(at_corner[index])}"
-        x, y = (left + _THUMB + 0.12, top + _THUMB / 2) if index == 0 else (left + 0.5, top + 1.08)
-        how = {"ha": "left", "va": "center"} if index == 0 else {"ha": "center", "va": "top"}
-        ax.text(x, y, text, fontsize=LABEL, color=colour, linespacing=1.3, **how)
+        x, ha, va = _CAPTION[index]
+        ax.text(left + x, top + 0.58, text, fontsize=LABEL, color=colour, ha=ha, va=va)
     for (a, b), side in zip(((0, 1), (0, 2), (1, 2)), sides, strict=True):
         if sides != (1.0, 1.0, 1.0):
             _side(ax, places, a, b, side)
@@ -177,7 +183,7 @@ def _thumb_place(places: np.ndarray, index: int) -> tuple[float, float]:
     x, y = places[index]
     if index == 0:
         return x - _THUMB / 2, y - _THUMB - 0.12
-    return (x - 0.75, y + 0.14) if index == 1 else (x - 0.25, y + 0.14)
+    return (x - 0.6 * _THUMB, y + 0.16) if index == 1 else (x - 0.4 * _THUMB, y + 0.16)
 
 
 def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float) -> None:
@@ -188,7 +194,8 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float) -> None:
     angle = np.degrees(np.arctan2(-along[1], along[0]))
     turn = (angle + 90) % 180 - 90
     ax.text(
-        *(middle + 0.17 * away),
+        middle[0] + 0.17 * away[0],
+        middle[1] + 0.17 * away[1],
         f"{length:.3f}".lstrip("0"),
         fontsize=SMALL,
         color=MUTED,

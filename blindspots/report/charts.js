@@ -15,7 +15,7 @@ function starChart(limbs, level, label) {
   }
   if (level > 0) {
     chart.append(svg("path", { class: "level", d: `M${x(0)} ${y(level)}H${x(1)}` }));
-    chart.append(svg("text", { x: x(1) - 4, y: y(level) + 15, "text-anchor": "end" }, "outside: below p source − δ"));
+    chart.append(svg("text", { x: x(0) + 7, y: y(0) - 8 }, "outside: below p source − δ"));
   }
   for (const limb of limbs) chart.append(limbLine(limb, x, y));
   chart.append(svg("text", { class: "model", x: x(0), y: height - 22 }, "source"));

@@ -30,14 +30,14 @@ const limbColour = (index) => LIMBS[index % LIMBS.length];
 function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  const text = value.toFixed(digits);
-  return /^-?0\./.test(text) ? text.replace("0.", ".") : text;
+  const text = value.toFixed(digits).replace("-", "−");
+  return /^−?0\./.test(text) ? text.replace("0.", ".") : text;
 }
 
 /** A confidence as a percentage that never rounds up to certainty. */
 function percent(value) {
   if (value === null || value === undefined) return "–";
-  return (value < 1 ? Math.min(100 * value, 99.9) : 100).toFixed(1) + " %";
+  return (value < 1 ? Math.min(100 * value, 99.9) : 100).toFixed(1) + "\u00a0%";
 }
 
 /** The colour of a confidence on the figures' scale. */

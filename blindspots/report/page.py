@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from blindspots.files import write_text
 from blindspots.records import Ending
 from blindspots.report.data import report_data, spoken, with_article
 from blindspots.report.facts import run_facts
@@ -27,11 +27,7 @@ _HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "sour
 
 def write_report(run: Run) -> Path:
     """`report.html` in the run's directory: self-contained, opens from disk; returns its path."""
-    path = run.path / "report.html"
-    draft = path.with_name(".report.html.part")
-    draft.write_text(report_html(run), encoding="utf-8")
-    draft.replace(path)
-    return path
+    return write_text(run.path / "report.html", report_html(run))
 
 
 def report_html(run: Run) -> str:
@@ -49,7 +45,7 @@ def report_html(run: Run) -> str:
         data=_json_block(data),
         total=data["total"],
         listed=len(data["pairs"]),
-        pictured=min(MOST_PAIRS, len(run.pair_rows(started=True))),
+        pictured=MOST_PAIRS if len(run.pair_rows(started=True)) > MOST_PAIRS else data["total"],
         colours=data["colours"],
         style=Markup(_inlined("report.css")),
         script=Markup(script),
@@ -83,7 +79,7 @@ def striking_case(run: Run) -> Row | None:
 
 def percent(value: float) -> str:
     """A confidence as a percentage that never rounds up to certainty."""
-    return f"{min(100 * value, 99.9):.1f} %" if value < 1 else "100.0 %"
+    return f"{min(100 * value, 99.9) if value < 1 else 100:.1f}\u00a0%"
 
 
 def _headline(table: Table) -> Table:

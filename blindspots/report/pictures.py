@@ -73,9 +73,10 @@ class Pictures:
 def data_uri(pixels: Pixels, edge: int) -> str:
     """A WebP data URI, no side longer than `edge` (0: as it is); lossless where that is small."""
     image = Image.fromarray(scaled(pixels, edge) if edge else pixels)
-    small = bool(edge) and max(pixels.shape[:2]) <= min(edge, 96)
+    small = image.height <= 96
+    lossless = small and bool(edge)
     out = io.BytesIO()
-    image.save(out, "WEBP", lossless=small, quality=60 if small else 82, method=2)
+    image.save(out, "WEBP", lossless=lossless, quality=92 if small else 82, method=2)
     return "data:image/webp;base64," + base64.b64encode(out.getvalue()).decode("ascii")
 
 

@@ -1,11 +1,13 @@
-const TRIANGLE = { width: 460, height: 400, thumb: 76 };
+const TRIANGLE = { width: 460, thumb: 76 };
+const BASE = 300;
 
 /** The heat map over source, found 1, found 2, at true side lengths, one cell a sample. */
 function triangleChart(triangle, first, second, say) {
-  const { width, height } = TRIANGLE;
+  const { width, thumb } = TRIANGLE;
   const places = fittedCorners(triangle.sides);
   const words = `Confidence over the triangle of the ${first.source} and two found images; mean ${number(triangle.mean, 2)}`;
-  const chart = svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": words });
+  const top = places[0][1] - thumb - 16;
+  const chart = svg("svg", { class: "chart", viewBox: `0 ${top} ${width} ${BASE + thumb + 20 - top}`, role: "img", "aria-label": words });
   const clip = `clip-${first.id}-${second.id}`;
   const outline = places.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ");
   chart.append(svg("clipPath", { id: clip }, svg("polygon", { points: outline })));
@@ -37,7 +39,7 @@ function fittedCorners([toFirst, toSecond, between]) {
   const raw = [[x, -up], [0, 0], [between, 0]];
   const low = Math.min(x, 0), high = Math.max(x, between);
   const scale = Math.min(300 / (high - low), 215 / Math.max(up, 1e-9));
-  return raw.map(([a, b]) => [TRIANGLE.width / 2 + (a - (low + high) / 2) * scale, 300 + b * scale]);
+  return raw.map(([a, b]) => [TRIANGLE.width / 2 + (a - (low + high) / 2) * scale, BASE + b * scale]);
 }
 
 function mixed(weights, places) {

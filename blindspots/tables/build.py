@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Literal, get_args
 
+from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS, Ending
 from blindspots.run_reader import ModelFacts, Run
 from blindspots.run_reader import Row as StoredRow
@@ -17,14 +18,17 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
 
 
-def build_table(run: Run, kind: Kind = "distance") -> Table:
+def build_table(run: Run, kind: str = "distance") -> Table:
     """A table of the run, one row a model; the slides' rows follow where the model is theirs.
 
     `distance`: found against target, pooled over pairs. `confidence`: per source over its
     triangles or segments, then over sources. `summary`: one of everything. Mean ± standard
     deviation, ddof 0; pairs that did not start are in no statistic.
     """
-    return {"distance": _distance, "confidence": _confidence, "summary": _summary}[kind](run)
+    builders = {"distance": _distance, "confidence": _confidence, "summary": _summary}
+    if kind not in builders:
+        raise Refused(f"{kind!r} is no table; expected one of {', '.join(KINDS)}")
+    return builders[kind](run)
 
 
 def _distance(run: Run) -> Table:
@@ -35,7 +39,7 @@ def _distance(run: Run) -> Table:
     rows += _published(run, "distance")
     notes = (*_lpips_note(rows), *_left_out(run), *_settings_note(run, rows))
     title = "Distance of the found image from its target"
-    return Table("distance", title, (columns.PAIRS, *columns.DISTANCE), rows, notes)
+    return Table("distance", title, (*columns.columns("pairs"), *columns.DISTANCE), rows, notes)
 
 
 def _confidence(run: Run) -> Table:
@@ -74,7 +78,7 @@ def _summary(run: Run) -> Table:
     )
     known = _drop_unknown(columns.SUMMARY, rows)
     notes = (*_left_out(run), *_unlabelled_note(run))
-    return Table("summary", "Summary", (*known[:2], *shown, *known[2:]), rows, notes, True)
+    return Table("summary", "Summary", (*columns.COUNTS, *shown, *known), rows, notes, True)
 
 
 def _summary_cells(facts: ModelFacts, pairs: list[StoredRow]) -> dict[str, Cell]:
@@ -113,7 +117,7 @@ def _drop_unknown(shown: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Col
     return tuple(column for column in shown if column.key in known | ({column.key} - optional))
 
 
-def _published(run: Run, kind: Kind) -> tuple[Row, ...]:
+def _published(run: Run, kind: str) -> tuple[Row, ...]:
     method = _method(run).get("name")
     rows = (published_row(kind, facts.name, method) for facts in run.models)
     return tuple(row for row in rows if row is not None)

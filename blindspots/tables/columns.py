@@ -3,90 +3,65 @@
 from blindspots.records import TRIANGLE_DROPS, Ending
 from blindspots.tables.table import Column
 
-PAIRS = Column("pairs", "pairs", "Pairs of a source and a target that were traversed.", 0)
-SOURCES = Column("sources", "sources", "Sources with at least one traversed pair.", 0)
-DISTANCE = (
+_FRACTIONS = tuple(
+    Column(
+        f"fraction_{drop}",
+        f"δ = {drop:g}",
+        f"Fraction of the triangle whose confidence is at least p source − {drop:g}.",
+    )
+    for drop in TRIANGLE_DROPS
+)
+_ALL = (
+    Column("pairs", "pairs", "Pairs of a source and a target that were traversed.", 0),
+    Column("sources", "sources", "Sources with at least one traversed pair.", 0),
     Column("rmse", "RMSE", "Root mean square difference, found against target; pixels in [0, 1]."),
     Column("linf", "ℓ∞", "Largest difference of any pixel and channel, found against target."),
     Column("ssim", "SSIM", "Structural similarity of found and target; 1: the same structure."),
     Column("lpips", "LPIPS", "Learned perceptual distance (AlexNet) of found and target."),
-)
-P_SOURCE = Column("p_source", "p source", "Confidence in the source's class at the clean source.")
-P_FOUND = Column("p_found", "p found", "Confidence in the source's class at the found image.")
-SEGMENT_MEAN = Column(
-    "segment_mean",
-    "path conf",
-    "Mean confidence over 11 points of the straight line from source to found.",
-)
-CONFIDENCE = (
-    SOURCES,
-    P_SOURCE,
-    Column("mean", "Δ conf", "Mean confidence over the triangle of source and two found images."),
-    *(
-        Column(
-            f"fraction_{drop}",
-            f"δ = {drop:g}",
-            f"Fraction of the triangle whose confidence is at least p source − {drop:g}.",
-        )
-        for drop in TRIANGLE_DROPS
-    ),
-    SEGMENT_MEAN,
-)
-SOURCE_RMSE = Column("source_rmse", "source RMSE", "Root mean square difference, found to source.")
-SOURCE_LINF = Column(
-    "source_linf", "source ℓ∞", "Largest difference of any pixel, found to source."
-)
-SEGMENT_INSIDE = Column(
-    "segment_inside",
-    "inside",
-    "Share of segments whose every point has confidence at least p source − delta.",
-    0,
-    percent=True,
-)
-IN_EPSILONS = Column(
-    "source_linf_epsilons",
-    "source ℓ∞ / ε",
-    "Largest pixel difference of found and source, in multiples of the ε the model was trained "
-    "to withstand.",
-    1,
-)
-SUMMARY_SPREADS = (
-    *DISTANCE,
-    P_SOURCE,
-    P_FOUND,
+    Column("p_source", "p source", "Confidence in the source's class at the clean source."),
+    Column("p_found", "p found", "Confidence in the source's class at the found image."),
     Column("p_found_8bit", "p found, 8 bit", "The same for the found image rounded to 8 bits."),
-    SEGMENT_MEAN,
+    Column("mean", "Δ conf", "Mean confidence over the triangle of source and two found images."),
+    *_FRACTIONS,
+    Column(
+        "segment_mean",
+        "path conf",
+        "Mean confidence over 11 points of the straight line from source to found.",
+    ),
     Column(
         "segment_min",
         "segment min",
         "Lowest confidence on the straight line from source to found (101 points, refined).",
     ),
-    SOURCE_RMSE,
-    SOURCE_LINF,
+    Column(
+        "segment_inside",
+        "inside",
+        "Segments whose every point has confidence at least p source − delta.",
+        0,
+        percent=True,
+    ),
+    Column("p_path_min", "path min", "Lowest confidence at any step of the traversal."),
+    Column("source_rmse", "source RMSE", "Root mean square difference, found to source."),
+    Column("source_linf", "source ℓ∞", "Largest difference of any pixel, found to source."),
+    Column(
+        "source_linf_epsilons",
+        "source ℓ∞ / ε",
+        "Largest pixel difference of found and source, in multiples of the ε the model was "
+        "trained to withstand.",
+        1,
+    ),
     Column("source_ssim", "source SSIM", "Structural similarity of found and source."),
     Column("source_lpips", "source LPIPS", "Learned perceptual distance of found and source."),
+    Column("steps", "steps", "Steps done, refused ones included.", 0),
     Column("evaluations", "evaluations", "Forward plus gradient for one image; alone a half.", 1),
     Column("seconds", "seconds", "A pair's share of the time its batches took.", 2),
 )
-SUMMARY = (
-    PAIRS,
-    SOURCES,
-    *SUMMARY_SPREADS[:9],
-    SEGMENT_INSIDE,
-    *SUMMARY_SPREADS[9:11],
-    IN_EPSILONS,
-    *SUMMARY_SPREADS[11:],
-)
-PAIR_NUMBERS = (
-    *SUMMARY_SPREADS[:6],
-    SUMMARY_SPREADS[6],
-    SEGMENT_MEAN,
-    SUMMARY_SPREADS[8],
-    Column("p_path_min", "path min", "Lowest confidence at any step of the traversal."),
-    *SUMMARY_SPREADS[9:13],
-    Column("steps", "steps", "Steps done, refused ones included.", 0),
-    *SUMMARY_SPREADS[13:],
-)
+_BY_KEY = {column.key: column for column in _ALL}
+
+
+def columns(*keys: str) -> tuple[Column, ...]:
+    """The columns of these keys, in this order."""
+    return tuple(_BY_KEY[key] for key in keys)
 
 
 def ending(name: Ending) -> Column:
@@ -94,7 +69,31 @@ def ending(name: Ending) -> Column:
     return Column(f"ending_{name}", name.replace("_", " "), name.sentence, 0)
 
 
-def glossary() -> list[Column]:
+def glossary() -> tuple[Column, ...]:
     """Every number that is shown anywhere, once, with its definition."""
-    shown = (*PAIR_NUMBERS, *CONFIDENCE, SEGMENT_INSIDE, IN_EPSILONS, *SUMMARY)
-    return list({column.key: column for column in shown}.values())
+    return _ALL
+
+
+COUNTS = columns("pairs", "sources")
+DISTANCE = columns("rmse", "linf", "ssim", "lpips")
+CONFIDENCE = (
+    *columns("sources", "p_source", "mean"),
+    *_FRACTIONS,
+    *columns("segment_mean"),
+)
+_BEFORE = (
+    *DISTANCE,
+    *columns("p_source", "p_found", "p_found_8bit", "segment_mean", "segment_min"),
+)
+_AFTER = columns("source_ssim", "source_lpips", "evaluations", "seconds")
+SUMMARY_SPREADS = (*_BEFORE, *columns("source_rmse", "source_linf"), *_AFTER)
+SUMMARY = (
+    *_BEFORE,
+    *columns("segment_inside", "source_rmse", "source_linf", "source_linf_epsilons"),
+    *_AFTER,
+)
+PAIR_NUMBERS = (
+    *_BEFORE,
+    *columns("segment_inside", "p_path_min", "source_rmse", "source_linf"),
+    *columns("source_ssim", "source_lpips", "steps", "evaluations", "seconds"),
+)

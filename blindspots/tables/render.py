@@ -9,6 +9,7 @@ from dataclasses import asdict
 from textwrap import wrap
 from typing import Literal, get_args
 
+from blindspots.errors import Refused
 from blindspots.tables.table import Cell, Column, Row, Table
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
@@ -33,7 +34,7 @@ _LATEX = {
 }
 
 
-def render(table: Table, format: Format = "text", width: int | None = None) -> str:
+def render(table: Table, format: str = "text", width: int | None = None) -> str:
     """The table in one of `FORMATS`, ending in a newline.
 
     text, latex and markdown show the slides' style (".008 ± .001"); csv and json hold every
@@ -47,6 +48,8 @@ def render(table: Table, format: Format = "text", width: int | None = None) -> s
         "markdown": _markdown,
         "json": _json,
     }
+    if format not in writers:
+        raise Refused(f"{format!r} is no table format; expected one of {', '.join(FORMATS)}")
     return writers[format](table)
 
 
@@ -62,8 +65,8 @@ def shown(cell: Cell, column: Column) -> str:
 def _number(value: float, digits: int, percent: bool = False) -> str:
     if percent:
         return f"{100 * value:.{digits}f} %"
-    text = f"{value:.{digits}f}"
-    return text.replace("0.", ".", 1) if text.lstrip("-").startswith("0.") else text
+    text = f"{value:.{digits}f}".replace("-", "−")
+    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
 
 
 def _grid(table: Table, transposed: bool) -> tuple[list[str], list[list[str]]]:

@@ -1,0 +1,170 @@
+"""The figures of a run, drawn from its stored files and written as png and svg."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from blindspots.plots.grid import grid, run_grid
+from blindspots.plots.star import BOX, PANEL, Limb, star
+from blindspots.plots.strip import path_strip
+from blindspots.plots.style import axes_grid, save
+from blindspots.plots.triangle import SIDE, side_lengths, triangle, triangle_images
+from blindspots.run_reader import Row, Run, nearest_believed
+
+MOST_LIMBS = 6
+Drawing = tuple[str, Axes]
+
+
+def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
+    """A grid, path strip, star and triangle for each model, and the models side by side.
+
+    Each shows the model's most telling case; what the run did not keep is left out. Returns the
+    files, png and svg of each figure.
+    """
+    return [
+        path for name, ax in _drawings(run) for path in save(ax, Path(out_dir) / _file_name(name))
+    ]
+
+
+def telling_source(run: Run) -> str | None:
+    """The source that all models' figures start from: most models, most targets, nearest found."""
+    rows = run.pair_rows(started=True)
+    if not rows:
+        return None
+    counts = Counter(row["source_id"] for row in rows)
+    most = max(counts.values())
+    best = nearest_believed(row for row in rows if counts[row["source_id"]] == most)
+    return best["source_id"] if best else None
+
+
+def model_star(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
+    """The star of one source and model; None where no segment is stored."""
+    rows = [row for row in _of_source(run, model, source_id) if row["segment_confidence"]]
+    if not rows:
+        return None
+    first = rows[0]
+    return star(
+        [
+            Limb(row["segment_confidence"], _name(row, "target"), run.found(row["pair_id"]))
+            for row in rows[:MOST_LIMBS]
+        ],
+        source=run.image(source_id, model),
+        source_name=_name(first, "source"),
+        p_source=first["p_source"],
+        delta=run.delta,
+        heading=model,
+        ax=ax,
+    )
+
+
+def model_triangle(
+    run: Run, model: str, source_id: str, targets: tuple[str, str], ax: Axes | None = None
+) -> Axes | None:
+    """The triangle of one source, two targets and model; None where it is not stored."""
+    row = next((t for t in run.triangle_rows(model) if _corners(t) == (source_id, *targets)), None)
+    if row is None:
+        return None
+    rows = {pair["target_id"]: pair for pair in _of_source(run, model, source_id)}
+    seen = [f"looks like\n{_name(rows[target], 'target')}" for target in targets]
+    return triangle(
+        triangle_images(run, row),
+        row["confidence"],
+        sides=side_lengths(run, row),
+        names=[_name(rows[targets[0]], "source"), *seen],
+        p_source=row["p_source"],
+        delta=run.delta,
+        heading=model,
+        ax=ax,
+    )
+
+
+def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
+    """The path strip of a model's most telling pair from this source; None where none was kept."""
+    row = nearest_believed(_of_source(run, model, source_id))
+    frames = run.frames(row["pair_id"], len(row["path_step"] or ())) if row else []
+    if row is None or not frames:
+        return None
+    return path_strip(
+        frames,
+        row["path_confidence"],
+        steps=row["path_step"],
+        target=run.image(row["target_id"], model),
+        source_name=_name(row, "source"),
+        target_name=_name(row, "target"),
+        heading=model,
+        ax=ax,
+    )
+
+
+def model_grid(run: Run, model: str, ax: Axes | None = None) -> Axes | None:
+    """The grid of a model's found images; None where none was kept."""
+    tiles, rows, columns = run_grid(run, model)
+    if not any(tile and tile.image is not None for line in tiles for tile in line):
+        return None
+    return grid(tiles, rows, columns, heading=model, ax=ax)
+
+
+def _drawings(run: Run) -> Iterator[Drawing]:
+    source = telling_source(run)
+    if source is None:
+        return
+    for facts in run.models:
+        yield from _of_model(run, facts.name, source)
+    yield from _side_by_side(run, source)
+
+
+def _of_model(run: Run, model: str, source: str) -> Iterator[Drawing]:
+    targets = _telling_targets(run, source)
+    drawn = {
+        "grid": model_grid(run, model),
+        "path": model_strip(run, model, source),
+        "star": model_star(run, model, source),
+        "triangle": model_triangle(run, model, source, targets) if targets else None,
+    }
+    yield from ((f"{kind}-{model}", ax) for kind, ax in drawn.items() if ax is not None)
+
+
+def _side_by_side(run: Run, source: str) -> Iterator[Drawing]:
+    models, targets = [facts.name for facts in run.models], _telling_targets(run, source)
+    if len(models) < 2:
+        return
+    stars = axes_grid(len(models), *PANEL, box=BOX)
+    yield from _panels("star-models", stars, lambda m, ax: model_star(run, m, source, ax), models)
+    if targets:
+        draw = lambda m, ax: model_triangle(run, m, source, targets, ax)  # noqa: E731
+        yield from _panels("triangle-models", axes_grid(len(models), SIDE, SIDE), draw, models)
+
+
+def _panels(
+    name: str, axes: list[Axes], draw: Callable[[str, Axes], Axes | None], models: list[str]
+) -> Iterator[Drawing]:
+    drawn = [draw(model, ax) for model, ax in zip(models, axes, strict=True)]
+    for ax, done in zip(axes, drawn, strict=True):
+        if done is None:
+            ax.remove()
+    yield from ((name, ax) for ax in [ax for ax in drawn if ax is not None][:1])
+
+
+def _telling_targets(run: Run, source: str) -> tuple[str, str] | None:
+    shared = Counter(_corners(row) for row in run.triangle_rows() if row["source_id"] == source)
+    best = max(shared, key=lambda corners: shared[corners], default=None)
+    return best and (best[1], best[2])
+
+
+def _of_source(run: Run, model: str, source: str) -> list[Row]:
+    return [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
+
+
+def _corners(row: Row) -> tuple[str, str, str]:
+    return row["source_id"], row["target_1"], row["target_2"]
+
+
+def _name(row: Row, which: str) -> str:
+    return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")

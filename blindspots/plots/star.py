@@ -1,0 +1,114 @@
+"""The star: confidence along the segments from one source, one limb a target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from blindspots.plots.style import (
+    HAIRLINE,
+    INK,
+    LABEL,
+    MODEL,
+    MUTED,
+    PERSON,
+    SMALL,
+    TITLE,
+    limb_colour,
+    new_axes,
+    short,
+)
+
+PANEL = (6.4, 3.4)
+BOX = (0.2, 0.17, 0.53, 0.68)
+
+
+@dataclass(frozen=True)
+class Limb:
+    """A segment: `confidence` at equally spaced points, the target's name, the found image."""
+
+    confidence: Sequence[float]
+    name: str
+    found: np.ndarray | None = None
+
+
+def star(
+    limbs: Sequence[Limb],
+    *,
+    source: np.ndarray | None = None,
+    source_name: str = "source",
+    p_source: float | None = None,
+    delta: float | None = None,
+    heading: str = "",
+    ax: Axes | None = None,
+) -> Axes:
+    """Confidence from source to each found image; below p_source − delta a segment is outside.
+
+    Found images stand at their limbs' ends in the limbs' colours, ordered as the limbs end.
+    """
+    ax = ax or new_axes(*PANEL, box=BOX)
+    _frame(ax, heading)
+    if p_source is not None and delta is not None:
+        _level(ax, p_source - delta)
+    for index, limb in enumerate(limbs):
+        along = np.linspace(0, 1, len(limb.confidence))
+        ax.plot(along, limb.confidence, color=limb_colour(index), linewidth=1.8, zorder=3)
+    if source is not None:
+        _thumb(ax, source, (-0.36, 0.36, 0.24, 0.34), MODEL)
+    _caption(ax, (-0.24, 0.33), f"{source_name}\n{short(p_source)}", MODEL)
+    _ends(ax, limbs)
+    return ax
+
+
+def _frame(ax: Axes, heading: str) -> None:
+    ax.set(xlim=(0, 1), ylim=(0, 1.02), xticks=(0, 1), yticks=(0, 0.5, 1))
+    ax.set_xticklabels(["source", "found"])
+    ax.set_yticklabels(["0", ".5", "1"])
+    ax.tick_params(length=0, labelsize=LABEL, labelcolor=MUTED, pad=5)
+    for label, colour, side in zip(
+        ax.get_xticklabels(), (MODEL, PERSON), ("left", "right"), strict=True
+    ):
+        label.set(color=colour, ha=side)
+    ax.set_xlabel("straight line from source to found", fontsize=SMALL, color=MUTED, labelpad=-6)
+    ax.grid(axis="y", color=HAIRLINE, linewidth=0.6)
+    ax.set_axisbelow(True)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.text(-0.36, 1.14, heading, fontsize=TITLE, color=INK, weight="bold", clip_on=False)
+    ax.text(0, 1.05, "confidence", fontsize=SMALL, color=MUTED, clip_on=False)
+
+
+def _level(ax: Axes, level: float) -> None:
+    ax.axhspan(0, level, color="#000000", alpha=0.045, linewidth=0, zorder=0)
+    ax.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
+    words = "below p source − δ: outside"
+    ax.text(0.01, 0.02, words, fontsize=SMALL, color=MUTED, va="bottom", zorder=2)
+
+
+def _ends(ax: Axes, limbs: Sequence[Limb]) -> None:
+    order = sorted(range(len(limbs)), key=lambda i: -limbs[i].confidence[-1])
+    pitch = 1.0 / max(len(limbs), 1)
+    high = min(0.82 * pitch, 0.34)
+    for place, index in enumerate(order):
+        limb, middle = limbs[index], 1 - pitch * (place + 0.5)
+        colour = limb_colour(index)
+        if limb.found is not None:
+            _thumb(ax, limb.found, (1.08, middle - high / 2, 0.24 * high / 0.34, high), colour)
+        ends = [1.0, 1.07], [limb.confidence[-1], middle]
+        ax.plot(*ends, color=colour, linewidth=0.8, clip_on=False)
+        text = f"{limb.name}\n{short(limb.confidence[-1])}"
+        x = 1.1 + 0.24 * high / 0.34
+        ax.text(x, middle, text, fontsize=SMALL, color=PERSON, va="center", clip_on=False)
+
+
+def _thumb(ax: Axes, pixels: np.ndarray, box: tuple[float, float, float, float], edge: str) -> None:
+    inset = ax.inset_axes(box)
+    inset.imshow(pixels, interpolation="nearest" if max(pixels.shape) <= 96 else "antialiased")
+    inset.set(xticks=(), yticks=())
+    for spine in inset.spines.values():
+        spine.set(color=edge, linewidth=1.6)
+
+
+def _caption(ax: Axes, place: tuple[float, float], text: str, colour: str) -> None:
+    ax.text(*place, text, fontsize=SMALL, color=colour, ha="center", va="top", clip_on=False)
