@@ -21,27 +21,35 @@ class Preprocessing:
 
     `size`: (height, width) in pixels of what the model sees. `resize`: the length the shorter
     side is scaled to before the centre crop; None: the shorter side is scaled to cover `size`.
+    `squash`: scale both sides to `size` whatever the image's own proportions, cropping nothing.
+    Lengths and offsets are rounded as torchvision's Resize and CenterCrop round them.
     """
 
     size: tuple[int, int]
     resize: int | None = None
     interpolation: Interpolation = "bicubic"
+    squash: bool = False
 
     def __call__(self, image: Image.Image) -> Image.Image:
         """The RGB image scaled and cropped to `size`; an image that already has it is unchanged."""
         height, width = self.size
         if image.size == (width, height):
             return image
-        scale = self._scale(image)
-        scaled = image.resize(
-            (max(width, round(image.width * scale)), max(height, round(image.height * scale))),
-            _RESAMPLING[self.interpolation],
-        )
-        left, top = (scaled.width - width) // 2, (scaled.height - height) // 2
+        scaled = image.resize(self._scaled_size(image), _RESAMPLING[self.interpolation])
+        left, top = round((scaled.width - width) / 2), round((scaled.height - height) / 2)
         return scaled.crop((left, top, left + width, top + height))
 
-    def _scale(self, image: Image.Image) -> float:
-        if self.resize is not None:
-            return self.resize / min(image.size)
+    def _scaled_size(self, image: Image.Image) -> tuple[int, int]:
         height, width = self.size
-        return max(height / image.height, width / image.width)
+        if self.squash:
+            return width, height
+        to, side = self._scale(image)
+        return max(width, image.width * to // side), max(height, image.height * to // side)
+
+    def _scale(self, image: Image.Image) -> tuple[int, int]:
+        """(a, b) for a scale of a / b, in whole numbers so that no length is off by rounding."""
+        if self.resize is not None:
+            return self.resize, min(image.size)
+        height, width = self.size
+        by_height = height * image.width >= width * image.height
+        return (height, image.height) if by_height else (width, image.width)

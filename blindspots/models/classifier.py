@@ -3,12 +3,15 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from blindspots.errors import Refused
 from blindspots.images.preprocessing import Preprocessing
+from blindspots.models.output import check_logits, first_line
 
 
 class Classifier(nn.Module):
@@ -17,9 +20,10 @@ class Classifier(nn.Module):
     `module`: any `torch.nn.Module` that takes normalised images `(batch, 3, height, width)` and
     returns logits `(batch, classes)`. `size`: side in pixels, or (height, width). `mean`, `std`:
     a number a channel, applied as (x - mean) / std; None: the module takes [0, 1] as it is.
-    `class_names`: one a logit; None: unknown. `preprocessing`: how decoded files reach `size`;
-    None: scaled to cover it, then cropped. `training_epsilon`: the l-infinity radius it was
-    adversarially trained for, in [0, 1]; None: unknown or not at all.
+    `class_names`: one a logit; None: unknown. `class_folders`: what folders of images of each class
+    are called, such as ImageNet's wnids; None: as the class. `preprocessing`: how decoded files
+    reach `size`; None: scaled to cover it, then cropped. `training_epsilon`: the l-infinity radius
+    it was adversarially trained for, in [0, 1]; None: unknown or not at all.
     """
 
     def __init__(
@@ -30,6 +34,7 @@ class Classifier(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         class_names: Sequence[str] | None = None,
+        class_folders: Sequence[str] | None = None,
         name: str = "model",
         preprocessing: Preprocessing | None = None,
         training_epsilon: float | None = None,
@@ -40,6 +45,7 @@ class Classifier(nn.Module):
         self.register_buffer("mean", _channels(mean, 0.0), persistent=False)
         self.register_buffer("std", _channels(std, 1.0), persistent=False)
         self.class_names = None if class_names is None else tuple(class_names)
+        self.class_folders = None if class_folders is None else tuple(class_folders)
         self.name = name
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
@@ -52,6 +58,27 @@ class Classifier(nn.Module):
     ) -> Float[Tensor, "batch classes"]:
         """The logits of images in [0, 1]."""
         return self.module((images - self.mean) / self.std)
+
+    @cached_property
+    def num_classes(self) -> int:
+        """The number of logits, asked once with two grey images.
+
+        Refused where the module cannot take an image of `size`, or returns anything but finite
+        logits `(batch, classes)`.
+        """
+        return check_logits(self.name, self._answer_to_grey(2), batch=2).shape[1]
+
+    def _answer_to_grey(self, batch: int) -> object:
+        grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)
+        try:
+            with self.frozen(), torch.no_grad():
+                return self.module((grey - self.mean) / self.std)
+        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+            height, width = self.size
+            raise Refused(
+                f"{self.name} cannot take an image of {height} × {width} pixels "
+                f"({first_line(error)}); say the size it was built for, as in size=224"
+            ) from error
 
     @property
     def device(self) -> torch.device:

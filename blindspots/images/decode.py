@@ -1,0 +1,172 @@
+"""From the bytes of an image file to an upright 8-bit RGB image; no torch here.
+
+| what a file holds | becomes |
+|---|---|
+| grey | that grey in all three channels |
+| 16 bits a channel | value / 257 rounded (grey), the high byte (colour) |
+| a palette | its colours |
+| transparency | composited on white |
+| CMYK, LAB, HSV, ... | RGB by Pillow's formulas; embedded colour profiles are ignored |
+| an EXIF orientation | turned upright |
+| several frames or pages | the first |
+
+Every conversion that changes more than the layout of numbers is named, so that it can be reported.
+"""
+
+import math
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Named, because Pillow would hand other formats to programs outside Python.
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "TGA")
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".bmp", ".tif", ".tiff", ".webp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".tga"),
+)
+MAX_PIXELS = 178_956_970
+_TOO_LARGE = f"it has more than {MAX_PIXELS // 10**6} million pixels; scale it down first"
+_ORIENTATION = 0x0112
+_DAMAGE = (
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    KeyError,
+    IndexError,
+    EOFError,
+    struct.error,
+    OverflowError,
+    ZeroDivisionError,
+    MemoryError,
+    NotImplementedError,
+)
+
+
+class Unreadable(Exception):
+    """A file that does not hold one readable image; the text says why, as the end of a sentence."""
+
+
+class Decoded(NamedTuple):
+    """An upright 8-bit RGB image, and what had to be converted for it."""
+
+    image: Image.Image
+    converted: tuple[str, ...]
+
+
+class Examined(NamedTuple):
+    """The upright width and height in pixels of a file's image, and what is converted."""
+
+    size: tuple[int, int]
+    converted: tuple[str, ...]
+
+
+def decode(data: bytes) -> Decoded:
+    """The image in a file's bytes, as the table above says; raises `Unreadable`."""
+    with _naming_damage():
+        image = _open(data)
+        converted = tuple(_conversions(image))
+        return Decoded(_rgb(_upright(image)), converted)
+
+
+def examine(data: bytes) -> Examined:
+    """Whether the image decodes to its end, without keeping it; raises `Unreadable`.
+
+    JPEGs are read at an eighth of their size, which follows every byte at a part of the cost.
+    """
+    with _naming_damage():
+        image = _open(data)
+        converted = tuple(_conversions(image))
+        width, height = image.size
+        image.draft("RGB", (1, 1))
+        _rgb(image)
+        return Examined((height, width) if _orientation(image) >= 5 else (width, height), converted)
+
+
+@contextmanager
+def _naming_damage() -> Iterator[None]:
+    """A context in which whatever a damaged file raises becomes `Unreadable`."""
+    try:
+        yield
+    except UnidentifiedImageError as error:
+        raise Unreadable("it is not an image in a format that is read here") from error
+    except Image.DecompressionBombError as error:
+        raise Unreadable(_TOO_LARGE) from error
+    except _DAMAGE as error:
+        raise Unreadable(f"it is damaged ({error})") from error
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise Unreadable("it is empty (0 bytes)")
+    image = Image.open(BytesIO(data), formats=_FORMATS)
+    if math.prod(image.size) > MAX_PIXELS:
+        raise Unreadable(_TOO_LARGE)
+    return image
+
+
+def _conversions(image: Image.Image) -> Iterator[str]:
+    """What decoding will convert, in words; read from the header alone."""
+    if getattr(image, "is_animated", False):
+        yield f"first of {getattr(image, 'n_frames', 'several')} frames taken"
+    if _is_16_bit(image):
+        yield "16-bit scaled to 8-bit"
+    if image.has_transparency_data:
+        yield "transparency composited on white"
+    if _colours(image) is not None:
+        yield f"{_colours(image)} converted to RGB"
+    if _orientation(image) > 1:
+        yield "turned upright by its EXIF orientation"
+
+
+def _colours(image: Image.Image) -> str | None:
+    if image.mode in ("1", "L", "LA", "La", "I", "F") or image.mode.startswith("I;16"):
+        return "greyscale"
+    if image.mode in ("P", "PA", "RGB", "RGBA", "RGBa", "RGBX"):
+        return None
+    return image.mode
+
+
+def _is_16_bit(image: Image.Image) -> bool:
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return True
+    # Pillow keeps the high byte of 16-bit colour; only the decoder's own mode tells.
+    tiles = getattr(image, "tile", None) or []
+    return any(";16" in str(tile[3]) for tile in tiles)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1)
+    except _DAMAGE:
+        return 1
+    return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    return ImageOps.exif_transpose(image) if _orientation(image) > 1 else image
+
+
+def _rgb(image: Image.Image) -> Image.Image:
+    image.load()
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _scaled_grey(np.asarray(image).astype(np.int64), 65535)
+    if image.mode == "F":
+        image = _scaled_grey(np.asarray(image), 1.0)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
+
+
+def _scaled_grey(values: np.ndarray, top: float) -> Image.Image:
+    low, high = float(values.min()), float(values.max())
+    if not (low >= 0 and high <= top):
+        raise Unreadable(f"its values run from {low:g} to {high:g}, expected 0 to {top:g}")
+    return Image.fromarray((values * (255 / top)).round().astype(np.uint8))

@@ -1,0 +1,85 @@
+"""The options behind a model spec's question mark, typed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from blindspots.errors import Refused
+from blindspots.specs import Spec
+
+Setting = int | float | bool | str | None | tuple["Setting", ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions:
+    """What a model spec may say: where the weights are, the input's geometry and normalisation.
+
+    None: not said. `architecture`: every other key, for the function that builds the model; whole
+    and decimal numbers, true, false and none are read as such, commas make a tuple.
+    """
+
+    weights: Path | None
+    mean: tuple[float, ...] | None
+    std: tuple[float, ...] | None
+    size: tuple[int, int] | None
+    classes: Path | None
+    architecture: Mapping[str, Setting]
+
+
+def model_options(spec: Spec) -> ModelOptions:
+    """The options of a spec; refused where a number is malformed."""
+    own = {"weights", "mean", "std", "size", "classes"}
+    said = spec.options
+    return ModelOptions(
+        weights=Path(said["weights"]).expanduser() if "weights" in said else None,
+        mean=_channels(spec, "mean"),
+        std=_channels(spec, "std"),
+        size=_size(spec),
+        classes=Path(said["classes"]).expanduser() if "classes" in said else None,
+        architecture={key: parse_setting(said[key]) for key in said if key not in own},
+    )
+
+
+def parse_setting(text: str) -> Setting:
+    """The number, truth value, None, tuple of them or plain text that `text` spells."""
+    if "," in text:
+        return tuple(parse_setting(part) for part in text.split(","))
+    words: dict[str, Setting] = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _channels(spec: Spec, key: str) -> tuple[float, ...] | None:
+    if key not in spec.options:
+        return None
+    try:
+        values = tuple(float(part) for part in spec.options[key].split(","))
+    except ValueError:
+        values = ()
+    values = values * 3 if len(values) == 1 else values
+    if len(values) != 3 or (key == "std" and min(values) <= 0):
+        kind = "three positive numbers" if key == "std" else "three numbers"
+        raise Refused(
+            f"{key}={spec.options[key]} in {spec} is not {kind}, one a channel; "
+            f"write it as in {key}=0.5,0.5,0.5"
+        )
+    return values
+
+
+def _size(spec: Spec) -> tuple[int, int] | None:
+    if "size" not in spec.options:
+        return None
+    parts = spec.options["size"].lower().replace("x", ",").split(",")
+    sides = [int(part) for part in parts if part.strip().isdecimal() and int(part) > 0]
+    if len(sides) != len(parts) or len(sides) > 2:
+        raise Refused(
+            f"size={spec.options['size']} in {spec} is not a side in pixels; "
+            "write it as in size=224, or height x width as in size=192x256"
+        )
+    return sides[0], sides[-1]

@@ -1,0 +1,110 @@
+"""timm architectures, and their published weights: from the hub's cache, or fetched when online."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.request import Request, urlopen
+
+from torch import nn
+
+from blindspots.errors import Refused
+from blindspots.models.output import first_line
+from blindspots.specs import nearest_names
+
+_PROBE_SECONDS = 5
+_RESERVED = ("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
+_BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
+
+
+def build_timm(name: str, arguments: Mapping[str, Any], *, published: bool) -> nn.Module:
+    """timm's model `name` in eval mode; with `published`, carrying its pretrained weights.
+
+    Refused: an unknown name or tag, an argument the architecture does not take, and weights that
+    are neither on this machine nor to be fetched, which is found out within seconds.
+    """
+    _check_name(name)
+    _check_arguments(name, arguments)
+    source = _published_source(name) if published else {}
+    import timm
+
+    try:
+        return timm.create_model(name, **source, **arguments).eval()
+    except (URLError, OSError) as error:
+        raise Refused(_unreachable(name, first_line(error))) from error
+    except _BUILD_ERRORS as error:
+        said = ", ".join(f"{key}={value}" for key, value in arguments.items()) or "no arguments"
+        raise Refused(f"timm cannot build {name} with {said}: {first_line(error)}") from error
+
+
+def _check_name(name: str) -> None:
+    import timm
+    from timm.models import list_pretrained, split_model_name_tag
+
+    architecture, tag = split_model_name_tag(name)
+    if not timm.is_model(architecture):
+        hint = nearest_names(architecture, timm.list_models()) or "try timm:resnet50"
+        raise Refused(f"timm has no model {name!r}; {hint}")
+    tagged = list_pretrained(f"{architecture}.*")
+    if tag and name not in tagged:
+        raise Refused(
+            f"timm has no weights {name!r}; {nearest_names(name, tagged) or f'try {architecture}'}"
+        )
+
+
+def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    for key in _RESERVED:
+        if key in arguments:
+            raise Refused(
+                f"{key}= is not for a spec; timm:{name} alone takes the published weights, "
+                f"timm:{name}?weights=FILE a file's"
+            )
+
+
+def _published_source(name: str) -> dict[str, Any]:
+    """The arguments that make timm load published weights, without the network where it can."""
+    from timm.models import get_pretrained_cfg
+
+    config = get_pretrained_cfg(name, allow_unregistered=True)
+    if config is None or not config.has_weights:
+        raise Refused(f"timm publishes no weights for {name}; type timm:{name}?weights=FILE")
+    if not config.hf_hub_id or config.custom_load:
+        return {"pretrained": True}
+    cached = _cached(config.hf_hub_id, config.hf_hub_filename)
+    if cached is not None:
+        return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(cached)}}
+    if not _hub_answers():
+        raise Refused(_unreachable(name, f"{config.hf_hub_id} is not in the hub's cache here"))
+    return {"pretrained": True}
+
+
+def _cached(repository: str, filename: str | None) -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
+
+    for candidate in filter(None, (filename, "model.safetensors", "pytorch_model.bin")):
+        found = try_to_load_from_cache(repository, candidate)
+        if isinstance(found, str):
+            return Path(found)
+    return None
+
+
+def _hub_answers() -> bool:
+    """Whether the hub can be reached; asked first because the hub's client retries for a minute."""
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PROBE_SECONDS):
+            return True
+    except HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+def _unreachable(name: str, reason: str) -> str:
+    return (
+        f"the published weights of timm:{name} cannot be had ({reason}, and it cannot be reached); "
+        f"type timm:{name}?weights=FILE.safetensors, or run once with a network"
+    )

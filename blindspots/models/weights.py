@@ -1,0 +1,154 @@
+"""Weights from a local file into a module: never a free pickle, never a silent misfit."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from blindspots.errors import Refused
+from blindspots.models.output import first_line
+
+_NESTS = ("state_dict", "model", "model_state_dict")
+_PREFIXES = ("module.", "model.", "_orig_mod.")
+_SHOWN = 4
+
+State = Mapping[str, Tensor]
+
+
+def load_weights(module: nn.Module, path: Path, name: str) -> None:
+    """Copy the weights in a file into the module.
+
+    `path`: safetensors, or a state dict that torch reads with `weights_only=True`, as it is or
+    under the key `state_dict`, `model` or `model_state_dict`, its keys with or without the
+    prefixes `module.`, `model.` and `_orig_mod.`. Refused: a missing or broken file, a pickle of
+    anything but tensors, and weights that do not fit; `name` is what that calls the model.
+    """
+    state = _without_prefixes(read_weights(path), module.state_dict())
+    misfit = _misfit(module.state_dict(), state)
+    if any(misfit):
+        raise Refused(f"the weights in {path} do not fit {name}: {_describe(misfit)}")
+    module.load_state_dict(state, strict=False)
+
+
+def read_weights(path: Path) -> State:
+    """The tensors in a weights file by key, on the CPU; refused as `load_weights` says."""
+    if not path.is_file():
+        raise Refused(f"there is no weights file {path}; give a .safetensors or .pth file")
+    found = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
+    state = _tensors(found)
+    if not state:
+        kind = f"holds {_some(found)}" if isinstance(found, Mapping) else type(found).__name__
+        raise Refused(f"{path} holds no weights by name ({kind}); save model.state_dict()")
+    return state
+
+
+def _read_safetensors(path: Path) -> object:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise Refused(
+            f"{path} is not a whole safetensors file: {first_line(error)}; fetch or save it again"
+        ) from error
+
+
+def _read_pickle(path: Path) -> object:
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise Refused(_unsafe(path)) from error
+    except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise Refused(
+            f"{path} cannot be read as weights: {first_line(error)}; fetch or save it again"
+        ) from error
+
+
+def _unsafe(path: Path) -> str:
+    try:
+        culprits = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except (RuntimeError, ValueError, UnpicklingError, OSError, EOFError, AttributeError):
+        culprits = []
+    what = f"needs {_some(culprits)}" if culprits else "is not a plain state dict"
+    return (
+        f"{path} is not weights only ({what}), and reading it could run code from it; where you "
+        "trust it, convert it once: torch.save(torch.load(FILE, weights_only=False)"
+        "['state_dict'], 'weights.pth'), or .state_dict() where it is a whole model"
+    )
+
+
+def _tensors(found: object) -> State:
+    for key in _NESTS:
+        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
+            found = found[key]
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(key): value for key, value in found.items() if isinstance(value, Tensor)}
+
+
+def _without_prefixes(state: State, expected: State) -> State:
+    while prefix := _shared_prefix(state):
+        if _shared_prefix(expected) == prefix:
+            break
+        state = {key.removeprefix(prefix): value for key, value in state.items()}
+    return state
+
+
+def _shared_prefix(state: State) -> str | None:
+    return next((p for p in _PREFIXES if state and all(key.startswith(p) for key in state)), None)
+
+
+class _Misfit(NamedTuple):
+    missing: list[str]
+    unexpected: list[str]
+    misshapen: list[tuple[str, tuple[int, ...], tuple[int, ...]]]
+
+
+def _misfit(expected: State, state: State) -> _Misfit:
+    # Checkpoints older than the counter lack it, and nothing is computed from it in eval mode.
+    missing = [k for k in expected if k not in state and not k.endswith("num_batches_tracked")]
+    shapes = {
+        key: (tuple(state[key].shape), tuple(expected[key].shape))
+        for key in state
+        if key in expected
+    }
+    return _Misfit(
+        missing,
+        [key for key in state if key not in expected],
+        [(key, has, needs) for key, (has, needs) in shapes.items() if has != needs],
+    )
+
+
+def _describe(misfit: _Misfit) -> str:
+    shapes = [
+        f"{key} is {_shape(has)} instead of {_shape(needs)}" for key, has, needs in misfit.misshapen
+    ]
+    parts = [
+        f"{len(misfit.missing)} keys missing ({_some(misfit.missing)})" if misfit.missing else "",
+        f"{len(misfit.unexpected)} unexpected ({_some(misfit.unexpected)})"
+        if misfit.unexpected
+        else "",
+        f"{len(shapes)} of another shape ({_some(shapes)})" if shapes else "",
+    ]
+    return ", ".join(filter(None, parts)) + "; " + _advice(misfit)
+
+
+def _advice(misfit: _Misfit) -> str:
+    heads = {has[0] for _, has, needs in misfit.misshapen if has and has[1:] == needs[1:]}
+    if len(heads) == 1 and not misfit.missing and not misfit.unexpected:
+        return f"for another number of classes add num_classes={heads.pop()}"
+    return "check the name and the architecture's arguments, given as key=value"
+
+
+def _some(items: Iterable[object]) -> str:
+    texts = [str(item) for item in items]
+    more = f", and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return ", ".join(texts[:_SHOWN]) + more
+
+
+def _shape(sides: tuple[int, ...]) -> str:
+    return "×".join(map(str, sides)) or "a single number"
