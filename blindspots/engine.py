@@ -6,7 +6,7 @@ forward and one input gradient for every occupied slot.
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from math import isnan
@@ -27,6 +27,7 @@ class Engine:
 
     `slots`: pairs in flight at once. `snapshots`: about how many images of each path to keep,
     the first and the last included; 0: none. `seed` and a pair's id key its random draws.
+    `tick` hears the evaluations of every turn.
     """
 
     oracle: Oracle
@@ -34,6 +35,7 @@ class Engine:
     slots: int = 8
     snapshots: int = 0
     seed: int = 0
+    tick: Callable[[int], None] = lambda _evaluations: None
 
     def run(self, pairs: Iterable[Pair]) -> Iterator[list[Outcome]]:
         """The outcomes, a list each time some pairs end, in the order in which they end."""
@@ -96,6 +98,7 @@ class Engine:
         problem, state = flight.tensors
         evaluation = self.oracle.evaluate(state.proposal, problem.label, self.method.differentiates)
         state = _failing(self.method.step(problem, state, evaluation), evaluation)
+        self.tick(len(flight))
         share = (time.perf_counter() - started_at) / len(flight)
         flight.record(state, share)
         return flight.land()

@@ -53,6 +53,11 @@ class Outcome:
     path_confidence: list[float]
     p_path_min: float | None
 
+    @property
+    def turns(self) -> int:
+        """The evaluations with a gradient."""
+        return int(self.evaluations)
+
 
 @dataclass
 class Slot:

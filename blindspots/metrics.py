@@ -96,7 +96,7 @@ class Lpips(nn.Module):
         maps = [((one - other) ** 2 * head).sum(1) for head, one, other in layers]
         return torch.stack([layer.flatten(1).mean(1) for layer in maps]).sum(0)
 
-    def _unit_features(self, images: Images) -> list[Images]:
+    def _unit_features(self, images: Images) -> list[Float[Tensor, "batch _ _ _"]]:
         """The activations after each ReLU, every pixel's channels brought to length 1."""
         # LPIPS was trained on images in [-1, 1].
         x = (2 * images - 1 - self.shift) / self.scale
@@ -184,10 +184,13 @@ def _check_hash(path: Path, expected: str) -> None:
 def _alexnet_features(weights: Path) -> nn.Sequential:
     from torchvision.models import alexnet
 
-    network = alexnet(weights=None)
-    network.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))
+    state = cast(dict[str, Tensor], torch.load(weights, map_location="cpu", weights_only=True))
+    with torch.device("meta"):
+        features = alexnet(weights=None).features
+    own = {key.removeprefix("features."): state[key] for key in state if key.startswith("feat")}
+    features.load_state_dict(own, assign=True)
     # Out of place: an activation that is kept must not be overwritten by the layer after it.
-    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in network.features]
+    layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in features]
     return nn.Sequential(*layers[: max(_LPIPS_LAYERS) + 1])
 
 

@@ -10,17 +10,20 @@ float32 gradient loses its direction (below 1 − f ≈ 6e-8) while the margin's
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional as F
 
+from blindspots.errors import Refused
+
 Logits = Float[Tensor, "batch classes"]
 Labels = Int[Tensor, "batch"]
 
 
+@runtime_checkable
 class Objective(Protocol):
     """A scalar of each image's logits that a method differentiates."""
 
@@ -52,6 +55,14 @@ class Confidence:
     """The score held by default: the softmax probability of the source's class, in [0, 1]."""
 
     name: ClassVar[str] = "confidence"
+
+    def check_delta(self, delta: float) -> None:
+        """Refuse an allowed drop that no confidence can have."""
+        if not 0 < delta < 1:
+            raise Refused(
+                f"--delta {delta:g} was given; a confidence can drop by more than 0 and less "
+                "than 1; type --delta 0.2"
+            )
 
     def __call__(self, logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
         """The score of each image for its label."""

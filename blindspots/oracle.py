@@ -3,18 +3,16 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from blindspots.errors import WorkFailed
-from blindspots.methods.base import Batched, Evaluation
+from blindspots.methods.base import Evaluation
 from blindspots.models.classifier import Classifier
 from blindspots.objectives import Confidence, Objective
 
-Part = TypeVar("Part", bound=Batched)
 Images = Float[Tensor, "batch channel height width"]
 
 
@@ -83,8 +81,8 @@ class Oracle:
         )
 
 
-def join(parts: list[Part]) -> Part:
-    """Batches, one behind the other."""
+def join(parts: list[Evaluation]) -> Evaluation:
+    """Evaluations, one batch behind the other."""
     first, *others = parts
     for part in others:
         first = first.join(part)

@@ -22,12 +22,22 @@ from safetensors.numpy import load_file, save_file
 
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
-from blindspots.records import PAIRS, TRIANGLES
+from blindspots.records import PAIRS, TRIANGLES, Ending
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, ("model", "pair_id")),
     "triangles": (TRIANGLES, ("model", "source_id", "target_1", "target_2")),
 }
+PREDICTIONS_FILE = "predictions.parquet"
+PREDICTIONS = pa.schema(
+    [
+        ("model", pa.string()),
+        ("image_id", pa.string()),
+        ("predicted", pa.int64()),
+        ("confidence", pa.float64()),
+        ("p_label", pa.float64()),
+    ]
+)
 FOLDERS = ("parts", "images", "found", "path")
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
@@ -58,6 +68,23 @@ class Store:
             [{**dict.fromkeys(schema.names), **row} for row in rows], schema
         )
         write_whole(part, lambda aside: pq.write_table(filled, aside))
+
+    def write_predictions(self, rows: Sequence[Row]) -> None:
+        """Write what the models say of the clean images, so that resuming chooses alike."""
+        filled = pa.Table.from_pylist(list(rows), PREDICTIONS)
+        path = self.path / PREDICTIONS_FILE
+        write_whole(path, lambda aside: pq.write_table(filled, aside))
+
+    def started_pairs(self, model: str) -> set[str]:
+        """The ids of a model's stored pairs that were traversed."""
+        columns = ["model", "pair_id", "ending"]
+        rows = [
+            row
+            for file in self._files("pairs")
+            for row in pq.read_table(file, columns=columns).to_pylist()
+        ]
+        mine = [row for row in rows if row["model"] == model]
+        return {row["pair_id"] for row in mine if Ending(row["ending"]).started}
 
     def present(self, table: str) -> set[Key]:
         """The keys of the rows that are stored: (model, pair_id), or those of the triangles."""
@@ -104,7 +131,7 @@ class Store:
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
-        return load_file(self._exact(pair_id))["found"]
+        return load_exact(self._exact(pair_id))
 
     def drop_found(self, pair_ids: Iterable[str]) -> None:
         """Remove found images that are not to be kept."""
@@ -130,10 +157,21 @@ class Store:
         return pa.Table.from_pylist([rows[k] for k in sorted(rows, key=str)], schema)
 
 
+def load_exact(file: Path) -> Float[np.ndarray, "3 height width"]:
+    """The exact float32 image in a file of `found/`."""
+    return load_file(file)["found"]
+
+
 def read_info(path: Path | str) -> dict[str, Any] | None:
     """The `run.json` of a run directory; None where there is none yet."""
     file = Path(path) / "run.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def read_predictions(path: Path | str) -> list[Row]:
+    """The stored rows (model, image_id, predicted, confidence, p_label); none where absent."""
+    file = Path(path) / PREDICTIONS_FILE
+    return pq.read_table(file, schema=PREDICTIONS).to_pylist() if file.exists() else []
 
 
 def check_writable(path: Path | str) -> None:

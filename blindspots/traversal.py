@@ -13,7 +13,7 @@ from blindspots.engine import Engine, pair_hash
 from blindspots.errors import Refused
 from blindspots.flight import UNLABELLED, Outcome, Pair
 from blindspots.machine import batch_size
-from blindspots.methods import DEFAULT_METHOD, METHODS
+from blindspots.methods import make_method
 from blindspots.methods.base import Method
 from blindspots.models.classifier import Classifier
 from blindspots.objectives import Confidence
@@ -80,8 +80,9 @@ def traverse(
     labels = _checked(model, sources, targets, labels)
     pairs = _pairs(sources, targets, labels, ids)
     slots = batch or batch_size(model.size, model.device)
-    oracle = Oracle(model, score or Confidence())
-    engine = Engine(oracle, method or METHODS[DEFAULT_METHOD](), slots=slots, seed=seed)
+    oracle, method = Oracle(model, score or Confidence()), method or make_method()
+    oracle.score.check_delta(method.delta)
+    engine = Engine(oracle, method, slots=slots, seed=seed)
     place = {id(pair): i for i, pair in enumerate(pairs)}
     outcomes = [outcome for ended in engine.run(pairs) for outcome in ended]
     return _collect(sorted(outcomes, key=lambda outcome: place[id(outcome.pair)]))

@@ -7,7 +7,7 @@ forward that verifies a step is the one whose gradient the next step uses.
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import ClassVar, Self
+from typing import ClassVar, TypeVar
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -17,6 +17,7 @@ from blindspots.errors import Refused
 from blindspots.objectives import Objective
 from blindspots.records import Ending
 
+Part = TypeVar("Part", bound="Batched")
 RUNNING = -1
 ENDINGS = tuple(Ending)
 
@@ -29,11 +30,11 @@ def code(ending: Ending) -> int:
 class Batched:
     """A dataclass of tensors whose first axis is the batch of pairs."""
 
-    def select(self, index: Int[Tensor, "kept"] | Bool[Tensor, "batch"]) -> Self:
+    def select(self: Part, index: Int[Tensor, "kept"] | Bool[Tensor, "batch"]) -> Part:
         """The entries at `index`, in its order."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})  # type: ignore[arg-type]
 
-    def join(self, other: Self) -> Self:
+    def join(self: Part, other: Part) -> Part:
         """These entries, then the other's."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
         return type(self)(**{n: torch.cat((getattr(self, n), getattr(other, n))) for n in names})

@@ -26,7 +26,7 @@ from blindspots.models.pretrained import build_timm
 from blindspots.models.weights import load_weights
 from blindspots.specs import Spec, parse_spec
 
-_EXAMPLE = "timm:resnet50.a1_in1k"
+EXAMPLE = "timm:resnet50.a1_in1k"
 
 
 def load_model(spec: str) -> Classifier:
@@ -39,8 +39,8 @@ def load_model(spec: str) -> Classifier:
     and mean 0 and std 1 stand in. Refused: whatever cannot be found, read or fitted, and a model
     that does not return finite logits (batch, classes), as many as its class file has names.
     """
-    parsed = parse_spec(spec, _SCHEMES, _EXAMPLE)
-    model = _SCHEMES[parsed.scheme](parsed)
+    parsed = parse_spec(spec, SCHEMES, EXAMPLE)
+    model = SCHEMES[parsed.scheme](parsed)
     _check_class_count(model)
     return model
 
@@ -93,7 +93,7 @@ def _file(spec: Spec) -> Classifier:
     return _own(spec, factory_in_file(spec))
 
 
-_SCHEMES: Mapping[str, Callable[[Spec], Classifier]] = {
+SCHEMES: Mapping[str, Callable[[Spec], Classifier]] = {
     "zoo": _zoo,
     "timm": _timm,
     "python": _python,

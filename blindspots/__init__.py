@@ -1,0 +1,71 @@
+"""Blindspots: find, measure and show what a vision model cannot see."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blindspots.errors import BlindspotsError, Refused, WorkFailed
+    from blindspots.hulls import segment, simplex, triangle
+    from blindspots.images import ImageSet, load_images
+    from blindspots.methods.paper import Paper
+    from blindspots.methods.reference import Reference
+    from blindspots.models.classifier import Classifier
+    from blindspots.models.sources import load_model
+    from blindspots.objectives import Confidence
+    from blindspots.records import Ending
+    from blindspots.run_reader import Run
+    from blindspots.traversal import Traversals, traverse
+
+_HOMES = {
+    "BlindspotsError": "errors",
+    "Classifier": "models.classifier",
+    "Confidence": "objectives",
+    "Ending": "records",
+    "ImageSet": "images",
+    "Paper": "methods.paper",
+    "Reference": "methods.reference",
+    "Refused": "errors",
+    "Run": "run_reader",
+    "Traversals": "traversal",
+    "WorkFailed": "errors",
+    "load_images": "images",
+    "load_model": "models.sources",
+    "segment": "hulls",
+    "simplex": "hulls",
+    "traverse": "traversal",
+    "triangle": "hulls",
+}
+
+__version__ = version("blindspots")
+
+__all__ = [
+    "BlindspotsError",
+    "Classifier",
+    "Confidence",
+    "Ending",
+    "ImageSet",
+    "Paper",
+    "Reference",
+    "Refused",
+    "Run",
+    "Traversals",
+    "WorkFailed",
+    "load_images",
+    "load_model",
+    "segment",
+    "simplex",
+    "traverse",
+    "triangle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: torch loads only when it is needed."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'blindspots' has no attribute {name!r}")
+    return getattr(import_module(f"blindspots.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

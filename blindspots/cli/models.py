@@ -1,0 +1,104 @@
+"""`blindspots models`, `doctor`, `zoo train` and `zoo evaluate`."""
+
+import json
+from pathlib import Path
+
+from blindspots.cli.options import MachineFlags, ModelFlags, Output, model_specs
+
+DEFAULT_OUTPUT, DEFAULT_MODEL, DEFAULT_MACHINE = Output(), ModelFlags(), MachineFlags()
+
+
+def models(*, output: Output = DEFAULT_OUTPUT) -> None:
+    """List what can be loaded: the embedded models, and the schemes with an example each."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from blindspots.models.sources import list_models
+
+    rows = list_models()
+    if output.json:
+        print(json.dumps(rows, indent=2))
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in rows[0]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    Console(highlight=False).print(table)
+
+
+def doctor(
+    spec: str,
+    /,
+    *,
+    images: str = "sample:shapes",
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Look at a model before trusting it: clean accuracy and confidence, logits, classes.
+
+    Parameters
+    ----------
+    spec
+        Model spec.
+    images
+        Image spec to try it on.
+    """
+    from blindspots.cli.run import describe_preflight
+    from blindspots.planning import examine
+    from blindspots.progress import Reporter
+
+    (whole,) = model_specs((spec,), model_flags)
+    subject, preflight = examine(
+        whole, images, model_flags.classes, machine.device, machine.batch(), Reporter(output.quiet)
+    )
+    if output.json:
+        print(json.dumps({"model": subject.name, "classes": subject.model.num_classes} | preflight))
+    else:
+        print(describe_preflight(subject.name, preflight))
+
+
+def train(
+    name: str,
+    /,
+    *,
+    out: Path | None = None,
+    seed: int = 0,
+    smoke: bool = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Train an embedded model from nothing but this repository, and write its model card.
+
+    Parameters
+    ----------
+    name
+        shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
+    out
+        Where weights and card go; a folder zoo here unless given.
+    seed
+        Seed of data and initialisation.
+    smoke
+        Train for seconds, to see that everything works.
+    """
+    from blindspots.models.zoo.train import train as train_model
+    from blindspots.progress import Reporter
+
+    card = train_model(
+        name, out or Path("zoo"), smoke=smoke, seed=seed, report=Reporter(output.quiet).say
+    )
+    print(json.dumps(card, indent=2))
+
+
+def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
+    """Measure an embedded model again: clean accuracy and accuracy under PGD.
+
+    Parameters
+    ----------
+    name
+        shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
+    """
+    from blindspots.models.zoo.train import evaluate as evaluate_model
+
+    del output
+    print(json.dumps(evaluate_model(name), indent=2))

@@ -1,0 +1,172 @@
+"""Options that several commands share, and how they become settings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from cyclopts import Parameter
+
+from blindspots.errors import Refused
+from blindspots.specs import parse_spec
+
+if TYPE_CHECKING:
+    from blindspots.methods.base import Method
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a command speaks.
+
+    Parameters
+    ----------
+    json
+        Print the result as JSON.
+    quiet
+        Print no progress and no notes.
+    """
+
+    json: Annotated[bool, Parameter(negative=())] = False
+    quiet: Annotated[bool, Parameter(negative=())] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ModelFlags:
+    """What may be given beside a single --model instead of inside its spec.
+
+    Parameters
+    ----------
+    weights
+        Weights file (safetensors, or .pth read with weights_only).
+    mean
+        Channel means the model expects, as 0.5,0.5,0.5.
+    std
+        Channel standard deviations the model expects.
+    size
+        Input size in pixels.
+    classes
+        Class names of model and images: a plain list, or [[folder, name], ...].
+    model_arg
+        A further argument of the architecture, as key=value; may be repeated.
+    """
+
+    weights: Path | None = None
+    mean: str | None = None
+    std: str | None = None
+    size: int | None = None
+    classes: Path | None = None
+    model_arg: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MethodFlags:
+    """Which traversal, and its settings.
+
+    Parameters
+    ----------
+    method
+        reference or paper.
+    delta
+        Allowed drop of confidence below the source's.
+    set
+        A setting of the method, as name=value; may be repeated.
+    """
+
+    method: str = "reference"
+    delta: float | None = None
+    set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+
+    def build(self) -> "Method":
+        """The method they describe; refused where they do not fit."""
+        from blindspots.methods import make_method
+        from blindspots.objectives import Confidence
+
+        settings = key_values("--set", self.set)
+        if self.delta is not None:
+            settings["delta"] = str(self.delta)
+        if "delta" in settings:
+            Confidence().check_delta(float(make_number(settings["delta"])))
+        return make_method(self.method, settings)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MachineFlags:
+    """Where and how the work is done; they do not change results.
+
+    Parameters
+    ----------
+    device
+        auto, cpu, cuda, cuda:1 ...
+    batch_size
+        Pairs in flight at once, or auto.
+    precision
+        Arithmetic of the model: fp32.
+    """
+
+    device: str = "auto"
+    batch_size: str = "auto"
+    precision: Literal["fp32"] = "fp32"
+
+    def batch(self) -> int | None:
+        """The batch size; None for auto."""
+        if self.batch_size == "auto":
+            return None
+        if not self.batch_size.isdecimal() or int(self.batch_size) < 1:
+            raise Refused(
+                f"--batch-size {self.batch_size} was given; expected auto or at least 1, "
+                "as in --batch-size 8"
+            )
+        return int(self.batch_size)
+
+
+def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
+    """The specs with the flags written into the only one; flags beside several are refused."""
+    from blindspots.models.sources import EXAMPLE, SCHEMES
+
+    options = {
+        "weights": flags.weights,
+        "mean": flags.mean,
+        "std": flags.std,
+        "size": flags.size,
+        "classes": flags.classes,
+        **key_values("--model-arg", flags.model_arg),
+    }
+    given = {key: str(value) for key, value in options.items() if value is not None}
+    if len(models) != 1 and given.keys() - {"classes"}:
+        raise Refused(
+            f"--{min(given).replace('_', '-')} was given beside {len(models)} models; it goes with "
+            "exactly one --model; write it into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
+        )
+    if len(models) != 1 or not given:
+        return list(models)
+    spec = parse_spec(models[0], SCHEMES, EXAMPLE)
+    twice = sorted(given.keys() & spec.options.keys())
+    if twice:
+        raise Refused(f"{twice[0]} was given in the spec {models[0]!r} and as a flag; give it once")
+    return [str(type(spec)(spec.scheme, spec.name, {**spec.options, **given}))]
+
+
+def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:
+    """The pairs of repeated `key=value` texts; others are refused."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key or key in pairs:
+            raise Refused(
+                f"{option} {text} was given; expected name=value, each name once, "
+                f"as in {option} {'max_steps=400' if option == '--set' else 'pad_type=same'}"
+            )
+        pairs[key] = value
+    return pairs
+
+
+def make_number(text: str) -> float:
+    """The number a text stands for; refused where it is none."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise Refused(f"{text} was given where a number is expected, as in 0.2") from error

@@ -1,0 +1,212 @@
+"""`blindspots run` and `blindspots demo`: the main job."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from blindspots.cli.options import (
+    MachineFlags,
+    MethodFlags,
+    ModelFlags,
+    Output,
+    model_specs,
+)
+
+if TYPE_CHECKING:
+    from blindspots.planning import Prepared, Request
+    from blindspots.progress import Reporter
+
+DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
+DEMO_IMAGES = "sample:shapes?split=test&n=100&seed=0"
+DEMO_SOURCES = 6
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
+
+Repeated = Parameter(negative=(), consume_multiple=False)
+
+
+def run(
+    *,
+    model: Annotated[tuple[str, ...], Repeated],
+    images: str,
+    out: Path,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    method: MethodFlags = DEFAULT_METHOD,
+    sources: int = 20,
+    targets_per_source: int = 2,
+    pairs: Path | None = None,
+    seed: int = 0,
+    score: Literal["confidence"] = "confidence",
+    keep: Literal["none", "found", "path"] | None = None,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    lpips_weights: Path | None = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Traverse pairs of images for one or more models; tables, figures and a report.
+
+    With the same --out it resumes where it was stopped.
+
+    Parameters
+    ----------
+    model
+        Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k; may be repeated.
+    images
+        Image spec, such as folder:photos or sample:shapes.
+    out
+        Run directory.
+    sources
+        How many rightly classified sources to take.
+    targets_per_source
+        How many targets each source gets.
+    pairs
+        CSV file with the columns source, target (ids or file names) instead of choosing.
+    seed
+        Seed of every random choice.
+    score
+        What is held: the confidence in the source's class.
+    keep
+        What stays on disk: path below 1,000 pairs a model, else found.
+    lpips_weights
+        AlexNet weights for LPIPS; without them the column is empty.
+    dry_run
+        Print the plan and its cost, and write nothing.
+    """
+    from blindspots.planning import Request
+    from blindspots.settings import Machine, Science
+
+    traversal = method.build()
+    science = _science(traversal, score, seed, machine, sources, targets_per_source)
+    request = Request(
+        models=model_specs(model, model_flags),
+        images=images,
+        science=Science(**science),
+        machine=Machine(
+            device=machine.device, batch=machine.batch(), keep=keep, lpips_weights=lpips_weights
+        ),
+        classes=model_flags.classes,
+        pairs_file=pairs,
+    )
+    _do(request, traversal, out, output, dry_run)
+
+
+def demo(
+    *,
+    out: Path = Path("demo"),
+    sources: int = DEMO_SOURCES,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Run the main job on the four embedded models and the embedded images, without a network.
+
+    Parameters
+    ----------
+    out
+        Run directory.
+    sources
+        How many sources; each gets two targets.
+    """
+    from blindspots.methods import make_method
+    from blindspots.planning import Request
+    from blindspots.settings import Machine, Science
+
+    method = make_method()
+    request = Request(
+        models=[f"zoo:{name}" for name in DEMO_MODELS],
+        images=DEMO_IMAGES,
+        science=Science(**_science(method, "confidence", 0, machine, sources, 2)),
+        machine=Machine(device=machine.device, batch=machine.batch()),
+    )
+    _do(request, method, out, output, dry_run=False)
+
+
+def _science(
+    method: Any, score: str, seed: int, machine: MachineFlags, sources: int, targets: int
+) -> dict[str, Any]:
+    from blindspots.methods import describe_method
+
+    return {
+        "method": describe_method(method),
+        "score": {"name": score},
+        "seed": seed,
+        "precision": machine.precision,
+        "sources": sources,
+        "targets_per_source": targets,
+    }
+
+
+def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: bool) -> None:
+    from blindspots.experiment import Experiment
+    from blindspots.planning import prepare
+    from blindspots.progress import Reporter
+    from blindspots.store import check_writable
+
+    reporter = Reporter(output.quiet)
+    if not dry_run:
+        check_writable(out)
+    prepared = prepare(request, out, reporter)
+    _say_plan(prepared, reporter)
+    if dry_run:
+        _print_plan(prepared, method, output)
+        return
+    command = shlex.join(["blindspots", *sys.argv[1:]])
+    Experiment(prepared, method, out, command, reporter).execute()
+    _show(out, output, reporter)
+
+
+def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
+    """What was skipped or converted, what was noted, and each model on the clean images."""
+    images = prepared.subjects[0].images
+    for what, entries in (("skipped", images.skipped), ("converted", images.converted)):
+        for entry in entries:
+            reporter.warn(f"{what} {entry['name']}: {entry['reason']}")
+    for note in prepared.notes:
+        reporter.say(f"note: {note}")
+    for subject in prepared.subjects:
+        reporter.say(describe_preflight(subject.name, prepared.survey.preflight(subject)))
+
+
+def describe_preflight(name: str, preflight: dict[str, Any]) -> str:
+    """One line: clean accuracy (where there are labels) and mean confidence."""
+    confidence = f"mean confidence {preflight['mean_confidence']:.3f}"
+    if preflight["accuracy"] is None:
+        return f"{name}: {confidence} on {preflight['images']} unlabelled images"
+    return (
+        f"{name}: clean accuracy {preflight['accuracy']:.1%}, {confidence} "
+        f"on {preflight['images']} images"
+    )
+
+
+def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
+    """The plan and its cost."""
+    pairs = {name: len(planned) for name, planned in prepared.pairs.items()}
+    evaluations = sum(pairs.values()) * (method.max_steps + 1)
+    if output.json:
+        cost = {"pairs": pairs, "evaluations": evaluations}
+        print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))
+        return
+    for name, count in pairs.items():
+        sources = len({pair.source_id for pair in prepared.pairs[name]})
+        missed = len(prepared.misclassified[name])
+        print(f"{name}: {count} pairs of {sources} sources ({missed} misclassified on the way)")
+    print(f"method: {method}")
+    print(f"cost: at most {evaluations:,} evaluations, and the forwards of segments and triangles")
+
+
+def _show(out: Path, output: Output, reporter: "Reporter") -> None:
+    """Tables, figures and report of a finished run; the tables and the report's path printed."""
+    from blindspots.outcome import publish
+
+    with reporter.work("drawing tables, figures and report", 1, "run") as tick:
+        published = publish(out)
+        tick(1)
+    if output.json:
+        print(json.dumps(published.as_json(), indent=2))
+    elif output.quiet:
+        print(published.report)
+    else:
+        print(f"{published.text}\n\n{published.report}")

@@ -1,0 +1,84 @@
+"""`blindspots table`, `report` and `verify`: what a run directory holds."""
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from blindspots.cli.options import Output
+
+DEFAULT_OUTPUT = Output()
+
+
+def table(
+    run: Path,
+    /,
+    *,
+    table: Literal["distance", "confidence", "summary"] | None = None,
+    format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Print the tables of a run, models side by side.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    table
+        Which one; both of the slides' where none is named.
+    format
+        How to print it.
+    """
+    from blindspots.outcome import SLIDES_TABLES
+    from blindspots.run_reader import Run
+    from blindspots.tables import build_table, render
+
+    read, kinds = Run(run), (table,) if table else SLIDES_TABLES
+    style = "json" if output.json else format
+    tables = [render(build_table(read, kind), style) for kind in kinds]
+    if style == "json" and len(tables) > 1:
+        print(json.dumps(dict(zip(kinds, map(json.loads, tables), strict=True)), indent=2))
+    else:
+        print("\n\n".join(tables))
+
+
+def report(run: Path, /, *, output: Output = DEFAULT_OUTPUT) -> None:
+    """Build report.html, tables and figures of a run again.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    """
+    from blindspots.outcome import publish
+    from blindspots.store import check_writable
+
+    check_writable(run)
+    published = publish(run)
+    print(json.dumps(published.as_json(), indent=2) if output.json else published.report)
+
+
+def verify(
+    run: Path,
+    /,
+    *,
+    device: str = "auto",
+    batch_size: int | None = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Recompute every stored result from the saved images, with freshly loaded models.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    device
+        auto, cpu, cuda ...
+    batch_size
+        Images at once; by default another one than the run's.
+    """
+    from blindspots.progress import Reporter
+    from blindspots.verify import verify_run
+
+    result = verify_run(run, device, batch_size, Reporter(output.quiet))
+    print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
+    result.raise_if_different()

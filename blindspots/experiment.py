@@ -1,0 +1,247 @@
+"""The main job: pairs → engine → rows and images, resumable at any moment."""
+
+import datetime
+import errno
+import platform
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blindspots.engine import Engine
+from blindspots.errors import WorkFailed
+from blindspots.flight import Outcome, Pair, to_8bit
+from blindspots.measure import Measurer
+from blindspots.methods.base import Method
+from blindspots.metrics import Lpips, find_lpips
+from blindspots.plan import PlannedPair
+from blindspots.planning import Prepared
+from blindspots.progress import Reporter, Ticker
+from blindspots.rows import RowMaker
+from blindspots.settings import SNAPSHOTS, Keep, plan_hash
+from blindspots.store import Store, read_info
+from blindspots.survey import Subject
+
+FORMAT = 1
+PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A prepared run and where it is written."""
+
+    prepared: Prepared
+    method: Method
+    out: Path
+    command: str = ""
+    reporter: Reporter = field(default_factory=Reporter)
+
+    def execute(self) -> Path:
+        """Do what is not done yet and leave a finished run directory; its path.
+
+        What is finished survives any end: `WorkFailed` where the disk is full or memory ran out,
+        `KeyboardInterrupt` passed on. The same call then goes on from there.
+        """
+        began = time.perf_counter()
+        try:
+            lpips, note = find_lpips(self.prepared.request.machine.lpips_weights)
+            store = Store(self.out)
+            info = self._info([note] if note else [])
+            store.write_info(info)
+            store.write_predictions(_predictions(self.prepared))
+            for subject in self.prepared.subjects:
+                _Work(self, store, subject, lpips).do()
+            store.compact()
+            seconds = info["seconds"] + time.perf_counter() - began
+            store.write_info({**info, "finished": _now(), "seconds": seconds})
+        except OSError as error:
+            raise _storage_failure(error, self.out) from error
+        return self.out
+
+    def _info(self, notes: Sequence[str]) -> dict[str, Any]:
+        prepared, stored = self.prepared, read_info(self.out) or {}
+        images = prepared.subjects[0].images
+        return {
+            "format": FORMAT,
+            "plan_hash": plan_hash(prepared.plan),
+            "plan": prepared.plan,
+            "models": [_model_facts(prepared, subject) for subject in prepared.subjects],
+            "images": {
+                "spec": prepared.request.images,
+                "count": len(images),
+                "skipped": list(images.skipped),
+                "converted": list(images.converted),
+            },
+            "keep": self.keep,
+            "device": str(prepared.subjects[0].model.device),
+            "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
+            "notes": [*prepared.notes, *notes],
+            "command": self.command,
+            "started": stored.get("started") or _now(),
+            "finished": None,
+            "seconds": stored.get("seconds") or 0.0,
+        }
+
+    @cached_property
+    def keep(self) -> Keep:
+        """What of the found images and paths stays on the disk."""
+        return self.prepared.request.machine.kept(max(map(len, self.prepared.pairs.values())))
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One model's share of a run."""
+
+    experiment: Experiment
+    store: Store
+    subject: Subject
+    lpips: Lpips | None
+
+    def do(self) -> None:
+        """Traverse what is missing, then measure the triangles that are missing."""
+        self.store.append("pairs", self._misclassified())
+        self._traverse()
+        self._measure_triangles()
+
+    @cached_property
+    def _prepared(self) -> Prepared:
+        return self.experiment.prepared
+
+    @cached_property
+    def _planned(self) -> Sequence[PlannedPair]:
+        return self._prepared.pairs[self.subject.name]
+
+    @cached_property
+    def _rows(self) -> RowMaker:
+        measurer = Measurer(
+            self.subject.model, self.subject.oracle, self.experiment.method.delta, self.lpips
+        )
+        return RowMaker(self._prepared, self.subject, measurer)
+
+    def _misclassified(self) -> list[dict[str, Any]]:
+        present = self.store.present("pairs")
+        rows = self._rows.misclassified()
+        return [row for row in rows if (row["model"], row["pair_id"]) not in present]
+
+    def _traverse(self) -> None:
+        present = self.store.present("pairs")
+        missing = [p for p in self._planned if (self.subject.name, p.pair_id) not in present]
+        planned = {pair.pair_id: pair for pair in missing}
+        per_pair = self.experiment.method.max_steps + 1
+        work = f"{self.subject.name}: traversing {len(missing)} pairs"
+        with self.experiment.reporter.work(work, len(missing) * per_pair, "evaluations") as tick:
+            for ended in self._engine(tick).run(map(self._pair, missing)):
+                self._keep([(planned[outcome.pair.id], outcome) for outcome in ended])
+                tick(sum(per_pair - outcome.turns for outcome in ended))
+
+    def _engine(self, tick: Ticker) -> Engine:
+        return Engine(
+            self.subject.oracle,
+            self.experiment.method,
+            slots=self.subject.batch,
+            snapshots=SNAPSHOTS if self.experiment.keep == "path" else 0,
+            seed=self._prepared.request.science.seed,
+            tick=tick,
+        )
+
+    def _pair(self, planned: PlannedPair) -> Pair:
+        images = self.subject.images
+        source, target = images.take(
+            [images.find(planned.source_id), images.find(planned.target_id)]
+        )
+        return Pair(planned.pair_id, source, target, planned.label)
+
+    def _keep(self, ended: Sequence[tuple[PlannedPair, Outcome]]) -> None:
+        """Save what belongs to the rows first: a row that is there has its files."""
+        rows = self._rows.pairs(ended)
+        for planned, outcome in ended:
+            self._save_images(planned)
+            if outcome.ending.started:
+                self.store.save_found(
+                    planned.pair_id, outcome.found.numpy(), to_8bit(outcome.found).numpy()
+                )
+            if outcome.ending.started and outcome.path is not None:
+                self.store.save_path(planned.pair_id, outcome.path)
+        self.store.append("pairs", rows)
+
+    def _save_images(self, planned: PlannedPair) -> None:
+        images = self.subject.images
+        for image_id in (planned.source_id, planned.target_id):
+            pixels = images.uint8(images.find(image_id))
+            self.store.save_image(image_id + self.subject.image_suffix, pixels)
+
+    def _measure_triangles(self) -> None:
+        """Triangles of every source whose found images are there; then drop what is not kept."""
+        sources = list(self._sources())
+        done = Counter(key[:2] for key in self.store.present("triangles"))
+        missing = [
+            found for found in sources if done[self.subject.name, found[0].source_id] < _twos(found)
+        ]
+        work = f"{self.subject.name}: measuring triangles"
+        with self.experiment.reporter.work(work, len(missing), "sources") as tick:
+            for found in missing:
+                self.store.append("triangles", self._triangles(found))
+                tick(1)
+        if self.experiment.keep == "none":
+            self.store.drop_found(pair.pair_id for found in sources for pair in found)
+
+    def _sources(self) -> Iterator[list[PlannedPair]]:
+        """The pairs of each source that were traversed."""
+        started = self.store.started_pairs(self.subject.name)
+        groups: dict[str, list[PlannedPair]] = defaultdict(list)
+        for pair in self._planned:
+            if pair.pair_id in started:
+                groups[pair.source_id].append(pair)
+        yield from groups.values()
+
+    def _triangles(self, found: Sequence[PlannedPair]) -> list[dict[str, Any]]:
+        first, images = found[0], self.subject.images
+        (source,) = images.take([images.find(first.source_id)])
+        exact = [(p, torch.from_numpy(self.store.load_found(p.pair_id))) for p in found]
+        return self._rows.triangles(source, exact)
+
+
+def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:
+    model = subject.model
+    return {
+        "spec": subject.spec,
+        "name": subject.name,
+        "fingerprint": subject.fingerprint,
+        "num_classes": model.num_classes,
+        "size": list(model.size),
+        "training_epsilon": model.training_epsilon,
+        "image_suffix": subject.image_suffix,
+        "preflight": prepared.survey.preflight(subject),
+    }
+
+
+def _predictions(prepared: Prepared) -> list[dict[str, Any]]:
+    return [
+        {"model": name, "image_id": image_id, **said._asdict()}
+        for (name, image_id), said in prepared.survey.said.items()
+    ]
+
+
+def _twos(items: Sequence[object]) -> int:
+    return len(items) * (len(items) - 1) // 2
+
+
+def _storage_failure(error: OSError, out: Path) -> WorkFailed:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    cause = (
+        "the disk is full" if full else f"the disk cannot be written ({error.strerror or error})"
+    )
+    return WorkFailed(
+        f"{cause}; finished pairs are kept in {out}; "
+        f"{'make space' if full else 'mend that'}, then the same command resumes"
+    )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,54 @@
+"""What a finished run shows: its tables, figures and report, written into its directory."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blindspots.files import write_text
+from blindspots.plots import write_figures
+from blindspots.report import write_report
+from blindspots.run_reader import Run
+from blindspots.tables import build_table, render
+
+SLIDES_TABLES = ("distance", "confidence")
+ALL_TABLES = (*SLIDES_TABLES, "summary")
+SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a run's report is, and its two tables as text and as data."""
+
+    path: Path
+    report: Path
+    text: str
+    tables: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
+
+
+def publish(path: Path) -> Published:
+    """Write `tables/`, `figures/` and `report.html` of a run; what to print of them."""
+    run = Run(path)
+    for kind in ALL_TABLES:
+        _write_table(run, kind)
+    write_figures(run, path / "figures")
+    report = write_report(run)
+    tables = {kind: build_table(run, kind) for kind in SLIDES_TABLES}
+    return Published(
+        path,
+        report,
+        "\n\n".join(render(table, "text") for table in tables.values()),
+        {kind: json.loads(render(table, "json")) for kind, table in tables.items()},
+    )
+
+
+def _write_table(run: Run, kind: str) -> None:
+    folder = run.path / "tables"
+    folder.mkdir(exist_ok=True)
+    table = build_table(run, kind)
+    for style, suffix in SUFFIXES.items():
+        write_text(folder / f"{kind}.{suffix}", render(table, style))

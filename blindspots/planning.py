@@ -1,0 +1,272 @@
+"""From specs to a plan: load models and images, survey them, choose sources, draw targets."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blindspots.errors import Refused
+from blindspots.images import ImageSet, load_images
+from blindspots.machine import batch_size, find_device
+from blindspots.models.sources import load_model
+from blindspots.oracle import Oracle
+from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seeded_order
+from blindspots.progress import Reporter
+from blindspots.settings import Machine, Science, differences, plan_hash
+from blindspots.store import read_info, read_predictions
+from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
+
+DRAWS_PER_SOURCE = "targets_per_source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a run is asked for, before anything is loaded.
+
+    `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
+    every model. `pairs_file`: a CSV file of source and target, instead of choosing.
+    """
+
+    models: Sequence[str]
+    images: str
+    science: Science
+    machine: Machine = field(default_factory=Machine)
+    classes: Path | None = None
+    pairs_file: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model."""
+
+    request: Request
+    plan: Mapping[str, Any]
+    subjects: Sequence[Subject]
+    survey: Survey
+    pairs: Mapping[str, Sequence[PlannedPair]]
+    misclassified: Mapping[str, Sequence[int]]
+    notes: Sequence[str]
+
+    def label_of(self, subject: Subject, image_id: str) -> int:
+        """The class of an image for a model: its label, or what the model says of it."""
+        return self.survey.label(subject, subject.images.find(image_id))
+
+    def unstarted_id(self, subject: Subject, index: int) -> str:
+        """The pair id of a source for which no target was drawn."""
+        return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
+
+
+def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
+    """The plan of a run and what it needs; everything that can be refused is refused here.
+
+    `out`: the run directory, which may hold an earlier part of the same plan; another plan is
+    refused with the differences.
+    """
+    subjects = _subjects(request)
+    images = subjects[0].images
+    request = _with_pairs(request, images)
+    plan = _identity(request, subjects)
+    known = _known(plan, out)
+    chosen_pairs = request.science.pairs
+    order = seeded_order(images.ids, request.science.seed)
+    if chosen_pairs is not None:
+        order = _pairs_first(images, chosen_pairs, order)
+    surveyed = _survey(request, subjects, order, known, reporter)
+    for subject in subjects:
+        check_accuracy(subject, surveyed.preflight(subject))
+    if chosen_pairs is not None:
+        chosen, notes = list(chosen_pairs), []
+        missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
+    else:
+        chosen, missed, notes = _choose(request.science, subjects, surveyed)
+    return Prepared(
+        request=request,
+        plan=plan,
+        subjects=subjects,
+        survey=surveyed,
+        pairs={s.name: _planned(s, surveyed, chosen, plan) for s in subjects},
+        misclassified=missed,
+        notes=[*images.notes, *notes],
+    )
+
+
+def examine(
+    spec: str,
+    images: str,
+    classes: Path | None,
+    device: str,
+    batch: int | None,
+    reporter: Reporter,
+) -> tuple[Subject, dict[str, Any]]:
+    """A model with its images, and its preflight: clean accuracy and mean confidence.
+
+    Refused as a run would refuse it.
+    """
+    science = Science(method={}, sources=LEAST_IMAGES)
+    machine = Machine(device=device, batch=batch)
+    request = Request(
+        models=[spec], images=images, science=science, machine=machine, classes=classes
+    )
+    (subject,) = subjects = _subjects(request)
+    order = seeded_order(subject.images.ids, science.seed)
+    preflight = _survey(request, subjects, order, {}, reporter).preflight(subject)
+    check_accuracy(subject, preflight)
+    return subject, preflight
+
+
+def _subjects(request: Request) -> list[Subject]:
+    """Every model with its images; models that see images alike share their saved copies."""
+    device = find_device(request.machine.device)
+    listing: ImageSet | None = None
+    geometries: dict[Any, str] = {}
+    subjects: list[Subject] = []
+    for spec in request.models:
+        model = load_model(spec).to(device)
+        if listing is None:
+            listing = images = load_images(request.images, model, classes=request.classes)
+        else:
+            images = listing.for_model(model)
+        suffix = geometries.setdefault(
+            model.preprocessing, f"-{len(geometries)}" * bool(geometries)
+        )
+        batch = request.machine.batch or batch_size(model.size, device)
+        subjects.append(
+            Subject(
+                spec, model, images, Oracle(model, chunk=batch), model.fingerprint(), suffix, batch
+            )
+        )
+    return _named_apart(subjects)
+
+
+def _named_apart(subjects: list[Subject]) -> list[Subject]:
+    """Models whose short names are equal go by their whole spec; the same twice is refused."""
+    names = [subject.model.name for subject in subjects]
+    for subject in subjects:
+        if names.count(subject.model.name) > 1:
+            subject.model.name = subject.spec
+    if len({subject.name for subject in subjects}) < len(subjects):
+        raise Refused(
+            f"--model was given the same model twice among {', '.join(names)}; "
+            "expected different ones; name each once"
+        )
+    return subjects
+
+
+def _with_pairs(request: Request, images: ImageSet) -> Request:
+    if request.pairs_file is None:
+        return request
+    texts = read_pairs(request.pairs_file)
+    pairs = tuple(tuple(images.ids[images.find(text)] for text in pair) for pair in texts)
+    for (source, target), number in zip(pairs, range(2, len(pairs) + 2), strict=True):
+        if source == target or pairs.count((source, target)) > 1:
+            raise Refused(
+                f"--pairs {request.pairs_file} line {number}: {source} → {target} is "
+                f"{'a pair of an image with itself' if source == target else 'given twice'}; "
+                "expected different images, each pair once"
+            )
+    return replace(request, science=replace(request.science, pairs=pairs))
+
+
+def _identity(request: Request, subjects: Sequence[Subject]) -> dict[str, Any]:
+    """What makes this plan this plan."""
+    images = subjects[0].images
+    listed = zip(images.ids, *(subject.images.labels.tolist() for subject in subjects), strict=True)
+    digest = hashlib.sha256(repr(sorted(listed)).encode()).hexdigest()[:16]
+    return {
+        "models": {subject.name: subject.fingerprint for subject in subjects},
+        "images": {"spec": request.images, "content": digest},
+        **request.science.identity(),
+    }
+
+
+def _known(plan: Mapping[str, Any], out: Path | None) -> dict[tuple[str, str], Said]:
+    """What an earlier part of the same plan stored of the survey; another plan is refused."""
+    info = read_info(out) if out is not None else None
+    if info is None or out is None:
+        return {}
+    if info.get("plan_hash") != plan_hash(plan):
+        differing = differences(info.get("plan", {}), plan)
+        raise Refused(
+            f"{out} holds another plan: {'; '.join(differing[:6])}"
+            f"{f' (and {len(differing) - 6} more)' if len(differing) > 6 else ''}; "
+            "name another --out, or give the settings it was made with"
+        )
+    return {
+        (row["model"], row["image_id"]): Said(row["predicted"], row["confidence"], row["p_label"])
+        for row in read_predictions(out)
+    }
+
+
+def _pairs_first(
+    images: ImageSet, pairs: Sequence[tuple[str, str]], order: Sequence[int]
+) -> list[int]:
+    """The images of the given pairs, then the others up to what a preflight looks at."""
+    named = list(dict.fromkeys(images.find(name) for pair in pairs for name in pair))
+    others = [index for index in order if index not in set(named)]
+    return named + others[: max(0, LEAST_IMAGES - len(named))]
+
+
+def _survey(
+    request: Request,
+    subjects: Sequence[Subject],
+    order: Sequence[int],
+    known: Mapping[tuple[str, str], Said],
+    reporter: Reporter,
+) -> Survey:
+    wanted = request.science.sources if request.science.pairs is None else len(order)
+    with reporter.work(
+        "looking at clean images", min(len(order), max(wanted, LEAST_IMAGES)), "images"
+    ) as tick:
+        return survey(subjects, order, wanted, known, tick)
+
+
+def _choose(
+    science: Science, subjects: Sequence[Subject], surveyed: Survey
+) -> tuple[list[tuple[str, str]], dict[str, list[int]], list[str]]:
+    """(source, target) ids; the sources each model missed on the way; what to say about it."""
+    images = subjects[0].images
+    right = [i for i in surveyed.seen if surveyed.right_by_all(subjects, i)][: science.sources]
+    visited = surveyed.seen[: surveyed.seen.index(right[-1]) + 1] if right else surveyed.seen
+    missed = {s.name: [i for i in visited if not surveyed.right(s, i)] for s in subjects}
+    notes = []
+    if len(right) < science.sources:
+        visited = surveyed.seen
+        missed = {s.name: [i for i in visited if not surveyed.right(s, i)] for s in subjects}
+        notes.append(
+            f"{science.sources} sources were asked for and {len(right)} of {len(images)} images "
+            "are rightly classified by every model; these were taken"
+        )
+    classes = np.array([[surveyed.label(s, i) for s in subjects] for i in right])
+    classes = classes.reshape(len(right), len(subjects))
+    if len(right) < 2:
+        raise Refused(
+            f"{len(right)} of {len(surveyed.seen)} images are rightly classified by every model; "
+            "expected at least 2 of different classes; give more images, or fewer models"
+        )
+    targets = draw_targets(classes, science.targets_per_source, science.seed)
+    pairs = [
+        (images.ids[right[i]], images.ids[right[j]])
+        for i, row in enumerate(targets.tolist())
+        for j in row
+    ]
+    return pairs, missed, notes
+
+
+def _planned(
+    subject: Subject,
+    surveyed: Survey,
+    chosen: Sequence[tuple[str, str]],
+    plan: Mapping[str, Any],
+) -> list[PlannedPair]:
+    return [
+        PlannedPair(
+            pair_id(subject.fingerprint, source, target, plan),
+            source,
+            target,
+            surveyed.label(subject, subject.images.find(source)),
+        )
+        for source, target in chosen
+    ]

@@ -1,0 +1,180 @@
+"""The prediction pass: what each model says of the clean images, streamed, before any work.
+
+It stops as soon as enough sources are rightly classified by every model, and refuses models whose
+results would be worthless: probabilities for logits, NaN, a fifth of the images at most.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.errors import Refused
+from blindspots.images import ImageSet
+from blindspots.models.classifier import Classifier
+from blindspots.oracle import Oracle
+
+LEAST_IMAGES = 100
+LEAST_ACCURACY = 0.2
+SUM_TOLERANCE = 1e-3
+NOTHING = -1
+
+
+class Said(NamedTuple):
+    """An answer: the class named, its confidence, and that of the image's own label."""
+
+    predicted: int
+    confidence: float
+    p_label: float
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model of a run, with the images as it sees them."""
+
+    spec: str
+    model: Classifier
+    images: ImageSet
+    oracle: Oracle
+    fingerprint: str
+    image_suffix: str = ""
+    batch: int = 8
+
+    @property
+    def name(self) -> str:
+        """The model's name in every table."""
+        return self.model.name
+
+
+@dataclass
+class Survey:
+    """Which class each model gives an image, and how surely: `said[model, image id]`.
+
+    `seen`: the indices of the images asked about, in order.
+    """
+
+    said: dict[tuple[str, str], Said] = field(default_factory=dict)
+    seen: list[int] = field(default_factory=list)
+
+    def answer(self, subject: Subject, index: int) -> Said:
+        """What the model said of an image."""
+        return self.said[subject.name, subject.images.ids[index]]
+
+    def label(self, subject: Subject, index: int) -> int:
+        """The class to keep: the image's label, or what the model says where it has none."""
+        given = int(subject.images.labels[index])
+        return given if given >= 0 else self.answer(subject, index).predicted
+
+    def right(self, subject: Subject, index: int) -> bool:
+        """Whether the model gives the image its class."""
+        predicted = self.answer(subject, index).predicted
+        return predicted != NOTHING and predicted == self.label(subject, index)
+
+    def right_by_all(self, subjects: Sequence[Subject], index: int) -> bool:
+        """Whether every model gives the image its class."""
+        return all(self.right(subject, index) for subject in subjects)
+
+    def preflight(self, subject: Subject) -> dict[str, Any]:
+        """The clean accuracy (None without labels) and mean confidence over the images seen."""
+        labelled = [i for i in self.seen if int(subject.images.labels[i]) >= 0]
+        confidences = [self.answer(subject, i).confidence for i in self.seen]
+        right = sum(self.right(subject, i) for i in labelled)
+        return {
+            "images": len(self.seen),
+            "labelled": bool(labelled),
+            "accuracy": right / len(labelled) if labelled else None,
+            "mean_confidence": sum(confidences) / max(1, len(confidences)),
+        }
+
+
+def survey(
+    subjects: Sequence[Subject],
+    order: Sequence[int],
+    wanted: int,
+    known: Mapping[tuple[str, str], Said],
+    tick: Callable[[int], None] = lambda _: None,
+) -> Survey:
+    """Ask every model about images in `order` until `wanted` are right by all, 100 at least.
+
+    `known`: answers of an earlier pass, not asked again. `tick` hears how many images were done.
+    """
+    result, found, queue = Survey(dict(known)), 0, iter(order)
+    while found < wanted or len(result.seen) < LEAST_IMAGES:
+        chunk = list(islice(queue, max(subject.batch for subject in subjects)))
+        if not chunk:
+            break
+        for subject in subjects:
+            result.said.update(_ask(subject, chunk, result.said))
+        result.seen += chunk
+        found += sum(result.right_by_all(subjects, i) for i in chunk)
+        tick(len(chunk))
+    return result
+
+
+def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
+    """Refuse a model that names fewer than a fifth of the labelled images rightly."""
+    accuracy = preflight["accuracy"]
+    if accuracy is not None and accuracy < LEAST_ACCURACY:
+        raise Refused(
+            f"{subject.name} names {accuracy:.1%} of {preflight['images']} clean images rightly; "
+            f"expected at least {LEAST_ACCURACY:.0%}: is the normalisation right (--mean, --std: "
+            "they are applied once, to images in [0, 1]), the class order (--classes), the size?"
+        )
+
+
+def _ask(
+    subject: Subject, chunk: Sequence[int], known: Mapping[tuple[str, str], Said]
+) -> Iterator[tuple[tuple[str, str], Said]]:
+    """The answers about images that are not known yet."""
+    names = [(subject.name, subject.images.ids[i]) for i in chunk]
+    new = [(i, name) for i, name in zip(chunk, names, strict=True) if name not in known]
+    if not new:
+        return
+    with subject.model.frozen():
+        logits = subject.oracle.logits(subject.images.take([i for i, _ in new]))
+    _check_logits(subject, logits)
+    _check_labels(subject, [i for i, _ in new], logits.shape[1])
+    labels = [int(subject.images.labels[i]) for i, _ in new]
+    for (_, name), row, label in zip(new, logits.softmax(dim=1).cpu(), labels, strict=True):
+        yield name, _answer(row, label)
+
+
+def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Said:
+    if not probabilities.isfinite().all():
+        return Said(NOTHING, 0.0, 0.0)
+    predicted = int(probabilities.argmax())
+    own = label if label >= 0 else predicted
+    return Said(predicted, float(probabilities[predicted]), float(probabilities[own]))
+
+
+def _check_logits(subject: Subject, logits: Float[Tensor, "batch classes"]) -> None:
+    if logits.isfinite().all(dim=1).double().mean() < 0.5:
+        raise Refused(
+            f"{subject.name} returns NaN or infinity for clean images; expected finite logits: "
+            "check its weights and --mean, --std"
+        )
+    if _are_probabilities(logits):
+        raise Refused(
+            f"{subject.name} returns probabilities (each row sums to 1); expected logits: leave "
+            "out the last softmax, or return its logarithm"
+        )
+
+
+def _are_probabilities(logits: Float[Tensor, "batch classes"]) -> bool:
+    sums = logits.double().sum(dim=1)
+    return bool((logits >= 0).all()) and torch.allclose(
+        sums, torch.ones_like(sums), atol=SUM_TOLERANCE
+    )
+
+
+def _check_labels(subject: Subject, indices: Sequence[int], classes: int) -> None:
+    largest = max(int(subject.images.labels[i]) for i in indices)
+    if largest >= classes:
+        raise Refused(
+            f"the images have a label {largest} and {subject.name} only {classes} classes; "
+            "expected labels below that: give the model's own classes with --classes FILE"
+        )

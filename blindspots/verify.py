@@ -1,0 +1,202 @@
+"""Recomputes a run's stored results from its saved images, with freshly loaded models."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blindspots.errors import Refused, WorkFailed
+from blindspots.flight import Outcome, Pair, from_8bit
+from blindspots.machine import batch_size, find_device
+from blindspots.measure import Measurer
+from blindspots.metrics import find_lpips
+from blindspots.models.sources import load_model
+from blindspots.oracle import Oracle
+from blindspots.progress import Reporter
+from blindspots.records import Ending
+from blindspots.run_reader import ModelFacts, Row, Run
+from blindspots.store import load_exact
+
+CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
+TOLERANCES: dict[str, float] = {
+    **dict.fromkeys(("p_source", "p_found", "p_found_8bit"), CONFIDENCE),
+    **dict.fromkeys(("segment_mean", "segment_min", "segment_confidence"), CONFIDENCE),
+    **dict.fromkeys(("rmse", "linf", "ssim", "lpips"), DISTANCE),
+    **dict.fromkeys(("source_rmse", "source_linf", "source_ssim", "source_lpips"), DISTANCE),
+    **dict.fromkeys(("mean", "confidence"), CONFIDENCE),
+    **dict.fromkeys(("fraction_0.1", "fraction_0.2", "fraction_0.3"), SHARE),
+}
+
+
+@dataclass
+class Verification:
+    """The largest deviation of each column over `rows` rows, and where it was found."""
+
+    rows: int = 0
+    largest: dict[str, float] = field(default_factory=dict)
+    where: dict[str, str] = field(default_factory=dict)
+
+    def compare(self, name: str, stored: Mapping[str, Any], again: Mapping[str, Any]) -> None:
+        """Count a row and note where it deviates."""
+        self.rows += 1
+        for column in TOLERANCES.keys() & again.keys():
+            if stored.get(column) is None:
+                continue
+            deviation = _deviation(stored[column], again[column])
+            if deviation >= self.largest.get(column, 0.0):
+                self.largest[column], self.where[column] = deviation, name
+
+    @property
+    def different(self) -> list[str]:
+        """The columns that deviate by more than float noise."""
+        return [c for c, value in self.largest.items() if not value <= TOLERANCES[c]]
+
+    def as_json(self) -> dict[str, Any]:
+        """The deviations as data."""
+        return {
+            "rows": self.rows,
+            "largest_deviation": self.largest,
+            "tolerance": {name: TOLERANCES[name] for name in self.largest},
+            "different": self.different,
+        }
+
+    def text(self) -> str:
+        """One line a column."""
+        lines = [
+            f"{name:<20} {self.largest[name]:.1e}  (tolerance {TOLERANCES[name]:.0e})"
+            f"{'  DIFFERENT at ' + self.where[name] if name in self.different else ''}"
+            for name in TOLERANCES
+            if name in self.largest
+        ]
+        verdict = "differs" if self.different else "agrees within float tolerance"
+        return "\n".join(
+            [f"{'column':<20} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
+        )
+
+    def raise_if_different(self) -> None:
+        """Fail where a stored number is not what the saved images give."""
+        if self.different:
+            raise WorkFailed(
+                f"{', '.join(self.different)} differ from what the saved images give; were files "
+                "or weights changed since? run it again with another --out"
+            )
+
+
+def verify_run(path: Path, device: str, batch: int | None, reporter: Reporter) -> Verification:
+    """Recompute p_source, p_found, distances, segments and triangles of a run.
+
+    In another batch size than the run's, unless `batch` names one. Refused where the run kept no
+    found images, or a model is no longer the one that was run.
+    """
+    run, result = Run(path), Verification()
+    if run.info.get("keep") == "none":
+        raise Refused(
+            f"{path} kept no found images (--keep none); nothing to verify; run it with --keep found"
+        )
+    for facts in run.models:
+        _Verifier.load(run, facts, device, batch).verify(result, reporter)
+    return result
+
+
+@dataclass(frozen=True)
+class _Verifier:
+    run: Run
+    facts: ModelFacts
+    measurer: Measurer
+    batch: int
+
+    @classmethod
+    def load(cls, run: Run, facts: ModelFacts, device: str, batch: int | None) -> "_Verifier":
+        model = load_model(facts.spec).to(find_device(device))
+        if model.fingerprint() != facts.fingerprint:
+            raise Refused(
+                f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
+                f"expected {facts.fingerprint}); put the same weights back"
+            )
+        size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
+        lpips, _ = find_lpips(None)
+        delta = run.delta if run.delta is not None else 0.0
+        return cls(run, facts, Measurer(model, Oracle(model, chunk=size), delta, lpips), size)
+
+    def verify(self, result: Verification, reporter: Reporter) -> None:
+        rows = self.run.pair_rows(self.facts.name, started=True)
+        triangles = self.run.triangle_rows(self.facts.name)
+        with reporter.work(f"{self.facts.name}: verifying", len(rows), "pairs") as tick:
+            for chunk in _chunks(rows, self.batch):
+                for row, again in zip(chunk, self._pairs(chunk), strict=True):
+                    result.compare(f"pair {row['pair_id']}", row, again)
+                tick(len(chunk))
+        self._verify_triangles(triangles, {_edge(r, "target_id"): r for r in rows}, result)
+
+    def _verify_triangles(
+        self, triangles: Sequence[Row], pairs: Mapping[Any, Row], result: Verification
+    ) -> None:
+        for row in triangles:
+            first, second = (pairs[_edge(row, name)] for name in ("target_1", "target_2"))
+            again = self.measurer.triangle(
+                self._image(row["source_id"]),
+                first["source_class"],
+                self._found(first),
+                self._found(second),
+            )
+            result.compare(f"triangle of {row['source_id']}", row, again)
+
+    def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        outcomes = [self._outcome(row) for row in rows]
+        sources = torch.stack([outcome.pair.source for outcome in outcomes])
+        found = torch.stack([outcome.found for outcome in outcomes])
+        p_source = self.measurer.scores(sources, outcomes)
+        p_found = self.measurer.scores(found, outcomes)
+        for i, columns in enumerate(self.measurer.found(outcomes)):
+            yield {**columns, "p_source": p_source[i], "p_found": p_found[i]}
+
+    def _outcome(self, row: Row) -> Outcome:
+        source, target = self._image(row["source_id"]), self._image(row["target_id"])
+        return Outcome(
+            pair=Pair(row["pair_id"], source, target, row["source_class"]),
+            label=row["source_class"],
+            found=self._found(row),
+            p_source=row["p_source"],
+            p_found=row["p_found"],
+            ending=Ending(row["ending"]),
+            steps=row["steps"],
+            evaluations=row["evaluations"],
+            seconds=row["seconds"],
+            path=None,
+            path_step=[],
+            path_confidence=[],
+            p_path_min=None,
+        )
+
+    def _image(self, image_id: str) -> Tensor:
+        pixels = self.run.image(image_id, self.facts.name)
+        if pixels is None:
+            raise Refused(_missing(self.run.image_path(image_id, self.facts.name)))
+        return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
+
+    def _found(self, row: Row) -> Tensor:
+        file = self.run.path / "found" / f"{row['pair_id']}.safetensors"
+        if not file.exists():
+            raise Refused(_missing(file))
+        return torch.from_numpy(load_exact(file))
+
+
+def _missing(file: Path) -> str:
+    return f"{file} is missing, so its row cannot be verified; give the run's command again"
+
+
+def _edge(row: Row, target: str) -> tuple[str, str]:
+    return row["source_id"], row[target]
+
+
+def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:
+    for start in range(0, len(rows), size):
+        yield rows[start : start + size]
+
+
+def _deviation(stored: Any, again: Any) -> float:
+    return float(np.max(np.abs(np.asarray(stored, float) - np.asarray(again, float))))
