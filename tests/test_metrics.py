@@ -1,0 +1,145 @@
+"""Distances against scikit-image, lpips, torchmetrics and their formulas."""
+
+import lpips
+import numpy as np
+import pytest
+import torch
+import torchvision
+from skimage.metrics import structural_similarity
+
+from blindspots import metrics
+from blindspots.errors import Refused
+
+
+def images(count=3, height=40, width=33, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(count, 3, height, width, generator=generator)
+
+
+def wang(a, b):
+    return structural_similarity(
+        a.permute(1, 2, 0).double().numpy(),
+        b.permute(1, 2, 0).double().numpy(),
+        gaussian_weights=True,
+        sigma=1.5,
+        use_sample_covariance=False,
+        data_range=1.0,
+        channel_axis=-1,
+    )
+
+
+PAIRS = {
+    "noise": (images(), images(seed=1)),
+    "near": (images(), (images() + 0.05 * images(seed=2)).clamp(0, 1)),
+    "smallest": (images(height=11, width=11), images(height=11, width=11, seed=1)),
+    "flat": (torch.full((2, 3, 16, 16), 0.25), torch.full((2, 3, 16, 16), 0.75)),
+    "one": (images(count=1), images(count=1, seed=1)),
+}
+
+
+@pytest.mark.parametrize("case", PAIRS)
+def test_ssim_equals_scikit_image_with_wangs_settings(case):
+    a, b = PAIRS[case]
+    expected = [wang(x, y) for x, y in zip(a, b, strict=True)]
+    np.testing.assert_allclose(metrics.ssim(a, b).numpy(), expected, atol=1e-6, rtol=0)
+
+
+def test_equal_images_are_at_no_distance():
+    a = images()
+    assert metrics.ssim(a, a).tolist() == pytest.approx([1, 1, 1], abs=1e-12)
+    assert metrics.rmse(a, a).tolist() == metrics.linf(a, a).tolist() == [0, 0, 0]
+
+
+def test_ssim_of_images_below_its_window_is_refused():
+    with pytest.raises(Refused, match="at least 11 × 11 pixels, but these are 10 × 12"):
+        metrics.ssim(images(height=10, width=12), images(height=10, width=12))
+
+
+def test_rmse_and_linf_follow_their_formulas_per_sample():
+    a, b = PAIRS["noise"]
+    difference = (a.double() - b.double()).numpy().reshape(3, -1)
+    np.testing.assert_allclose(metrics.rmse(a, b), np.sqrt((difference**2).mean(1)))
+    np.testing.assert_allclose(metrics.linf(a, b), np.abs(difference).max(1))
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("hub") / "checkpoints" / metrics.LPIPS_FILE
+    path.parent.mkdir()
+    state = torchvision.models.alexnet(weights=None).state_dict()
+    # LPIPS does not use the classifier, so it need not fill 230 MB on disk.
+    unused = {k: torch.zeros(1).expand(v.shape) for k, v in state.items() if "classifier" in k}
+    torch.save(state | unused, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def ours(backbone):
+    return metrics.Lpips(backbone, sha256="")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
+@pytest.mark.parametrize("side", [31, 64])
+def test_lpips_equals_the_lpips_package(ours, backbone, side):
+    oracle = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    state = torch.load(backbone, weights_only=True)
+    for key, weight in oracle.net.named_parameters():
+        weight.data = state[f"features.{key.partition('.')[2]}"]
+    a, b = images(2, side, side), images(2, side, side, seed=1)
+    with torch.no_grad():
+        expected = oracle(2 * a - 1, 2 * b - 1).flatten()
+    torch.testing.assert_close(ours(a, b), expected, atol=1e-7, rtol=1e-5)
+
+
+def test_lpips_equals_torchmetrics(ours, backbone, monkeypatch):
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
+    oracle = LearnedPerceptualImagePatchSimilarity("alex", reduction="none")
+    a, b = images(3, 64, 64), images(3, 64, 64, seed=1)
+    torch.testing.assert_close(ours(a, b), oracle(2 * a - 1, 2 * b - 1), atol=1e-5, rtol=1e-3)
+
+
+def test_lpips_of_one_pair_is_one_number_and_zero_for_equal_images(ours):
+    a = images(1, 64, 64)
+    assert ours(a, a).tolist() == [0]
+
+
+def test_lpips_of_images_too_small_for_its_backbone_is_refused(ours):
+    with pytest.raises(Refused, match="at least 31 pixels"):
+        ours(images(1, 30, 40), images(1, 30, 40))
+
+
+def test_a_backbone_of_another_hash_is_refused(backbone):
+    with pytest.raises(Refused, match=r"SHA-256 begins with .*, not 7be5be79"):
+        metrics.find_lpips(backbone)
+
+
+def test_a_missing_backbone_is_refused_only_where_it_was_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    found, note = metrics.find_lpips()
+    assert found is None
+    assert note is not None
+    assert "--lpips-weights FILE" in note
+    with pytest.raises(Refused, match="no file"):
+        metrics.find_lpips(tmp_path / "none.pth")
+
+
+def test_a_backbone_in_the_hubs_cache_is_checked_too(backbone, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
+    with pytest.raises(Refused, match="not LPIPS's backbone"):
+        metrics.find_lpips()
+
+
+def test_fractions_count_at_least_unless_strict():
+    confidence = torch.tensor([[0.5, 0.6, 0.75, 0.25], [0.5, 0.5, 0.5, 0.5]])
+    source = torch.tensor([0.75, 0.5])
+    assert metrics.fraction_at_least(confidence, source, 0.25).tolist() == [0.75, 1]
+    assert metrics.fraction_at_least(confidence, source, 0.25, strict=True).tolist() == [0.5, 1]
+    assert metrics.fraction_at_least(confidence, source, 0.0, strict=True).tolist() == [0, 0]
+    assert metrics.fraction_at_least(confidence[0], 0.75, 0.0).item() == 0.25
+
+
+def test_means_are_over_the_points():
+    assert metrics.mean_confidence(torch.tensor([[0.0, 1.0], [0.25, 0.25]])).tolist() == [0.5, 0.25]
