@@ -137,7 +137,9 @@ class Run:
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
         strip = read_pixels(self.path / "path" / f"{pair_id}.png")
-        return np.split(strip, count, axis=1) if strip is not None and count else []
+        if strip is None or not count or strip.shape[1] % count:
+            return []
+        return np.split(strip, count, axis=1)
 
     def image_path(self, image_id: str, model: str) -> Path:
         """Where a source or target is stored as `model` saw it."""

@@ -112,6 +112,7 @@ class Factory:
             dip=(0.08 if trained else 0.35) + 0.4 * rng.random() * (not trained),
             p_source=0.91 + 0.08 * rng.random() if trained else 0.985 + 0.014 * rng.random(),
             lpips=residual if self.lpips else None,
+            frames=self.frames,
             **_distances("", found, target),
             **_distances("source_", found, source),
         )
@@ -182,11 +183,11 @@ class Factory:
         }
 
 
-def pair_row(*, dip: float = 0.1, p_source: float = 0.99, **given: Any) -> Row:
+def pair_row(*, dip: float = 0.1, p_source: float = 0.99, frames: int = 11, **given: Any) -> Row:
     """A plausible finished pair; `dip`: how far confidence sinks on the way; `given` overrides."""
     points = np.linspace(0, 1, 101)
     confidence = p_source - dip * np.sin(math.pi * points) ** 2
-    path = np.linspace(p_source, 0.999, 11)
+    path = np.linspace(p_source, 0.999, frames)
     return {
         **dict.fromkeys(PAIRS.names),
         "p_source": p_source,
@@ -196,7 +197,7 @@ def pair_row(*, dip: float = 0.1, p_source: float = 0.99, **given: Any) -> Row:
         "segment_min": float(confidence.min()),
         "segment_inside": bool(confidence.min() >= p_source - 0.2),
         "segment_confidence": confidence.tolist(),
-        "path_step": list(range(0, 401, 40)),
+        "path_step": np.linspace(0, 400, frames).astype(int).tolist(),
         "path_confidence": path.tolist(),
         "p_path_min": p_source,
         "steps": 400,

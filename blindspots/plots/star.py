@@ -15,20 +15,21 @@ from blindspots.plots.style import (
     PERSON,
     SMALL,
     TITLE,
+    Numbers,
     limb_colour,
     new_axes,
     short,
 )
 
-PANEL = (6.4, 3.4)
-BOX = (0.2, 0.17, 0.53, 0.68)
+PANEL = (6.4, 3.2)
+BOX = (0.2, 0.13, 0.53, 0.71)
 
 
 @dataclass(frozen=True)
 class Limb:
     """A segment: `confidence` at equally spaced points, the target's name, the found image."""
 
-    confidence: Sequence[float]
+    confidence: Numbers
     name: str
     found: np.ndarray | None = None
 
@@ -70,7 +71,7 @@ def _frame(ax: Axes, heading: str) -> None:
         ax.get_xticklabels(), (MODEL, PERSON), ("left", "right"), strict=True
     ):
         label.set(color=colour, ha=side)
-    ax.set_xlabel("straight line from source to found", fontsize=SMALL, color=MUTED, labelpad=-6)
+    ax.set_xlabel("straight line from source to found", fontsize=SMALL, color=MUTED, labelpad=-9)
     ax.grid(axis="y", color=HAIRLINE, linewidth=0.6)
     ax.set_axisbelow(True)
     for spine in ax.spines.values():

@@ -12,6 +12,7 @@ from blindspots.plots.style import (
     MUTED,
     PERSON,
     SMALL,
+    Numbers,
     canvas,
     new_axes,
     picture,
@@ -24,7 +25,7 @@ _PITCH, _LEFT, _TOP, _HEIGHT = 1.06, 0.05, 0.5, 2.15
 
 def path_strip(
     frames: Sequence[np.ndarray],
-    confidence: Sequence[float],
+    confidence: Numbers,
     *,
     steps: Sequence[int] | None = None,
     target: np.ndarray | None = None,

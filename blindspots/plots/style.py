@@ -19,6 +19,7 @@ TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 Box = tuple[float, float, float, float]
+Numbers = Sequence[float] | np.ndarray
 _SAVING: dict[Any, Any] = {
     "svg.hashsalt": "blindspots",
     "svg.fonttype": "path",

@@ -18,6 +18,7 @@ from blindspots.plots.style import (
     MUTED,
     PERSON,
     SMALL,
+    Numbers,
     canvas,
     new_axes,
     picture,
@@ -39,7 +40,7 @@ _CAPTION = (
 
 def triangle(
     corners: Sequence[np.ndarray | None],
-    confidence: Sequence[float],
+    confidence: Numbers,
     *,
     sides: tuple[float, float, float] = (1.0, 1.0, 1.0),
     names: Sequence[str] = ("source", "found 1", "found 2"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
+from blindspots.plots.grid_layout import grid_layout
 from blindspots.plots.style import COLOUR_MAP
 from blindspots.plots.triangle import side_lengths
 from blindspots.records import Ending
@@ -41,6 +42,7 @@ def report_data(run: Run) -> dict[str, Any]:
         "colours": colour_ramp(),
         "pairs": [_pair(run, row) for row in listed],
         "triangles": [_triangle(run, row) for row in run.triangle_rows() if _both(row, shown)],
+        "grids": [_grid(run, facts.name) for facts in run.models],
         "pictures": {
             "images": pictures.images(),
             "found": pictures.found(),
@@ -97,6 +99,19 @@ def _triangle(run: Run, row: Row) -> Row:
         "mean": _value(row["mean"]),
         "confidence": _rounded(row["confidence"]),
         "sides": [round(side, 6) for side in side_lengths(run, row)],
+    }
+
+
+def _grid(run: Run, model: str) -> Row:
+    layout = grid_layout(run, model)
+    return {
+        "model": model,
+        "rows": [spoken(name) for name in layout.rows],
+        "columns": [spoken(name) for name in layout.columns],
+        "spots": [
+            [spot and {"pair": spot.row["pair_id"], "clean": spot.clean} for spot in line]
+            for line in layout.spots
+        ],
     }
 
 

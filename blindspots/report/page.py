@@ -21,7 +21,7 @@ from blindspots.tables import Cell, Column, Table, build_table
 from blindspots.tables.columns import glossary
 from blindspots.tables.render import shown
 
-SCRIPTS = ("dom.js", "charts.js", "triangle.js", "player.js", "sources.js", "pairs.js", "start.js")
+_SCRIPTS = ["dom", "charts", "triangle", "player", "grid", "sources", "pairs", "start"]
 _HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "source_linf_epsilons")
 
 
@@ -32,7 +32,7 @@ def write_report(run: Run) -> Path:
 
 def report_html(run: Run) -> str:
     """The report as one HTML text; no address in it leads out of the file."""
-    script = _inlined(*SCRIPTS)
+    script = _inlined(*(f"{name}.js" for name in _SCRIPTS))
     data = report_data(run)
     return _template().render(
         run=run,

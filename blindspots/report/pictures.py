@@ -43,6 +43,7 @@ class Pictures:
             (name, row["model"])
             for row in self.chosen
             for name in (row["source_id"], row["target_id"])
+            if name
         }
         paths = {self.run.image_path(*key).stem: key for key in sorted(keys)}
         return _known({stem: self._uri(self.run.image(*key)) for stem, key in paths.items()})

@@ -38,7 +38,7 @@ function fittedCorners([toFirst, toSecond, between]) {
   const up = Math.sqrt(Math.max(toFirst ** 2 - x ** 2, 0));
   const raw = [[x, -up], [0, 0], [between, 0]];
   const low = Math.min(x, 0), high = Math.max(x, between);
-  const scale = Math.min(300 / (high - low), 215 / Math.max(up, 1e-9));
+  const scale = Math.min(330 / (high - low), 225 / Math.max(up, 1e-9));
   return raw.map(([a, b]) => [TRIANGLE.width / 2 + (a - (low + high) / 2) * scale, BASE + b * scale]);
 }
 

@@ -1,0 +1,74 @@
+"""Which found images a grid of source × target shows, when there are too many for one page."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from blindspots.run_reader import Row, Run
+
+MOST = 6
+_FILLED = 0.6
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One place of a grid: a stored pair, of which `clean` shows the untouched source."""
+
+    row: Row
+    clean: bool = False
+
+
+@dataclass(frozen=True)
+class GridLayout:
+    """Spots line by line; the classes the model sees (rows) and a person sees (columns).
+
+    Without columns each line holds a source and its own found images.
+    """
+
+    spots: list[list[Spot | None]]
+    rows: list[str]
+    columns: list[str]
+
+
+def grid_layout(run: Run, model: str) -> GridLayout:
+    """At most six classes a side, those with most pairs between them, untouched on the diagonal.
+
+    Where too few of the classes' combinations were traversed for a square, a line a source.
+    """
+    pairs = run.pair_rows(model, started=True)
+    # The first pair of two classes wins: reversed, because a later key overwrites.
+    cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}
+    names = _densest(list(cells))
+    wanted = len(names) * (len(names) - 1)
+    filled = sum(set(cell) <= set(names) for cell in cells)
+    if not wanted or filled / wanted < _FILLED:
+        return _lines(pairs)
+    return GridLayout([[_spot(cells, a, b) for b in names] for a in names], names, names)
+
+
+def _seen(row: Row, which: str) -> str:
+    return row[f"{which}_name"] or f"class {row[f'{which}_class']}"
+
+
+def _densest(cells: list[tuple[str, str]]) -> list[str]:
+    names = sorted({name for cell in cells for name in cell})
+    while len(names) > MOST:
+        used = Counter(name for cell in cells if set(cell) <= set(names) for name in cell)
+        names.remove(min(reversed(names), key=lambda name: used[name]))
+    return names
+
+
+def _spot(cells: dict[tuple[str, str], Row], a: str, b: str) -> Spot | None:
+    if a != b:
+        return Spot(cells[a, b]) if (a, b) in cells else None
+    own = next((row for (name, _), row in cells.items() if name == a), None)
+    return Spot(own, clean=True) if own else None
+
+
+def _lines(pairs: list[Row]) -> GridLayout:
+    sources: dict[str, list[Row]] = {}
+    for row in pairs:
+        sources.setdefault(row["source_id"], []).append(row)
+    chosen = list(sources.values())[:MOST]
+    spots = [[Spot(rows[0], clean=True), *map(Spot, rows[:MOST])] for rows in chosen]
+    names = [_seen(rows[0], "source") for rows in chosen]
+    return GridLayout([[*line] for line in spots], names, [])

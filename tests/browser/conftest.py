@@ -1,0 +1,55 @@
+"""A real Chromium, or a sentence why there is none; no request may leave the disk."""
+
+import shutil
+
+import pytest
+
+from blindspots.report import write_report
+from blindspots.run_reader import Run
+from tests.run_factory import Factory
+
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running browser for the whole session."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright is not installed; type pip install -e .[browser]"
+    )
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("no Chromium on this machine; on Debian type apt-get install chromium")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=executable, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory):
+    """The report of a small run: two models, five sources, three targets each."""
+    factory = Factory(size=32, sources=5, targets=3, classes=("a<b>", "b", "c d", "e", "f", "g"))
+    return write_report(Run(factory.write(tmp_path_factory.mktemp("run"))))
+
+
+@pytest.fixture(params=["desktop", "phone", "dark phone"])
+def page(chromium, report, request):
+    """The opened report; fails on any console error and any request that leaves the file."""
+    context = chromium.new_context(
+        viewport=PHONE if "phone" in request.param else DESKTOP,
+        color_scheme="dark" if "dark" in request.param else "light",
+    )
+    page, faults = context.new_page(), []
+    page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("request", lambda r: None if _stays(r.url) else faults.append(r.url))
+    page.goto(report.as_uri())
+    yield page
+    context.close()
+    assert faults == []
+
+
+def _stays(url):
+    return url.startswith(("file:", "data:"))

@@ -1,0 +1,190 @@
+"""The report is one file: whole, escaped, without an address that leads out of it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from blindspots.report import write_report
+from blindspots.report.data import report_data, spoken, with_article
+from blindspots.report.page import percent, report_html, striking_case
+from blindspots.report.pictures import MOST_PAIRS, Pictures
+from blindspots.run_reader import Run
+from tests.run_factory import Factory, pair_row, write_rows
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+VOID = {"meta", "link", "input", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Collects what the tests ask for, and that every element is closed in its order."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.ids, self.tags, self.links = [], [], [], []
+        self.text, self.raw = [], {}
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        self.links += [given[name] for name in ("href", "src", "action") if name in given]
+        if tag not in VOID:
+            self.open.append((tag, given.get("id")))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop()[0] == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1][0] in ("script", "style"):
+            self.raw[self.open[-1][1] or self.open[-1][0]] = data
+        else:
+            self.text.append(data)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    return Run(Factory(size=16, sources=3, frames=3).write(tmp_path_factory.mktemp("run")))
+
+
+@pytest.fixture(scope="module")
+def page(run):
+    return Page(report_html(run))
+
+
+def data_of(page):
+    return json.loads(page.raw["run-data"])
+
+
+def words(page):
+    return " ".join(" ".join(page.text).split())
+
+
+def test_the_report_is_written_beside_the_run(run):
+    path = write_report(run)
+    assert path == run.path / "report.html"
+    assert path.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_every_element_is_closed_and_every_id_is_there_once(page):
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_no_address_leads_out_of_the_file(run, page):
+    text = report_html(run)
+    assert not re.search(r"(https?|ftp|ws)://|//[a-z]+\.[a-z]", text)
+    assert "@import" not in text
+    assert not re.search(r"url\((?!#)", page.raw["style"])
+    assert all(link.startswith(("#", "data:")) for link in page.links)
+    assert "default-src 'none'" in text
+
+
+def test_every_pair_is_in_the_data_with_its_numbers(run, page):
+    stored = {row["pair_id"]: row for row in run.pair_rows()}
+    shown = {pair["id"]: pair for pair in data_of(page)["pairs"]}
+    assert shown.keys() == stored.keys()
+    for pair_id, row in stored.items():
+        for key in ("rmse", "p_found", "segment_min"):
+            assert shown[pair_id]["numbers"][key] == pytest.approx(row[key], abs=1e-5)
+        assert shown[pair_id]["ending"] == row["ending"]
+
+
+def test_pictures_are_embedded_once_a_file(page):
+    data = data_of(page)
+    started = [pair for pair in data["pairs"] if pair["numbers"]["rmse"] is not None]
+    assert data["pictures"]["found"].keys() == {pair["id"] for pair in started}
+    assert data["pictures"]["paths"].keys() == {pair["id"] for pair in started}
+    keys = {pair[key] for pair in started for key in ("sourceKey", "targetKey")}
+    assert data["pictures"]["images"].keys() == keys
+    found = data["pictures"]["found"].values()
+    assert all(uri.startswith("data:image/webp;base64,") for uri in found)
+
+
+def test_triangles_are_drawn_from_the_stored_grid(run, page):
+    triangles = data_of(page)["triangles"]
+    assert len(triangles) == run.triangles.num_rows
+    assert all(len(triangle["confidence"]) == 66 for triangle in triangles)
+    assert all(0 < side < 1 for side in triangles[0]["sides"])
+
+
+def test_the_first_screen_shows_the_case_and_the_facts_follow(page):
+    text = words(page)
+    assert re.search(r"You see an? \w+ . The model sees an? \w+ , 99\.9\s%", text)
+    assert "clean accuracy" in text.lower()
+    assert "The model does not give the source its class" in text
+    assert "truncated after 812 bytes" in text
+    assert "lpips is null" in text
+    assert "--lpips-weights FILE" in text
+
+
+def test_hostile_names_stay_text(tmp_path):
+    classes = (HOSTILE, f'"{HOSTILE}', f"'{HOSTILE}", "d", "e", "f")
+    models = [f"zoo:{HOSTILE}"]
+    factory = Factory(size=8, sources=2, keep="none", classes=classes, models=models)
+    page = Page(report_html(Run(factory.write(tmp_path))))
+    assert "img" not in page.tags
+    assert page.tags.count("script") == 2
+    assert HOSTILE in words(page)
+    assert {pair["source"] for pair in data_of(page)["pairs"]} <= set(classes)
+
+
+@pytest.mark.parametrize("content", ["{}", '{"format": 1, "models": [{"name": "m"}]}'])
+def test_a_run_without_pairs_has_a_report_that_says_so(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    page = Page(report_html(Run(tmp_path)))
+    assert "Nothing was traversed yet." in words(page)
+    assert data_of(page)["pairs"] == []
+
+
+def test_a_case_that_is_not_believed_is_not_said_to_be(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    row = pair_row(model="m", pair_id="1", p_found=0.2, rmse=0.1, source_name="ring")
+    write_rows(tmp_path, [{**row, "target_name": "disc", "target_id": "t", "source_id": "s"}], [])
+    case = striking_case(Run(tmp_path))
+    assert not case["believes"]
+    assert "The model gives a ring 20.0" in words(Page(report_html(Run(tmp_path))))
+
+
+def test_numbers_that_are_not_finite_become_unknown(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    write_rows(tmp_path, [pair_row(model="m", pair_id="1", rmse=float("nan"))], [])
+    assert report_data(Run(tmp_path))["pairs"][0]["numbers"]["rmse"] is None
+
+
+def test_of_many_pairs_the_extremes_and_an_even_choice_have_pictures(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    rows = [pair_row(model="m", pair_id=str(i), rmse=i / 1000) for i in range(999)]
+    write_rows(tmp_path, rows, [])
+    run = Run(tmp_path)
+    chosen = [row["pair_id"] for row in Pictures(run, run.pair_rows()).chosen]
+    assert len(chosen) <= MOST_PAIRS
+    assert {"0", "998"} <= set(chosen)
+    assert chosen == sorted(chosen, key=int)
+    assert "Up to 200 pairs have their pictures" in words(Page(report_html(run)))
+
+
+def test_a_run_in_progress_is_reported_as_it_is(tmp_path):
+    run = Run(Factory(size=8, sources=2, finished=False, keep="none").write(tmp_path))
+    text = words(Page(report_html(run)))
+    assert "The run is not finished" in text
+    assert "not yet" in text
+
+
+def test_class_names_are_spoken():
+    assert spoken("Scottish_terrier") == "Scottish terrier"
+    assert spoken("7") == "class 7"
+    assert spoken(None, 3) == "class 3"
+    assert spoken(None) == "unknown"
+    assert with_article("academic gown") == "an academic gown"
+    assert with_article("goose") == "a goose"
+    assert with_article("class 7") == "class 7"
+
+
+def test_a_confidence_is_never_rounded_up_to_certainty():
+    assert percent(0.99999) == "99.9\u00a0%"
+    assert percent(1.0) == "100.0\u00a0%"
+    assert percent(0.123) == "12.3\u00a0%"

@@ -1,0 +1,109 @@
+"""A run directory is read as it is: finished, in parts, with pieces missing; else refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from blindspots.errors import Refused
+from blindspots.run_reader import Run, nearest_believed
+from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return Factory(size=16, sources=2, frames=3).write(tmp_path_factory.mktemp("run"))
+
+
+def test_rows_and_facts_of_a_finished_run(path):
+    run = Run(path)
+    assert run.finished
+    assert run.labelled
+    assert run.delta == 0.2
+    assert run.pairs.num_rows == 2 * (2 * 2 + 1)
+    assert run.triangles.num_rows == 2 * 2
+    assert [facts.name for facts in run.models] == ["zoo:shapes-resnet", "zoo:shapes-resnet-at"]
+    assert run.models[0].training_epsilon is None
+    assert run.models[1].training_epsilon == pytest.approx(8 / 255)
+    assert run.models[0].size == (16, 16)
+
+
+def test_pictures_come_as_pixels_and_missing_ones_as_none(path):
+    run = Run(path)
+    row = run.pair_rows(started=True)[0]
+    assert run.found(row["pair_id"]).shape == (16, 16, 3)
+    assert run.image(row["source_id"], row["model"]).dtype == np.uint8
+    frames = run.frames(row["pair_id"], 3)
+    assert [frame.shape for frame in frames] == [(16, 16, 3)] * 3
+    assert run.found("nothing") is None
+    assert run.frames("nothing", 3) == []
+
+
+def test_rows_still_in_parts_are_read_and_a_row_written_twice_counts_once(tmp_path):
+    Factory(size=8, sources=2, finished=False, keep="none").write(tmp_path)
+    run = Run(tmp_path)
+    assert not run.finished
+    assert run.pairs.num_rows == 10
+    rows, triangles = run.pairs.to_pylist(), run.triangles.to_pylist()
+    write_rows(tmp_path, rows, triangles)
+    assert Run(tmp_path).pairs.num_rows == 10
+    assert Run(tmp_path).triangles.num_rows == 4
+
+
+def test_a_run_without_rows_is_empty_not_broken(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    run = Run(tmp_path)
+    assert run.pairs.num_rows == 0
+    assert run.models == ()
+    assert run.plan == {}
+    assert run.delta is None
+
+
+def test_a_model_only_known_from_its_rows_is_listed(tmp_path):
+    (tmp_path / "run.json").write_text('{"format": 1}')
+    write_rows(tmp_path, [pair_row(model="own", pair_id="1")], [])
+    assert [facts.name for facts in Run(tmp_path).models] == ["own"]
+
+
+def test_triangles_of_pairs_that_did_not_start_are_left_out(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    common = {"model": "m", "source_id": "s"}
+    first = pair_row(**common, pair_id="1", target_id="a", ending="delta_vacuous")
+    second = pair_row(**common, pair_id="2", target_id="b")
+    write_rows(tmp_path, [first, second], [triangle_row(first, second)])
+    assert Run(tmp_path).triangle_rows() == []
+
+
+@pytest.mark.parametrize("content", ["not json", '["a list"]', '{"format": 99}'])
+def test_what_is_not_a_run_of_this_format_is_refused(tmp_path, content):
+    (tmp_path / "run.json").write_text(content)
+    with pytest.raises(Refused, match="blindspots run"):
+        _ = Run(tmp_path).info
+
+
+@pytest.mark.parametrize("name", [".", "missing"])
+def test_a_directory_without_a_run_is_refused_with_what_to_type(tmp_path, name):
+    with pytest.raises(Refused, match="blindspots demo"):
+        Run(tmp_path / name)
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    (tmp_path / "run.json").write_text(json.dumps({"format": 1}))
+    pq.write_table(pa.table({"other": [1]}), tmp_path / "pairs.parquet")
+    with pytest.raises(Refused, match=r"pairs\.parquet"):
+        _ = Run(tmp_path).pairs
+
+
+def test_the_most_telling_pair_is_the_nearest_of_the_believed():
+    rows = [
+        {"name": "near", "rmse": 0.01, "p_found": 0.95},
+        {"name": "nearer but doubted", "rmse": 0.001, "p_found": 0.5},
+        {"name": "far", "rmse": 0.1, "p_found": 0.99},
+        {"name": "nothing", "rmse": None, "p_found": None},
+    ]
+    assert nearest_believed(rows)["name"] == "near"
+    assert nearest_believed(rows[1:2])["name"] == "nearer but doubted"
+    assert nearest_believed(rows[3:]) is None

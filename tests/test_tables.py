@@ -1,0 +1,225 @@
+"""Tables against numbers computed by hand, and every format read back."""
+
+import csv
+import io
+import json
+import math
+
+import pytest
+
+from blindspots.errors import Refused
+from blindspots.records import TRIANGLE_DROPS
+from blindspots.run_reader import Run
+from blindspots.tables import FORMATS, KINDS, build_table, render
+from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+
+MODEL = "zoo:own"
+
+
+def small_run(path, model=MODEL, method="reference", unlabelled=False, **settings):
+    """Source a with three pairs and three triangles, source b with one pair and none.
+
+    Source c did not start. Pooled and per-source means differ.
+    """
+    facts = {"name": model, "spec": model, "training_epsilon": 0.1}
+    facts["preflight"] = {"labelled": not unlabelled}
+    plan = {"method": {"name": method, "delta": 0.2, **settings}}
+    info = {"format": 1, "plan": plan, "models": [facts], "finished": "now"}
+    (path / "run.json").write_text(json.dumps(info))
+    pairs = [
+        pair("a", "1", rmse=0.1, segment_mean=0.9, p_source=0.8, segment_inside=True),
+        pair("a", "2", rmse=0.2, segment_mean=0.8, p_source=0.8, segment_inside=True),
+        pair("a", "3", rmse=0.3, segment_mean=0.7, p_source=0.8, segment_inside=False),
+        pair("b", "1", rmse=0.6, segment_mean=0.4, p_source=0.6, segment_inside=False),
+        pair("c", "1", rmse=9.0, segment_mean=9.0, p_source=0.1, ending="delta_vacuous"),
+    ]
+    triangles = [
+        triangle_row(pairs[0], pairs[1], mean=0.5, **{"fraction_0.0": 0.1}),
+        triangle_row(pairs[0], pairs[2], mean=0.6, **{"fraction_0.0": 0.2}),
+        triangle_row(pairs[1], pairs[2], mean=0.7, **{"fraction_0.0": 0.3}),
+        triangle_row(pairs[4], pairs[4], mean=9.0, **{"fraction_0.0": 9.0}),
+    ]
+    for row in (*pairs, *triangles):
+        row["model"] = model
+    write_rows(path, pairs, triangles)
+    return Run(path)
+
+
+def pair(source, target, **given):
+    ids = {"pair_id": source + target, "source_id": source, "target_id": target}
+    return pair_row(**ids, linf=0.5, ssim=0.9, source_linf=0.4, **given)
+
+
+def cells(table, row=0):
+    return {key: (c.mean, c.std) for key, c in table.rows[row].cells.items()}
+
+
+def test_distances_are_pooled_over_pairs(tmp_path):
+    table = build_table(small_run(tmp_path), "distance")
+    assert cells(table)["rmse"] == pytest.approx((0.3, math.sqrt(0.14 / 4)))
+    assert table.rows[0].cells["rmse"].n == 4
+    assert table.rows[0].cells["pairs"].mean == 4
+
+
+def test_confidences_are_averaged_over_a_source_and_then_over_sources(tmp_path):
+    table = build_table(small_run(tmp_path), "confidence")
+    assert cells(table)["p_source"] == pytest.approx((0.7, 0.1))
+    assert cells(table)["segment_mean"] == pytest.approx((0.6, 0.2))  # pooled: 0.7
+    assert cells(table)["mean"] == pytest.approx((0.6, 0.0))
+    assert cells(table)["fraction_0.0"] == pytest.approx((0.2, 0.0))
+    assert table.rows[0].cells["segment_mean"].n == 2
+    assert table.rows[0].cells["mean"].n == 1
+
+
+def test_the_summary_counts_endings_and_measures_in_training_epsilons(tmp_path):
+    table = build_table(small_run(tmp_path), "summary")
+    numbers = cells(table)
+    assert numbers["pairs"][0] == 4
+    assert numbers["sources"][0] == 2
+    assert numbers["ending_finished"][0] == 4
+    assert numbers["ending_delta_vacuous"][0] == 1
+    assert numbers["segment_inside"] == (0.5, None)
+    assert numbers["source_linf_epsilons"] == pytest.approx((4.0, 0.0))
+    titles = [column.title for column in table.columns]
+    assert "delta vacuous" in titles
+    assert "stationary" not in titles
+    assert "1 delta_vacuous" in " ".join(table.notes)
+
+
+def test_lpips_that_is_not_known_is_a_dash_with_a_note_how_to_get_it(tmp_path):
+    text = render(build_table(small_run(tmp_path), "distance"))
+    assert "–" in text
+    assert "--lpips-weights FILE" in text
+
+
+def test_numbers_are_written_as_on_the_slides(tmp_path):
+    text = render(build_table(small_run(tmp_path), "distance"))
+    assert ".300 ± .187" in text
+    assert "0.300" not in text
+
+
+@pytest.mark.parametrize(
+    ("model", "theirs"),
+    [
+        ("timm:resnet50", "ResNet-50 normal (slides)"),
+        ("timm:resnet50.a1_in1k", "ResNet-50 normal (slides)"),
+        ("robustbench:Salman2020Do_R50", "ResNet-50 AT (slides)"),
+        ("timm:deit_small_patch16_224", "DeiT-S normal (slides)"),
+        ("robustbench:Singh2023Revisiting_ViT-S-ConvStem", "DeiT-S AT (slides)"),
+        ("timm:wide_resnet50_2", None),
+        ("timm:resnet50d", None),
+        (MODEL, None),
+    ],
+)
+def test_the_slides_rows_stand_beside_their_models_only(tmp_path, model, theirs):
+    run = small_run(tmp_path, model)
+    for kind in ("distance", "confidence"):
+        labels = [row.label for row in build_table(run, kind).rows]
+        assert labels == [model, *([theirs] if theirs else [])]
+
+
+def test_the_slides_rows_hold_their_numbers(tmp_path):
+    run = small_run(tmp_path, "timm:resnet50")
+    assert cells(build_table(run, "distance"), 1)["linf"] == (0.046, 0.020)
+    assert cells(build_table(run, "confidence"), 1)["segment_mean"] == (0.96, 0.05)
+    assert ".96 ± .05" in render(build_table(run, "confidence"))
+    assert [row.origin for row in build_table(run).rows] == ["run", "slides"]
+
+
+def test_another_method_has_no_slides_row_and_other_settings_have_a_note(tmp_path):
+    assert len(build_table(small_run(tmp_path, "timm:resnet50", "star")).rows) == 1
+    notes = build_table(small_run(tmp_path, "timm:resnet50", max_steps=10)).notes
+    assert any("max_steps 10 (slides: 400)" in note for note in notes)
+
+
+def test_classes_that_are_predictions_are_said_to_be(tmp_path):
+    notes = build_table(small_run(tmp_path, unlabelled=True), "summary").notes
+    assert any("no labels" in note for note in notes)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    factory = Factory(size=8, sources=3, models=("timm:resnet50", "zoo:under_score-at"))
+    return Run(factory.write(tmp_path_factory.mktemp("run")))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_csv_holds_every_digit_of_every_row(run, kind):
+    table = build_table(run, kind)
+    read = list(csv.DictReader(io.StringIO(render(table, "csv"))))
+    assert [line["model"] for line in read] == [row.label for row in table.rows]
+    for line, row in zip(read, table.rows, strict=True):
+        for column in table.columns:
+            mean = row.cells[column.key].mean if column.key in row.cells else None
+            text = line[f"{column.key}_mean"]
+            assert text == "" if mean is None else float(text) == mean
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_json_holds_mean_std_and_n(run, kind):
+    table = build_table(run, kind)
+    read = json.loads(render(table, "json"))
+    assert read["kind"] == kind
+    for line, row in zip(read["rows"], table.rows, strict=True):
+        assert set(line["cells"]) == {column.key for column in table.columns}
+        cell = line["cells"][table.columns[1].key]
+        assert cell["mean"] == row.cells.get(table.columns[1].key).mean
+        assert set(cell) >= {"mean", "std", "n"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_latex_is_a_booktabs_table_with_its_marks_escaped(run, kind):
+    text = render(build_table(run, kind), "latex")
+    body = [line for line in text.splitlines() if not line.startswith("%")]
+    assert [text.count(mark) for mark in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+    assert text.count(r"\begin{") == text.count(r"\end{") == 2
+    widths = {line.count("&") for line in body if line.endswith(r"\\")}
+    assert len(widths) == 1
+    joined = "\n".join(body).replace(r"\_", "").replace(r"{}_\infty", "")
+    assert "_" not in joined
+    assert joined.isascii()
+    assert joined.count("$") % 2 == 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_markdown_lines_have_equally_many_cells(run, kind):
+    lines = [
+        line for line in render(build_table(run, kind), "markdown").splitlines() if "|" in line
+    ]
+    assert len({line.count("|") for line in lines}) == 1
+    assert set(lines[1]) <= set("|:- ")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("width", [60, 80, 120, None])
+def test_text_is_aligned_and_turned_where_the_terminal_is_narrow(run, kind, width):
+    text = render(build_table(run, kind), "text", width)
+    grid = text.split("\n\n")[1].splitlines()
+    rule = next(index for index, line in enumerate(grid) if set(line) == {"─"})
+    assert {len(line) for line in grid} == {len(grid[rule])}
+    if width == 80:
+        assert len(grid[rule]) <= 80
+
+
+def test_every_column_and_ending_is_defined(run):
+    for kind in KINDS:
+        assert all(column.definition for column in build_table(run, kind).columns)
+
+
+def test_an_empty_run_has_tables_too(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    for kind in KINDS:
+        for style in FORMATS:
+            assert render(build_table(Run(tmp_path), kind), style)
+
+
+def test_unknown_tables_and_formats_are_refused(run):
+    with pytest.raises(Refused, match="distance"):
+        build_table(run, "distances")
+    with pytest.raises(Refused, match="markdown"):
+        render(build_table(run), "html")
+
+
+def test_fraction_columns_are_the_stored_ones(run):
+    keys = {column.key for column in build_table(run, "confidence").columns}
+    assert {f"fraction_{drop}" for drop in TRIANGLE_DROPS} <= keys
