@@ -23,6 +23,7 @@ from blindspots.records import Ending
 RANGE_TOLERANCE = 1e-4
 
 Images = Float[Tensor, "pairs channel height width"]
+Given = Float[Tensor, "_pairs _channel _height _width"]
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,9 @@ class Traversals:
 
 def traverse(
     model: Classifier,
-    sources: Images,
-    targets: Images,
-    labels: Int[Tensor, "pairs"] | Sequence[int] | None = None,
+    sources: Given,
+    targets: Given,
+    labels: Int[Tensor, "_pairs"] | Sequence[int] | None = None,
     *,
     method: Method | None = None,
     score: Confidence | None = None,
@@ -100,7 +101,7 @@ def _pairs(
 
 
 def _checked(
-    model: Classifier, sources: Images, targets: Images, labels: Tensor | Sequence[int] | None
+    model: Classifier, sources: Given, targets: Given, labels: Tensor | Sequence[int] | None
 ) -> list[int]:
     if sources.shape != targets.shape or tuple(sources.shape[2:]) != model.size or not len(sources):
         raise Refused(

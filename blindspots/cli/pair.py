@@ -1,0 +1,117 @@
+"""`blindspots traverse` and `blindspots sensitivity`: one pair, one image."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from blindspots.cli.options import (
+    MachineFlags,
+    MethodFlags,
+    ModelFlags,
+    Output,
+    model_specs,
+)
+
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
+
+
+def traverse(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    model: str,
+    out: Path,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    method: MethodFlags = DEFAULT_METHOD,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Traverse from one image file towards another: strip, found image, a line of result.
+
+    Parameters
+    ----------
+    source
+        Image file whose class the model must keep.
+    target
+        Image file to look like.
+    model
+        Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k.
+    out
+        Directory for found.png, found.safetensors, path.png, path.svg and result.json.
+    """
+    from blindspots.progress import Reporter
+    from blindspots.single import traverse_files
+
+    traversal = method.build()
+    loaded = _load(model, model_flags, machine, out)
+    row = traverse_files(loaded, (source, target), traversal, out, Reporter(output.quiet))
+    if output.json:
+        print(json.dumps(row, indent=2))
+    else:
+        print(_traversed(row, out))
+
+
+def sensitivity(
+    image: Path,
+    /,
+    *,
+    model: str,
+    target: str,
+    out: Path,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """The contrast: targeted PGD, a change nobody sees that changes the prediction.
+
+    50 steps of 2/255 in the l-infinity ball of 8/255, started at the image.
+
+    Parameters
+    ----------
+    image
+        Image file.
+    model
+        Model spec.
+    target
+        Class to reach, by name or number.
+    out
+        Directory for perturbed.png, sensitivity.png, sensitivity.svg and result.json.
+    """
+    from blindspots.methods.pgd import PGD
+    from blindspots.single import sensitivity_of
+
+    loaded = _load(model, model_flags, machine, out)
+    row = sensitivity_of(loaded, image, target, PGD(), out)
+    if output.json:
+        print(json.dumps(row, indent=2))
+    else:
+        print(
+            f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
+            f"no pixel changed by more than {255 * row['linf']:.3g}/255; {out / 'sensitivity.png'}"
+        )
+
+
+def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
+    from blindspots.machine import find_device
+    from blindspots.models.sources import load_model
+    from blindspots.store import check_writable
+
+    check_writable(out)
+    (spec,) = model_specs((model,), flags)
+    loaded = load_model(spec).to(find_device(machine.device))
+    machine.batch()
+    return loaded
+
+
+def _traversed(row: dict[str, Any], out: Path) -> str:
+    kept = f"{row['source_name']} {row['p_source']:.3f}"
+    if row["p_found"] is None:
+        return f"{kept}: {row['ending']}, so there was nothing to traverse"
+    return (
+        f"{kept} → looks like {row['target_name']}, RMSE {row['rmse']:.4f}; the model still says "
+        f"{row['source_name']} {row['p_found']:.3f} (8-bit {row['p_found_8bit']:.3f}, segment "
+        f"{row['segment_mean']:.3f}, at least {row['segment_min']:.3f}); "
+        f"{row['evaluations']:.0f} evaluations, {row['ending']}; {out / 'path.png'}"
+    )

@@ -1,0 +1,191 @@
+"""One image file, or two: a traversal and its contrast, without a run directory."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from PIL import Image
+from safetensors.torch import save_file
+from torch import Tensor
+
+from blindspots.engine import Engine, pair_hash
+from blindspots.errors import Refused
+from blindspots.files import write_text, write_whole
+from blindspots.flight import Outcome, Pair, from_8bit, to_8bit
+from blindspots.images.decode import Unreadable, decode
+from blindspots.measure import Measurer
+from blindspots.methods.base import Method
+from blindspots.methods.pgd import PGD
+from blindspots.metrics import find_lpips
+from blindspots.models.classifier import Classifier
+from blindspots.oracle import Oracle
+from blindspots.plots import path_strip, save, sensitivity
+from blindspots.progress import Reporter
+from blindspots.settings import SNAPSHOTS
+from blindspots.specs import nearest_names
+
+Row = dict[str, Any]
+Img = Float[Tensor, "3 height width"]
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a model says of an image: the class, its name, its confidence."""
+
+    label: int
+    name: str
+    confidence: float
+
+
+def read_image(path: Path, model: Classifier) -> Img:
+    """An image file as the model sees it; refused where it is none."""
+    try:
+        decoded = decode(path.read_bytes()).image
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refused(f"{path} cannot be read ({reason}); expected an image file") from error
+    except Unreadable as error:
+        raise Refused(f"{path} {error}; expected an image file, such as a PNG or JPEG") from error
+    return from_8bit(torch.from_numpy(np.array(model.preprocessing(decoded)))).permute(2, 0, 1)
+
+
+def ask(model: Classifier, image: Img) -> Said:
+    """What the model says of an image."""
+    with model.frozen():
+        probabilities = Oracle(model).logits(image[None]).softmax(dim=1)[0]
+    label = int(probabilities.argmax())
+    return Said(label, class_name(model, label), float(probabilities[label]))
+
+
+def class_name(model: Classifier, label: int) -> str:
+    """The name of a class, or its number."""
+    return model.class_names[label] if model.class_names else f"class {label}"
+
+
+def find_class(model: Classifier, text: str) -> int:
+    """The class of that number or name; refused, with the nearest names, where there is none."""
+    names = model.class_names or ()
+    plain = [name.casefold() for name in names]
+    if text.isdecimal() and int(text) < model.num_classes:
+        return int(text)
+    if plain.count(text.casefold()) == 1:
+        return plain.index(text.casefold())
+    hint = nearest_names(text, names) or f"give a number from 0 to {model.num_classes - 1}"
+    raise Refused(f"--target {text} is no class of {model.name}; expected a class; {hint}")
+
+
+def traverse_files(
+    model: Classifier, files: tuple[Path, Path], method: Method, out: Path, reporter: Reporter
+) -> Row:
+    """Traverse from one image file towards another; the result's row.
+
+    Writes `found.png`, `found.safetensors` (exact), `path.png` and `path.svg` (the strip) and
+    `result.json`. The class the model gives the source is kept.
+    """
+    source, target = (read_image(file, model) for file in files)
+    said, aim = ask(model, source), ask(model, target)
+    pair = Pair(pair_hash(source, target, said.label), source, target, said.label)
+    oracle = Oracle(model)
+    with reporter.work("traversing", method.max_steps + 1, "evaluations") as tick:
+        engine = Engine(oracle, method, slots=1, snapshots=SNAPSHOTS, tick=tick)
+        ((outcome,),) = engine.run([pair])
+    row = _row(model, outcome, method, (said, aim))
+    out.mkdir(parents=True, exist_ok=True)
+    _save_found(outcome, out)
+    if outcome.path is not None:
+        _save_strip(outcome, (said, aim), f"{model.name}, {method.name}", out)
+    write_text(out / "result.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
+    return row
+
+
+def sensitivity_of(model: Classifier, file: Path, target: str, method: PGD, out: Path) -> Row:
+    """The contrast: how little changes the prediction; the result's row.
+
+    Writes `perturbed.png`, `perturbed.safetensors` (exact), `sensitivity.png`, `sensitivity.svg`
+    and `result.json`.
+    """
+    source, label = read_image(file, model), find_class(model, target)
+    perturbed = method(model, source[None], torch.tensor([label]))[0]
+    before, after = ask(model, source), ask(model, perturbed)
+    row = {
+        "model": model.name,
+        "before": before.name,
+        "p_before": before.confidence,
+        "after": after.name,
+        "p_after": after.confidence,
+        "target": class_name(model, label),
+        "reached": after.label == label,
+        "linf": float((perturbed - source).abs().max()),
+        "rmse": float((perturbed - source).square().mean().sqrt()),
+        "epsilon": method.epsilon,
+        "steps": method.steps,
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    _save_image(perturbed, out / "perturbed")
+    axis = sensitivity(
+        _pixels(source) / 255,
+        perturbed.permute(1, 2, 0).numpy(),
+        before=before.name,
+        p_before=before.confidence,
+        after=after.name,
+        p_after=after.confidence,
+        epsilon=method.epsilon,
+        heading=f"{model.name}: a change nobody sees, another prediction",
+    )
+    save(axis, out / "sensitivity")
+    write_text(out / "result.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
+    return row
+
+
+def _row(model: Classifier, outcome: Outcome, method: Method, said: tuple[Said, Said]) -> Row:
+    lpips, _ = find_lpips(None)
+    measured = Measurer(model, Oracle(model, chunk=32), method.delta, lpips).found([outcome])
+    columns = measured[0] if outcome.ending.started else {}
+    return {
+        "model": model.name,
+        "method": method.name,
+        "source_name": said[0].name,
+        "target_name": said[1].name,
+        "p_source": outcome.p_source,
+        "p_found": outcome.p_found if outcome.ending.started else None,
+        **{name: value for name, value in columns.items() if not isinstance(value, list)},
+        "p_path_min": outcome.p_path_min,
+        "steps": outcome.steps,
+        "evaluations": outcome.evaluations,
+        "seconds": outcome.seconds,
+        "ending": str(outcome.ending),
+    }
+
+
+def _save_found(outcome: Outcome, out: Path) -> None:
+    if outcome.ending.started:
+        _save_image(outcome.found, out / "found")
+
+
+def _save_image(image: Img, stem: Path) -> None:
+    exact = {stem.name: image.contiguous()}
+    write_whole(stem.with_suffix(".safetensors"), lambda aside: save_file(exact, aside))
+    picture = Image.fromarray(_pixels(image))
+    write_whole(stem.with_suffix(".png"), lambda aside: picture.save(aside, "PNG"))
+
+
+def _save_strip(outcome: Outcome, said: tuple[Said, Said], heading: str, out: Path) -> None:
+    frames = [] if outcome.path is None else list(outcome.path.transpose(0, 2, 3, 1))
+    axis = path_strip(
+        frames,
+        outcome.path_confidence,
+        steps=outcome.path_step,
+        target=_pixels(outcome.pair.target),
+        source_name=said[0].name,
+        target_name=said[1].name,
+        heading=heading,
+    )
+    save(axis, out / "path")
+
+
+def _pixels(image: Img) -> np.ndarray:
+    return to_8bit(image).permute(1, 2, 0).numpy()

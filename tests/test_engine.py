@@ -1,0 +1,178 @@
+import warnings
+from dataclasses import dataclass
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import blindspots as bs
+from blindspots.engine import Engine
+from blindspots.flight import Pair, from_8bit, to_8bit
+from blindspots.oracle import Oracle
+from blindspots.records import Ending
+from tests.toys import Counting, Cramped, convolutional, random_images, random_linear, toy
+
+SHORT = bs.Reference(max_steps=12, step_size=0.1, jitter=0.02)
+
+
+def pairs(count, seed=0):
+    sources, targets = random_images(count, seed), random_images(count, seed + 1)
+    return [Pair(f"pair-{i}", s, t) for i, (s, t) in enumerate(zip(sources, targets, strict=True))]
+
+
+def outcomes(module, todo, method=SHORT, **options):
+    engine = Engine(Oracle(toy(module)), method, **options)
+    return {outcome.pair.id: outcome for ended in engine.run(todo) for outcome in ended}
+
+
+@given(st.permutations(range(7)), st.integers(1, 8))
+def test_a_pair_ends_alike_alone_in_any_batch_and_in_any_order(order, slots):
+    todo = pairs(7)
+    alone = outcomes(convolutional(), todo, slots=1)
+    together = outcomes(convolutional(), [todo[i] for i in order], slots=slots)
+    for name, outcome in alone.items():
+        torch.testing.assert_close(together[name].found, outcome.found, atol=1e-5, rtol=0)
+        assert together[name].ending == outcome.ending
+
+
+@pytest.mark.parametrize("slots", [1, 3, 50])
+def test_an_evaluation_is_one_forward_and_one_gradient_an_iteration(slots):
+    module = Counting(convolutional())
+    ended = outcomes(module, pairs(5), slots=slots)
+    assert module.with_gradient == 5 * (SHORT.max_steps + 1)
+    assert module.without == 5
+    for outcome in ended.values():
+        assert outcome.evaluations == SHORT.max_steps + 1 + 0.5
+        assert outcome.steps == SHORT.max_steps
+        assert outcome.ending is Ending.FINISHED
+
+
+@dataclass(frozen=True, kw_only=True)
+class Uneven(bs.Reference):
+    """A reference whose pairs end after as many steps as their source's first pixel says."""
+
+    def step(self, problem, state, evaluation):
+        after = super().step(problem, state, evaluation)
+        length = (problem.source[:, 0, 0, 0] * 100).round()
+        ending = torch.where(after.steps >= length, 0, -1)
+        return type(after)(**{**vars(after), "ending": ending})
+
+
+def test_slots_are_refilled_while_pairs_wait_and_never_exceeded():
+    todo = pairs(12)
+    for i, pair in enumerate(todo):
+        pair.source[0, 0, 0] = 0.02 + 0.04 * (i % 4)
+    pulled = []
+
+    def queue():
+        for pair in todo:
+            pulled.append(pair.id)
+            yield pair
+
+    module, done = Counting(convolutional()), 0
+    engine = Engine(Oracle(toy(module)), Uneven(max_steps=99, jitter=0.0), slots=3)
+    for ended in engine.run(queue()):
+        assert len(pulled) - done <= 3
+        done += len(ended)
+    assert done == 12
+    assert module.largest == 3
+    lengths = [2 + 4 * (i % 4) for i in range(12)]
+    assert module.with_gradient == sum(lengths) + 12
+
+
+def test_out_of_memory_halves_the_batch_says_so_once_and_changes_nothing():
+    plain = outcomes(convolutional(), pairs(6), slots=6)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        cramped = outcomes(Cramped(convolutional(), most=2), pairs(6), slots=6)
+    texts = [str(w.message) for w in said if "out of memory" in str(w.message)]
+    assert texts == [
+        "out of memory with 6 images at once; going on with 3",
+        "out of memory with 3 images at once; going on with 1",
+    ]
+    for name, outcome in plain.items():
+        torch.testing.assert_close(cramped[name].found, outcome.found, atol=1e-5, rtol=0)
+
+
+def test_out_of_memory_with_one_image_fails_with_a_way_out():
+    with (
+        warnings.catch_warnings(),
+        pytest.raises(bs.WorkFailed, match="ran out of memory with a single image"),
+    ):
+        warnings.simplefilter("ignore")
+        outcomes(Cramped(convolutional(), most=0), pairs(2))
+
+
+def test_pairs_that_cannot_start_cost_a_forward_and_say_why():
+    sources = random_images(2)
+    model = random_linear(0, classes=10, scale=0.01)
+    named = int(toy(model)(sources[:1]).argmax())
+    wrong = Pair("wrong", sources[0], sources[1], (named + 1) % 10)
+    vague = Pair("vague", sources[0], sources[1], named)
+    ended = outcomes(model, [wrong, vague])
+    assert ended["wrong"].ending is Ending.SOURCE_MISCLASSIFIED
+    assert ended["vague"].ending is Ending.DELTA_VACUOUS
+    for outcome in ended.values():
+        assert outcome.evaluations == 0.5
+        assert torch.equal(outcome.found, sources[0])
+
+
+class Poisoned(torch.nn.Module):
+    """NaN for images whose first pixel is above .9, and for nothing else in the batch."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module = module
+
+    def forward(self, images):
+        poison = torch.where(images[:, 0, 0, 0] > 0.9, torch.nan, 0.0)
+        return self.module(images) + poison[:, None]
+
+
+def test_a_nan_ends_its_own_pair_only():
+    todo = pairs(3)
+    todo[1].source[0, 0, 0] = 1.0
+    todo[2].source[0, 0, 0], todo[2].target[0, 0, 0] = 0.85, 1.0
+    plain = outcomes(convolutional(), todo)
+    ended = outcomes(Poisoned(convolutional()), todo, method=SHORT)
+    assert [ended[f"pair-{i}"].ending for i in range(3)] == ["finished", "failed", "failed"]
+    torch.testing.assert_close(ended["pair-0"].found, plain["pair-0"].found, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("snapshots", "steps"), [(0, []), (11, [0, 2, 4, 6, 8, 10, 12]), (3, [0, 6, 12])])
+def test_snapshots_are_even_and_end_with_what_was_found(snapshots, steps):
+    (outcome,) = outcomes(convolutional(), pairs(1), snapshots=snapshots).values()
+    assert outcome.path_step == steps
+    assert len(outcome.path_confidence) == len(steps)
+    if steps:
+        assert len(outcome.path) == len(steps)
+        assert (outcome.path[-1] == to_8bit(outcome.found).numpy()).all()
+        assert outcome.path_confidence[-1] == outcome.p_found
+        assert outcome.p_path_min <= min(outcome.path_confidence)
+
+
+def test_the_seed_and_the_id_make_the_jitter():
+    source = random_images(1)[0]
+    twins = [Pair(name, source, source) for name in "ab"]
+    first, again, other = (
+        outcomes(convolutional(), twins, seed=seed) for seed in (0, 0, 1)
+    )
+    assert torch.equal(first["a"].found, again["a"].found)
+    assert not torch.equal(first["a"].found, first["b"].found)
+    assert not torch.equal(first["a"].found, other["a"].found)
+
+
+def test_the_model_is_left_as_it_was():
+    model = toy(convolutional())
+    model.train()
+    bs.traverse(model, random_images(1), random_images(1, 1), method=SHORT)
+    assert model.module.training
+    assert all(weight.requires_grad for weight in model.parameters())
+
+
+@given(st.integers(0, 255))
+def test_eight_bits_round_and_come_back_exactly(value):
+    levels = torch.tensor([value], dtype=torch.uint8)
+    assert to_8bit(from_8bit(levels)) == levels
+    assert to_8bit(from_8bit(levels) + 0.49 / 255) == levels
