@@ -184,6 +184,16 @@ def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
     return max(rows, key=lambda row: row["p_found"], default=None)
 
 
+def arrived(row: Row) -> bool:
+    """Whether found is at least twice as near to its target as to its source (RMSE).
+
+    Else the image is only on its way, and nobody would name it like the target.
+    """
+    if row["rmse"] is None or row["source_rmse"] is None:
+        return row["rmse"] is not None
+    return 2 * row["rmse"] <= row["source_rmse"]
+
+
 _AGAIN = "start it again with blindspots run and another --out"
 
 

@@ -149,6 +149,15 @@ def test_a_case_that_is_not_believed_is_not_said_to_be(tmp_path):
     assert "The model gives a ring 20.0" in words(Page(report_html(Run(tmp_path))))
 
 
+def test_an_image_still_on_its_way_is_not_said_to_look_like_its_target(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    row = pair_row(model="m", pair_id="1", rmse=0.2, source_rmse=0.1, source_name="ring")
+    write_rows(tmp_path, [{**row, "target_name": "disc", "target_id": "t", "source_id": "s"}], [])
+    text = words(Page(report_html(Run(tmp_path))))
+    assert "On the way to a disc , the model sees a ring , 99.9" in text
+    assert "You see" not in text
+
+
 def test_numbers_that_are_not_finite_become_unknown(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     write_rows(tmp_path, [pair_row(model="m", pair_id="1", rmse=float("nan"))], [])

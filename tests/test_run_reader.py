@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blindspots.errors import Refused
-from blindspots.run_reader import Run, nearest_believed
+from blindspots.run_reader import Run, arrived, nearest_believed
 from tests.run_factory import Factory, pair_row, triangle_row, write_rows
 
 
@@ -107,3 +107,13 @@ def test_the_most_telling_pair_is_the_nearest_of_the_believed():
     assert nearest_believed(rows)["name"] == "near"
     assert nearest_believed(rows[1:2])["name"] == "nearer but doubted"
     assert nearest_believed(rows[3:]) is None
+
+
+@pytest.mark.parametrize(
+    ("rmse", "source_rmse", "there"),
+    [(0.1, 0.3, True), (0.2, 0.3, False), (0.1, None, True), (None, None, False)],
+)
+def test_a_found_image_has_arrived_where_it_is_twice_as_near_to_its_target(
+    rmse, source_rmse, there
+):
+    assert arrived({"rmse": rmse, "source_rmse": source_rmse}) is there

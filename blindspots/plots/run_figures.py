@@ -12,7 +12,7 @@ from blindspots.plots.star import BOX, PANEL, Limb, star
 from blindspots.plots.strip import path_strip
 from blindspots.plots.style import axes_grid, save
 from blindspots.plots.triangle import SIDE, side_lengths, triangle, triangle_images
-from blindspots.run_reader import Row, Run, nearest_believed
+from blindspots.run_reader import Row, Run, arrived, nearest_believed
 
 MOST_LIMBS = 6
 Drawing = tuple[str, Axes]
@@ -68,7 +68,7 @@ def model_triangle(
     if row is None:
         return None
     rows = {pair["target_id"]: pair for pair in _of_source(run, model, source_id)}
-    seen = [f"looks like\n{_name(rows[target], 'target')}" for target in targets]
+    seen = [_seen(rows[target]) for target in targets]
     return triangle(
         triangle_images(run, row),
         row["confidence"],
@@ -160,6 +160,10 @@ def _of_source(run: Run, model: str, source: str) -> list[Row]:
 
 def _corners(row: Row) -> tuple[str, str, str]:
     return row["source_id"], row["target_1"], row["target_2"]
+
+
+def _seen(row: Row) -> str:
+    return f"{'looks like' if arrived(row) else 'towards'}\n{_name(row, 'target')}"
 
 
 def _name(row: Row, which: str) -> str:

@@ -62,7 +62,7 @@ def _under(ax: Axes, x: float, sure: str, step: str) -> None:
 def _words(ax: Axes, width: float, source: str, target: str) -> None:
     place = {"y": _HEIGHT - 0.13, "fontsize": LABEL, "va": "center"}
     ax.text(_LEFT, s=f"the model sees {source} (confidence in bold)", color=MODEL, **place)
-    ax.text(width - 0.08, s=f"a person comes to see {target}", color=PERSON, ha="right", **place)
+    ax.text(width - 0.08, s=f"changed towards {target}", color=PERSON, ha="right", **place)
     ax.annotate(
         "",
         (width * 0.6, place["y"]),

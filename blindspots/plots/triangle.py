@@ -173,7 +173,9 @@ def _labels(
         if (image := corners[index]) is not None:
             picture(ax, image, left, top, _THUMB)
         text = f"{name}\n{short(at_corner[index])}"
-        x, ha, va = _CAPTION[index]
+        # Beside an apex on the right stands the colour bar.
+        side = 2 if index == 0 and places[0][0] > _SIZE / 2 else index
+        x, ha, va = _CAPTION[side]
         ax.text(left + x, top + 0.58, text, fontsize=LABEL, color=colour, ha=ha, va=va)
     for (a, b), side in zip(((0, 1), (0, 2), (1, 2)), sides, strict=True):
         if sides != (1.0, 1.0, 1.0):

@@ -1,4 +1,4 @@
-const CHART = { width: 460, height: 230, left: 30, right: 12, top: 12, bottom: 40 };
+const CHART = { width: 460, height: 244, left: 30, right: 12, top: 12, bottom: 54 };
 
 /** Confidence along the segments: `limbs` of {values, colour, name}; the level is p source − delta. */
 function starChart(limbs, level, label) {
@@ -18,9 +18,9 @@ function starChart(limbs, level, label) {
     chart.append(svg("text", { x: x(0) + 7, y: y(0) - 8 }, "outside: below p source − δ"));
   }
   for (const limb of limbs) chart.append(limbLine(limb, x, y));
-  chart.append(svg("text", { class: "model", x: x(0), y: height - 22 }, "source"));
-  chart.append(svg("text", { class: "person", x: x(1), y: height - 22, "text-anchor": "end" }, limbs.length > 1 ? "found images" : "found"));
-  chart.append(svg("text", { x: (x(0) + x(1)) / 2, y: height - 4, "text-anchor": "middle" }, "straight line from source to found; height: confidence"));
+  chart.append(svg("text", { class: "model", x: x(0), y: height - 34 }, "source"));
+  chart.append(svg("text", { class: "person", x: x(1), y: height - 34, "text-anchor": "end" }, limbs.length > 1 ? "found images" : "found"));
+  chart.append(svg("text", { x: (x(0) + x(1)) / 2, y: height - 8, "text-anchor": "middle" }, "straight line from source to found; height: confidence"));
   return chart;
 }
 

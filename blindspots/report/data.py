@@ -12,7 +12,7 @@ from blindspots.plots.style import COLOUR_MAP
 from blindspots.plots.triangle import side_lengths
 from blindspots.records import Ending
 from blindspots.report.pictures import Pictures
-from blindspots.run_reader import Row, Run
+from blindspots.run_reader import Row, Run, arrived
 from blindspots.tables.columns import PAIR_NUMBERS
 
 SCHEMA = 1
@@ -83,6 +83,7 @@ def _pair(run: Run, row: Row) -> Row:
         "sourceKey": _key(run, row["source_id"], row["model"]),
         "targetKey": _key(run, row["target_id"], row["model"]),
         "ending": row["ending"],
+        "arrived": arrived(row),
         "numbers": {column.key: _value(row[column.key]) for column in PAIR_NUMBERS},
         "segment": _rounded(row["segment_confidence"]),
         "steps": row["path_step"] or [],

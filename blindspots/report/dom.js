@@ -60,4 +60,5 @@ const targetImage = (pair) => run.pictures.images[pair.targetKey];
 const foundImage = (pair) => run.pictures.found[pair.id];
 /** "the model sees" where it does believe in the source's class, else how little it does. */
 const sees = (pair) => (pair.numbers.p_found >= 0.5 ? "the model sees" : "the model still gives");
+const youSee = (pair) => (pair.arrived ? "You see" : "On the way to");
 const started = (pair) => pair.numbers.rmse !== null;

@@ -16,7 +16,7 @@ from blindspots.records import Ending
 from blindspots.report.data import report_data, spoken, with_article
 from blindspots.report.facts import run_facts
 from blindspots.report.pictures import MOST_PAIRS
-from blindspots.run_reader import Row, Run, nearest_believed
+from blindspots.run_reader import Row, Run, arrived, nearest_believed
 from blindspots.tables import Cell, Column, Table, build_table
 from blindspots.tables.columns import glossary
 from blindspots.tables.render import shown
@@ -74,6 +74,7 @@ def striking_case(run: Run) -> Row | None:
         "target": seen,
         "percent": percent(row["p_found"]),
         "believes": row["p_found"] >= 0.5,
+        "arrived": arrived(row),
     }
 
 

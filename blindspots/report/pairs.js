@@ -62,7 +62,7 @@ function showPairs() {
 
 function card(pair) {
   const said = started(pair)
-    ? [`You see ${pair.target}, ${sees(pair)} `, el("span", { class: "model" }, `${pair.source} ${percent(pair.numbers.p_found)}`)]
+    ? [`${youSee(pair)} ${pair.target}, ${sees(pair)} `, el("span", { class: "model" }, `${pair.source} ${percent(pair.numbers.p_found)}`)]
     : [`${pair.source}: ${pair.ending.replaceAll("_", " ")}`];
   const few = ["rmse", "segment_min", "source_linf"].map((key) => {
     const { title, digits } = run.columns.find((column) => column.key === key);
@@ -108,7 +108,7 @@ function miniature(pair) {
 function openPair(pair) {
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => tools.dialog.close() }, "✕");
   const heading = started(pair)
-    ? ["You see ", el("em", { class: "person" }, pair.target), `, ${sees(pair)} `, el("em", { class: "model" }, `${pair.source}, ${percent(pair.numbers.p_found)}`)]
+    ? [`${youSee(pair)} `, el("em", { class: "person" }, pair.target), `, ${sees(pair)} `, el("em", { class: "model" }, `${pair.source}, ${percent(pair.numbers.p_found)}`)]
     : [`${pair.source}: ${pair.ending.replaceAll("_", " ")}`];
   tools.dialog.replaceChildren(el("div", { class: "detail" }, close, el("h3", { id: "pair-dialog-title" }, ...heading),
     el("div", { class: "split" }, el("div", {}, started(pair) ? player(pair) : trio(pair), ...segmentOf(pair)), numbersOf(pair))));

@@ -11,7 +11,7 @@ function player(pair) {
   return box;
 }
 
-const foundWords = (pair) => `Found image: looks like ${pair.target}, the model sees ${pair.source}`;
+const foundWords = (pair) => `Found image: ${youSee(pair).toLowerCase()} ${pair.target}, ${sees(pair)} ${pair.source}`;
 
 function side(uri, words, name, kind, confidence) {
   const sure = confidence === null || confidence === undefined ? null : el("span", {}, percent(confidence));

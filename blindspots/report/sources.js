@@ -30,9 +30,11 @@ function modelSheet(name, pairs) {
     el("div", { class: "limbs", role: "group", "aria-label": `${name}: source and found images`, tabindex: 0 },
       limbCard(sourceImage(pairs[0]), "the source", pairs[0].source, pairs[0].numbers.p_source),
       ...pairs.map((pair, i) => foundCard(pair, limbColour(i)))),
-    el("p", { class: "hint" }, "Star: one line a found image"),
-    limbs.some((limb) => limb.values.length) ? starChart(limbs.filter((limb) => limb.values.length), level, words) : null,
-    ...triangleOf(pairs));
+    el("div", { class: "figures" }, starOf(limbs.filter((limb) => limb.values.length), level, words), triangleOf(pairs)));
+}
+
+function starOf(limbs, level, words) {
+  return limbs.length ? el("div", {}, el("p", { class: "hint" }, "Star: one line a found image"), starChart(limbs, level, words)) : null;
 }
 
 function limbCard(uri, words, name, confidence) {
@@ -42,13 +44,13 @@ function limbCard(uri, words, name, confidence) {
 function foundCard(pair, colour) {
   const image = picture(foundImage(pair), foundWords(pair), { style: { borderColor: colour } });
   return el("figure", {}, el("button", { type: "button", onclick: () => openPair(pair) }, image,
-    el("span", {}, "you see ", el("b", { class: "person" }, pair.target)),
+    el("span", {}, `${youSee(pair).toLowerCase()} `, el("b", { class: "person" }, pair.target)),
     el("b", { class: "model" }, `${pair.source} ${percent(pair.numbers.p_found)}`)));
 }
 
 function triangleOf(pairs) {
   const own = run.triangles.filter((t) => t.model === pairs[0].model && t.sourceId === pairs[0].sourceId);
-  if (!own.length) return [];
+  if (!own.length) return null;
   const target = (id) => pairs.find((pair) => pair.targetId === id);
   const box = el("div"), pick = el("p", { class: "pick" });
   const show = (triangle) => {
@@ -57,8 +59,8 @@ function triangleOf(pairs) {
     box.replaceChildren(triangleChart(triangle, first, second, (words) => { pick.textContent = words; }));
   };
   show(own[0]);
-  return [el("p", { class: "hint" }, "Triangle: between the source and two found images; sides are RMSE"),
-    own.length > 1 ? triangleChoice(own, target, show) : null, box, pick];
+  return el("div", {}, el("p", { class: "hint" }, "Triangle: between the source and two found images; sides are RMSE"),
+    own.length > 1 ? triangleChoice(own, target, show) : null, box, pick);
 }
 
 function triangleChoice(own, target, show) {

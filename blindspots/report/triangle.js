@@ -12,7 +12,7 @@ function triangleChart(triangle, first, second, say) {
   const outline = places.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" ");
   chart.append(svg("clipPath", { id: clip }, svg("polygon", { points: outline })));
   const cells = svg("g", { "clip-path": `url(#${clip})` });
-  const dots = svg("g");
+  const dots = svg("g", { opacity: 0.8 });
   const weights = triangleWeights(triangle.confidence.length);
   triangle.confidence.forEach((p, i) => {
     cells.append(cell(weights[i], p, places, weights.steps, () => say(cellWords(weights[i], p, first, second))));
@@ -79,7 +79,8 @@ function cornerLabels(places, triangle, first, second) {
 
 function cornerLabel([x, y, uri, name, kind], index) {
   const t = TRIANGLE.thumb;
-  const beside = index === 1 ? [x + t + 8, "start"] : index === 2 ? [x - 8, "end"] : [x + t + 8, "start"];
+  const left = index === 2 || (index === 0 && x + t / 2 > TRIANGLE.width / 2);
+  const beside = left ? [x - 8, "end"] : [x + t + 8, "start"];
   const words = svg("text", { class: kind, x: beside[0], y: y + (index ? t - 6 : t / 2 + 4), "text-anchor": beside[1] }, name);
   return uri ? [svg("image", { href: uri, x, y, width: t, height: t }), words] : [words];
 }
