@@ -105,7 +105,7 @@ def _derangement(
         bad = np.flatnonzero(_forbidden(classes, before, everyone, permutation))
         if not len(bad):
             return permutation
-        for place in random.permutation(bad):
+        for place in random.permutation(bad).tolist():
             _swap_away(classes, before, permutation, place, random)
     return None
 

@@ -1,0 +1,144 @@
+import errno
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+import blindspots as bs
+from blindspots import files
+from blindspots.files import PARTIAL, write_text, write_whole
+from blindspots.store import Store, check_writable, read_info, read_predictions
+
+
+def row(name, **columns):
+    return {"model": "m", "pair_id": name, "ending": "finished", **columns}
+
+
+def stored(store):
+    return pq.read_table(store.path / "pairs.parquet").to_pylist()
+
+
+def test_rows_are_there_once_they_were_appended_and_once_only(tmp_path):
+    store = Store(tmp_path)
+    store.append("pairs", [row("b", rmse=0.5), row("a")])
+    store.append("pairs", [row("c", ending="delta_vacuous")])
+    assert Store(tmp_path).present("pairs") == {("m", "a"), ("m", "b"), ("m", "c")}
+    assert Store(tmp_path).started_pairs("m") == {"a", "b"}
+    store.compact()
+    assert [r["pair_id"] for r in stored(store)] == ["a", "b", "c"]
+    assert stored(store)[1]["rmse"] == 0.5
+    assert stored(store)[0]["rmse"] is None
+    assert not list((tmp_path / "parts").iterdir())
+
+
+def test_compacting_again_after_a_kill_between_writing_and_removing_loses_nothing(tmp_path):
+    store = Store(tmp_path)
+    store.append("pairs", [row("a"), row("b")])
+    kept = {p.name: p.read_bytes() for p in (tmp_path / "parts").iterdir()}
+    store.compact()
+    for name, content in kept.items():
+        (tmp_path / "parts" / name).write_bytes(content)
+    store.append("pairs", [row("c")])
+    Store(tmp_path).compact()
+    assert [r["pair_id"] for r in stored(store)] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("moment", ["write", "sync", "rename"])
+def test_a_cut_at_any_moment_leaves_whole_files_only(tmp_path, monkeypatch, moment):
+    """The store's level of a kill: stop before the bytes, before the sync, before the rename."""
+
+    class Cut(BaseException):
+        pass
+
+    def cut(*_args, **_kwargs):
+        raise Cut
+
+    store = Store(tmp_path)
+    store.append("pairs", [row("a")])
+    if moment == "write":
+        monkeypatch.setattr(pq, "write_table", cut)
+    elif moment == "sync":
+        monkeypatch.setattr(files, "_sync", cut)
+    else:
+        monkeypatch.setattr(files.Path, "replace", cut)
+    with pytest.raises(Cut):
+        store.append("pairs", [row("b")])
+    monkeypatch.undo()
+    again = Store(tmp_path)
+    assert again.present("pairs") == {("m", "a")}
+    again.append("pairs", [row("b")])
+    again.compact()
+    assert [r["pair_id"] for r in stored(again)] == ["a", "b"]
+
+
+def test_what_a_killed_writer_left_is_ignored_and_swept(tmp_path):
+    store = Store(tmp_path)
+    store.append("pairs", [row("a")])
+    torn = tmp_path / "parts" / f"pairs-0.parquet.77{PARTIAL}"
+    torn.write_bytes(b"PAR1 torn")
+    assert store.present("pairs") == {("m", "a")}
+    assert Store(tmp_path).present("pairs") == {("m", "a")}
+    assert not torn.exists()
+
+
+def test_a_failing_write_leaves_the_old_file_and_no_leftover(tmp_path):
+    path = write_text(tmp_path / "run.json", "old")
+
+    def fail(aside):
+        aside.write_text("half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, fail)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["run.json"]
+
+
+def test_images_come_back_to_the_bit(tmp_path):
+    store, random = Store(tmp_path), np.random.default_rng(0)
+    pixels = random.integers(0, 256, (6, 5, 3), dtype=np.uint8)
+    store.save_image("x", pixels)
+    assert (np.asarray(Image.open(tmp_path / "images" / "x.png")) == pixels).all()
+    exact = random.random((3, 6, 5), dtype=np.float32)
+    store.save_found("p", exact, (exact * 255).round().astype(np.uint8))
+    assert (store.load_found("p") == exact).all()
+    frames = random.integers(0, 256, (4, 3, 6, 5), dtype=np.uint8)
+    store.save_path("p", frames)
+    strip = np.asarray(Image.open(tmp_path / "path" / "p.png"))
+    assert (strip[:, 5:10] == frames[1].transpose(1, 2, 0)).all()
+    store.drop_found(["p", "never there"])
+    assert not list((tmp_path / "found").iterdir())
+
+
+def test_predictions_and_facts_come_back(tmp_path):
+    store = Store(tmp_path)
+    assert read_info(tmp_path) is None
+    assert read_predictions(tmp_path) == []
+    said = {"model": "m", "image_id": "i", "predicted": 3, "confidence": 0.5, "p_label": 0.25}
+    store.write_predictions([said])
+    store.write_info({"format": 1, "name": "Ωmega"})
+    assert read_predictions(tmp_path) == [said]
+    assert read_info(tmp_path) == {"format": 1, "name": "Ωmega"}
+
+
+def test_a_row_of_the_wrong_type_is_not_stored(tmp_path):
+    store = Store(tmp_path)
+    with pytest.raises(pa.ArrowException):
+        store.append("pairs", [row("a", steps="many")])
+    assert store.present("pairs") == set()
+
+
+def test_a_file_in_the_place_of_a_run_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for path in (file, file / "run"):
+        with pytest.raises(bs.Refused, match="is a file"):
+            check_writable(path)
+
+
+def test_a_read_only_directory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(bs.Refused, match="read-only"):
+        check_writable(tmp_path / "run")
