@@ -205,7 +205,7 @@ def test_every_model_works_on_the_same_pairs_and_misses_are_rows(tmp_path):
     unnamed = int(images.labels[seeded_order(images.ids, 0)[0]])
     factory = tmp_path / "blind.py"
     factory.write_text(BLIND.replace("CLASS", str(unnamed)))
-    blind = f"file:{factory}:blind_to_one?size=64"
+    blind = f"file:{factory}:blind_to_one"
     assert run(tmp_path / "run", "--model", blind, sources=3) == 0
     by_model = {}
     for row in Run(tmp_path / "run").pair_rows(started=True):
@@ -221,7 +221,7 @@ def test_every_model_works_on_the_same_pairs_and_misses_are_rows(tmp_path):
 
 BLIND = '''
 import torch
-from blindspots import load_model
+from blindspots import Classifier, load_model
 
 
 class Blind(torch.nn.Module):
@@ -236,7 +236,8 @@ class Blind(torch.nn.Module):
 
 
 def blind_to_one():
-    return Blind()
+    names = load_model("zoo:shapes-resnet").class_names
+    return Classifier(Blind(), size=64, class_names=names)
 '''
 
 
