@@ -1,0 +1,51 @@
+# Every target sets up what it needs, from the Python package index alone.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+
+.PHONY: demo test test-slow test-faults test-browser check coverage benchmark clean
+
+demo: $(VENV)/installed ## run the main job on the embedded models and images
+	$(BIN)/blindspots demo --out demo
+
+test: $(VENV)/installed-dev ## the fast test suite
+	$(BIN)/python -m pytest
+
+test-slow: $(VENV)/installed-dev ## tests that compute for minutes
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
+	$(BIN)/python -m pytest -m faults --timeout 1800
+
+test-browser: $(VENV)/installed-dev ## open the report in Chromium, where there is one
+	$(BIN)/python -m pytest -m browser
+
+check: $(VENV)/installed-dev ## lint, format, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
+	$(BIN)/python -m pytest --cov --cov-fail-under=90
+
+benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNet model
+	$(BIN)/python benchmarks/figure_classes.py
+
+clean: ## remove the environment and the demo
+	rm -rf $(VENV) demo
+
+$(VENV)/bin/uv:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "blindspots needs Python 3.11 or newer, $$($(PYTHON) --version) was found; type make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet "uv>=0.5"
+
+$(VENV)/installed: $(VENV)/bin/uv pyproject.toml constraints.txt
+	$(UV) --editable .
+	touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(UV) --editable '.[dev,browser]'
+	touch $@
