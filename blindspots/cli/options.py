@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from blindspots.errors import Refused
-from blindspots.specs import parse_spec
+from blindspots.specs import Spec, parse_spec
 
 if TYPE_CHECKING:
     from blindspots.methods.base import Method
@@ -144,10 +144,12 @@ def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
     if len(models) != 1 or not given:
         return list(models)
     spec = parse_spec(models[0], SCHEMES, EXAMPLE)
+    if spec.scheme == "zoo":
+        given.pop("classes", None)
     twice = sorted(given.keys() & spec.options.keys())
     if twice:
         raise Refused(f"{twice[0]} was given in the spec {models[0]!r} and as a flag; give it once")
-    return [str(type(spec)(spec.scheme, spec.name, {**spec.options, **given}))]
+    return [str(Spec(spec.scheme, spec.name, {**spec.options, **given}))]
 
 
 def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:

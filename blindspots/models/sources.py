@@ -183,9 +183,9 @@ def _timm_classes(module: nn.Module, options: ModelOptions) -> ClassTable | None
 
 
 def _check_class_count(model: Classifier) -> None:
-    names = model.class_names
-    if names is not None and len(names) != model.num_classes:
+    names, count = model.class_names, model.num_classes
+    if names is not None and len(names) != count:
         raise Refused(
             f"the class table has {len(names)} names, but {model.name} returns "
-            f"{model.num_classes} classes; give --classes a file with one name a class"
+            f"{count} classes; give --classes a file with one name a class"
         )
