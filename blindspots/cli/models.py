@@ -81,13 +81,13 @@ def train(
     smoke
         Train for seconds, to see that everything works.
     """
+    from blindspots.models.zoo import card
     from blindspots.models.zoo.train import train as train_model
     from blindspots.progress import Reporter
 
-    card = train_model(
-        name, out or Path("zoo"), smoke=smoke, seed=seed, report=Reporter(output.quiet).say
-    )
-    print(json.dumps(card, indent=2))
+    folder = out or Path("zoo")
+    train_model(name, folder, smoke=smoke, seed=seed, report=Reporter(output.quiet).say)
+    print(json.dumps(card(name, folder), indent=2))
 
 
 def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
@@ -98,7 +98,7 @@ def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     name
         shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
     """
-    from blindspots.models.zoo.train import evaluate as evaluate_model
+    from blindspots.models.zoo.cards import evaluate as evaluate_model
 
     del output
     print(json.dumps(evaluate_model(name), indent=2))

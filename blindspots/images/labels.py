@@ -1,7 +1,7 @@
 """Which class of a model the images of a folder belong to: said, evident, or refused; no guess."""
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from blindspots.errors import Refused
 from blindspots.images.classes import ClassTable, imagenet_table
@@ -12,6 +12,7 @@ _IMAGENET = 1000
 _WNID_LENGTH = 9
 
 
+@runtime_checkable
 class Viewer(Protocol):
     """What a model tells of how it sees images and what it calls them; a `Classifier` does."""
 

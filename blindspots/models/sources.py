@@ -64,7 +64,9 @@ def _zoo(spec: Spec) -> Classifier:
 
     if spec.options:
         raise Refused(f"a zoo model takes no options; type zoo:{spec.name}")
-    return load_zoo(spec.name)
+    model = load_zoo(spec.name)
+    model.name = _short(spec)
+    return model
 
 
 def _timm(spec: Spec) -> Classifier:

@@ -1,0 +1,5 @@
+"""`python -m blindspots` is `blindspots`."""
+
+from blindspots.cli import main
+
+main()
