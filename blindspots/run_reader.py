@@ -1,9 +1,9 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -128,11 +128,11 @@ class Run:
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""
-        return read_pixels(self.image_path(image_id, model))
+        return self._pixels(self.image_path(image_id, model))
 
     def found(self, pair_id: str) -> Pixels | None:
         """The found image of a pair, rounded to 8 bits; None where it was not kept."""
-        return read_pixels(self.path / "found" / f"{pair_id}.png")
+        return self._pixels(self.path / "found" / f"{pair_id}.png")
 
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
@@ -148,6 +148,11 @@ class Run:
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""
         return next((facts for facts in self.models if facts.name == model), ModelFacts(model))
+
+    @cached_property
+    def _pixels(self) -> Callable[[Path], Pixels | None]:
+        # Triangles, grids and the report ask for the same pictures again and again.
+        return lru_cache(maxsize=256)(read_pixels)
 
     @cached_property
     def _pair_list(self) -> list[Row]:

@@ -63,11 +63,11 @@ class Pictures:
         return len(self.chosen) <= _FEW_PAIRS
 
     def _uri(self, pixels: Pixels | None) -> str | None:
-        return pixels if pixels is None else data_uri(pixels, 224 if self.few else 128)
+        return pixels if pixels is None else data_uri(pixels, 224 if self.few else 120)
 
     def _strip(self, row: Row) -> str | None:
         frames = self.run.frames(row["pair_id"], len(row["path_step"] or ()))
-        edge = 160 if self.few else 96
+        edge = 160 if self.few else 88
         return data_uri(np.concatenate([scaled(f, edge) for f in frames], 1), 0) if frames else None
 
 
