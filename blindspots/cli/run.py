@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 DEMO_IMAGES = "sample:shapes?split=test&n=100&seed=0"
-DEMO_SOURCES = 6
+DEMO_SOURCES = 5
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 
