@@ -35,7 +35,7 @@ def small_vit() -> nn.Module:
 class ConvStem(nn.Module):
     """Patches of 8 pixels by three strided convolutions; adversarial training of ViTs needs it."""
 
-    def __init__(self, img_size: int, patch_size: int, in_chans: int, embed_dim: int, **_: bool):
+    def __init__(self, img_size: int, patch_size: int, in_chans: int, embed_dim: int, **_: object):
         super().__init__()
         self.grid_size = (img_size // patch_size, img_size // patch_size)
         self.num_patches = self.grid_size[0] * self.grid_size[1]

@@ -1,0 +1,54 @@
+import foolbox
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from blindspots.methods.pgd import PGD, accuracy_under_pgd
+from tests.toys import Linear, convolutional, random_images, random_linear, toy
+
+
+def test_on_a_linear_model_every_pixel_goes_to_the_edge_of_the_ball():
+    """The loss rises along sign(W_other − W_label) everywhere, so the ball's corner is reached."""
+    weight = random_linear(0).weight.detach()
+    images = random_images(3)
+    found = PGD(epsilon=0.05, step_size=0.02, steps=5)(
+        toy(Linear(weight)), images, torch.tensor([1, 1, 1])
+    )
+    corner = images + 0.05 * (weight[1] - weight[0]).sign().view(1, 3, 4, 4)
+    torch.testing.assert_close(found, corner)
+
+
+@given(st.integers(0, 2**31), st.floats(0.001, 0.3), st.booleans())
+def test_the_ball_and_the_range_hold(seed, epsilon, targeted):
+    images = random_images(2, seed, 0, 1)
+    attack = PGD(epsilon=epsilon, step_size=epsilon, steps=3, targeted=targeted)
+    start = torch.Generator().manual_seed(seed)
+    found = attack(toy(convolutional()), images, torch.tensor([0, 1]), start)
+    assert (found - images).abs().max() <= epsilon + 1e-6
+    assert found.min() >= 0
+    assert found.max() <= 1
+
+
+@pytest.mark.parametrize("targeted", [True, False])
+def test_foolbox_finds_the_same(targeted):
+    model, images = toy(convolutional()).eval(), random_images(4)
+    classes = torch.tensor([0, 1, 2, 3])
+    ours = PGD(epsilon=0.05, step_size=0.01, steps=20, targeted=targeted)(model, images, classes)
+    theirs = foolbox.attacks.LinfPGD(abs_stepsize=0.01, steps=20, random_start=False)
+    criterion = foolbox.criteria.TargetedMisclassification if targeted else foolbox.Misclassification
+    raw, _, _ = theirs(foolbox.PyTorchModel(model, (0, 1)), images, criterion(classes), epsilons=0.05)
+    same = ((ours - raw).abs() < 1e-4).float().mean()
+    assert same > 0.99
+
+
+def test_accuracy_counts_images_that_survive_every_restart():
+    weight = torch.zeros(2, 48)
+    weight[0, 0] = 100.0
+    model = toy(Linear(weight, torch.tensor([-50.0, 0.0])))
+    images = torch.full((3, 3, 4, 4), 0.5)
+    images[:, 0, 0, 0] = torch.tensor([0.2, 0.49, 0.9])
+    labels = torch.tensor([1, 1, 0])
+    attack = PGD(epsilon=0.05, step_size=0.05, steps=2, targeted=False)
+    assert accuracy_under_pgd(model, images, labels, restarts=0) == 1
+    assert accuracy_under_pgd(model, images, labels, method=attack) == pytest.approx(2 / 3)

@@ -1,0 +1,88 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+import blindspots as bs
+from blindspots.cli.app import call
+from blindspots.models.zoo import NAMES, TRAINING_EPSILON, card, is_adversarial, load_zoo, zoo_rows
+from blindspots.models.zoo.cards import evaluate, reproduced
+
+HERE = Path(bs.__file__).parent / "models" / "zoo"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_card_tells_what_the_weights_are(name):
+    facts = card(name)
+    weights = HERE / f"{name}.safetensors"
+    assert facts["sha256"] == hashlib.sha256(weights.read_bytes()).hexdigest()
+    assert facts["parameters"] == sum(p.numel() for p in load_zoo(name).parameters())
+    assert facts["command"] == f"blindspots zoo train {name}"
+    assert facts["pgd"] == {
+        **{"epsilon": "8/255", "step_size": "2/255", "steps": 20},
+        **{"restarts": 3, "images": 500},
+    }
+    assert load_zoo(name).training_epsilon == (TRAINING_EPSILON if is_adversarial(name) else None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_models_are_as_accurate_as_was_asked_for(name):
+    facts = card(name)
+    if is_adversarial(name):
+        assert facts["clean_accuracy"] >= 0.85
+        assert facts["pgd_accuracy"] >= 0.50
+    else:
+        assert facts["clean_accuracy"] >= 0.97
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_part_of_the_card_is_measured_again(name):
+    measured = evaluate(name, images=200, attacked=32)
+    assert measured["clean_accuracy"] == pytest.approx(card(name)["clean_accuracy"], abs=0.02)
+    assert measured["pgd_accuracy"] == pytest.approx(card(name)["pgd_accuracy"], abs=0.1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_whole_card_is_measured_again(name):
+    assert reproduced(name)
+
+
+def test_all_weights_together_are_small():
+    sizes = [file.stat().st_size for file in HERE.glob("*.safetensors")]
+    assert len(sizes) == 4
+    assert sum(sizes) < 8_000_000
+
+
+@pytest.mark.parametrize("name", ["shapes-resnet-at", "shapes-vit"])
+def test_a_smoke_training_runs_to_a_card_and_loadable_weights(tmp_path, capsys, name):
+    assert call(["zoo", "train", name, "--out", str(tmp_path), "--smoke", "--quiet"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["name"] == name
+    assert facts["epochs"] == 1
+    assert load_zoo(name, tmp_path).num_classes == 10
+
+
+def test_the_list_of_models_shows_the_cards(capsys):
+    assert [row["spec"] for row in zoo_rows()] == [f"zoo:{name}" for name in NAMES]
+    assert call(["models"]) == 0
+    shown = capsys.readouterr().out
+    assert "zoo:shapes-vit-at" in shown
+    assert "timm:" in shown
+    assert call(["models", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["clean"] == f"{card(NAMES[0])['clean_accuracy']:.1%}"
+
+
+def test_doctor_reports_accuracy_and_confidence(capsys):
+    assert call(["doctor", "zoo:shapes-resnet", "--quiet"]) == 0
+    assert "clean accuracy" in capsys.readouterr().out
+    assert call(["doctor", "zoo:shapes-resnet", "--json", "--quiet"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["accuracy"] >= 0.97
+    assert facts["classes"] == 10
+
+
+def test_an_unknown_name_is_refused_with_the_nearest():
+    with pytest.raises(bs.Refused, match="did you mean shapes-vit"):
+        load_zoo("shape-vit")
