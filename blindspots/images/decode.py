@@ -17,6 +17,7 @@ import math
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from io import BytesIO
 from typing import NamedTuple
 
@@ -94,7 +95,9 @@ def _naming_damage() -> Iterator[None]:
     try:
         yield
     except UnidentifiedImageError as error:
-        raise Unreadable("it is not an image in a format that is read here") from error
+        raise Unreadable(
+            "it is no image that can be read here, or its beginning is damaged"
+        ) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(_TOO_LARGE) from error
     except _DAMAGE as error:
@@ -104,10 +107,17 @@ def _naming_damage() -> Iterator[None]:
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise Unreadable("it is empty (0 bytes)")
-    image = Image.open(BytesIO(data), formats=_FORMATS)
+    image = Image.open(BytesIO(data), formats=_formats())
     if math.prod(image.size) > MAX_PIXELS:
         raise Unreadable(_TOO_LARGE)
     return image
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """The formats that this build of Pillow knows how to open."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
 
 
 def _conversions(image: Image.Image) -> Iterator[str]:
