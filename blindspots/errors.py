@@ -1,8 +1,8 @@
 """The exception tree.
 
-    BlindspotsError        anything this package raises on purpose        exit status 1
-    ├── Refused            wrong input or usage, before any work          exit status 2
-    └── WorkFailed         the work broke on the way; finished is kept    exit status 1
+BlindspotsError        anything this package raises on purpose        exit status 1
+├── Refused            wrong input or usage, before any work          exit status 2
+└── WorkFailed         the work broke on the way; finished is kept    exit status 1
 """
 
 

@@ -1,4 +1,4 @@
-"""From outcomes to the rows of `pairs` and `triangles`: who a pair is, how it went, what it shows."""
+"""From outcomes to rows of `pairs` and `triangles`: who a pair is, how it went, what it shows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -49,7 +49,9 @@ def read_image(path: Path, model: Classifier) -> Img:
         reason = error.strerror or str(error)
         raise Refused(f"{path} cannot be read ({reason}); expected an image file") from error
     except Unreadable as error:
-        raise Refused(f"{path} cannot be used: {error}; expected an image file, such as a PNG or JPEG") from error
+        raise Refused(
+            f"{path} cannot be used: {error}; expected an image file, such as a PNG or JPEG"
+        ) from error
     return from_8bit(torch.from_numpy(np.array(model.preprocessing(decoded)))).permute(2, 0, 1)
 
 

@@ -95,7 +95,8 @@ def verify_run(path: Path, device: str, batch: int | None, reporter: Reporter) -
     run, result = Run(path), Verification()
     if run.info.get("keep") == "none":
         raise Refused(
-            f"{path} kept no found images (--keep none); nothing to verify; run it with --keep found"
+            f"{path} kept no found images (--keep none), so nothing can be verified; "
+            "run it with --keep found"
         )
     for facts in run.models:
         _Verifier.load(run, facts, device, batch).verify(result, reporter)

@@ -11,7 +11,7 @@ from blindspots.cli.app import call
 
 MODEL = "zoo:shapes-resnet"
 
-FACTORIES = '''
+FACTORIES = """
 import torch
 from torch import nn
 from blindspots import Classifier, load_model
@@ -48,7 +48,7 @@ def flat():
 
 def broken():
     raise RuntimeError("no such luck")
-'''
+"""
 
 
 @pytest.fixture
@@ -132,7 +132,14 @@ def test_wrong_input_is_refused_in_one_sentence(place, capsys, case):
 
 
 def test_images_of_one_class_only_are_refused(place, capsys):
-    arguments = ["--model", MODEL, "--images", f"folder:{place}/one class", "--out", str(place / "o")]
+    arguments = [
+        "--model",
+        MODEL,
+        "--images",
+        f"folder:{place}/one class",
+        "--out",
+        str(place / "o"),
+    ]
     assert call(["run", *arguments, "--quiet"]) == 2
     assert "Traceback" not in capsys.readouterr().err
     assert not (place / "o").exists()
@@ -140,7 +147,12 @@ def test_images_of_one_class_only_are_refused(place, capsys):
 
 def test_flags_beside_several_models_are_refused(place, capsys):
     models = ["--model", MODEL, "--model", "zoo:shapes-vit"]
-    assert call(["run", *models, "--images", "sample:shapes", "--out", str(place / "o"), "--size", "9"]) == 2
+    assert (
+        call(
+            ["run", *models, "--images", "sample:shapes", "--out", str(place / "o"), "--size", "9"]
+        )
+        == 2
+    )
     assert "exactly one --model" in capsys.readouterr().err
 
 
@@ -150,10 +162,25 @@ def test_flags_beside_several_models_are_refused(place, capsys):
         (["table", "{0}"], "run.json"),
         (["report", "{0}/nowhere"], "nowhere"),
         (["verify", "{0}"], "run.json"),
-        (["traverse", "{0}/none.png", "{0}/none.png", "--model", MODEL, "--out", "{0}/t"], "none.png"),
-        (["traverse", "{0}/words/a.png", "{0}/words/a.png", "--model", MODEL, "--out", "{0}/t"], "a.png"),
         (
-            ["sensitivity", "{0}/one class/apple/a.png", "--model", MODEL, "--target", "hous", "--out", "{0}/t"],
+            ["traverse", "{0}/none.png", "{0}/none.png", "--model", MODEL, "--out", "{0}/t"],
+            "none.png",
+        ),
+        (
+            ["traverse", "{0}/words/a.png", "{0}/words/a.png", "--model", MODEL, "--out", "{0}/t"],
+            "a.png",
+        ),
+        (
+            [
+                "sensitivity",
+                "{0}/one class/apple/a.png",
+                "--model",
+                MODEL,
+                "--target",
+                "hous",
+                "--out",
+                "{0}/t",
+            ],
             "did you mean house",
         ),
         (["doctor", "zoo:nothing"], "nothing"),

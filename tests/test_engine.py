@@ -140,7 +140,9 @@ def test_a_nan_ends_its_own_pair_only():
     torch.testing.assert_close(ended["pair-0"].found, plain["pair-0"].found, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize(("snapshots", "steps"), [(0, []), (11, [0, 2, 4, 6, 8, 10, 12]), (3, [0, 6, 12])])
+@pytest.mark.parametrize(
+    ("snapshots", "steps"), [(0, []), (11, [0, 2, 4, 6, 8, 10, 12]), (3, [0, 6, 12])]
+)
 def test_snapshots_are_even_and_end_with_what_was_found(snapshots, steps):
     (outcome,) = outcomes(convolutional(), pairs(1), snapshots=snapshots).values()
     assert outcome.path_step == steps
@@ -155,9 +157,7 @@ def test_snapshots_are_even_and_end_with_what_was_found(snapshots, steps):
 def test_the_seed_and_the_id_make_the_jitter():
     source = random_images(1)[0]
     twins = [Pair(name, source, source) for name in "ab"]
-    first, again, other = (
-        outcomes(convolutional(), twins, seed=seed) for seed in (0, 0, 1)
-    )
+    first, again, other = (outcomes(convolutional(), twins, seed=seed) for seed in (0, 0, 1))
     assert torch.equal(first["a"].found, again["a"].found)
     assert not torch.equal(first["a"].found, first["b"].found)
     assert not torch.equal(first["a"].found, other["a"].found)

@@ -76,7 +76,9 @@ def test_the_rows_say_what_the_files_hold(finished):
         found = _found(finished, row)
         source, target = (_image(finished, row[k]) for k in ("source_id", "target_id"))
         assert torch.equal(source, images.images[images.ids.index(row["source_id"])])
-        assert row["rmse"] == pytest.approx(float((found - target).square().mean().sqrt()), abs=1e-6)
+        assert row["rmse"] == pytest.approx(
+            float((found - target).square().mean().sqrt()), abs=1e-6
+        )
         assert row["linf"] == pytest.approx(float((found - target).abs().max()), abs=1e-6)
         with torch.no_grad():
             p = model.eval()(torch.stack((source, found))).softmax(1)[:, row["source_class"]]
@@ -120,7 +122,14 @@ class Cut(BaseException):
 
 @pytest.mark.parametrize(
     ("where", "after"),
-    [("append", 0), ("append", 1), ("save_found", 3), ("save_path", 0), ("compact", 0), ("write_info", 1)],
+    [
+        ("append", 0),
+        ("append", 1),
+        ("save_found", 3),
+        ("save_path", 0),
+        ("compact", 0),
+        ("write_info", 1),
+    ],
 )
 def test_a_run_cut_anywhere_resumes_to_the_same_rows(tmp_path, monkeypatch, finished, where, after):
     whole, calls = getattr(Store, where), []
@@ -158,7 +167,9 @@ def test_verify_agrees_and_notices_a_changed_image(tmp_path, capsys):
     assert "DIFFERENT" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("keep", "found", "paths"), [("none", 0, 0), ("found", 12, 0), ("path", 12, 6)])
+@pytest.mark.parametrize(
+    ("keep", "found", "paths"), [("none", 0, 0), ("found", 12, 0), ("path", 12, 6)]
+)
 def test_keep_says_what_stays(tmp_path, keep, found, paths):
     path = tmp_path / "run"
     assert run(path, "--keep", keep, sources=3) == 0
@@ -171,7 +182,9 @@ def test_keep_says_what_stays(tmp_path, keep, found, paths):
 def test_pairs_may_be_given(tmp_path, finished):
     images = bs.load_images("sample:shapes?n=30")
     file = tmp_path / "pairs.csv"
-    file.write_text(f"source,target\n{images.names[3]},{images.ids[8]}\n{images.ids[3]},{images.ids[5]}\n")
+    file.write_text(
+        f"source,target\n{images.names[3]},{images.ids[8]}\n{images.ids[3]},{images.ids[5]}\n"
+    )
     assert run(tmp_path / "run", "--pairs", str(file)) == 0
     assert {(r["source_id"], r["target_id"]) for r in rows(tmp_path / "run")} == {
         (images.ids[3], images.ids[8]),
@@ -219,7 +232,7 @@ def test_every_model_works_on_the_same_pairs_and_misses_are_rows(tmp_path):
     assert all(row["target_id"] is None and row["p_source"] < 0.5 for row in missed)
 
 
-BLIND = '''
+BLIND = """
 import torch
 from blindspots import Classifier, load_model
 
@@ -238,11 +251,15 @@ class Blind(torch.nn.Module):
 def blind_to_one():
     names = load_model("zoo:shapes-resnet").class_names
     return Classifier(Blind(), size=64, class_names=names)
-'''
+"""
 
 
-@pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), OSError(5, "Input/output error")])
-def test_a_full_disk_keeps_what_is_finished_and_says_how_to_go_on(tmp_path, monkeypatch, capsys, failure):
+@pytest.mark.parametrize(
+    "failure", [OSError(28, "No space left on device"), OSError(5, "Input/output error")]
+)
+def test_a_full_disk_keeps_what_is_finished_and_says_how_to_go_on(
+    tmp_path, monkeypatch, capsys, failure
+):
     whole, calls = Store.append, []
 
     def full(self, table, table_rows):

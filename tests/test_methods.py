@@ -158,7 +158,11 @@ def test_the_jitter_is_uniform_within_its_bound():
 @pytest.mark.parametrize("name", METHODS)
 def test_methods_are_made_from_text_and_described_back(name):
     method = make_method(name, {"max_steps": "7", "delta": "0.1"})
-    assert describe_method(method) == {**describe_method(make_method(name)), "max_steps": 7, "delta": 0.1}
+    assert describe_method(method) == {
+        **describe_method(make_method(name)),
+        "max_steps": 7,
+        "delta": 0.1,
+    }
     assert type(method.max_steps) is int
 
 

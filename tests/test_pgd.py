@@ -36,8 +36,12 @@ def test_foolbox_finds_the_same(targeted):
     classes = torch.tensor([0, 1, 2, 3])
     ours = PGD(epsilon=0.05, step_size=0.01, steps=20, targeted=targeted)(model, images, classes)
     theirs = foolbox.attacks.LinfPGD(abs_stepsize=0.01, steps=20, random_start=False)
-    criterion = foolbox.criteria.TargetedMisclassification if targeted else foolbox.Misclassification
-    raw, _, _ = theirs(foolbox.PyTorchModel(model, (0, 1)), images, criterion(classes), epsilons=0.05)
+    criterion = (
+        foolbox.criteria.TargetedMisclassification if targeted else foolbox.Misclassification
+    )
+    raw, _, _ = theirs(
+        foolbox.PyTorchModel(model, (0, 1)), images, criterion(classes), epsilons=0.05
+    )
     same = ((ours - raw).abs() < 1e-4).float().mean()
     assert same > 0.99
 

@@ -10,14 +10,23 @@ from blindspots.plan import draw_targets, pair_id, read_pairs, seeded_order
 from blindspots.settings import Machine, Science, differences, plan_hash
 
 SEEDS = st.integers(0, 2**31)
-SCIENCE = {"method": {"name": "paper"}, "score": {"name": "confidence"}, "seed": 0, "precision": "fp32"}
+SCIENCE = {
+    "method": {"name": "paper"},
+    "score": {"name": "confidence"},
+    "seed": 0,
+    "precision": "fp32",
+}
 
 
 def possible(classes, count):
     """Whether everyone can aim at `count` others of other classes and be aimed at as often."""
     n = len(classes)
     choices = [
-        [c for c in itertools.combinations(range(n), count) if all(classes[j] != classes[i] for j in c)]
+        [
+            c
+            for c in itertools.combinations(range(n), count)
+            if all(classes[j] != classes[i] for j in c)
+        ]
         for i in range(n)
     ]
 
@@ -84,7 +93,9 @@ def test_a_thousand_sources_with_five_targets_are_drawn_like_the_slides():
 @given(st.permutations([f"image-{i}" for i in range(8)]), SEEDS)
 def test_the_order_of_sources_does_not_depend_on_the_listing(ids, seed):
     plain = sorted(ids)
-    assert [ids[i] for i in seeded_order(ids, seed)] == [plain[i] for i in seeded_order(plain, seed)]
+    assert [ids[i] for i in seeded_order(ids, seed)] == [
+        plain[i] for i in seeded_order(plain, seed)
+    ]
 
 
 def test_a_pair_id_names_what_decides_its_result():
@@ -129,7 +140,9 @@ def test_plans_that_mean_the_same_hash_the_same_and_others_say_where_they_differ
     ]
 
 
-@pytest.mark.parametrize("change", [{"sources": 0}, {"targets_per_source": 0}, {"precision": "fp8"}])
+@pytest.mark.parametrize(
+    "change", [{"sources": 0}, {"targets_per_source": 0}, {"precision": "fp8"}]
+)
 def test_science_that_cannot_be_is_refused(change):
     with pytest.raises(bs.Refused):
         Science(method={}, **change)

@@ -34,7 +34,7 @@ def test_splits_seeds_and_indices_differ():
 
 
 def test_a_fixed_image_is_still_what_it_was():
-    """The weights of the zoo belong to these drawings: a change of the generator must be noticed."""
+    """The zoo's weights belong to these drawings: a change of the generator must be noticed."""
     mean = pixels("test", 6).astype(float).mean(axis=(0, 1))
     assert mean == pytest.approx(FIXED_MEAN, abs=0.5)
 

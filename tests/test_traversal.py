@@ -75,4 +75,5 @@ def test_what_cannot_be_traversed_is_refused(change, words):
 def test_float_noise_at_the_bounds_is_in_range():
     sources = random_images(1)
     sources[0, 0, 0, 0] = -3e-8
-    assert bs.traverse(toy(convolutional()), sources, sources, method=SHORT).found.shape == (1, 3, SIDE, SIDE)
+    found = bs.traverse(toy(convolutional()), sources, sources, method=SHORT).found
+    assert found.shape == (1, 3, SIDE, SIDE)

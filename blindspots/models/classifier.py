@@ -59,13 +59,17 @@ class Classifier(nn.Module):
         """The logits of images in [0, 1]."""
         return self.module((images - self.mean) / self.std)
 
-    @cached_property
+    @property
     def num_classes(self) -> int:
         """The number of logits, asked once with two grey images.
 
         Refused where the module cannot take an image of `size`, or returns anything but finite
         logits `(batch, classes)`.
         """
+        return self._logit_count
+
+    @cached_property
+    def _logit_count(self) -> int:
         return check_logits(self.name, self._answer_to_grey(2), batch=2).shape[1]
 
     def _answer_to_grey(self, batch: int) -> object:

@@ -83,7 +83,7 @@ def _timm(spec: Spec) -> Classifier:
         class_names=table.names if table else None,
         class_folders=table.folders if table else None,
         name=_short(spec),
-        preprocessing=_timm_preprocessing(config),
+        preprocessing=timm_preprocessing(config),
     )
 
 
@@ -165,7 +165,7 @@ def _timm_config(module: nn.Module, options: ModelOptions) -> dict[str, Any]:
     return config
 
 
-def _timm_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
+def timm_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
     """The geometry of timm's evaluation transform: the short side scaled to size / crop_pct."""
     height, width = config["size"]
     return Preprocessing(

@@ -10,7 +10,7 @@ from tests.real.assets import IMAGES, MODEL, needs_assets
 pytestmark = needs_assets
 
 
-def test_goose_to_terrier_and_the_misclassified_cleaver(tmp_path, monkeypatch, capsys):
+def test_goose_to_terrier_and_the_misclassified_cleaver(tmp_path, monkeypatch):
     monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
     lines = (HERE / "figure_classes.csv").read_text().splitlines()
     wanted = [

@@ -1,6 +1,6 @@
 """The two small timm architectures of the zoo, for 64 x 64 images and ten classes."""
 
-from timm.models.byobnet import ByobNet, ByoBlockCfg, ByoModelCfg
+from timm.models.byobnet import ByoBlockCfg, ByobNet, ByoModelCfg
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -11,7 +11,9 @@ SIZE = 64
 def small_resnet() -> nn.Module:
     """A ResNet of basic blocks: 3x3 stem, four blocks at 16, 8, 4 and 4 pixels, 339,018 weights."""
     stages = [(24, 1), (48, 1), (96, 2)]
-    blocks = tuple(ByoBlockCfg(type="basic", d=depth, c=width, s=2, gs=0) for width, depth in stages)
+    blocks = tuple(
+        ByoBlockCfg(type="basic", d=depth, c=width, s=2, gs=0) for width, depth in stages
+    )
     layout = ByoModelCfg(blocks=blocks, stem_chs=16, stem_type="3x3", stem_pool="")
     return ByobNet(layout, num_classes=CLASSES)
 
