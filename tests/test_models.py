@@ -338,13 +338,10 @@ def test_an_architecture_without_published_weights_says_so():
 ORIGINS = ["file:toy_factories.py", "python:toy_factories"]
 
 
+@pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("origin", ORIGINS)
-def test_a_factory_makes_the_model_with_its_arguments(place, origin):
-    model = (
-        load_model(f"{origin}:make?size=8&classes_file=no")
-        if False
-        else load_model(f"{origin}:make?size=8x12&mean=0.5&std=0.25&scale=2")
-    )
+def test_a_factory_makes_the_model_with_its_arguments(origin):
+    model = load_model(f"{origin}:make?size=8x12&mean=0.5&std=0.25&scale=2")
     assert model.size == (8, 12)
     assert model.module.scale == 2
     assert model.num_classes == 3

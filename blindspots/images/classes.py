@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from blindspots.errors import Refused
@@ -27,6 +27,7 @@ class ClassTable:
     def __len__(self) -> int:
         return len(self.names)
 
+    @cached_property
     def indices(self) -> Mapping[str, int]:
         """From a folder to its class: exact folders first, then names as `plain_name` spells them.
 
@@ -40,8 +41,7 @@ class ClassTable:
 
     def index(self, folder: str) -> int | None:
         """The class of images in `folder`; None where the table does not know it."""
-        indices = self.indices()
-        return indices.get(folder, indices.get(plain_name(folder)))
+        return self.indices.get(folder, self.indices.get(plain_name(folder)))
 
     def nearest(self, folder: str) -> str:
         """The spellings nearest to `folder`, as a phrase; empty where none is near."""

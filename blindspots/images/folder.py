@@ -21,7 +21,7 @@ from blindspots.errors import Refused, WorkFailed
 from blindspots.images.decode import SUFFIXES, Examined, Unreadable, decode, examine
 from blindspots.images.listing import Item, Listing, Remark, image_id
 
-_THREADS = 4
+_THREADS, _CHUNK = 4, 1024
 _SHOWN = 3
 
 
@@ -103,7 +103,8 @@ def _checked(directory: Path, names: Sequence[str], *, labelled: bool) -> list[_
     with warnings.catch_warnings(), ThreadPoolExecutor(_THREADS) as pool:
         # Pillow warns of large images that are fine here, and of oddities in EXIF data.
         warnings.simplefilter("ignore")
-        return list(pool.map(check, names))
+        chunks = [names[start : start + _CHUNK] for start in range(0, len(names), _CHUNK)]
+        return [checked for chunk in chunks for checked in pool.map(check, chunk)]
 
 
 def _check(directory: Path, labelled: bool, name: str) -> _Checked:

@@ -42,7 +42,7 @@ def _number(kind: type[Method], field: str, text: str) -> float | int:
             f"--set {field}={text}: {kind.name} has no setting {field}; "
             f"expected one of {', '.join(defaults)}" + (f"; {hint}" if hint else "")
         )
-    as_type = type(defaults[field])
+    as_type = int if isinstance(defaults[field], int) else float
     try:
         return as_type(text)
     except ValueError as error:

@@ -62,8 +62,8 @@ def made_by(factory: Callable[..., Any], spec: Spec, arguments: Mapping[str, Any
         ) from error
     if not isinstance(made, nn.Module):
         raise Refused(
-            f"{spec.scheme}:{spec.name} returned an object of type {type(made).__name__}; the factory must return "
-            "a torch.nn.Module that maps images to logits"
+            f"{spec.scheme}:{spec.name} returned an object of type {type(made).__name__}; "
+            "the factory must return a torch.nn.Module that maps images to logits"
         )
     return made
 

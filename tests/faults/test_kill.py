@@ -18,7 +18,16 @@ pytestmark = pytest.mark.faults
 
 KILLS = 10
 EXACT = ("model", "pair_id", "source_id", "target_id", "ending", "steps", "evaluations")
-CLOSE = ("p_source", "p_found", "p_found_8bit", "rmse", "linf", "ssim", "segment_mean", "segment_min")
+CLOSE = (
+    "p_source",
+    "p_found",
+    "p_found_8bit",
+    "rmse",
+    "linf",
+    "ssim",
+    "segment_mean",
+    "segment_min",
+)
 TOLERANCE = 1e-3
 
 
