@@ -1,0 +1,196 @@
+"""The documents say what the code has: every name, command, option, column and link exists."""
+
+import ast
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache, reduce
+from pathlib import Path
+
+import pytest
+
+from blindspots.cli.app import app
+from blindspots.records import PAIRS, TRIANGLES, Ending
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+PAGES = sorted(page for page in (ROOT / "README.md", *DOCS.glob("*.md")) if page.exists())
+
+CODE = re.compile(r"`(blindspots[\w.]*):([\w.]+)`")
+TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
+FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+SHELL = ("console", "bash", "sh")
+ALWAYS = {"--help", "--version"}
+
+
+def read(page):
+    return page.read_text(encoding="utf-8")
+
+
+def prose(page):
+    return FENCE.sub("", read(page))
+
+
+def by_name(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
+
+
+@cache
+def commands():
+    """Every command, as typed behind `blindspots`, and its long options."""
+    return dict(_commands(app, ()))
+
+
+def _commands(group, words):
+    for name in group:
+        if name.startswith("-"):
+            continue
+        command, path = group[name], (*words, name)
+        inner = dict(_commands(command, path))
+        yield from (inner or {" ".join(path): _options(command)}).items()
+
+
+def _options(command):
+    names = (name for argument in command.assemble_argument_collection() for name in argument.names)
+    return {name for name in names if name.startswith("--")}
+
+
+def command_lines(page):
+    """The `blindspots …` lines of the shell blocks, continued lines joined, as words."""
+    blocks = [text for language, text in FENCE.findall(read(page)) if language in SHELL]
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    words = (shlex.split(line.strip().removeprefix("$ "), comments=True) for line in lines)
+    return [line[1:] for line in map(_without_path, words) if line[:1] == ["blindspots"]]
+
+
+def _without_path(words):
+    return [Path(words[0]).name, *words[1:]] if words else []
+
+
+def test_the_commands_are_found():
+    assert {"run", "demo", "table", "zoo train", "zoo evaluate"} <= commands().keys()
+    assert {"--model", "--weights", "--set", "--json"} <= commands()["run"]
+
+
+@pytest.mark.parametrize(("module", "name"), sorted(set(CODE.findall(read(DOCS / "paper-map.md")))))
+def test_the_paper_map_names_code_that_exists(module, name):
+    reduce(getattr, name.split("."), importlib.import_module(module))
+
+
+@by_name(PAGES)
+def test_every_test_that_is_named_exists(page):
+    for file, name in TEST.findall(read(page)):
+        tree = ast.parse(read(ROOT / file))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
+
+
+def test_every_line_of_the_paper_map_has_its_code_and_its_test():
+    lines = [line for line in read(DOCS / "paper-map.md").splitlines() if line.startswith("| ")]
+    rows = [line for line in lines if not line.endswith("| the test |")]
+    assert len(rows) > 40
+    for line in rows:
+        assert CODE.search(line), line
+        assert TEST.search(line), line
+
+
+@pytest.mark.skipif(not (DOCS / "run-directory.md").exists(), reason="no docs/run-directory.md yet")
+@pytest.mark.parametrize("names", [PAIRS.names, TRIANGLES.names, list(Ending)])
+def test_every_column_and_ending_is_documented(names):
+    text = read(DOCS / "run-directory.md")
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def section(command):
+    """What command-line.md says of a command, with the shared options that it points to."""
+    sections = _sections(read(DOCS / "command-line.md"))
+    own = sections[f"`blindspots {command}`"]
+    shared = re.findall(r"\]\(#([\w-]+)\)", own)
+    return "\n".join([own, *(text for title, text in sections.items() if anchor(title) in shared)])
+
+
+def _sections(text):
+    titles = list(HEADING.finditer(text))
+    ends = [*(title.start() for title in titles[1:]), len(text)]
+    return {t[1]: text[t.end() : end] for t, end in zip(titles, ends, strict=True)}
+
+
+def anchor(title):
+    return re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-")
+
+
+@pytest.mark.parametrize("command", commands())
+def test_a_command_is_documented_with_every_option_and_no_other(command):
+    text = section(command)
+    tables = "\n".join(line.partition(" | ")[0] for line in text.splitlines() if line[:1] == "|")
+    assert set(OPTION.findall(tables)) == commands()[command]
+
+
+def test_the_command_line_page_knows_no_other_command_and_no_other_option():
+    text = read(DOCS / "command-line.md")
+    assert set(re.findall(r"^### `blindspots (.+)`$", text, re.MULTILINE)) == commands().keys()
+    known = set().union(ALWAYS, *commands().values())
+    assert set(OPTION.findall(text)) <= known
+
+
+def test_the_defaults_are_the_codes():
+    for command in commands():
+        parsed = reduce(lambda group, word: group[word], command.split(), app)
+        for argument in parsed.assemble_argument_collection():
+            if isinstance(argument.field_info.default, str | int | Path) and argument.show:
+                _check_default(command, argument)
+
+
+def _check_default(command, argument):
+    default, name = argument.field_info.default, argument.names[0]
+    lines = [line for line in section(command).splitlines() if line.startswith(f"| `{name}`")]
+    _, _, _, shown, *_ = (cell.strip() for cell in lines[0].split("|"))
+    assert shown == ("off" if default is False else f"`{default}`"), (command, name)
+
+
+@by_name(PAGES)
+def test_command_lines_that_are_shown_can_be_typed(page):
+    for words in command_lines(page):
+        name = next((c for c in commands() if words[: c.count(" ") + 1] == c.split()), None)
+        given = {word.partition("=")[0] for word in words if word.startswith("--")}
+        assert given <= (commands()[name] if name else set()) | ALWAYS, words
+        assert name or given & ALWAYS, f"no such command: blindspots {' '.join(words)}"
+
+
+@by_name(PAGES)
+def test_relative_links_lead_somewhere(page):
+    for link in LINK.findall(prose(page)):
+        if re.match(r"[a-z]+:", link):
+            continue
+        file, _, fragment = link.partition("#")
+        target = page.parent / file if file else page
+        assert target.exists(), link
+        if fragment:
+            assert fragment in map(anchor, HEADING.findall(prose(target))), link
+
+
+@by_name(PAGES)
+def test_make_targets_that_are_named_exist(page):
+    targets = set(re.findall(r"^([a-z][\w-]*):", read(ROOT / "Makefile"), re.MULTILINE))
+    named = set(re.findall(r"(?:`|\$ )make ([a-z][\w-]*)", read(page)))
+    assert named <= targets, named - targets
+
+
+def test_the_library_example_runs():
+    result = subprocess.run(
+        [sys.executable, ROOT / "examples" / "library.py"],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.count("segment: mean") == 2
+    assert "triangle: mean" in result.stdout
