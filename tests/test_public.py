@@ -1,0 +1,106 @@
+"""What the package shows to others: its names, their docstrings, what an import costs; its style."""
+
+import ast
+import importlib
+import inspect
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import blindspots as bs
+
+ROOT = Path(__file__).parent.parent
+FILES = sorted((ROOT / "blindspots").rglob("*.py"))
+FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
+HEAVY = ("torch", "torchvision", "timm")
+
+
+def tree(file):
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+def public(node, name=""):
+    """Every public function, class and method, with its dotted name; not what a function hides."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, FUNCTIONS | ast.ClassDef) and not child.name.startswith("_"):
+            yield f"{name}{child.name}", child
+            if isinstance(child, ast.ClassDef):
+                yield from public(child, f"{name}{child.name}.")
+
+
+def lengths(file):
+    """The lines of each function's body, its docstring left out."""
+    for node in ast.walk(tree(file)):
+        if isinstance(node, FUNCTIONS):
+            body = node.body[ast.get_docstring(node) is not None :]
+            yield body[-1].end_lineno - body[0].lineno + 1 if body else 0
+
+
+def by_path(file):
+    return file.relative_to(ROOT).as_posix()
+
+
+def test_the_public_names_are_sorted_and_listed_once():
+    assert bs.__all__ == sorted(set(bs.__all__))
+    assert set(bs.__all__) <= set(dir(bs))
+
+
+@pytest.mark.parametrize("name", bs.__all__)
+def test_a_public_name_is_there_and_says_what_it_is(name):
+    text = inspect.getdoc(getattr(bs, name))
+    assert text
+    assert text.splitlines()[0].endswith(".")
+
+
+def test_an_unknown_name_is_no_attribute():
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        bs.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("file", FILES, ids=by_path)
+def test_everything_public_has_a_docstring(file):
+    module = tree(file)
+    assert ast.get_docstring(module)
+    assert [name for name, node in public(module) if not ast.get_docstring(node)] == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("blindspots",),
+        (
+            "blindspots.tables",
+            "blindspots.plots",
+            "blindspots.report",
+            "blindspots.run_reader",
+            "blindspots.cli",
+        ),
+    ],
+    ids=["the package", "what reads a run"],
+)
+def test_an_import_does_not_load_torch(names):
+    code = f"import sys, {', '.join(names)}; print(*sys.modules)"
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout.split()
+    assert set(names) <= set(loaded)
+    assert not set(HEAVY) & set(loaded)
+
+
+def test_functions_are_short():
+    assert statistics.median(length for file in FILES for length in lengths(file)) < 10
+
+
+def test_files_are_short():
+    lines = {by_path(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
+    assert {name: count for name, count in lines.items() if count >= 300} == {}
+
+
+def test_every_module_can_be_imported():
+    for file in FILES:
+        if file.name != "__main__.py":
+            parts = file.relative_to(ROOT).with_suffix("").parts
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
