@@ -1,4 +1,4 @@
-"""What the package shows to others: its names, their docstrings, what an import costs; its style."""
+"""What the package shows to others: names, docstrings, what an import costs; and its style."""
 
 import ast
 import importlib
