@@ -7,17 +7,21 @@ import re
 import shlex
 import subprocess
 import sys
+from dataclasses import fields
+from fractions import Fraction
 from functools import cache, reduce
 from pathlib import Path
 
 import pytest
 
 from blindspots.cli.app import app
+from blindspots.methods import METHODS
 from blindspots.records import PAIRS, TRIANGLES, Ending
+from blindspots.store import PREDICTIONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(page for page in (ROOT / "README.md", *DOCS.glob("*.md")) if page.exists())
+PAGES = sorted(page for page in (*ROOT.glob("*.md"), *DOCS.glob("*.md")) if page.exists())
 
 CODE = re.compile(r"`(blindspots[\w.]*):([\w.]+)`")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -99,11 +103,20 @@ def test_every_line_of_the_paper_map_has_its_code_and_its_test():
         assert TEST.search(line), line
 
 
-@pytest.mark.skipif(not (DOCS / "run-directory.md").exists(), reason="no docs/run-directory.md yet")
-@pytest.mark.parametrize("names", [PAIRS.names, TRIANGLES.names, list(Ending)])
-def test_every_column_and_ending_is_documented(names):
-    text = read(DOCS / "run-directory.md")
-    assert [name for name in names if f"`{name}`" not in text] == []
+@pytest.mark.parametrize(
+    ("table", "schema"),
+    [("pairs", PAIRS), ("triangles", TRIANGLES), ("predictions", PREDICTIONS)],
+    ids=["pairs", "triangles", "predictions"],
+)
+def test_every_column_is_documented_in_its_order(table, schema):
+    text = _sections(read(DOCS / "run-directory.md"))[f"`{table}.parquet`"]
+    assert re.findall(r"^\| `([\w.]+)` \|", text, re.MULTILINE) == schema.names
+
+
+def test_every_ending_is_documented_with_its_sentence():
+    text = _sections(read(DOCS / "run-directory.md"))["Endings"]
+    rows = [f"| `{end}` | {end.sentence} | {'yes' if end.started else 'no'} |" for end in Ending]
+    assert [line for line in text.splitlines() if line.startswith("| `")] == rows
 
 
 def section(command):
@@ -151,6 +164,16 @@ def _check_default(command, argument):
     lines = [line for line in section(command).splitlines() if line.startswith(f"| `{name}`")]
     _, _, _, shown, *_ = (cell.strip() for cell in lines[0].split("|"))
     assert shown == ("off" if default is False else f"`{default}`"), (command, name)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_setting_of_a_method_is_documented_with_its_default(name):
+    lines = _sections(read(DOCS / "command-line.md"))["Method"].splitlines()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines if "|" in line]
+    head = next(row for row in rows if row[0] == "setting")
+    shown = {row[0]: row[head.index(name)] for row in rows[rows.index(head) + 2 :]}
+    stated = {setting: float(Fraction(text)) for setting, text in shown.items() if text != "–"}
+    assert stated == {field.name: field.default for field in fields(METHODS[name])}
 
 
 @by_name(PAGES)
