@@ -125,28 +125,6 @@ def find_lpips(weights: str | Path | None = None) -> tuple[Lpips | None, str | N
     )
 
 
-def fraction_at_least(
-    confidence: Float[Tensor, "*batch points"],
-    p_source: Float[Tensor, "*batch"] | float,
-    drop: float,
-    *,
-    strict: bool = False,
-) -> Float[Tensor, "*batch"]:
-    """The share of points with confidence ≥ p_source − drop; with `strict`: > instead.
-
-    At `drop` 0 rounding decides between equal confidences: give margins instead of both.
-    """
-    values = _precise(confidence)
-    level = torch.as_tensor(p_source, dtype=values.dtype, device=values.device) - drop
-    inside = values > level.unsqueeze(-1) if strict else values >= level.unsqueeze(-1)
-    return inside.to(values.dtype).mean(-1)
-
-
-def mean_confidence(confidence: Float[Tensor, "*batch points"]) -> Float[Tensor, "*batch"]:
-    """The mean over the points, summed in double precision where the device has it."""
-    return _precise(confidence).mean(-1)
-
-
 def _precise(values: Tensor) -> Tensor:
     """The values in float64; in float32 on devices that have no doubles."""
     return values.to(torch.float32 if values.device.type == "mps" else torch.float64)

@@ -30,8 +30,11 @@ class Published:
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 
-def publish(path: Path) -> Published:
-    """Write `tables/`, `figures/` and `report.html` of a run; what to print of them."""
+def publish(path: Path, width: int | None = None) -> Published:
+    """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
+
+    `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
+    """
     run = Run(path)
     for kind in ALL_TABLES:
         _write_table(run, kind)
@@ -41,7 +44,7 @@ def publish(path: Path) -> Published:
     return Published(
         path,
         report,
-        "\n\n".join(render(table, "text") for table in tables.values()),
+        "\n\n".join(render(table, "text", width) for table in tables.values()),
         {kind: json.loads(render(table, "json")) for kind, table in tables.items()},
     )
 

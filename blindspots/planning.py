@@ -171,13 +171,13 @@ def _with_pairs(request: Request, images: ImageSet) -> Request:
 
 
 def _identity(request: Request, subjects: Sequence[Subject]) -> dict[str, Any]:
-    """What makes this plan this plan."""
+    """What makes this plan this plan; images count by content, wherever their folder lies."""
     images = subjects[0].images
     listed = zip(images.ids, *(subject.images.labels.tolist() for subject in subjects), strict=True)
     digest = hashlib.sha256(repr(sorted(listed)).encode()).hexdigest()[:16]
     return {
         "models": {subject.name: subject.fingerprint for subject in subjects},
-        "images": {"spec": request.images, "content": digest},
+        "images": {"content": digest},
         **request.science.identity(),
     }
 

@@ -81,7 +81,12 @@ def find_class(model: Classifier, text: str) -> int:
 
 
 def traverse_files(
-    model: Classifier, files: tuple[Path, Path], method: Method, out: Path, reporter: Reporter
+    model: Classifier,
+    files: tuple[Path, Path],
+    method: Method,
+    seed: int,
+    out: Path,
+    reporter: Reporter,
 ) -> Row:
     """Traverse from one image file towards another; the result's row.
 
@@ -93,7 +98,7 @@ def traverse_files(
     pair = Pair(pair_hash(source, target, said.label), source, target, said.label)
     oracle = Oracle(model)
     with reporter.work("traversing", method.max_steps + 1, "evaluations") as tick:
-        engine = Engine(oracle, method, slots=1, snapshots=SNAPSHOTS, tick=tick)
+        engine = Engine(oracle, method, slots=1, snapshots=SNAPSHOTS, seed=seed, tick=tick)
         ((outcome,),) = engine.run([pair])
     row = _row(model, outcome, method, (said, aim))
     out.mkdir(parents=True, exist_ok=True)
@@ -111,7 +116,9 @@ def sensitivity_of(model: Classifier, file: Path, target: str, method: PGD, out:
     and `result.json`.
     """
     source, label = read_image(file, model), find_class(model, target)
-    perturbed = method(model, source[None], torch.tensor([label]))[0]
+    device = model.device
+    perturbed = method(model, source[None].to(device), torch.tensor([label], device=device))
+    perturbed = perturbed[0].cpu()
     before, after = ask(model, source), ask(model, perturbed)
     row = {
         "model": model.name,

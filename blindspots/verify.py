@@ -86,7 +86,9 @@ class Verification:
             )
 
 
-def verify_run(path: Path, device: str, batch: int | None, reporter: Reporter) -> Verification:
+def verify_run(
+    path: Path, device: str, batch: int | None, lpips_weights: Path | None, reporter: Reporter
+) -> Verification:
     """Recompute p_source, p_found, distances, segments and triangles of a run.
 
     In another batch size than the run's, unless `batch` names one. Refused where the run kept no
@@ -99,7 +101,7 @@ def verify_run(path: Path, device: str, batch: int | None, reporter: Reporter) -
             "run it with --keep found"
         )
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch).verify(result, reporter)
+        _Verifier.load(run, facts, device, batch, lpips_weights).verify(result, reporter)
     return result
 
 
@@ -111,7 +113,14 @@ class _Verifier:
     batch: int
 
     @classmethod
-    def load(cls, run: Run, facts: ModelFacts, device: str, batch: int | None) -> "_Verifier":
+    def load(
+        cls,
+        run: Run,
+        facts: ModelFacts,
+        device: str,
+        batch: int | None,
+        lpips_weights: Path | None,
+    ) -> "_Verifier":
         model = load_model(facts.spec).to(find_device(device))
         if model.fingerprint() != facts.fingerprint:
             raise Refused(
@@ -119,7 +128,7 @@ class _Verifier:
                 f"expected {facts.fingerprint}); put the same weights back"
             )
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
-        lpips, _ = find_lpips(None)
+        lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
         return cls(run, facts, Measurer(model, Oracle(model, chunk=size), delta, lpips), size)
 

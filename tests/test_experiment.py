@@ -83,6 +83,13 @@ def test_the_rows_say_what_the_files_hold(finished):
         with torch.no_grad():
             p = model.eval()(torch.stack((source, found))).softmax(1)[:, row["source_class"]]
         assert [row["p_source"], row["p_found"]] == pytest.approx(p.tolist(), abs=1e-4)
+        line = torch.stack([source + i / 100 * (found - source) for i in range(101)])
+        with torch.no_grad():
+            along = model(line).softmax(1)[:, row["source_class"]]
+        assert row["segment_mean"] == pytest.approx(float(along[::10].mean()), abs=1e-4)
+        assert row["segment_min"] <= float(along.min()) + 1e-4
+        assert row["segment_inside"] == (row["segment_min"] >= row["p_source"] - 0.2)
+        assert row["p_path_min"] <= min(row["path_confidence"])
         rounded = np.asarray(Image.open(finished / "found" / f"{row['pair_id']}.png"))
         assert np.abs(rounded / 255 - found.permute(1, 2, 0).numpy()).max() <= 0.5 / 255 + 1e-6
 

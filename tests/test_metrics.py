@@ -130,16 +130,3 @@ def test_a_backbone_in_the_hubs_cache_is_checked_too(backbone, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
     with pytest.raises(Refused, match="not LPIPS's backbone"):
         metrics.find_lpips()
-
-
-def test_fractions_count_at_least_unless_strict():
-    confidence = torch.tensor([[0.5, 0.6, 0.75, 0.25], [0.5, 0.5, 0.5, 0.5]])
-    source = torch.tensor([0.75, 0.5])
-    assert metrics.fraction_at_least(confidence, source, 0.25).tolist() == [0.75, 1]
-    assert metrics.fraction_at_least(confidence, source, 0.25, strict=True).tolist() == [0.5, 1]
-    assert metrics.fraction_at_least(confidence, source, 0.0, strict=True).tolist() == [0, 0]
-    assert metrics.fraction_at_least(confidence[0], 0.75, 0.0).item() == 0.25
-
-
-def test_means_are_over_the_points():
-    assert metrics.mean_confidence(torch.tensor([[0.0, 1.0], [0.25, 0.25]])).tolist() == [0.5, 0.25]

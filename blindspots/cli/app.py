@@ -71,7 +71,8 @@ def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
 
 
 def _one_line(text: str) -> str:
-    return " ".join(text.split()).rstrip(".")
+    line = " ".join(text.split())
+    return line if line.endswith("...") else line.rstrip(".")
 
 
 def _command(arguments: Sequence[str]) -> str:

@@ -2,6 +2,9 @@
 
 import json
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from blindspots.cli.options import MachineFlags, ModelFlags, Output, model_specs
 
@@ -65,7 +68,7 @@ def train(
     *,
     out: Path | None = None,
     seed: int = 0,
-    smoke: bool = False,
+    smoke: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Train an embedded model from nothing but this repository, and write its model card.

@@ -1,5 +1,7 @@
 """Options that several commands share, and how they become settings."""
 
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,3 +174,8 @@ def make_number(text: str) -> float:
         return float(text)
     except ValueError as error:
         raise Refused(f"{text} was given where a number is expected, as in 0.2") from error
+
+
+def terminal_width() -> int | None:
+    """The terminal's width in columns; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None

@@ -25,6 +25,7 @@ def traverse(
     out: Path,
     model_flags: ModelFlags = DEFAULT_MODEL,
     method: MethodFlags = DEFAULT_METHOD,
+    seed: int = 0,
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -40,13 +41,16 @@ def traverse(
         Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k.
     out
         Directory for found.png, found.safetensors, path.png, path.svg and result.json.
+    seed
+        Seed of the start's jitter.
     """
     from blindspots.progress import Reporter
     from blindspots.single import traverse_files
 
     traversal = method.build()
     loaded = _load(model, model_flags, machine, out)
-    row = traverse_files(loaded, (source, target), traversal, out, Reporter(output.quiet))
+    reporter = Reporter(output.quiet)
+    row = traverse_files(loaded, (source, target), traversal, seed, out, reporter)
     if output.json:
         print(json.dumps(row, indent=2))
     else:

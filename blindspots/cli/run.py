@@ -14,6 +14,7 @@ from blindspots.cli.options import (
     ModelFlags,
     Output,
     model_specs,
+    terminal_width,
 )
 
 if TYPE_CHECKING:
@@ -202,7 +203,7 @@ def _show(out: Path, output: Output, reporter: "Reporter") -> None:
     from blindspots.outcome import publish
 
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
-        published = publish(out)
+        published = publish(out, terminal_width())
         tick(1)
     if output.json:
         print(json.dumps(published.as_json(), indent=2))

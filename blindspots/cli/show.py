@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from blindspots.cli.options import Output
+from blindspots.cli.options import MachineFlags, Output, terminal_width
 
 DEFAULT_OUTPUT = Output()
 
@@ -34,7 +34,7 @@ def table(
 
     read, kinds = Run(run), (table,) if table else SLIDES_TABLES
     style = "json" if output.json else format
-    tables = [render(build_table(read, kind), style) for kind in kinds]
+    tables = [render(build_table(read, kind), style, terminal_width()) for kind in kinds]
     if style == "json" and len(tables) > 1:
         print(json.dumps(dict(zip(kinds, map(json.loads, tables), strict=True)), indent=2))
     else:
@@ -62,7 +62,8 @@ def verify(
     /,
     *,
     device: str = "auto",
-    batch_size: int | None = None,
+    batch_size: str = "auto",
+    lpips_weights: Path | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Recompute every stored result from the saved images, with freshly loaded models.
@@ -74,11 +75,14 @@ def verify(
     device
         auto, cpu, cuda ...
     batch_size
-        Images at once; by default another one than the run's.
+        Images at once; auto: another number than a run's.
+    lpips_weights
+        AlexNet weights for LPIPS; without them it is not recomputed.
     """
     from blindspots.progress import Reporter
     from blindspots.verify import verify_run
 
-    result = verify_run(run, device, batch_size, Reporter(output.quiet))
+    batch = MachineFlags(batch_size=batch_size).batch()
+    result = verify_run(run, device, batch, lpips_weights, Reporter(output.quiet))
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
     result.raise_if_different()
