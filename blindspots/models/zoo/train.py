@@ -61,8 +61,9 @@ def train(
     `smoke`: a run of seconds on 200 images, for tests. `report` takes a line of progress an epoch.
     """
     recipe = Recipe(**{**asdict(_recipe(name)), **SMOKE}) if smoke else _recipe(name)
-    torch.manual_seed(seed)
-    model = classifier(name, architecture(name))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = classifier(name, architecture(name))
     started = time.monotonic()
     _fit(model, recipe, seed, report)
     out.mkdir(parents=True, exist_ok=True)
