@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,10 @@ class Verification:
             if stored.get(column) is None:
                 continue
             deviation = _deviation(stored[column], again[column])
-            if deviation >= self.largest.get(column, 0.0):
+            # NaN compares as false with everything: it must be taken, and stay.
+            if not deviation < self.largest.get(column, 0.0) and not isnan(
+                self.largest.get(column, 0.0)
+            ):
                 self.largest[column], self.where[column] = deviation, name
 
     @property

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from blindspots.progress import Reporter
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
-DEMO_IMAGES = "sample:shapes?split=test&n=100&seed=0"
-DEMO_SOURCES = 5
+DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
+DEMO_SOURCES = 4
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 
