@@ -138,9 +138,10 @@ def test_the_change_is_amplified_around_grey_and_cut():
 def test_a_run_is_drawn_for_each_model_and_side_by_side(run, tmp_path):
     paths = plots.write_figures(run, tmp_path)
     names = {path.name for path in paths}
-    for kind in ("grid", "path", "star", "triangle"):
+    for kind in ("grid", "path"):
         assert f"{kind}-zoo-shapes-resnet-at.svg" in names
-    assert {"star-models.png", "triangle-models.png"} <= names
+    assert {name for name in names if "star" in name} == {"star-models.png", "star-models.svg"}
+    assert "triangle-models.png" in names
     assert all(path.stat().st_size > 1000 for path in paths)
 
 

@@ -19,7 +19,7 @@ Drawing = tuple[str, Axes]
 
 
 def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
-    """A grid, path strip, star and triangle for each model, and the models side by side.
+    """A grid and a path strip for each model; a star and a triangle, several models side by side.
 
     Each shows the model's most telling case; what the run did not keep is left out. Returns the
     files, png and svg of each figure.
@@ -117,13 +117,12 @@ def _drawings(run: Run) -> Iterator[Drawing]:
 
 
 def _of_model(run: Run, model: str, source: str) -> Iterator[Drawing]:
-    targets = _telling_targets(run, source)
-    drawn = {
-        "grid": model_grid(run, model),
-        "path": model_strip(run, model, source),
-        "star": model_star(run, model, source),
-        "triangle": model_triangle(run, model, source, targets) if targets else None,
-    }
+    drawn = {"grid": model_grid(run, model), "path": model_strip(run, model, source)}
+    # Several models' stars and triangles stand side by side in one figure each.
+    if len(run.models) == 1:
+        targets = _telling_targets(run, source)
+        drawn["star"] = model_star(run, model, source)
+        drawn["triangle"] = model_triangle(run, model, source, targets) if targets else None
     yield from ((f"{kind}-{model}", ax) for kind, ax in drawn.items() if ax is not None)
 
 
