@@ -10,7 +10,7 @@ demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
 
 test: $(VENV)/installed-dev ## the fast test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
@@ -28,7 +28,7 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
-	$(BIN)/python -m pytest --cov --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=90
 
 benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNet model
 	$(BIN)/python benchmarks/figure_classes.py

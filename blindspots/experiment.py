@@ -1,7 +1,6 @@
 """The main job: pairs → engine → rows and images, resumable at any moment."""
 
 import datetime
-import errno
 import platform
 import time
 from collections import Counter, defaultdict
@@ -16,6 +15,7 @@ import torch
 
 from blindspots.engine import Engine
 from blindspots.errors import WorkFailed
+from blindspots.files import storage_failure
 from blindspots.flight import Outcome, Pair, to_8bit
 from blindspots.measure import Measurer
 from blindspots.methods.base import Method
@@ -61,7 +61,10 @@ class Experiment:
             seconds = info["seconds"] + time.perf_counter() - began
             store.write_info({**info, "finished": _now(), "seconds": seconds})
         except OSError as error:
-            raise _storage_failure(error, self.out) from error
+            raise WorkFailed(
+                f"{storage_failure(error)}; finished pairs are kept in {self.out}; "
+                "make space or mend that, then the same command resumes"
+            ) from error
         return self.out
 
     def _info(self, notes: Sequence[str]) -> dict[str, Any]:
@@ -230,17 +233,6 @@ def _predictions(prepared: Prepared) -> list[dict[str, Any]]:
 
 def _twos(items: Sequence[object]) -> int:
     return len(items) * (len(items) - 1) // 2
-
-
-def _storage_failure(error: OSError, out: Path) -> WorkFailed:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    cause = (
-        "the disk is full" if full else f"the disk cannot be written ({error.strerror or error})"
-    )
-    return WorkFailed(
-        f"{cause}; finished pairs are kept in {out}; "
-        f"{'make space' if full else 'mend that'}, then the same command resumes"
-    )
 
 
 def _now() -> str:

@@ -1,5 +1,6 @@
 """Files that are whole or absent: written aside, synced, renamed. No torch here."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -41,3 +42,10 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def storage_failure(error: OSError) -> str:
+    """What an error of the file system means, in words."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return "the disk is full"
+    return f"a file cannot be read or written ({error.strerror or error})"

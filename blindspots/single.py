@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 
 from blindspots.engine import Engine, pair_hash
@@ -176,8 +176,8 @@ def _save_found(outcome: Outcome, out: Path) -> None:
 
 
 def _save_image(image: Img, stem: Path) -> None:
-    exact = {stem.name: image.contiguous()}
-    write_whole(stem.with_suffix(".safetensors"), lambda aside: save_file(exact, aside))
+    exact = serialise({stem.name: image.contiguous()})
+    write_whole(stem.with_suffix(".safetensors"), lambda aside: aside.write_bytes(exact))
     picture = Image.fromarray(_pixels(image))
     write_whole(stem.with_suffix(".png"), lambda aside: picture.save(aside, "PNG"))
 

@@ -18,7 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from jaxtyping import Float, UInt8
 from PIL import Image
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file
+from safetensors.numpy import save as serialise
 
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
@@ -119,7 +120,9 @@ class Store:
     ) -> None:
         """Save `found/ID.safetensors` (exact float32) and `found/ID.png` (8-bit, rounded)."""
         exact = np.ascontiguousarray(exact, dtype=np.float32)
-        write_whole(self._exact(pair_id), lambda aside: save_file({"found": exact}, aside))
+        # Serialised here, because safetensors hides a full disk behind an error of its own.
+        content = serialise({"found": exact})
+        write_whole(self._exact(pair_id), lambda aside: aside.write_bytes(content))
         _write_png(self.path / "found" / f"{pair_id}.png", rounded.transpose(1, 2, 0))
 
     def save_path(

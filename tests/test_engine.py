@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blindspots as bs
@@ -26,9 +26,10 @@ def outcomes(module, todo, method=SHORT, **options):
     return {outcome.pair.id: outcome for ended in engine.run(todo) for outcome in ended}
 
 
-@given(st.permutations(range(7)), st.integers(1, 8))
+@settings(max_examples=6)
+@given(st.permutations(range(5)), st.integers(1, 6))
 def test_a_pair_ends_alike_alone_in_any_batch_and_in_any_order(order, slots):
-    todo = pairs(7)
+    todo = pairs(5)
     alone = outcomes(convolutional(), todo, slots=1)
     together = outcomes(convolutional(), [todo[i] for i in order], slots=slots)
     for name, outcome in alone.items():

@@ -38,7 +38,7 @@ def test_the_models_are_as_accurate_as_was_asked_for(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_part_of_the_card_is_measured_again(name):
-    measured = evaluate(name, images=200, attacked=32)
+    measured = evaluate(name, images=100, attacked=16)
     assert measured["clean_accuracy"] == pytest.approx(card(name)["clean_accuracy"], abs=0.02)
     assert measured["pgd_accuracy"] == pytest.approx(card(name)["pgd_accuracy"], abs=0.1)
 

@@ -9,6 +9,7 @@ from cyclopts import App, CycloptsError
 from rich.console import Console
 
 from blindspots.errors import BlindspotsError
+from blindspots.files import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
 
@@ -58,6 +59,8 @@ def call(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 0
+    except OSError as error:
+        return _say(f"{storage_failure(error)}; mend that, then the same command goes on", 1)
     return 0
 
 

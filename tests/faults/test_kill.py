@@ -109,9 +109,14 @@ def test_ten_kills_at_random_moments_lose_and_redo_nothing(tmp_path, undisturbed
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def interruptible() -> None:
+    """A shell that starts jobs in the background lets them ignore Ctrl-C; this one must not."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupt_is_130_and_the_run_resumes(tmp_path, undisturbed):
     whole, seconds = undisturbed
-    process = start(tmp_path / "run")
+    process = start(tmp_path / "run", preexec_fn=interruptible)
     time.sleep(0.5 * seconds)
     process.send_signal(signal.SIGINT)
     _, error = process.communicate(timeout=60)
