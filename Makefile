@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+# The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
+UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 .PHONY: demo test test-slow test-faults test-browser check coverage benchmark clean
 
@@ -40,7 +41,7 @@ $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "blindspots needs Python 3.11 or newer, $$($(PYTHON) --version) was found; type make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet "uv>=0.5"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
 $(VENV)/installed: $(VENV)/bin/uv pyproject.toml constraints.txt
 	$(UV) --editable .
