@@ -3,8 +3,8 @@
 import datetime
 import platform
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
@@ -23,12 +23,17 @@ from blindspots.metrics import Lpips, find_lpips
 from blindspots.plan import PlannedPair
 from blindspots.planning import Prepared
 from blindspots.progress import Reporter, Ticker
-from blindspots.rows import RowMaker
+from blindspots.records import SIMPLEX_FEWEST, SIMPLEX_SAMPLES
+from blindspots.rows import RowMaker, Traversed
 from blindspots.settings import SNAPSHOTS, Keep, plan_hash
 from blindspots.store import Store, read_info
 from blindspots.survey import Subject
 
 FORMAT = 1
+_MEASURED = {
+    "triangles": "triangles",
+    "simplices": f"simplices, {SIMPLEX_SAMPLES:,} points a source",
+}
 PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
 
 
@@ -107,10 +112,10 @@ class _Work:
     lpips: Lpips | None
 
     def do(self) -> None:
-        """Traverse what is missing, then measure the triangles that are missing."""
+        """Traverse what is missing, then measure the triangles and simplices that are missing."""
         self.store.append("pairs", self._misclassified())
         self._traverse()
-        self._measure_triangles()
+        self._measure_hulls()
 
     @cached_property
     def _prepared(self) -> Prepared:
@@ -179,20 +184,33 @@ class _Work:
             pixels = images.uint8(images.find(image_id))
             self.store.save_image(image_id + self.subject.image_suffix, pixels)
 
-    def _measure_triangles(self) -> None:
-        """Triangles of every source whose found images are there; then drop what is not kept."""
+    def _measure_hulls(self) -> None:
+        """Triangles and simplices of what was found; then drop what is not kept."""
         sources = list(self._sources())
-        done = Counter(key[:2] for key in self.store.present("triangles"))
-        missing = [
-            found for found in sources if done[self.subject.name, found[0].source_id] < _twos(found)
-        ]
-        work = f"{self.subject.name}: measuring triangles"
-        with self.experiment.reporter.work(work, len(missing), "sources") as tick:
-            for found in missing:
-                self.store.append("triangles", self._triangles(found))
-                tick(1)
+        self._measure("triangles", self._rows.triangles, sources, fewest=2)
+        self._measure("simplices", self._rows.simplices, sources, fewest=SIMPLEX_FEWEST)
         if self.experiment.keep == "none":
             self.store.drop_found(pair.pair_id for found in sources for pair in found)
+
+    def _measure(
+        self,
+        table: str,
+        measure: Callable[[Iterable[Traversed]], Iterator[list[dict[str, Any]]]],
+        sources: Sequence[Sequence[PlannedPair]],
+        fewest: int,
+    ) -> None:
+        """Append the rows of sources with `fewest` found images or more, a source at once."""
+        done = {key[:2] for key in self.store.present(table)}
+        missing = [
+            found
+            for found in sources
+            if len(found) >= fewest and (self.subject.name, found[0].source_id) not in done
+        ]
+        work = f"{self.subject.name}: measuring {_MEASURED[table]}"
+        with self.experiment.reporter.work(work, len(missing), "sources") as tick:
+            for rows in measure(map(self._traversed, missing)):
+                self.store.append(table, rows)
+                tick(1)
 
     def _sources(self) -> Iterator[list[PlannedPair]]:
         """The pairs of each source that were traversed."""
@@ -203,11 +221,11 @@ class _Work:
                 groups[pair.source_id].append(pair)
         yield from groups.values()
 
-    def _triangles(self, found: Sequence[PlannedPair]) -> list[dict[str, Any]]:
-        first, images = found[0], self.subject.images
-        (source,) = images.take([images.find(first.source_id)])
+    def _traversed(self, found: Sequence[PlannedPair]) -> Traversed:
+        images = self.subject.images
+        (source,) = images.take([images.find(found[0].source_id)])
         exact = [(p, torch.from_numpy(self.store.load_found(p.pair_id))) for p in found]
-        return self._rows.triangles(source, exact)
+        return Traversed(source, exact)
 
 
 def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:
@@ -229,10 +247,6 @@ def _predictions(prepared: Prepared) -> list[dict[str, Any]]:
         {"model": name, "image_id": image_id, **said._asdict()}
         for (name, image_id), said in prepared.survey.said.items()
     ]
-
-
-def _twos(items: Sequence[object]) -> int:
-    return len(items) * (len(items) - 1) // 2
 
 
 def _now() -> str:

@@ -3,8 +3,9 @@
 The paper's section 4 (star-like sets, linear interpolation) and the slides' table of triangles.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from math import sqrt
 from typing import Literal
 
@@ -13,18 +14,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.errors import Refused
-from blindspots.geometry import (
-    mix,
-    reference_triangle_weights,
-    segment_weights,
-    triangle_weights,
-)
+from blindspots.geometry import reference_triangle_weights, segment_weights, triangle_weights
 from blindspots.machine import batch_size
 from blindspots.models.classifier import Classifier
-from blindspots.objectives import margin
 from blindspots.oracle import Oracle
+from blindspots.stream import Corners, Image, measure_hulls
 
-Image = Float[Tensor, "channel height width"]
 REFINED_POINTS = 21
 NORMAL_975 = 1.959963984540054
 
@@ -86,6 +81,11 @@ class Segment(Hull):
 class Simplex(Hull):
     """Uniform samples of the hull of the source and k found images, behind the source itself."""
 
+    @property
+    def mean(self) -> float:
+        """The mean confidence over the samples."""
+        return float(self.confidence[1:].double().mean())
+
     def fraction(self, drop: float) -> float:
         """The share of the samples whose confidence is at least p_source − `drop`."""
         return float(self._inside(drop)[1:].double().mean())
@@ -111,13 +111,22 @@ def segment(
     """
     if points < 2:
         raise Refused(f"points={points} was given; a segment needs at least 2, as in points=101")
-    ask, corners = _asker(model, oracle), torch.stack((source, found))
+    ends = Corners((source, found), label)
+    return segments(_asker(model, oracle), [ends], points)[0]
+
+
+def segments(oracle: Oracle, ends: Sequence[Corners], points: int = 101) -> list[Segment]:
+    """The segments between many (source, found), as `segment` has them, in full batches."""
     weights = segment_weights(points)
-    confidence, margins = _measure(ask, corners, weights, label)
-    around = _around(weights[:, 1], int(confidence.argmin()))
-    refined, _ = _measure(ask, corners, torch.stack((1 - around, around), dim=1), label)
-    lowest = min(float(confidence.min()), float(refined.min()))
-    return Segment(weights, confidence, margins, lowest=lowest)
+    coarse = list(measure_hulls(oracle, ((pair, weights) for pair in ends)))
+    worst = [int(answers.confidence.argmin()) for answers in coarse]
+    refined = measure_hulls(
+        oracle, ((pair, _around(weights, w)) for pair, w in zip(ends, worst, strict=True))
+    )
+    return [
+        Segment(weights, *answers, lowest=float(torch.cat((answers[0], around[0])).min()))
+        for answers, around in zip(coarse, refined, strict=True)
+    ]
 
 
 def triangle(
@@ -138,11 +147,26 @@ def triangle(
     """
     if steps < 1:
         raise Refused(f"steps={steps} was given; a triangle needs at least 1, as in steps=10")
+    corners = Corners((source, found_1, found_2), label)
+    (hull,) = triangles(_asker(model, oracle), [corners], steps, grid=grid)
+    return hull
+
+
+def triangles(
+    oracle: Oracle,
+    corners: Iterable[Corners],
+    steps: int = 10,
+    *,
+    grid: Literal["full", "reference"] = "full",
+) -> Iterator[Hull]:
+    """The triangles over many (source, found 1, found 2), as `triangle` has them, in full batches.
+
+    Corners are taken when their points are due.
+    """
     exact = grid == "full"
     weights = triangle_weights(steps) if exact else reference_triangle_weights(steps)
-    corners = torch.stack((source, found_1, found_2))
-    confidence, margins = _measure(_asker(model, oracle), corners, weights, label)
-    return Hull(weights, confidence, margins, strict=not exact)
+    for answers in measure_hulls(oracle, ((three, weights) for three in corners)):
+        yield Hull(weights, *answers, strict=not exact)
 
 
 def simplex(
@@ -165,10 +189,23 @@ def simplex(
             f"samples={samples} and {len(found)} found images were given; a simplex needs at "
             "least 1 of each, as in samples=2000"
         )
-    weights = _dirichlet(samples, len(found) + 1, seed)
-    corners = torch.stack((source, *found))
-    confidence, margins = _measure(_asker(model, oracle), corners, weights, label)
-    return Simplex(weights, confidence, margins)
+    corners = Corners((source, *found), label)
+    (cloud,) = simplices(_asker(model, oracle), [(corners, seed)], samples)
+    return cloud
+
+
+def simplices(
+    oracle: Oracle, seeded: Iterable[tuple[Corners, int]], samples: int = 2000
+) -> Iterator[Simplex]:
+    """The simplices over many (source, *found), each with its seed, in full batches.
+
+    As `simplex` has them; corners are taken when their points are due.
+    """
+    ahead, behind = tee(
+        (corners, _dirichlet(samples, len(corners.images), seed)) for corners, seed in seeded
+    )
+    for answers, (_, weights) in zip(measure_hulls(oracle, ahead), behind, strict=True):
+        yield Simplex(weights, *answers)
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
@@ -190,20 +227,9 @@ def _asker(model: Classifier, oracle: Oracle | None) -> Oracle:
     return oracle or Oracle(model, chunk=batch_size(model.size, model.device))
 
 
-def _measure(
-    oracle: Oracle, corners: Tensor, weights: Tensor, label: int
-) -> tuple[Float[Tensor, "points"], Float[Tensor, "points"]]:
-    """Confidence and margin at the mixtures; points are mixed a chunk at a time."""
-    device = oracle.model.device
-    corners = corners.to(device)
-    with oracle.model.frozen():
-        parts = weights.to(device).split(oracle.chunk or len(weights))
-        logits = torch.cat([oracle.logits(mix(part, corners)) for part in parts])
-    labels = torch.full((len(logits),), label, device=device)
-    return oracle.score(logits, labels).cpu(), margin(logits, labels).cpu()
-
-
-def _around(t: Float[Tensor, "points"], worst: int) -> Float[Tensor, "refined"]:
-    """Points between the neighbours of the worst one."""
+def _around(weights: Float[Tensor, "points 2"], worst: int) -> Float[Tensor, "refined 2"]:
+    """The weights of points between the neighbours of the worst one."""
+    t = weights[:, 1]
     low, high = t[max(0, worst - 1)], t[min(len(t) - 1, worst + 1)]
-    return low + (high - low) * torch.linspace(0, 1, REFINED_POINTS)
+    around = low + (high - low) * torch.linspace(0, 1, REFINED_POINTS)
+    return torch.stack((1 - around, around), dim=1)

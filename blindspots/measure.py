@@ -1,6 +1,6 @@
 """Measures what was found: distances, confidence over segments and triangles, 8-bit safety."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,17 +8,20 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from blindspots.engine import generator
 from blindspots.flight import Outcome, from_8bit, to_8bit
-from blindspots.hulls import segment, triangle
+from blindspots.hulls import Segment, segments, simplices, triangles
 from blindspots.metrics import Lpips, linf, rmse, ssim
 from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
 from blindspots.records import (
     SEGMENT_POINTS,
+    SIMPLEX_SAMPLES,
     SLIDES_SEGMENT_POINTS,
     TRIANGLE_DROPS,
     TRIANGLE_STEPS,
 )
+from blindspots.stream import Corners
 
 Columns = dict[str, Any]
 Images = Float[Tensor, "batch channel height width"]
@@ -27,10 +30,10 @@ SLIDES_STRIDE = (SEGMENT_POINTS - 1) // (SLIDES_SEGMENT_POINTS - 1)
 
 @dataclass(frozen=True)
 class Measurer:
-    """The measured columns of `pairs` and `triangles` for one model.
+    """The measured columns of `pairs`, `triangles` and `simplices` for one model.
 
-    `delta`: the drop inside which a segment counts. `lpips`: None where its weights are not on
-    the machine; its columns are then missing, and null in the row.
+    `delta`: the drop inside which segments and simplices count. `lpips`: None where its weights
+    are not on the machine; its columns are then missing, and null in the row.
     """
 
     model: Classifier
@@ -51,8 +54,8 @@ class Measurer:
             "p_found_8bit": self.scores(from_8bit(to_8bit(found)), outcomes),
         }
         return [
-            {name: values[i] for name, values in columns.items()} | self._segment(outcome)
-            for i, outcome in enumerate(outcomes)
+            {name: values[i] for name, values in columns.items()} | line
+            for i, line in enumerate(self._segments(outcomes))
         ]
 
     def scores(self, images: Images, outcomes: Iterable[Outcome]) -> list[float]:
@@ -62,16 +65,33 @@ class Measurer:
         with self.model.frozen():
             return self.oracle.scores(images.to(device), labels).tolist()
 
-    def triangle(self, source: Tensor, label: int, found: Tensor, other: Tensor) -> Columns:
-        """The columns about the triangle of a source and two found images."""
-        corners = (source, found, other)
-        hull = triangle(self.model, *corners, label, TRIANGLE_STEPS, oracle=self.oracle)
-        return {
-            "p_source": hull.p_source,
-            "mean": hull.mean,
-            **{f"fraction_{drop}": hull.fraction(drop) for drop in TRIANGLE_DROPS},
-            "confidence": hull.confidence.tolist(),
-        }
+    def triangles(self, corners: Iterable[Corners]) -> Iterator[Columns]:
+        """The columns about each triangle (source, found, other found), in one stream."""
+        for hull in triangles(self.oracle, corners, TRIANGLE_STEPS):
+            yield {
+                "p_source": hull.p_source,
+                "mean": hull.mean,
+                **{f"fraction_{drop}": hull.fraction(drop) for drop in TRIANGLE_DROPS},
+                "confidence": hull.confidence.tolist(),
+            }
+
+    def simplices(self, corners: Iterable[tuple[str, Corners]], seed: int) -> Iterator[Columns]:
+        """The columns about each simplex (source id, (source, *found)), in one stream.
+
+        Its samples are keyed by the run's `seed` and the source's id.
+        """
+        seeded = ((c, generator(seed, source).initial_seed()) for source, c in corners)
+        for cloud in simplices(self.oracle, seeded, SIMPLEX_SAMPLES):
+            low, high = cloud.interval(self.delta)
+            yield {
+                "p_source": cloud.p_source,
+                "samples": SIMPLEX_SAMPLES,
+                "fraction": cloud.fraction(self.delta),
+                "low": low,
+                "high": high,
+                "drop": self.delta,
+                "mean": cloud.mean,
+            }
 
     def _distances(self, prefix: str, found: Images, other: Images) -> dict[str, list[float]]:
         metrics = {"rmse": rmse, "linf": linf, "ssim": ssim, "lpips": self.lpips}
@@ -81,9 +101,12 @@ class Measurer:
             if metric is not None
         }
 
-    def _segment(self, outcome: Outcome) -> Columns:
-        ends = (outcome.pair.source, outcome.found)
-        line = segment(self.model, *ends, outcome.label, SEGMENT_POINTS, oracle=self.oracle)
+    def _segments(self, outcomes: Sequence[Outcome]) -> list[Columns]:
+        ends = [Corners((o.pair.source, o.found), o.label) for o in outcomes]
+        lines = segments(self.oracle, ends, SEGMENT_POINTS)
+        return [self._line(*both) for both in zip(lines, outcomes, strict=True)]
+
+    def _line(self, line: Segment, outcome: Outcome) -> Columns:
         return {
             "segment_mean": float(line.confidence[::SLIDES_STRIDE].double().mean()),
             "segment_min": line.minimum,

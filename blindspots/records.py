@@ -8,6 +8,8 @@ SEGMENT_POINTS = 101
 SLIDES_SEGMENT_POINTS = 11
 TRIANGLE_STEPS = 10
 TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
+SIMPLEX_SAMPLES = 2000
+SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 
 
 class Ending(StrEnum):
@@ -78,6 +80,7 @@ PAIRS = pa.schema(
         ("p_path_min", _NUMBER),
         ("steps", _COUNT),
         ("evaluations", _NUMBER),
+        ("check_evaluations", _NUMBER),
         ("seconds", _NUMBER),
         ("ending", _TEXT),
     ]
@@ -93,5 +96,20 @@ TRIANGLES = pa.schema(
         ("mean", _NUMBER),
         *[(f"fraction_{drop}", _NUMBER) for drop in TRIANGLE_DROPS],
         ("confidence", _NUMBERS),
+    ]
+)
+
+SIMPLICES = pa.schema(
+    [
+        ("model", _TEXT),
+        ("source_id", _TEXT),
+        ("k", _COUNT),
+        ("p_source", _NUMBER),
+        ("samples", _COUNT),
+        ("fraction", _NUMBER),
+        ("low", _NUMBER),
+        ("high", _NUMBER),
+        ("drop", _NUMBER),
+        ("mean", _NUMBER),
     ]
 )

@@ -1,21 +1,45 @@
-"""From outcomes to rows of `pairs` and `triangles`: who a pair is, how it went, what it shows."""
+"""From outcomes to rows of the three tables: who a pair is, how it went, what it shows."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, tee
 from math import isnan
-from typing import Any
-
-from torch import Tensor
+from typing import Any, NamedTuple
 
 from blindspots.flight import Outcome
 from blindspots.measure import Measurer
 from blindspots.plan import PlannedPair
 from blindspots.planning import Prepared
 from blindspots.records import Ending
+from blindspots.stream import Corners, Image
 from blindspots.survey import Subject
 
 Row = dict[str, Any]
+
+
+class Traversed(NamedTuple):
+    """A source and the found images of its pairs that were traversed."""
+
+    source: Image
+    found: Sequence[tuple[PlannedPair, Image]]
+
+    @property
+    def source_id(self) -> str:
+        """The id of the source's image."""
+        return self.found[0][0].source_id
+
+    def simplex(self) -> Corners:
+        """The source and all found images, in the order of the targets' ids."""
+        ordered = sorted(self.found, key=lambda one: one[0].target_id)
+        return self._corners(*(image for _, image in ordered))
+
+    def triangles(self) -> Iterator[Corners]:
+        """The source with every two found images, in the order of the pairs."""
+        for (_, first), (_, second) in combinations(self.found, 2):
+            yield self._corners(first, second)
+
+    def _corners(self, *found: Image) -> Corners:
+        return Corners((self.source, *found), self.found[0][0].label)
 
 
 @dataclass(frozen=True)
@@ -40,18 +64,37 @@ class RowMaker:
         """The rows of the sources that the model misclassifies: no target was drawn for them."""
         return [self._misclassified(i) for i in self.prepared.misclassified[self.subject.name]]
 
-    def triangles(self, source: Tensor, found: Sequence[tuple[PlannedPair, Tensor]]) -> list[Row]:
-        """A row for every two found images of a source."""
-        return [
-            {
-                "model": self.subject.name,
-                "source_id": first.source_id,
-                "target_1": first.target_id,
-                "target_2": second.target_id,
-                **self.measurer.triangle(source, first.label, image, other),
-            }
-            for (first, image), (second, other) in combinations(found, 2)
-        ]
+    def triangles(self, sources: Iterable[Traversed]) -> Iterator[list[Row]]:
+        """For each source a row for every two of its found images.
+
+        All are measured in one stream, which takes sources a batch ahead of their rows.
+        """
+        ahead, behind = tee(sources)
+        measured = self.measurer.triangles(three for one in ahead for three in one.triangles())
+        for one in behind:
+            pairs = (pair for pair, _ in one.found)
+            yield [self._triangle(*two) | next(measured) for two in combinations(pairs, 2)]
+
+    def simplices(self, sources: Iterable[Traversed]) -> Iterator[list[Row]]:
+        """For each source the row of the simplex of all its found images, streamed likewise."""
+        ahead, behind = tee(sources)
+        measured = self.measurer.simplices(
+            ((one.source_id, one.simplex()) for one in ahead),
+            self.prepared.request.science.seed,
+        )
+        for one in behind:
+            yield [self._simplex(one) | next(measured)]
+
+    def _triangle(self, first: PlannedPair, second: PlannedPair) -> Row:
+        return {
+            "model": self.subject.name,
+            "source_id": first.source_id,
+            "target_1": first.target_id,
+            "target_2": second.target_id,
+        }
+
+    def _simplex(self, one: Traversed) -> Row:
+        return {"model": self.subject.name, "source_id": one.source_id, "k": len(one.found)}
 
     def _identity(self, pair: PlannedPair) -> Row:
         target = self.prepared.label_of(self.subject, pair.target_id)
@@ -77,6 +120,7 @@ class RowMaker:
             "p_source": self.prepared.survey.answer(self.subject, index).p_label,
             "steps": 0,
             "evaluations": 0.0,
+            "check_evaluations": 0.0,
             "seconds": 0.0,
             "ending": str(Ending.SOURCE_MISCLASSIFIED),
         }
@@ -92,6 +136,7 @@ def _course(outcome: Outcome) -> Row:
         "p_source": None if isnan(outcome.p_source) else outcome.p_source,
         "steps": outcome.steps,
         "evaluations": outcome.evaluations,
+        "check_evaluations": getattr(outcome, "check_evaluations", 0.0),
         "seconds": outcome.seconds,
         "ending": str(outcome.ending),
     }

@@ -13,11 +13,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, TRIANGLES, Ending
+from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
 
 FORMAT = 1
 PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
+SIMPLEX_KEY = ("model", "source_id")
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
@@ -74,6 +75,11 @@ class Run:
         return self._rows("triangles", TRIANGLES, TRIANGLE_KEY)
 
     @cached_property
+    def simplices(self) -> pa.Table:
+        """One row a (model, source) with more than two targets; `records.SIMPLICES`."""
+        return self._rows("simplices", SIMPLICES, SIMPLEX_KEY)
+
+    @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
         """The run's models in the order they were asked for."""
         listed = [_facts(entry) for entry in self.info.get("models") or []]
@@ -125,6 +131,10 @@ class Run:
             for row in self._triangle_list
             if model in (None, row["model"]) and not lost & set(_edges(row))
         ]
+
+    def simplex_rows(self, model: str | None = None) -> list[Row]:
+        """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
+        return [row for row in self.simplices.to_pylist() if model in (None, row["model"])]
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""

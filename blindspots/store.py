@@ -1,8 +1,8 @@
 """Writes a run directory: every file whole or absent, every row once. No torch here.
 
-Rows go to `parts/*.parquet` while a run works and to `pairs.parquet` and `triangles.parquet`
-when it is done; readers take the union. Which files exist *is* the progress: resuming is the
-planned ids minus the present ones.
+Rows go to `parts/*.parquet` while a run works and to `pairs.parquet`, `triangles.parquet` and
+`simplices.parquet` when it is done; readers take the union. Which files exist *is* the progress:
+resuming is the planned ids minus the present ones.
 """
 
 import hashlib
@@ -23,11 +23,12 @@ from safetensors.numpy import save as serialise
 
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
-from blindspots.records import PAIRS, TRIANGLES, Ending
+from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, ("model", "pair_id")),
     "triangles": (TRIANGLES, ("model", "source_id", "target_1", "target_2")),
+    "simplices": (SIMPLICES, ("model", "source_id")),
 }
 PREDICTIONS_FILE = "predictions.parquet"
 PREDICTIONS = pa.schema(
@@ -59,7 +60,7 @@ class Store:
         write_text(self.path / "run.json", text + "\n")
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
-        """Add rows to `pairs` or `triangles` as one part; afterwards they survive any kill."""
+        """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
         if not rows:
             return
         schema, key = TABLES[table]
@@ -88,7 +89,7 @@ class Store:
         return {row["pair_id"] for row in mine if Ending(row["ending"]).started}
 
     def present(self, table: str) -> set[Key]:
-        """The keys of the rows that are stored: (model, pair_id), or those of the triangles."""
+        """The keys of the rows that are stored, as in `TABLES`: (model, pair_id) for pairs."""
         _, key = TABLES[table]
         columns = [
             pq.read_table(file, columns=list(key)).to_pydict() for file in self._files(table)
@@ -96,7 +97,7 @@ class Store:
         return {row for part in columns for row in zip(*(part[c] for c in key), strict=True)}
 
     def compact(self) -> None:
-        """Join the parts to `pairs.parquet` and `triangles.parquet`, each row once, sorted."""
+        """Join the parts to one file a table, each row once, sorted; a file without rows too."""
         for table in TABLES:
             files = self._files(table)
             joined = self._joined(table, files)

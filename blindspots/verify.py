@@ -1,6 +1,7 @@
 """Recomputes a run's stored results from its saved images, with freshly loaded models."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isnan
 from pathlib import Path
@@ -21,6 +22,7 @@ from blindspots.progress import Reporter
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.store import load_exact
+from blindspots.stream import Corners
 
 CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
 TOLERANCES: dict[str, float] = {
@@ -30,6 +32,7 @@ TOLERANCES: dict[str, float] = {
     **dict.fromkeys(("source_rmse", "source_linf", "source_ssim", "source_lpips"), DISTANCE),
     **dict.fromkeys(("mean", "confidence"), CONFIDENCE),
     **dict.fromkeys(("fraction_0.1", "fraction_0.2", "fraction_0.3"), SHARE),
+    **dict.fromkeys(("fraction", "low", "high"), SHARE),
 }
 
 
@@ -93,7 +96,7 @@ class Verification:
 def verify_run(
     path: Path, device: str, batch: int | None, lpips_weights: Path | None, reporter: Reporter
 ) -> Verification:
-    """Recompute p_source, p_found, distances, segments and triangles of a run.
+    """Recompute p_source, p_found, distances, segments, triangles and simplices of a run.
 
     In another batch size than the run's, unless `batch` names one. Refused where the run kept no
     found images, or a model is no longer the one that was run.
@@ -138,26 +141,48 @@ class _Verifier:
 
     def verify(self, result: Verification, reporter: Reporter) -> None:
         rows = self.run.pair_rows(self.facts.name, started=True)
-        triangles = self.run.triangle_rows(self.facts.name)
         with reporter.work(f"{self.facts.name}: verifying", len(rows), "pairs") as tick:
             for chunk in _chunks(rows, self.batch):
                 for row, again in zip(chunk, self._pairs(chunk), strict=True):
                     result.compare(f"pair {row['pair_id']}", row, again)
                 tick(len(chunk))
-        self._verify_triangles(triangles, {_edge(r, "target_id"): r for r in rows}, result)
+        self._hulls("triangle", *self._triangles(rows), result, reporter)
+        self._hulls("simplex", *self._simplices(rows), result, reporter)
 
-    def _verify_triangles(
-        self, triangles: Sequence[Row], pairs: Mapping[Any, Row], result: Verification
+    def _hulls(
+        self,
+        kind: str,
+        stored: Sequence[Row],
+        measured: Iterable[dict[str, Any]],
+        result: Verification,
+        reporter: Reporter,
     ) -> None:
-        for row in triangles:
-            first, second = (pairs[_edge(row, name)] for name in ("target_1", "target_2"))
-            again = self.measurer.triangle(
-                self._image(row["source_id"]),
-                first["source_class"],
-                self._found(first),
-                self._found(second),
-            )
-            result.compare(f"triangle of {row['source_id']}", row, again)
+        with reporter.work(f"{self.facts.name}: verifying", len(stored), f"{kind} rows") as tick:
+            for row, again in zip(stored, measured, strict=True):
+                result.compare(f"{kind} of {row['source_id']}", row, again)
+                tick(1)
+
+    def _triangles(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        stored, edges = self.run.triangle_rows(self.facts.name), {_edge(p): p for p in pairs}
+        corners = (
+            self._corners([edges[row["source_id"], row[name]] for name in ("target_1", "target_2")])
+            for row in stored
+        )
+        return stored, self.measurer.triangles(corners)
+
+    def _simplices(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        stored, stars = self.run.simplex_rows(self.facts.name), defaultdict(list)
+        for pair in sorted(pairs, key=_edge):
+            stars[pair["source_id"]].append(pair)
+        corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in stored)
+        measured = self.measurer.simplices(corners, self.run.plan["seed"])
+        # At a delta of 0 rounding decides which samples are inside, as for fraction_0.0.
+        kept = None if self.measurer.delta else ("p_source", "mean")
+        return stored, ({k: again[k] for k in kept or again} for again in measured)
+
+    def _corners(self, pairs: Sequence[Row]) -> Corners:
+        source = self._image(pairs[0]["source_id"])
+        return Corners((source, *map(self._found, pairs)), pairs[0]["source_class"])
 
     def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         outcomes = [self._outcome(row) for row in rows]
@@ -203,8 +228,8 @@ def _missing(file: Path) -> str:
     return f"{file} is missing, so its row cannot be verified; give the run's command again"
 
 
-def _edge(row: Row, target: str) -> tuple[str, str]:
-    return row["source_id"], row[target]
+def _edge(pair: Row) -> tuple[str, str]:
+    return pair["source_id"], pair["target_id"]
 
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFilter
 
-from blindspots.records import PAIRS, TRIANGLE_DROPS, TRIANGLES
+from blindspots.records import PAIRS, SIMPLICES, TRIANGLE_DROPS, TRIANGLES
 
 Row = dict[str, Any]
 CLASSES = ("disc", "square", "star", "ring", "triangle", "cross")
@@ -49,12 +49,14 @@ class Factory:
             (path / name).mkdir(parents=True, exist_ok=True)
         images = self._images()
         self._save_images(path, images)
-        pairs, triangles = [], []
+        pairs, triangles, simplices = [], [], []
         for model in self.models:
             rows, hulls = self._model(path, model, images)
             pairs += rows
             triangles += hulls
-        write_rows(path, pairs, triangles, parts=not self.finished)
+            groups = [rows[i * self.targets :][: self.targets] for i in range(self.sources)]
+            simplices += [simplex_row(group) for group in groups if self.targets > 2]
+        write_rows(path, pairs, triangles, simplices, parts=not self.finished)
         (path / "run.json").write_text(json.dumps(self._info(len(images)), indent=2))
         return path
 
@@ -202,6 +204,7 @@ def pair_row(*, dip: float = 0.1, p_source: float = 0.99, frames: int = 11, **gi
         "p_path_min": p_source,
         "steps": 400,
         "evaluations": 400.5,
+        "check_evaluations": 0.0,
         "seconds": 1.25,
         "ending": "finished",
         **given,
@@ -231,11 +234,39 @@ def triangle_row(first: Row, second: Row, trained: bool = False, **given: Any) -
     }
 
 
-def write_rows(path: Path, pairs: list[Row], triangles: list[Row], parts: bool = False) -> None:
-    """The rows as the two tables of a run, or as parts of them."""
+def simplex_row(group: Sequence[Row], **given: Any) -> Row:
+    """A plausible simplex over all pairs of one source."""
+    return {
+        "model": group[0]["model"],
+        "source_id": group[0]["source_id"],
+        "k": len(group),
+        "p_source": group[0]["p_source"],
+        "samples": 2000,
+        "fraction": 0.5,
+        "low": 0.4781,
+        "high": 0.5219,
+        "drop": 0.2,
+        "mean": 0.6,
+        **given,
+    }
+
+
+def write_rows(
+    path: Path,
+    pairs: list[Row],
+    triangles: list[Row],
+    simplices: Sequence[Row] = (),
+    parts: bool = False,
+) -> None:
+    """The rows as the tables of a run, or as parts of them."""
+    tables = {
+        "pairs": (PAIRS, pairs),
+        "triangles": (TRIANGLES, triangles),
+        "simplices": (SIMPLICES, list(simplices)),
+    }
     if parts:
         (path / "parts").mkdir(exist_ok=True)
-    for name, schema, rows in (("pairs", PAIRS, pairs), ("triangles", TRIANGLES, triangles)):
+    for name, (schema, rows) in tables.items():
         file = path / (f"parts/{name}-0000.parquet" if parts else f"{name}.parquet")
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
 
@@ -312,5 +343,6 @@ def _unstarted(model: str, image: tuple[str, str, np.ndarray], index: int) -> Ro
         "source_name": image[1],
         "p_source": 0.31,
         "evaluations": 0.5,
+        "check_evaluations": 0.0,
         "ending": "source_misclassified",
     }

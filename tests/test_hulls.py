@@ -6,9 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.geometry import mix
-from blindspots.hulls import wilson
-from tests.toys import PIXELS, SIDE, Linear, convolutional, random_images, random_linear, toy
+from blindspots.geometry import mix, segment_weights, triangle_weights
+from blindspots.hulls import segments, simplices, triangles, wilson
+from blindspots.oracle import Oracle
+from blindspots.stream import Corners, measure_hulls
+from tests.toys import (
+    PIXELS,
+    SIDE,
+    Cramped,
+    Linear,
+    convolutional,
+    random_images,
+    random_linear,
+    toy,
+)
 
 
 def brightness(slope, threshold):
@@ -126,3 +137,96 @@ def test_wilson_is_the_published_interval():
 def test_hulls_without_points_are_refused(call, words):
     with pytest.raises(bs.Refused, match=words):
         call(toy(random_linear(0)), random_images(3))
+
+
+class Batches(torch.nn.Module):
+    """Passes on to another module and notes how many images it was shown at once."""
+
+    def __init__(self, module):
+        super().__init__()
+        self.module, self.sizes = module, []
+
+    def forward(self, images):
+        self.sizes.append(len(images))
+        return self.module(images)
+
+
+def mixed_hulls(seed, count):
+    """Segments, triangles and simplices of random images, in random turns."""
+    kinds = {2: segment_weights(7), 3: triangle_weights(4), 5: torch.full((13, 5), 0.2)}
+    turns = torch.Generator().manual_seed(seed)
+    for number in range(count):
+        corners = list(kinds)[int(torch.randint(3, (1,), generator=turns))]
+        images = tuple(random_images(corners, seed + number))
+        yield Corners(images, number % 3), kinds[corners]
+
+
+@given(st.integers(0, 1000), st.integers(1, 40), st.integers(0, 9))
+def test_hulls_in_one_stream_are_as_they_are_alone_and_fill_their_batches(seed, chunk, count):
+    module = Batches(convolutional(seed % 5))
+    oracle, hulls = Oracle(toy(module), chunk=chunk), list(mixed_hulls(seed, count))
+    streamed = list(measure_hulls(oracle, iter(hulls)))
+    points = sum(len(weights) for _, weights in hulls)
+    assert module.sizes == [chunk] * (points // chunk) + [points % chunk] * (points % chunk > 0)
+    alone = [next(measure_hulls(oracle, [hull])) for hull in hulls]
+    for one, other in zip(streamed, alone, strict=True):
+        torch.testing.assert_close(one.confidence, other.confidence, atol=1e-5, rtol=0)
+        torch.testing.assert_close(one.margin, other.margin, atol=1e-4, rtol=0)
+
+
+def test_many_segments_triangles_and_simplices_are_those_of_the_public_functions():
+    model, images = toy(convolutional(1)), [tuple(random_images(3, i)) for i in range(5)]
+    oracle, corners = Oracle(model, chunk=50), [Corners(three, i) for i, three in enumerate(images)]
+    lines = segments(oracle, [Corners(c.images[:2], c.label) for c in corners])
+    clouds = simplices(oracle, [(c, c.label) for c in corners], 30)
+    for line, hull, cloud, (three, label) in zip(
+        lines, triangles(oracle, corners), clouds, corners, strict=True
+    ):
+        alone = bs.segment(model, *three[:2], label)
+        assert line.minimum == pytest.approx(alone.minimum, abs=1e-5)
+        torch.testing.assert_close(line.confidence, alone.confidence, atol=1e-5, rtol=0)
+        alone = bs.triangle(model, *three, label)
+        torch.testing.assert_close(hull.confidence, alone.confidence, atol=1e-5, rtol=0)
+        alone = bs.simplex(model, three[0], three[1:], label, samples=30, seed=label)
+        assert torch.equal(cloud.weights, alone.weights)
+        torch.testing.assert_close(cloud.confidence, alone.confidence, atol=1e-5, rtol=0)
+        assert cloud.mean == pytest.approx(cloud.confidence[1:].mean().item(), abs=1e-6)
+
+
+def test_the_stream_goes_on_in_the_halved_batch_where_memory_ran_out():
+    module = Batches(convolutional())
+    oracle = Oracle(toy(Cramped(module, most=12)), chunk=40)
+    with pytest.warns(UserWarning, match="out of memory"):
+        streamed = list(measure_hulls(oracle, mixed_hulls(0, 9)))
+    assert oracle.chunk == 10
+    assert set(module.sizes[:-1]) == {10}
+    whole = list(measure_hulls(Oracle(toy(convolutional()), chunk=999), mixed_hulls(0, 9)))
+    for one, other in zip(streamed, whole, strict=True):
+        torch.testing.assert_close(one.confidence, other.confidence, atol=1e-5, rtol=0)
+
+
+def test_corners_are_taken_when_their_points_are_due():
+    """No more than the batch that is measured and the one behind it are read ahead."""
+    taken = []
+
+    def hulls():
+        for number in range(20):
+            taken.append(number)
+            yield Corners(tuple(random_images(2, number)), 0), segment_weights(10)
+
+    for done, _ in enumerate(
+        measure_hulls(Oracle(toy(convolutional()), chunk=20), hulls()), start=1
+    ):
+        assert len(taken) <= done + 5
+    assert done == len(taken) == 20
+
+
+def test_the_model_is_frozen_during_the_stream_and_as_before_afterwards():
+    model = toy(convolutional()).train()
+    seen = []
+    model.module.register_forward_pre_hook(lambda part, _: seen.append(part.training))
+    list(measure_hulls(Oracle(model, chunk=20), mixed_hulls(0, 5)))
+    assert seen
+    assert not any(seen)
+    assert model.training
+    assert all(weight.requires_grad for weight in model.parameters())

@@ -7,7 +7,7 @@ import pytest
 
 from blindspots.errors import Refused
 from blindspots.run_reader import Run, arrived, nearest_believed
-from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+from tests.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,27 @@ def test_rows_still_in_parts_are_read_and_a_row_written_twice_counts_once(tmp_pa
     write_rows(tmp_path, rows, triangles)
     assert Run(tmp_path).pairs.num_rows == 10
     assert Run(tmp_path).triangles.num_rows == 4
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_source_with_more_than_two_targets_has_a_simplex(tmp_path, finished):
+    Factory(size=8, sources=2, targets=3, keep="none", finished=finished).write(tmp_path)
+    run = Run(tmp_path)
+    assert len(run.simplex_rows()) == 2 * 2
+    (first, second) = run.simplex_rows("zoo:shapes-resnet-at")
+    assert first["source_id"] != second["source_id"]
+    assert first["k"] == 3
+    write_rows(tmp_path, run.pairs.to_pylist(), [], run.simplex_rows())
+    assert len(Run(tmp_path).simplex_rows()) == 4
+
+
+def test_a_run_without_the_table_of_simplices_has_none(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    row = pair_row(model="m", pair_id="1", source_id="s", target_id="t")
+    write_rows(tmp_path, [row], [], [simplex_row([row] * 3)])
+    assert len(Run(tmp_path).simplex_rows("m")) == 1
+    (tmp_path / "simplices.parquet").unlink()
+    assert Run(tmp_path).simplex_rows("m") == []
 
 
 def test_a_run_without_rows_is_empty_not_broken(tmp_path):

@@ -33,6 +33,22 @@ def test_rows_are_there_once_they_were_appended_and_once_only(tmp_path):
     assert not list((tmp_path / "parts").iterdir())
 
 
+def test_a_source_has_one_simplex_and_the_table_is_there_without_any(tmp_path):
+    store = Store(tmp_path)
+    store.compact()
+    assert pq.read_table(tmp_path / "simplices.parquet").num_rows == 0
+    one = {"model": "m", "source_id": "s", "k": 3, "samples": 2000, "fraction": 0.5}
+    store.append("simplices", [one])
+    store.append("simplices", [{**one, "source_id": "t"}])
+    assert Store(tmp_path).present("simplices") == {("m", "s"), ("m", "t")}
+    store.compact()
+    rows = pq.read_table(tmp_path / "simplices.parquet").to_pylist()
+    assert [(row["source_id"], row["k"], row["low"]) for row in rows] == [
+        ("s", 3, None),
+        ("t", 3, None),
+    ]
+
+
 def test_compacting_again_after_a_kill_between_writing_and_removing_loses_nothing(tmp_path):
     store = Store(tmp_path)
     store.append("pairs", [row("a"), row("b")])

@@ -1,0 +1,131 @@
+"""Asks a model about the points of many hulls in one stream of full batches.
+
+A hull alone fills its last batch partly; here the next hull's points fill it up. No more than one
+batch of mixed images is there at any time, however many hulls there are.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from itertools import tee
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.geometry import mix
+from blindspots.machine import batch_size
+from blindspots.objectives import margin
+from blindspots.oracle import Oracle
+
+Image = Float[Tensor, "channel height width"]
+Weights = Float[Tensor, "points corners"]
+
+
+class Corners(NamedTuple):
+    """The corners of a hull, the source first, and the label to keep.
+
+    Images float32 `(3, height, width)` in [0, 1], on any device.
+    """
+
+    images: tuple[Image, ...]
+    label: int
+
+
+class Answers(NamedTuple):
+    """What the model says at the points of a hull: the score held, and the margin; on the CPU."""
+
+    confidence: Float[Tensor, "points"]
+    margin: Float[Tensor, "points"]
+
+
+def measure_hulls(oracle: Oracle, hulls: Iterable[tuple[Corners, Weights]]) -> Iterator[Answers]:
+    """The answers at each hull's mixtures, hull after hull; half an evaluation a point.
+
+    Hulls are taken from the iterable when their points are due, and may be of any number and
+    mixed kinds. Batches hold `oracle.chunk` images as it is then, the device's usual number where
+    it is None; only the last one may be smaller. The model is frozen until the last answer.
+    """
+    ahead, behind = tee(hulls)
+    parts, known = _one_behind(_parts(oracle, ahead)), torch.empty(2, 0)
+    for _, weights in behind:
+        while known.shape[1] < len(weights):
+            known = torch.cat((known, next(parts)), dim=1)
+        mine, known = known[:, : len(weights)], known[:, len(weights) :]
+        yield Answers(*mine)
+    deque(parts, maxlen=0)
+
+
+class _Piece(NamedTuple):
+    """Some points of one hull, on the model's device."""
+
+    corners: Float[Tensor, "corners channel height width"]
+    weights: Weights
+    label: int
+
+    def cut(self, most: int) -> "tuple[_Piece, _Piece | None]":
+        """The first points, at most `most`, and the others."""
+        rest = self._replace(weights=self.weights[most:]) if len(self.weights) > most else None
+        return self._replace(weights=self.weights[:most]), rest
+
+
+class _Queue:
+    def __init__(self, pieces: Iterator[_Piece]) -> None:
+        self._pieces = pieces
+        self._rest: _Piece | None = None
+
+    def take(self, most: int) -> list[_Piece]:
+        """The next `most` points, fewer at the end."""
+        taken: list[_Piece] = []
+        while most and (piece := self._rest or next(self._pieces, None)):
+            head, self._rest = piece.cut(most)
+            taken.append(head)
+            most -= len(head.weights)
+        return taken
+
+
+def _parts(
+    oracle: Oracle, hulls: Iterable[tuple[Corners, Weights]]
+) -> Iterator[Float[Tensor, "2 points"]]:
+    """The answers of one batch after the other, still on the device."""
+    model = oracle.model
+    usual = batch_size(model.size, model.device)
+    queue = _Queue(_placed(corners, weights, model.device) for corners, weights in hulls)
+    with model.frozen():
+        # Asked anew each time, because the oracle may have halved its chunk.
+        while pieces := queue.take(oracle.chunk or usual):
+            yield _ask(oracle, pieces)
+
+
+def _placed(corners: Corners, weights: Weights, device: torch.device) -> _Piece:
+    images = torch.stack([image.detach().to(device) for image in corners.images])
+    return _Piece(images, weights.to(device), corners.label)
+
+
+def _ask(oracle: Oracle, pieces: list[_Piece]) -> Float[Tensor, "2 points"]:
+    counts = [len(piece.weights) for piece in pieces]
+    labels = torch.tensor([piece.label for piece in pieces])
+    labels = labels.repeat_interleave(torch.tensor(counts)).to(pieces[0].corners.device)
+    logits = oracle.logits(_mixed(pieces, counts))
+    return torch.stack((oracle.score(logits, labels), margin(logits, labels)))
+
+
+def _mixed(pieces: list[_Piece], counts: list[int]) -> Float[Tensor, "points channel height width"]:
+    first = pieces[0].corners
+    images = first.new_empty(sum(counts), *first.shape[1:])
+    for piece, place in zip(pieces, images.split(counts), strict=True):
+        place.copy_(mix(piece.weights, piece.corners))
+    return images
+
+
+def _one_behind(parts: Iterator[Tensor]) -> Iterator[Tensor]:
+    """Each part on the CPU, but only when the next one was asked for.
+
+    So the device computes while the host reads the next images.
+    """
+    waiting: deque[Tensor] = deque()
+    for part in parts:
+        waiting.append(part)
+        if len(waiting) > 1:
+            yield waiting.popleft().cpu()
+    yield from (part.cpu() for part in waiting)
