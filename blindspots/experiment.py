@@ -88,6 +88,8 @@ class Experiment:
             },
             "keep": self.keep,
             "device": str(prepared.subjects[0].model.device),
+            "layout": {s.name: s.model.layout for s in prepared.subjects},
+            "compiled": {s.name: s.oracle.compiled for s in prepared.subjects},
             "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
             "notes": [*prepared.notes, *notes],
             "command": self.command,

@@ -1,19 +1,26 @@
 """Asks a frozen model for scores and gradients; halves its batch when memory runs out."""
 
+import time
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from blindspots.errors import WorkFailed
+from blindspots.machine import arithmetic, pays_to_compile
 from blindspots.methods.base import Evaluation
 from blindspots.models.classifier import Classifier
-from blindspots.objectives import Confidence, Objective
+from blindspots.models.output import first_line
+from blindspots.objectives import Confidence, Objective, margin
+from blindspots.settings import Precision, check_choice
 
 Images = Float[Tensor, "batch channel height width"]
+LEAST_EVALUATIONS, TIMED_IMAGES = 1000, 2
 
 
 @dataclass
@@ -21,12 +28,31 @@ class Oracle:
     """A model's answers about images: logits, scores, and scores with gradients.
 
     `chunk`: the most images in one forward; None: as many as are asked about. It is halved, once
-    and for all and with one warning, when the device runs out of memory; at 1 that is an error.
+    and for all with one warning, when the device runs out of memory; at 1 that is an error.
+    `precision`: arithmetic of the model; bf16 and tf32 are for traversals alone, what is measured
+    asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
+    do, a second graph costs more than it saves. Logits, scores, values and gradients are float32
+    and contiguous always.
     """
 
     model: Classifier
     score: Confidence = field(default_factory=Confidence)
     chunk: int | None = None
+    precision: str = "fp32"
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, get_args(Precision))
+
+    @cached_property
+    def exact(self) -> "Oracle":
+        """The same model's answers in fp32: this oracle itself where it is that already."""
+        return self if self.precision == "fp32" else replace(self, precision="fp32")
+
+    def compile_where_it_pays(self, evaluations: int, choice: str = "auto") -> None:
+        """Compile where `choice` says so; `auto`: where that many evaluations take long enough."""
+        timed = choice == "auto" and evaluations >= LEAST_EVALUATIONS
+        self.compiled = pays_to_compile(evaluations, self._seconds_each() if timed else 0, choice)
 
     def logits(self, images: Images) -> Float[Tensor, "batch classes"]:
         """The logits of each image, without a graph."""
@@ -46,18 +72,59 @@ class Oracle:
 
         return join(self._in_chunks(differentiated, images, labels))
 
+    def _seconds_each(self) -> float:
+        """What an evaluation takes now; the first one, which sets buffers up, is not counted."""
+        grey = torch.full((TIMED_IMAGES, 3, *self.model.size), 0.5, device=self.model.device)
+        labels = torch.zeros(TIMED_IMAGES, dtype=torch.long, device=self.model.device)
+        with self.model.frozen():
+            self.evaluate(grey, labels, margin).score.tolist()
+            began = time.perf_counter()
+            self.evaluate(grey, labels, margin).score.tolist()
+        return (time.perf_counter() - began) / TIMED_IMAGES
+
     def _logits(self, images: Tensor) -> Tensor:
-        with torch.inference_mode():
-            return self.model(images.to(self.model.device)).float()
+        device = self.model.device
+        with torch.inference_mode(), arithmetic(self.precision, device):
+            return self._plain_answer(images.to(device))
 
     def _differentiated(self, images: Tensor, labels: Tensor, objective: Objective) -> Evaluation:
         images = images.detach().requires_grad_(True)
-        with torch.enable_grad():
-            logits = self.model(images)
+        with torch.enable_grad(), arithmetic(self.precision, self.model.device):
+            logits = (self._compiled_answer if self.compiled else self._plain_answer)(images)
             value = objective(logits, labels)
             (gradient,) = torch.autograd.grad(value.sum(), images)
         logits = logits.detach()
-        return Evaluation(self.score(logits, labels), value.detach(), gradient)
+        return Evaluation(self.score(logits, labels), value.detach(), gradient.contiguous())
+
+    def _compiled_answer(self, images: Tensor) -> Tensor:
+        from torch._dynamo.exc import TorchDynamoException  # loads the compiler: seconds
+
+        try:
+            return self._answer(self._compiled_model, images)
+        except TorchDynamoException as error:
+            self._give_up_compiling(error)
+        return self._plain_answer(images)
+
+    def _plain_answer(self, images: Tensor) -> Tensor:
+        return self._answer(self.model, images)
+
+    def _answer(self, model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """float32 logits; bf16 covers the model alone, never a score or an objective."""
+        bf16 = self.precision == "bf16"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+            return model(images).float()
+
+    @cached_property
+    def _compiled_model(self) -> Callable[[Tensor], Tensor]:
+        return torch.compile(self.model)
+
+    def _give_up_compiling(self, error: Exception) -> None:
+        self.compiled = False
+        reason = first_line(error.__cause__ or error)
+        warnings.warn(
+            f"{self.model.name} cannot be compiled here ({reason}); going on without",
+            stacklevel=4,
+        )
 
     def _in_chunks(self, ask: Callable, *batch: Tensor) -> list:
         total = len(batch[0])

@@ -10,7 +10,7 @@ import numpy as np
 
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
-from blindspots.machine import batch_size, find_device
+from blindspots.machine import batch_size, check_precision, find_device, lay_out
 from blindspots.models.sources import load_model
 from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seeded_order
@@ -119,12 +119,13 @@ def examine(
 
 def _subjects(request: Request) -> list[Subject]:
     """Every model with its images; models that see images alike share their saved copies."""
-    device = find_device(request.machine.device)
+    device, precision = find_device(request.machine.device), request.science.precision
+    check_precision(precision, device)
     listing: ImageSet | None = None
     geometries: dict[Any, str] = {}
     subjects: list[Subject] = []
     for spec in request.models:
-        model = load_model(spec).to(device)
+        model = lay_out(load_model(spec).to(device), request.machine.layout)
         if listing is None:
             listing = images = load_images(request.images, model, classes=request.classes)
         else:
@@ -133,11 +134,8 @@ def _subjects(request: Request) -> list[Subject]:
             model.preprocessing, f"-{len(geometries)}" * bool(geometries)
         )
         batch = request.machine.batch or batch_size(model.size, device)
-        subjects.append(
-            Subject(
-                spec, model, images, Oracle(model, chunk=batch), model.fingerprint(), suffix, batch
-            )
-        )
+        oracle = Oracle(model, chunk=batch, precision=precision)
+        subjects.append(Subject(spec, model, images, oracle, model.fingerprint(), suffix, batch))
     return _named_apart(subjects)
 
 

@@ -8,11 +8,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from blindspots.errors import Refused
 
 Keep = Literal["none", "found", "path"]
+Precision = Literal["fp32", "tf32", "bf16"]
+LayoutChoice = Literal["auto", "contiguous", "channels_last"]
+CompileChoice = Literal["auto", "on", "off"]
 PATHS_BELOW = 1000
 SNAPSHOTS = 11
 
@@ -23,6 +26,8 @@ class Science:
 
     `method`, `score`: their name and settings. `sources`: how many; `targets_per_source`: how
     many each. `pairs`: (source id, target id) where they were given instead of chosen.
+    `precision`: arithmetic of the model's convolutions and products while it is traversed; what
+    is stored of the result is measured in fp32 whatever it is.
     """
 
     method: Mapping[str, Any]
@@ -34,8 +39,7 @@ class Science:
     pairs: tuple[tuple[str, str], ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.precision != "fp32":
-            raise Refused(f"--precision {self.precision} was given; expected fp32")
+        check_choice("--precision", self.precision, get_args(Precision))
         for name, least in (("sources", 1), ("targets_per_source", 1)):
             if getattr(self, name) < least:
                 option = "--" + name.replace("_", "-")
@@ -66,22 +70,38 @@ class Machine:
     """What does not change results beyond float tolerance, and what to keep on disk.
 
     `device`: auto, cpu, cuda, cuda:1 …; `batch`: pairs in flight at once, None: by the device.
+    `layout`: how images lie in memory inside the model; auto: what was measured as faster for its
+    kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
+    plan is long enough to pay for it.
     `keep`: none, found or path; None: path below 1,000 pairs a model, else found.
     `lpips_weights`: AlexNet's weights; None: the usual cache.
     """
 
     device: str = "auto"
     batch: int | None = None
+    layout: str = "auto"
+    compile: str = "auto"
     keep: Keep | None = None
     lpips_weights: Path | None = None
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch < 1:
             raise Refused(f"--batch-size {self.batch} was given; expected auto or at least 1")
+        check_choice("--layout", self.layout, get_args(LayoutChoice))
+        check_choice("--compile", self.compile, get_args(CompileChoice))
 
     def kept(self, pairs: int) -> Keep:
         """What to keep for that many pairs a model."""
         return self.keep or ("path" if pairs < PATHS_BELOW else "found")
+
+
+def check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not among an option's choices."""
+    if given not in choices:
+        raise Refused(
+            f"{option} {given} was given; expected {', '.join(choices[:-1])} or {choices[-1]}, "
+            f"as in {option} {choices[0]}"
+        )
 
 
 def plan_hash(plan: Mapping[str, Any]) -> str:

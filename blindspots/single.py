@@ -87,6 +87,7 @@ def traverse_files(
     seed: int,
     out: Path,
     reporter: Reporter,
+    precision: str = "fp32",
 ) -> Row:
     """Traverse from one image file towards another; the result's row.
 
@@ -96,7 +97,7 @@ def traverse_files(
     source, target = (read_image(file, model) for file in files)
     said, aim = ask(model, source), ask(model, target)
     pair = Pair(pair_hash(source, target, said.label), source, target, said.label)
-    oracle = Oracle(model)
+    oracle = Oracle(model, precision=precision)
     with reporter.work("traversing", method.max_steps + 1, "evaluations") as tick:
         engine = Engine(oracle, method, slots=1, snapshots=SNAPSHOTS, seed=seed, tick=tick)
         ((outcome,),) = engine.run([pair])

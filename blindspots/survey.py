@@ -135,7 +135,7 @@ def _ask(
     if not new:
         return
     with subject.model.frozen():
-        logits = subject.oracle.logits(subject.images.take([i for i, _ in new]))
+        logits = subject.oracle.exact.logits(subject.images.take([i for i, _ in new]))
     _check_logits(subject, logits)
     _check_labels(subject, [i for i, _ in new], logits.shape[1])
     labels = [int(subject.images.labels[i]) for i, _ in new]

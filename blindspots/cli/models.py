@@ -49,9 +49,11 @@ def doctor(
         Image spec to try it on.
     """
     from blindspots.cli.run import describe_preflight
+    from blindspots.machine import keep_freed_memory
     from blindspots.planning import examine
     from blindspots.progress import Reporter
 
+    keep_freed_memory()
     (whole,) = model_specs((spec,), model_flags)
     subject, preflight = examine(
         whole, images, model_flags.classes, machine.device, machine.batch(), Reporter(output.quiet)
@@ -84,10 +86,12 @@ def train(
     smoke
         Train for seconds, to see that everything works.
     """
+    from blindspots.machine import keep_freed_memory
     from blindspots.models.zoo import card
     from blindspots.models.zoo.train import train as train_model
     from blindspots.progress import Reporter
 
+    keep_freed_memory()
     folder = out or Path("zoo")
     train_model(name, folder, smoke=smoke, seed=seed, report=Reporter(output.quiet).say)
     print(json.dumps(card(name, folder), indent=2))
@@ -101,7 +105,9 @@ def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     name
         shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
     """
+    from blindspots.machine import keep_freed_memory
     from blindspots.models.zoo.cards import evaluate as evaluate_model
 
     del output
+    keep_freed_memory()
     print(json.dumps(evaluate_model(name), indent=2))

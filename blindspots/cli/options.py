@@ -5,11 +5,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from blindspots.errors import Refused
+from blindspots.settings import CompileChoice, LayoutChoice, Machine, Precision
 from blindspots.specs import Spec, parse_spec
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class MethodFlags:
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
 class MachineFlags:
-    """Where and how the work is done; they do not change results.
+    """Where and how the work is done.
 
     Parameters
     ----------
@@ -105,13 +106,20 @@ class MachineFlags:
         auto, cpu, cuda, cuda:1 ...
     batch_size
         Pairs in flight at once, or auto.
+    layout
+        How images lie in memory inside the model; auto: what is faster for its kind.
+    compile
+        Whether the traversal's forward and gradient are compiled; auto: where it pays.
     precision
-        Arithmetic of the model: fp32.
+        Arithmetic of the model while it is traversed; what is stored is measured in fp32. Unlike
+        the others, it is part of the plan.
     """
 
     device: str = "auto"
     batch_size: str = "auto"
-    precision: Literal["fp32"] = "fp32"
+    layout: LayoutChoice = "auto"
+    compile: CompileChoice = "auto"
+    precision: Precision = "fp32"
 
     def batch(self) -> int | None:
         """The batch size; None for auto."""
@@ -123,6 +131,16 @@ class MachineFlags:
                 "as in --batch-size 8"
             )
         return int(self.batch_size)
+
+    def settings(self, **kept: Any) -> Machine:
+        """The machine settings they describe; `kept`: those of what stays on disk."""
+        return Machine(
+            device=self.device,
+            batch=self.batch(),
+            layout=self.layout,
+            compile=self.compile,
+            **kept,
+        )
 
 
 def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:

@@ -50,7 +50,8 @@ def traverse(
     traversal = method.build()
     loaded = _load(model, model_flags, machine, out)
     reporter = Reporter(output.quiet)
-    row = traverse_files(loaded, (source, target), traversal, seed, out, reporter)
+    files, precision = (source, target), machine.precision
+    row = traverse_files(loaded, files, traversal, seed, out, reporter, precision)
     if output.json:
         print(json.dumps(row, indent=2))
     else:
@@ -98,15 +99,16 @@ def sensitivity(
 
 
 def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
-    from blindspots.machine import find_device
+    from blindspots.machine import check_precision, find_device, keep_freed_memory, lay_out
     from blindspots.models.sources import load_model
     from blindspots.store import check_writable
 
+    keep_freed_memory()
     check_writable(out)
     (spec,) = model_specs((model,), flags)
-    loaded = load_model(spec).to(find_device(machine.device))
-    machine.batch()
-    return loaded
+    device, settings = find_device(machine.device), machine.settings()
+    check_precision(machine.precision, device)
+    return lay_out(load_model(spec).to(device), settings.layout)
 
 
 def _traversed(row: dict[str, Any], out: Path) -> str:

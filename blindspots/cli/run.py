@@ -78,7 +78,7 @@ def run(
         Print the plan and its cost, and write nothing.
     """
     from blindspots.planning import Request
-    from blindspots.settings import Machine, Science
+    from blindspots.settings import Science
 
     traversal = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
@@ -86,9 +86,7 @@ def run(
         models=model_specs(model, model_flags),
         images=images,
         science=Science(**science),
-        machine=Machine(
-            device=machine.device, batch=machine.batch(), keep=keep, lpips_weights=lpips_weights
-        ),
+        machine=machine.settings(keep=keep, lpips_weights=lpips_weights),
         classes=model_flags.classes,
         pairs_file=pairs,
     )
@@ -113,14 +111,14 @@ def demo(
     """
     from blindspots.methods import make_method
     from blindspots.planning import Request
-    from blindspots.settings import Machine, Science
+    from blindspots.settings import Science
 
     method = make_method()
     request = Request(
         models=[f"zoo:{name}" for name in DEMO_MODELS],
         images=DEMO_IMAGES,
         science=Science(**_science(method, "confidence", 0, machine, sources, 2)),
-        machine=Machine(device=machine.device, batch=machine.batch()),
+        machine=machine.settings(),
     )
     _do(request, method, out, output, dry_run=False)
 
@@ -142,11 +140,13 @@ def _science(
 
 def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: bool) -> None:
     from blindspots.experiment import Experiment
+    from blindspots.machine import keep_freed_memory
     from blindspots.planning import prepare
     from blindspots.progress import Reporter
     from blindspots.store import check_writable
 
     reporter = Reporter(output.quiet)
+    keep_freed_memory()
     if not dry_run:
         check_writable(out)
     prepared = prepare(request, out, reporter)
@@ -154,6 +154,9 @@ def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: boo
     if dry_run:
         _print_plan(prepared, method, output)
         return
+    for subject in prepared.subjects:
+        evaluations = len(prepared.pairs[subject.name]) * (method.max_steps + 1)
+        subject.oracle.compile_where_it_pays(evaluations, request.machine.compile)
     command = shlex.join(["blindspots", *sys.argv[1:]])
     Experiment(prepared, method, out, command, reporter).execute()
     _show(out, output, reporter)

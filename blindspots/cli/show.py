@@ -79,9 +79,11 @@ def verify(
     lpips_weights
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
+    from blindspots.machine import keep_freed_memory
     from blindspots.progress import Reporter
     from blindspots.verify import verify_run
 
+    keep_freed_memory()
     batch = MachineFlags(batch_size=batch_size).batch()
     result = verify_run(run, device, batch, lpips_weights, Reporter(output.quiet))
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())

@@ -1,0 +1,232 @@
+"""Machine settings change the speed and not the results; precision changes them only slightly."""
+
+import platform
+import subprocess
+import sys
+
+import pytest
+import timm
+import torch
+from torch import nn
+
+import blindspots as bs
+from blindspots.cli.app import call
+from blindspots.machine import arithmetic, check_precision, lay_out, pays_to_compile
+from blindspots.objectives import margin
+from blindspots.oracle import Oracle
+from blindspots.settings import Machine, Science
+from tests.toys import Cramped, convolutional, random_images, random_linear, toy
+
+LABELS = torch.tensor([0, 1, 2])
+RUN = ["run", "--model", "zoo:shapes-vit", "--images", "sample:shapes"]
+LAYOUTS = ("contiguous", "channels_last")
+
+
+class Viewing(nn.Module):
+    """Convolves twice and then takes a view, which channels_last does not allow."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = convolutional()[:4], convolutional()[5]
+
+    def forward(self, images):
+        return self.head(self.body(images).view(len(images), -1))
+
+
+def patches():
+    """A transformer whose one convolution cuts the patches."""
+    return timm.create_model("deit_tiny_patch16_224", img_size=32, depth=1, num_classes=4)
+
+
+def evaluated(oracle):
+    with oracle.model.frozen():
+        return oracle.evaluate(random_images(3), LABELS, margin)
+
+
+@pytest.mark.parametrize(
+    ("model", "layout"),
+    [
+        (lambda: toy(convolutional()), "channels_last"),
+        (lambda: toy(random_linear(0)), "contiguous"),
+        (lambda: toy(Viewing()), "contiguous"),
+        (lambda: bs.load_model("zoo:shapes-resnet"), "channels_last"),
+        (lambda: bs.load_model("zoo:shapes-vit"), "channels_last"),
+        (lambda: bs.Classifier(patches(), size=32), "contiguous"),
+    ],
+    ids=["convolutions", "linear", "takes a view", "zoo resnet", "zoo vit's stem", "patches"],
+)
+def test_the_automatic_layout_follows_the_kind_of_model(model, layout):
+    assert lay_out(model()).layout == layout
+
+
+def test_layouts_give_the_same_logits_scores_and_contiguous_gradients():
+    plain, other = (Oracle(lay_out(toy(convolutional()), layout)) for layout in LAYOUTS)
+    before, after = evaluated(plain), evaluated(other)
+    assert not other.model.module[0].weight.is_contiguous()
+    assert after.gradient.is_contiguous()
+    torch.testing.assert_close(after.score, before.score)
+    torch.testing.assert_close(after.gradient, before.gradient)
+    torch.testing.assert_close(other.logits(random_images(3)), plain.logits(random_images(3)))
+
+
+def test_a_layout_changes_neither_the_fingerprint_nor_comes_back_changed():
+    model = toy(convolutional())
+    before, weights = model.fingerprint(), model.module[0].weight.clone()
+    assert lay_out(model, "channels_last").fingerprint() == before
+    lay_out(model, "contiguous")
+    assert model.module[0].weight.is_contiguous()
+    assert torch.equal(model.module[0].weight, weights)
+
+
+def test_a_layout_that_a_module_cannot_take_is_refused_and_undone():
+    model = toy(Viewing())
+    with pytest.raises(bs.Refused, match=r"view.*type --layout contiguous"):
+        lay_out(model, "channels_last")
+    assert model.layout == "contiguous"
+    assert evaluated(Oracle(model)).gradient.isfinite().all()
+
+
+def test_bf16_gives_float32_that_differs_only_slightly_and_exact_is_fp32():
+    model = toy(convolutional())
+    rough, fine = Oracle(model, precision="bf16"), Oracle(model)
+    near, true = evaluated(rough), evaluated(fine)
+    for value in (near.score, near.objective, near.gradient, rough.logits(random_images(3))):
+        assert value.dtype == torch.float32
+    assert not torch.equal(near.score, true.score)
+    torch.testing.assert_close(near.score, true.score, atol=0.01, rtol=0)
+    cosine = nn.functional.cosine_similarity(near.gradient.flatten(1), true.gradient.flatten(1))
+    assert cosine.min() > 0.99
+    assert torch.equal(evaluated(rough.exact).gradient, true.gradient)
+    assert rough.exact.model is model
+    assert fine.exact is fine
+
+
+def test_a_halved_batch_halves_alike_in_every_precision_and_layout():
+    model = lay_out(toy(Cramped(convolutional(), most=2)), "channels_last")
+    oracle = Oracle(model, precision="bf16")
+    with pytest.warns(UserWarning, match="out of memory with 3 images at once; going on with 1"):
+        evaluation = evaluated(oracle)
+    assert (oracle.chunk, len(evaluation.score)) == (1, 3)
+
+
+def test_tf32_is_on_inside_alone_and_off_inside_fp32():
+    def switches():
+        return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+    before, cuda = switches(), torch.device("cuda")
+    for precision in ("tf32", "fp32", "bf16"):
+        with arithmetic(precision, cuda):
+            assert switches() == (precision == "tf32",) * 2
+        assert switches() == before
+    with arithmetic("tf32", torch.device("cpu")):
+        assert switches() == before
+
+
+def test_tf32_is_refused_where_there_is_none():
+    check_precision("tf32", torch.device("cuda"))
+    with pytest.raises(bs.Refused, match=r"tf32 was given for the device cpu.*fp32 or bf16"):
+        check_precision("tf32", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("choice", "evaluations", "seconds", "pays"),
+    [
+        ("auto", 100, 0.1, False),
+        ("auto", 400 * 1000, 0.1, True),
+        ("auto", 400 * 100, 0.001, False),
+        ("on", 1, 0.0, True),
+        ("off", 10**9, 1.0, False),
+    ],
+)
+def test_compiling_pays_on_long_plans_alone(choice, evaluations, seconds, pays):
+    assert pays_to_compile(evaluations, seconds, choice) == pays
+
+
+def test_a_model_that_cannot_be_compiled_goes_on_without_and_says_so_once(monkeypatch):
+    from torch._dynamo.exc import TorchDynamoException
+
+    def broken(images):
+        raise TorchDynamoException("no compiler")
+
+    monkeypatch.setattr(torch, "compile", lambda _: broken)
+    oracle = Oracle(toy(convolutional()))
+    oracle.compile_where_it_pays(1, "on")
+    with pytest.warns(UserWarning, match=r"cannot be compiled here \(no compiler\); going on"):
+        evaluation = evaluated(oracle)
+    assert not oracle.compiled
+    assert torch.equal(evaluation.gradient, evaluated(Oracle(oracle.model)).gradient)
+
+
+@pytest.mark.slow
+def test_a_compiled_model_gives_the_same_gradients_for_any_batch_and_layout():
+    for layout in LAYOUTS:
+        plain = Oracle(lay_out(toy(convolutional()), layout))
+        fast = Oracle(plain.model, compiled=True)
+        for count in (3, 2, 1):
+            images, labels = random_images(count), LABELS[:count]
+            with plain.model.frozen():
+                before = plain.evaluate(images, labels, margin)
+                after = fast.evaluate(images, labels, margin)
+            torch.testing.assert_close(after.gradient, before.gradient, atol=1e-5, rtol=1e-4)
+        assert fast.compiled
+
+
+@pytest.mark.parametrize("option", ["--layout", "--compile", "--precision"])
+def test_an_unknown_value_is_refused_with_one_sentence(option, tmp_path, capsys):
+    status = call(
+        [*RUN, "--out", str(tmp_path / "run"), option, "sideways"],
+    )
+    said = capsys.readouterr().err
+    assert status == 2
+    assert option in said
+    assert len(said.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path, capsys):
+    status = call(
+        [*RUN, "--out", str(tmp_path / "run"), "--precision", "tf32", "--device", "cpu"],
+    )
+    assert status == 2
+    assert "type --precision fp32" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "given", [{"layout": "sideways"}, {"compile": "maybe"}], ids=["layout", "compile"]
+)
+def test_machine_settings_that_do_not_exist_are_refused(given):
+    with pytest.raises(bs.Refused, match="was given; expected auto"):
+        Machine(**given)
+
+
+def test_precision_is_part_of_the_plan_and_machine_settings_are_not():
+    plans = [Science(method={}, precision=p).identity() for p in ("fp32", "tf32", "bf16")]
+    assert [plan["precision"] for plan in plans] == ["fp32", "tf32", "bf16"]
+    assert not {"layout", "compile"} & plans[0].keys()
+
+
+FAULTS = """
+import resource, torch
+from blindspots.machine import keep_freed_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(10):
+        torch.ones(16 * 2**20 // 4)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+mapped = faults()
+assert keep_freed_memory()
+faults()
+print(mapped, faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
+def test_kept_memory_is_not_faulted_in_again():
+    result = subprocess.run(
+        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True, timeout=120
+    )
+    mapped, kept = map(int, result.stdout.split())
+    assert kept <= mapped / 4
