@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
 UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test test-slow test-faults test-browser check coverage benchmark clean
+.PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -33,6 +33,9 @@ coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
 
 benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNet model
 	$(BIN)/python benchmarks/figure_classes.py
+
+benchmark-engine: $(VENV)/installed ## how close the engine is to the hardware's limit
+	$(BIN)/python -m benchmarks.engine
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo
