@@ -33,7 +33,8 @@ class Measurer:
     """The measured columns of `pairs`, `triangles` and `simplices` for one model.
 
     `delta`: the drop inside which segments and simplices count. `lpips`: None where its weights
-    are not on the machine; its columns are then missing, and null in the row.
+    are not on the machine; its columns are then missing, and null in the row. All is measured in
+    fp32, whatever the oracle's precision.
     """
 
     model: Classifier
@@ -63,11 +64,11 @@ class Measurer:
         device = self.model.device
         labels = torch.tensor([outcome.label for outcome in outcomes], device=device)
         with self.model.frozen():
-            return self.oracle.scores(images.to(device), labels).tolist()
+            return self.oracle.exact.scores(images.to(device), labels).tolist()
 
     def triangles(self, corners: Iterable[Corners]) -> Iterator[Columns]:
         """The columns about each triangle (source, found, other found), in one stream."""
-        for hull in triangles(self.oracle, corners, TRIANGLE_STEPS):
+        for hull in triangles(self.oracle.exact, corners, TRIANGLE_STEPS):
             yield {
                 "p_source": hull.p_source,
                 "mean": hull.mean,
@@ -81,7 +82,7 @@ class Measurer:
         Its samples are keyed by the run's `seed` and the source's id.
         """
         seeded = ((c, generator(seed, source).initial_seed()) for source, c in corners)
-        for cloud in simplices(self.oracle, seeded, SIMPLEX_SAMPLES):
+        for cloud in simplices(self.oracle.exact, seeded, SIMPLEX_SAMPLES):
             low, high = cloud.interval(self.delta)
             yield {
                 "p_source": cloud.p_source,
@@ -103,7 +104,7 @@ class Measurer:
 
     def _segments(self, outcomes: Sequence[Outcome]) -> list[Columns]:
         ends = [Corners((o.pair.source, o.found), o.label) for o in outcomes]
-        lines = segments(self.oracle, ends, SEGMENT_POINTS)
+        lines = segments(self.oracle.exact, ends, SEGMENT_POINTS)
         return [self._line(*both) for both in zip(lines, outcomes, strict=True)]
 
     def _line(self, line: Segment, outcome: Outcome) -> Columns:

@@ -13,12 +13,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.geometry import mix
 from blindspots.machine import batch_size
 from blindspots.objectives import margin
 from blindspots.oracle import Oracle
 
 Image = Float[Tensor, "channel height width"]
+Images = Float[Tensor, "batch channel height width"]
 Weights = Float[Tensor, "points corners"]
 
 
@@ -91,10 +91,12 @@ def _parts(
     model = oracle.model
     usual = batch_size(model.size, model.device)
     queue = _Queue(_placed(corners, weights, model.device) for corners, weights in hulls)
+    images = torch.empty(0, 0, 0, 0)
     with model.frozen():
         # Asked anew each time, because the oracle may have halved its chunk.
         while pieces := queue.take(oracle.chunk or usual):
-            yield _ask(oracle, pieces)
+            images = _mixed(pieces, images)
+            yield _ask(oracle, pieces, images)
 
 
 def _placed(corners: Corners, weights: Weights, device: torch.device) -> _Piece:
@@ -102,20 +104,22 @@ def _placed(corners: Corners, weights: Weights, device: torch.device) -> _Piece:
     return _Piece(images, weights.to(device), corners.label)
 
 
-def _ask(oracle: Oracle, pieces: list[_Piece]) -> Float[Tensor, "2 points"]:
-    counts = [len(piece.weights) for piece in pieces]
-    labels = torch.tensor([piece.label for piece in pieces])
-    labels = labels.repeat_interleave(torch.tensor(counts)).to(pieces[0].corners.device)
-    logits = oracle.logits(_mixed(pieces, counts))
-    return torch.stack((oracle.score(logits, labels), margin(logits, labels)))
-
-
-def _mixed(pieces: list[_Piece], counts: list[int]) -> Float[Tensor, "points channel height width"]:
-    first = pieces[0].corners
-    images = first.new_empty(sum(counts), *first.shape[1:])
-    for piece, place in zip(pieces, images.split(counts), strict=True):
-        place.copy_(mix(piece.weights, piece.corners))
+def _mixed(pieces: list[_Piece], memory: Tensor) -> Images:
+    """The points' images, in the memory of the batch before where it fits: new pages are slow."""
+    first, counts = pieces[0].corners, [len(piece.weights) for piece in pieces]
+    shape = (sum(counts), *first.shape[1:])
+    images = memory if memory.shape == shape else first.new_empty(shape)
+    for piece, place in zip(pieces, images.flatten(1).split(counts), strict=True):
+        torch.mm(piece.weights, piece.corners.flatten(1), out=place)
     return images
+
+
+def _ask(oracle: Oracle, pieces: list[_Piece], images: Images) -> Float[Tensor, "2 points"]:
+    counts = torch.tensor([len(piece.weights) for piece in pieces])
+    labels = torch.tensor([piece.label for piece in pieces]).repeat_interleave(counts)
+    logits = oracle.logits(images)
+    labels = labels.to(logits.device)
+    return torch.stack((oracle.score(logits, labels), margin(logits, labels)))
 
 
 def _one_behind(parts: Iterator[Tensor]) -> Iterator[Tensor]:
