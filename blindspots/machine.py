@@ -53,10 +53,11 @@ def lay_out(model: Classifier, layout: str = "auto") -> Classifier:
 
     `auto` is channels_last on a CPU or CUDA device for a model that convolves more than once, also
     in the stem of a transformer, and contiguous for all others: most transformers have the one
-    convolution that cuts their patches. Measured on one CPU core, forward and gradient an image,
-    contiguous and channels_last: mobilenetv2_100 61 and 51 ms, the zoo's ResNet 1.37 and 1.26 ms,
-    its ViT, which has such a stem, 2.8 and 2.4 ms, deit_small_patch16_224 349 and 336 ms, which is
-    noise. CUDA was not measured; there it is what torch advises.
+    convolution that cuts their patches. Measured, forward and gradient an image, contiguous and
+    channels_last, on two CPU cores: mobilenetv2_100 54 to 65 and 27 to 32 ms, resnet50 98 and 86
+    ms; processor time of one core: the zoo's ResNet 1.37 and 1.26 ms, its ViT, which has such a
+    stem, 2.8 and 2.4 ms, deit_small_patch16_224 349 and 336 ms, which is noise. CUDA was not
+    measured; there it is what torch advises.
 
     Where a module cannot compute in channels_last, `auto` stays contiguous; asked for, it is
     refused.
@@ -79,9 +80,9 @@ def _convolves(model: nn.Module) -> bool:
 def pays_to_compile(evaluations: float, seconds_each: float, choice: str = "auto") -> bool:
     """Whether to compile for that many evaluations of that many seconds; on and off decide alone.
 
-    Compiling costs about 60 s on two cores once (a graph, and a second one when the batch shrinks
-    at the end) and saves about a tenth of every evaluation. `auto` wants twice the cost back: 20
-    minutes of work for one model.
+    Measured on two cores with resnet50: 35 s for the first graph and 28 s for a second one, when the
+    batch shrinks at the end, to bring an evaluation from 86 to 77 ms, a tenth. `auto` wants twice
+    the cost back: 20 minutes of work for one model.
     """
     if choice != "auto":
         return choice == "on"
