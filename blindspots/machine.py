@@ -80,9 +80,9 @@ def _convolves(model: nn.Module) -> bool:
 def pays_to_compile(evaluations: float, seconds_each: float, choice: str = "auto") -> bool:
     """Whether to compile for that many evaluations of that many seconds; on and off decide alone.
 
-    Measured on two cores with resnet50: 35 s for the first graph and 28 s for a second one, when the
-    batch shrinks at the end, to bring an evaluation from 86 to 77 ms, a tenth. `auto` wants twice
-    the cost back: 20 minutes of work for one model.
+    Measured on two cores with resnet50: 35 s for the first graph and 28 s for a second one, when
+    the batch shrinks at the end, to bring an evaluation from 86 to 77 ms, a tenth. `auto` wants
+    twice the cost back: 20 minutes of work for one model.
     """
     if choice != "auto":
         return choice == "on"
