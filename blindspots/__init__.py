@@ -8,8 +8,11 @@ if TYPE_CHECKING:
     from blindspots.errors import BlindspotsError, Refused, WorkFailed
     from blindspots.hulls import segment, simplex, triangle
     from blindspots.images import ImageSet, load_images
+    from blindspots.methods.adaptive import Adaptive
+    from blindspots.methods.fan import Fan
     from blindspots.methods.paper import Paper
     from blindspots.methods.reference import Reference
+    from blindspots.methods.star import Star
     from blindspots.models.classifier import Classifier
     from blindspots.models.sources import load_model
     from blindspots.objectives import Confidence
@@ -18,15 +21,18 @@ if TYPE_CHECKING:
     from blindspots.traversal import Traversals, traverse
 
 _HOMES = {
+    "Adaptive": "methods.adaptive",
     "BlindspotsError": "errors",
     "Classifier": "models.classifier",
     "Confidence": "objectives",
     "Ending": "records",
+    "Fan": "methods.fan",
     "ImageSet": "images",
     "Paper": "methods.paper",
     "Reference": "methods.reference",
     "Refused": "errors",
     "Run": "run_reader",
+    "Star": "methods.star",
     "Traversals": "traversal",
     "WorkFailed": "errors",
     "load_images": "images",
@@ -40,15 +46,18 @@ _HOMES = {
 __version__ = version("blindspots")
 
 __all__ = [
+    "Adaptive",
     "BlindspotsError",
     "Classifier",
     "Confidence",
     "Ending",
+    "Fan",
     "ImageSet",
     "Paper",
     "Reference",
     "Refused",
     "Run",
+    "Star",
     "Traversals",
     "WorkFailed",
     "load_images",

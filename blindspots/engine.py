@@ -6,17 +6,18 @@ forward and one input gradient for every occupied slot.
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby, islice
 from math import isnan
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.flight import Flight, Outcome, Pair, Slot
-from blindspots.methods.base import Evaluation, Method, Problem, State, code
+from blindspots.flight import Flight, Outcome, Pair, Slot, to_8bit
+from blindspots.geometry import choose
+from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, State, code
 from blindspots.oracle import Oracle
 from blindspots.records import Ending
 
@@ -25,9 +26,11 @@ from blindspots.records import Ending
 class Engine:
     """Continuous batching of traversals.
 
-    `slots`: pairs in flight at once. `snapshots`: about how many images of each path to keep,
-    the first and the last included; 0: none. `seed` and a pair's id key its random draws.
-    `tick` hears the evaluations of every turn.
+    `slots`: images evaluated at once; pairs in flight are as many as that allows, one at least.
+    `snapshots`: about how many images of each path to keep, the first and the last included; 0:
+    none. `seed` and a pair's id key its random draws. `tick` hears the evaluations of every turn.
+    `look`: turns between two looks at what has ended; None: every turn on a CPU, every fourth
+    elsewhere, because a look waits for the device. A pair that has ended waits unchanged.
     """
 
     oracle: Oracle
@@ -36,19 +39,33 @@ class Engine:
     snapshots: int = 0
     seed: int = 0
     tick: Callable[[int], None] = lambda _evaluations: None
+    look: int | None = None
 
     def run(self, pairs: Iterable[Pair]) -> Iterator[list[Outcome]]:
-        """The outcomes, a list each time some pairs end, in the order in which they end."""
-        queue, flight = iter(pairs), Flight(self._snapshot_interval())
+        """The outcomes, a list each time some pairs end, in the order in which they end.
+
+        A group's outcomes are in the same list. Groups that follow each other fly together where
+        they have the same number of targets.
+        """
         with self.oracle.model.frozen():
-            while waiting := self._next(queue, flight):
-                yield from filter(None, (self._board(flight, waiting), self._advance(flight)))
+            for targets, units in groupby(self._units(pairs), key=len):
+                yield from self._fly(units, targets)
 
-    def _next(self, queue: Iterator[Pair], flight: Flight) -> bool | list[Pair]:
-        """Pairs for the free slots; true without any while others are still in flight."""
-        return list(islice(queue, self.slots - len(flight))) or len(flight) > 0
+    def _units(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+        """What is traversed together: a pair, or the pairs of a group in the order of their ids."""
+        if not self.method.grouped:
+            yield from ([pair] for pair in pairs)
+            return
+        for _, group in groupby(pairs, key=lambda pair: pair.group or pair.id):
+            yield sorted(group, key=lambda pair: pair.id)
 
-    def _board(self, flight: Flight, waiting: bool | list[Pair]) -> list[Outcome]:
+    def _fly(self, queue: Iterator[list[Pair]], targets: int) -> Iterator[list[Outcome]]:
+        flight = Flight(self._snapshot_interval())
+        room = max(1, self.slots // self.method.points(targets))
+        while waiting := list(islice(queue, room - len(flight))) or len(flight) > 0:
+            yield from filter(None, (self._board(flight, waiting), self._advance(flight)))
+
+    def _board(self, flight: Flight, waiting: bool | list[list[Pair]]) -> list[Outcome]:
         """Start what can start; the outcomes of what cannot."""
         if isinstance(waiting, bool):
             return []
@@ -56,26 +73,29 @@ class Engine:
         starting = [i for i, ending in enumerate(endings) if ending is None]
         if starting:
             boarding = problem.select(torch.tensor(starting, device=problem.label.device))
-            generators = [generator(self.seed, waiting[i].id) for i in starting]
+            generators = [generator(self.seed, _name(waiting[i])) for i in starting]
             state = self.method.init(boarding, generators)
             flight.board([slots[i] for i in starting], boarding, state)
-        return [slot.unstarted(end) for slot, end in zip(slots, endings, strict=True) if end]
+        unable = [(slot, end) for slot, end in zip(slots, endings, strict=True) if end]
+        return [outcome for slot, end in unable for outcome in slot.unstarted(end)]
 
-    def _triage(self, pairs: list[Pair]) -> tuple[list[Slot], Problem, list[Ending | None]]:
+    def _triage(self, units: list[list[Pair]]) -> tuple[list[Slot], Problem, list[Ending | None]]:
         """What the model says of the sources, and why some pairs cannot start."""
         started_at = time.perf_counter()
         device = self.oracle.model.device
-        source = torch.stack([pair.source for pair in pairs]).to(device)
-        logits = self.oracle.logits(source)
+        source = torch.stack([unit[0].source for unit in units]).to(device)
+        logits = self.oracle.exact.logits(source)
         named = logits.argmax(dim=1)
-        given = torch.tensor([pair.label for pair in pairs], device=device)
+        given = torch.tensor([unit[0].label for unit in units], device=device)
         label = torch.where(given < 0, named, given)
         p_source = self.oracle.score(logits, label)
-        target = torch.stack([pair.target for pair in pairs]).to(device)
-        share = (time.perf_counter() - started_at) / len(pairs)
+        target = torch.stack([torch.stack([pair.target for pair in unit]) for unit in units])
+        target = (target if self.method.grouped else target.squeeze(1)).to(device)
+        share = (time.perf_counter() - started_at) / len(units)
+        points = self.method.points(len(units[0]))
         slots = [
-            Slot(pair, y, p, share)
-            for pair, y, p in zip(pairs, label.tolist(), p_source.tolist(), strict=True)
+            Slot(unit, y, p, points, share)
+            for unit, y, p in zip(units, label.tolist(), p_source.tolist(), strict=True)
         ]
         endings = [
             self._cannot_start(slot, right)
@@ -91,21 +111,81 @@ class Engine:
         return Ending.DELTA_VACUOUS if slot.p_source <= self.method.delta else None
 
     def _advance(self, flight: Flight) -> list[Outcome]:
-        """One turn for every occupied slot; the outcomes of the pairs that ended."""
+        """Some turns for every occupied slot; the outcomes of the pairs that ended."""
         if not len(flight):
             return []
         started_at = time.perf_counter()
+        for _ in range(self._turns_to_look):
+            self._turn(flight)
+        self._look_at_segments(flight)
+        flight.spend(time.perf_counter() - started_at)
+        return [self._with_path(outcome) for outcome in flight.land()]
+
+    @property
+    def _turns_to_look(self) -> int:
+        return self.look or (1 if self.oracle.model.device.type == "cpu" else 4)
+
+    def _turn(self, flight: Flight) -> None:
+        """One evaluation of every proposal, and one step."""
         problem, state = flight.tensors
-        evaluation = self.oracle.evaluate(state.proposal, problem.label, self.method.differentiates)
-        state = _failing(self.method.step(problem, state, evaluation), evaluation)
-        self.tick(len(flight))
-        share = (time.perf_counter() - started_at) / len(flight)
-        flight.record(state, share)
-        return flight.land()
+        evaluation = self._evaluate(problem, state)
+        after = _failing(self.method.step(problem, state, evaluation), evaluation)
+        flight.record(after if self._turns_to_look == 1 else _waiting(state, after))
+        self.tick(state.proposal.shape[:-3].numel())
+
+    def _evaluate(self, problem: Problem, state: State) -> Evaluation:
+        """Of all proposals of all pairs, in one batch."""
+        shape, image = state.proposal.shape[:-3], state.proposal.shape[-3:]
+        labels = problem.label.view(-1, *[1] * (len(shape) - 1)).expand(shape).flatten()
+        images = state.proposal.reshape(-1, *image)
+        said = self.oracle.evaluate(images, labels, self.method.differentiates)
+        return Evaluation(
+            said.score.view(shape), said.objective.view(shape), said.gradient.view(*shape, *image)
+        )
+
+    def _look_at_segments(self, flight: Flight) -> None:
+        """Before pairs end, what they would return is looked at where their method asks for it."""
+        sweep = self.method.sweep()
+        if sweep is None:
+            return
+        problem, state = flight.tensors
+        ended = (state.ending != RUNNING) & (state.ending != code(Ending.FAILED))
+        rows = ended.nonzero().flatten()
+        if not len(rows):
+            return
+        asked, about = problem.select(rows), state.select(rows)
+        looks = zip(asked.source, about.found.flatten(0, 1), asked.label.tolist(), strict=True)
+        score = torch.stack([self._along(sweep, *look) for look in looks])
+        flight.replace(rows, self.method.swept(asked, about, score))
+        for row in rows.tolist():
+            flight.slots[row].looked += len(sweep)
+
+    def _along(
+        self, t: Tensor, source: Tensor, found: Tensor, label: int
+    ) -> Float[Tensor, "points"]:
+        """The score at points of the segment source → found."""
+        parts = t.to(source).view(-1, 1, 1, 1).split(self.oracle.chunk or len(t))
+        logits = [self.oracle.logits(torch.lerp(source, found, part)) for part in parts]
+        return self.oracle.score(torch.cat(logits), torch.full_like(t, label, dtype=torch.long))
+
+    def _with_path(self, outcome: Outcome) -> Outcome:
+        """With snapshots of the segment, where the method's path is straight."""
+        if not (self.method.straight and self.snapshots and outcome.ending.started):
+            return outcome
+        t = torch.linspace(0, 1, max(2, self.snapshots))
+        device = self.oracle.model.device
+        ends = (outcome.pair.source.to(device), outcome.found.to(device))
+        path = torch.lerp(outcome.pair.source, outcome.found, t.view(-1, 1, 1, 1))
+        return replace(
+            outcome,
+            path=to_8bit(path).numpy(),
+            path_step=(100 * t).round().int().tolist(),
+            path_confidence=self._along(t, *ends, outcome.label).tolist(),
+        )
 
     def _snapshot_interval(self) -> int | None:
-        """Steps between two snapshots."""
-        if self.snapshots == 0:
+        """Steps between two snapshots on the way; None where there are none."""
+        if self.snapshots == 0 or self.method.straight:
             return None
         return max(1, -(-self.method.max_steps // max(1, self.snapshots - 1)))
 
@@ -124,11 +204,21 @@ def pair_hash(source: Tensor, target: Tensor, label: int) -> str:
     return digest.hexdigest()[:16]
 
 
+def _name(unit: Sequence[Pair]) -> str:
+    return "+".join(pair.id for pair in unit)
+
+
+def _waiting(before: State, after: State) -> State:
+    """After a turn, but pairs that had ended before it stay as they were."""
+    ended = before.ending != RUNNING
+    names = [f.name for f in fields(before)]
+    kept = {n: choose(ended, getattr(before, n), getattr(after, n)) for n in names}
+    return type(before)(**kept)
+
+
 def _failing(state: State, evaluation: Evaluation) -> State:
     """The state, with the pairs ended for which the model returned a number that is not finite."""
-    finite = evaluation.score.isfinite() & _finite(evaluation.gradient)
+    batch = len(evaluation.score)
+    scores = evaluation.score.isfinite().view(batch, -1).all(dim=1)
+    finite = scores & evaluation.gradient.isfinite().flatten(1).all(dim=1)
     return replace(state, ending=torch.where(finite, state.ending, code(Ending.FAILED)))
-
-
-def _finite(gradient: Float[Tensor, "batch channel height width"]) -> Tensor:
-    return gradient.isfinite().flatten(1).all(dim=1)

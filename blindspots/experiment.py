@@ -16,12 +16,12 @@ import torch
 from blindspots.engine import Engine
 from blindspots.errors import WorkFailed
 from blindspots.files import storage_failure
-from blindspots.flight import Outcome, Pair, to_8bit
+from blindspots.flight import FORWARD, Outcome, Pair, to_8bit
 from blindspots.measure import Measurer
 from blindspots.methods.base import Method
 from blindspots.metrics import Lpips, find_lpips
 from blindspots.plan import PlannedPair
-from blindspots.planning import Prepared
+from blindspots.planning import Prepared, most_evaluations
 from blindspots.progress import Reporter, Ticker
 from blindspots.records import SIMPLEX_FEWEST, SIMPLEX_SAMPLES
 from blindspots.rows import RowMaker, Traversed
@@ -143,12 +143,12 @@ class _Work:
         present = self.store.present("pairs")
         missing = [p for p in self._planned if (self.subject.name, p.pair_id) not in present]
         planned = {pair.pair_id: pair for pair in missing}
-        per_pair = self.experiment.method.max_steps + 1
+        most = most_evaluations(self.experiment.method, missing)
         work = f"{self.subject.name}: traversing {len(missing)} pairs"
-        with self.experiment.reporter.work(work, len(missing) * per_pair, "evaluations") as tick:
+        with self.experiment.reporter.work(work, sum(most.values()), "evaluations") as tick:
             for ended in self._engine(tick).run(map(self._pair, missing)):
                 self._keep([(planned[outcome.pair.id], outcome) for outcome in ended])
-                tick(sum(per_pair - outcome.turns for outcome in ended))
+                tick(sum(most[out.pair.id] - out.evaluations + FORWARD for out in ended))
 
     def _engine(self, tick: Ticker) -> Engine:
         return Engine(
@@ -165,7 +165,7 @@ class _Work:
         source, target = images.take(
             [images.find(planned.source_id), images.find(planned.target_id)]
         )
-        return Pair(planned.pair_id, source, target, planned.label)
+        return Pair(planned.pair_id, source, target, planned.label, planned.source_id)
 
     def _keep(self, ended: Sequence[tuple[PlannedPair, Outcome]]) -> None:
         """Save what belongs to the rows first: a row that is there has its files."""

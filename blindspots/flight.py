@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,13 +20,15 @@ FORWARD = 0.5
 class Pair:
     """A source, a target and the label to keep (−1: what the model itself says of the source).
 
-    Images are float32 `(3, height, width)` in [0, 1]; `id` keys the random draws.
+    Images are float32 `(3, height, width)` in [0, 1]; `id` keys the random draws. `group`: pairs
+    of one source with the same group are traversed together by methods that do so.
     """
 
     id: str
     source: Float[Tensor, "channel height width"]
     target: Float[Tensor, "channel height width"]
     label: int = UNLABELLED
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,10 @@ class Outcome:
 
     `found` (on the CPU) is the source itself where the traversal could not start (see `ending`).
     `path` holds 8-bit snapshots `(snapshots, 3, height, width)` taken after the steps in
-    `path_step`, the last of them `found`; `p_path_min` is the lowest score of an accepted image.
-    `evaluations` counts a forward with gradient as 1 and a forward as ½; `seconds` is the pair's
-    share of its batches.
+    `path_step`, the last of them `found`; for straight paths that is per cent of the way.
+    `p_path_min` is the lowest score of an accepted image. `evaluations` counts a forward with
+    gradient as 1 and a forward as ½, `check_evaluations` likewise the look at the segment before
+    the end; `seconds` is the pair's share of its batches.
     """
 
     pair: Pair
@@ -52,62 +56,91 @@ class Outcome:
     path_step: list[int]
     path_confidence: list[float]
     p_path_min: float | None
+    check_evaluations: float = 0.0
 
-    @property
-    def turns(self) -> int:
-        """The evaluations with a gradient."""
-        return int(self.evaluations)
+
+class Landing(NamedTuple):
+    """How a row of the flight ended."""
+
+    steps: int
+    ending: Ending
 
 
 @dataclass
 class Slot:
-    """The bookkeeping of one pair; its tensors are a row of the flight's."""
+    """The bookkeeping of a pair, or of a group of them; its tensors are a row of the flight's.
 
-    pair: Pair
+    `points`: images evaluated in a turn; `turns`: turns since it boarded. Snapshots stay on the
+    device until the slot is free.
+    """
+
+    pairs: Sequence[Pair]
     label: int
     p_source: float
+    points: int
     seconds: float
-    evaluations: float = FORWARD
-    p_path_min: float | None = None
-    frames: list[np.ndarray] = field(default_factory=list)
+    turns: int = 0
+    looked: int = 0
+    frames: list[UInt8[Tensor, "targets channel height width"]] = field(default_factory=list)
+    scores: list[Float[Tensor, "targets"]] = field(default_factory=list)
     path_step: list[int] = field(default_factory=list)
-    path_confidence: list[float] = field(default_factory=list)
 
-    def turn(self, score: float, seconds: float) -> None:
-        """Book one evaluation whose last accepted image scores `score`."""
-        self.evaluations += 1
-        self.seconds += seconds
-        self.p_path_min = score if self.p_path_min is None else min(self.p_path_min, score)
+    def snapshot(self, images: Tensor, step: int, score: Tensor) -> None:
+        """Keep 8-bit copies of what was found after `step` steps."""
+        if step not in self.path_step:
+            self.frames.append(to_8bit(images).reshape(-1, *images.shape[-3:]))
+            self.scores.append(score.reshape(-1).clone())
+            self.path_step.append(step)
 
-    def snapshot(self, image: Tensor, step: int, score: float) -> None:
-        """Keep an 8-bit copy of the image that was found after `step` steps."""
-        if step in self.path_step:
-            return
-        self.frames.append(to_8bit(image).cpu().numpy())
-        self.path_step.append(step)
-        self.path_confidence.append(score)
+    def drop_after(self, step: int) -> None:
+        """Forget snapshots of turns that came after the end."""
+        kept = sum(taken < step for taken in self.path_step)
+        for entries in (self.frames, self.scores, self.path_step):
+            del entries[kept:]
 
-    def unstarted(self, ending: Ending) -> Outcome:
-        """The outcome of a pair that could not start: found is the source."""
-        return self.outcome(self.pair.source, self.p_source, 0, ending)
+    def unstarted(self, ending: Ending) -> list[Outcome]:
+        """The outcomes of pairs that could not start: found is the source."""
+        ends = [(pair.source, self.p_source, None) for pair in self.pairs]
+        return self._outcomes(ends, ending, steps=0, evaluations=FORWARD)
 
-    def outcome(self, found: Tensor, p_found: float, steps: int, ending: Ending) -> Outcome:
-        """The outcome of the pair."""
-        return Outcome(
-            pair=self.pair,
-            label=self.label,
-            found=found.detach().cpu(),
-            p_source=self.p_source,
-            p_found=p_found,
-            ending=ending,
-            steps=steps,
-            evaluations=self.evaluations,
-            seconds=self.seconds,
-            path=np.stack(self.frames) if self.frames else None,
-            path_step=self.path_step,
-            path_confidence=self.path_confidence,
-            p_path_min=self.p_path_min,
-        )
+    def landed(self, found: Tensor, score: Tensor, lowest: Tensor, ended: Landing) -> list[Outcome]:
+        """The outcomes of pairs that were traversed."""
+        images = found.detach().reshape(-1, *found.shape[-3:]).cpu()
+        numbers = zip(score.reshape(-1).tolist(), lowest.reshape(-1).tolist(), strict=True)
+        ends = [(image.clone(), *two) for image, two in zip(images, numbers, strict=True)]
+        spent = FORWARD + self.points * (ended.steps + 1)
+        return self._outcomes(ends, ended.ending, steps=ended.steps, evaluations=spent)
+
+    def _outcomes(
+        self, ends: Sequence[tuple], ending: Ending, *, steps: int, evaluations: float
+    ) -> list[Outcome]:
+        share = len(self.pairs)
+        return [
+            Outcome(
+                pair=pair,
+                label=self.label,
+                found=found.detach().cpu(),
+                p_source=self.p_source,
+                p_found=p_found,
+                ending=ending,
+                steps=steps,
+                evaluations=evaluations / share,
+                seconds=self.seconds / share,
+                p_path_min=lowest,
+                check_evaluations=FORWARD * self.looked / share,
+                **self._path(i),
+            )
+            for i, (pair, (found, p_found, lowest)) in enumerate(zip(self.pairs, ends, strict=True))
+        ]
+
+    def _path(self, target: int) -> dict[str, Any]:
+        return {
+            "path": torch.stack([f[target] for f in self.frames]).cpu().numpy()
+            if self.frames
+            else None,
+            "path_step": list(self.path_step),
+            "path_confidence": [float(score[target]) for score in self.scores],
+        }
 
 
 @dataclass
@@ -118,6 +151,7 @@ class Flight:
     slots: list[Slot] = field(default_factory=list)
     _problem: Problem | None = None
     _state: State | None = None
+    _lowest: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -131,38 +165,55 @@ class Flight:
 
     def board(self, slots: Sequence[Slot], problem: Problem, state: State) -> None:
         """Take on further pairs."""
-        if self.slots:
+        lowest = torch.full_like(state.score, torch.inf)
+        if self.slots and self._lowest is not None:
             before, state_before = self.tensors
             problem, state = before.join(problem), state_before.join(state)
+            lowest = torch.cat((self._lowest, lowest))
         self.slots.extend(slots)
-        self._problem, self._state = problem, state
+        self._problem, self._state, self._lowest = problem, state, lowest
 
-    def record(self, state: State, seconds: float) -> None:
-        """Take over the state after a turn that cost each slot `seconds`."""
+    def record(self, state: State) -> None:
+        """Take over the state after a turn; nothing here waits for the device."""
+        if self._lowest is None:
+            raise LookupError("no pair is in flight")
         self._state = state
-        scores, steps = state.score.tolist(), state.steps.tolist()
-        for slot, image, score, step in zip(self.slots, state.found, scores, steps, strict=True):
-            slot.turn(score, seconds)
-            if self.interval and step % self.interval == 0:
-                slot.snapshot(image, step, score)
+        self._lowest = torch.minimum(self._lowest, state.score)
+        for row, slot in enumerate(self.slots):
+            if self.interval and slot.turns % self.interval == 0:
+                slot.snapshot(state.found[row], slot.turns, state.score[row])
+            slot.turns += 1
+
+    def replace(self, rows: Tensor, part: State) -> None:
+        """Take over the states of some rows."""
+        _, state = self.tensors
+        self._state = state.put(rows, part)
+
+    def spend(self, seconds: float) -> None:
+        """Book time that all slots shared."""
+        for slot in self.slots:
+            slot.seconds += seconds / len(self.slots)
 
     def land(self) -> list[Outcome]:
         """Let the ended pairs go."""
         problem, state = self.tensors
         over = state.ending != RUNNING
-        if not over.any():
+        if self._lowest is None or not over.any():
             return []
-        outcomes = [self._outcome(state, i) for i in over.nonzero().flatten().tolist()]
+        outcomes = [out for i in over.nonzero().flatten().tolist() for out in self._outcomes(i)]
         self.slots = [s for s, ended in zip(self.slots, over.tolist(), strict=True) if not ended]
         self._problem, self._state = problem.select(~over), state.select(~over)
+        self._lowest = self._lowest[~over]
         return outcomes
 
-    def _outcome(self, state: State, row: int) -> Outcome:
-        slot, score, step = self.slots[row], float(state.score[row]), int(state.steps[row])
+    def _outcomes(self, row: int) -> list[Outcome]:
+        (_, state), slot, lowest = self.tensors, self.slots[row], self._lowest
+        ended = Landing(int(state.steps[row]), ENDINGS[int(state.ending[row])])
         if self.interval:
-            slot.snapshot(state.found[row], step, score)
-        ending = ENDINGS[int(state.ending[row])]
-        return slot.outcome(state.found[row].clone(), score, step, ending)
+            slot.drop_after(ended.steps)
+            slot.snapshot(state.found[row], ended.steps, state.score[row])
+        lowest = state.score[row] if lowest is None else lowest[row]
+        return slot.landed(state.found[row], state.score[row], lowest, ended)
 
 
 def to_8bit(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:

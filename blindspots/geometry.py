@@ -5,11 +5,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 Images = Float[Tensor, "batch channel height width"]
+LARGE = 1e30
 
 
 def dot(a: Images, b: Images) -> Float[Tensor, "batch 1 1 1"]:
     """The inner product of each image of `a` with its partner in `b`, kept broadcastable."""
     return (a * b).sum(dim=(1, 2, 3), keepdim=True)
+
+
+def norm(a: Images) -> Float[Tensor, "batch 1 1 1"]:
+    """The Euclidean length of each image, kept broadcastable; no square leaves float32."""
+    largest = a.abs().amax(dim=(1, 2, 3), keepdim=True)
+    safe = torch.where(largest == 0, 1.0, largest)
+    return largest * dot(a / safe, a / safe).sqrt()
+
+
+def unit(a: Images) -> Images:
+    """Each image scaled to length 1; zero stays zero."""
+    length = norm(a)
+    return a / torch.where(length == 0, 1.0, length)
+
+
+def rms(a: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch"]:
+    """The root mean square over the pixels of each image."""
+    return a.square().mean(dim=(-3, -2, -1)).sqrt()
 
 
 def project_out(direction: Images, normal: Images) -> Images:
@@ -24,6 +43,54 @@ def project_out(direction: Images, normal: Images) -> Images:
     length = dot(unit, unit)
     along = dot(unit, direction) / torch.where(is_zero, 1.0, length)
     return direction - along * unit
+
+
+def project_in(direction: Images, normal: Images) -> Images:
+    """`direction` projected onto the half-space {v : n·v ≥ 0}; all of it where `normal` is zero.
+
+    The normal part goes only where it lowers: a scalar with the gradient `normal` does not fall,
+    to first order, and what raises it stays.
+    """
+    return choose(dot(direction, normal).flatten() < 0, project_out(direction, normal), direction)
+
+
+def newton(rise: Float[Tensor, "batch"], gradient: Images) -> Images:
+    """The shortest change that raises a scalar by `rise`, to first order: rise g / (g·g).
+
+    Zero where the gradient is zero.
+    """
+    length = norm(gradient)
+    ratio = rise.view(-1, 1, 1, 1) / torch.where(length == 0, torch.inf, length)
+    return ratio.clamp(-LARGE, LARGE) * unit(gradient)
+
+
+def least_multipliers(
+    gram: Float[Tensor, "batch planes planes"],
+    need: Float[Tensor, "batch planes"],
+    rounds: int = 60,
+) -> Float[Tensor, "batch planes"]:
+    """λ ≥ 0 for which v = Aᵀλ is the shortest v with A v ≥ need; `gram` is A Aᵀ.
+
+    The dual of the quadratic programme, by Nesterov's accelerated projected gradient (FISTA, Beck
+    and Teboulle 2009, SIAM J. Imaging Sci. 2) with a restart where it overshoots (O'Donoghue and
+    Candès 2015): matrix products only, so nothing waits for the device. Planes of norm zero or a
+    need of −∞ get none. Where no v meets every need, the multipliers are what `rounds` reach.
+    """
+    size = gram.diagonal(dim1=1, dim2=2).sqrt()
+    scale = torch.where(size == 0, 0.0, 1 / torch.where(size == 0, 1.0, size))
+    normal = gram * scale[:, :, None] * scale[:, None, :]
+    wanted = torch.where(need == -torch.inf, -LARGE, need * scale)
+    pace = 1 / normal.abs().sum(dim=2).amax(dim=1).clamp(min=1.0)[:, None]
+    now = ahead = torch.zeros_like(need)
+    momentum = torch.ones_like(pace)
+    for _ in range(rounds):
+        slope = wanted - torch.einsum("bij,bj->bi", normal, ahead)
+        after = (ahead + pace * slope).clamp(min=0)
+        overshot = ((after - now) * slope).sum(dim=1, keepdim=True) < 0
+        faster = torch.where(overshot, 1.0, (1 + (1 + 4 * momentum**2).sqrt()) / 2)
+        drive = torch.where(overshot, 0.0, (momentum - 1) / faster)
+        now, ahead, momentum = after, after + drive * (after - now), faster
+    return torch.where(size == 0, 0.0, now * scale)
 
 
 def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:

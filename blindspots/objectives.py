@@ -45,6 +45,14 @@ def margin(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
     return logits.gather(1, label[:, None]).squeeze(1) - others
 
 
+def floor_margin(p_source: Float[Tensor, "batch"], delta: float) -> Float[Tensor, "batch"]:
+    """The margin at which the confidence is p_source − delta: the floor of the superlevel set.
+
+    `p_source` must be above `delta`. Float64 inside: logit(1 − δ) has no cancellation.
+    """
+    return torch.logit(p_source.double() - delta, eps=1e-12).to(p_source.dtype)
+
+
 def cross_entropy(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
     """−log softmax(z)_y, in float32; its sum over the batch is the authors' loss."""
     return F.cross_entropy(logits.float(), label, reduction="none")

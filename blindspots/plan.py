@@ -45,10 +45,20 @@ def seeded_order(ids: Sequence[str], seed: int) -> list[int]:
     return sorted(range(len(ids)), key=key)
 
 
-def pair_id(fingerprint: str, source_id: str, target_id: str | None, science: Any) -> str:
-    """16 hex digits over the model's weights, both images and the science settings of a pair."""
+def pair_id(
+    fingerprint: str,
+    source_id: str,
+    target_id: str | None,
+    science: Any,
+    company: Sequence[str] = (),
+) -> str:
+    """16 hex digits over the model's weights, both images and the science settings of a pair.
+
+    `company`: the ids of all targets that are traversed together with this one, in order.
+    """
     keyed = {name: science[name] for name in ("method", "score", "seed", "precision")}
-    text = json.dumps([fingerprint, source_id, target_id, keyed], sort_keys=True, default=str)
+    parts = [fingerprint, source_id, target_id, keyed, *([list(company)] if company else [])]
+    text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

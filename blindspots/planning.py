@@ -1,6 +1,7 @@
 """From specs to a plan: load models and images, survey them, choose sources, draw targets."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
 from blindspots.machine import batch_size, check_precision, find_device, lay_out
+from blindspots.methods import METHODS
+from blindspots.methods.base import Method
 from blindspots.models.sources import load_model
 from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seeded_order
@@ -253,18 +256,39 @@ def _choose(
     return pairs, missed, notes
 
 
+def most_evaluations(method: Method, pairs: Sequence[PlannedPair]) -> dict[str, float]:
+    """What each pair costs at most, by its id; a group's cost is shared equally."""
+    targets = Counter(pair.source_id for pair in pairs) if method.grouped else {}
+    together = {pair.pair_id: targets.get(pair.source_id, 1) for pair in pairs}
+    return {name: method.most_evaluations(count) / count for name, count in together.items()}
+
+
 def _planned(
     subject: Subject,
     surveyed: Survey,
     chosen: Sequence[tuple[str, str]],
     plan: Mapping[str, Any],
 ) -> list[PlannedPair]:
+    """The pairs, those of a source together where its targets are traversed together."""
+    if not METHODS[plan["method"]["name"]].grouped:
+        return [_plan_pair(subject, surveyed, pair, plan, ()) for pair in chosen]
+    targets: dict[str, list[str]] = {}
+    for source, target in chosen:
+        targets.setdefault(source, []).append(target)
     return [
-        PlannedPair(
-            pair_id(subject.fingerprint, source, target, plan),
-            source,
-            target,
-            surveyed.label(subject, subject.images.find(source)),
-        )
-        for source, target in chosen
+        _plan_pair(subject, surveyed, (source, target), plan, sorted(company))
+        for source, company in targets.items()
+        for target in company
     ]
+
+
+def _plan_pair(
+    subject: Subject,
+    surveyed: Survey,
+    pair: tuple[str, str],
+    plan: Mapping[str, Any],
+    company: Sequence[str],
+) -> PlannedPair:
+    label = surveyed.label(subject, subject.images.find(pair[0]))
+    name = pair_id(subject.fingerprint, *pair, plan, company)
+    return PlannedPair(name, *pair, label)

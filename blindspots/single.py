@@ -17,6 +17,7 @@ from blindspots.errors import Refused
 from blindspots.files import write_text, write_whole
 from blindspots.flight import Outcome, Pair, from_8bit, to_8bit
 from blindspots.images.decode import Unreadable, decode
+from blindspots.machine import batch_size
 from blindspots.measure import Measurer
 from blindspots.methods.base import Method
 from blindspots.methods.pgd import PGD
@@ -98,8 +99,9 @@ def traverse_files(
     said, aim = ask(model, source), ask(model, target)
     pair = Pair(pair_hash(source, target, said.label), source, target, said.label)
     oracle = Oracle(model, precision=precision)
-    with reporter.work("traversing", method.max_steps + 1, "evaluations") as tick:
-        engine = Engine(oracle, method, slots=1, snapshots=SNAPSHOTS, seed=seed, tick=tick)
+    with reporter.work("traversing", method.most_evaluations(), "evaluations") as tick:
+        slots = batch_size(model.size, model.device)
+        engine = Engine(oracle, method, slots=slots, snapshots=SNAPSHOTS, seed=seed, tick=tick)
         ((outcome,),) = engine.run([pair])
     row = _row(model, outcome, method, (said, aim))
     out.mkdir(parents=True, exist_ok=True)

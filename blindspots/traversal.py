@@ -22,6 +22,16 @@ from blindspots.records import Ending
 
 RANGE_TOLERANCE = 1e-4
 
+_TENSORS = (
+    "found",
+    "confidence",
+    "p_source",
+    "label",
+    "steps",
+    "evaluations",
+    "check_evaluations",
+)
+
 Images = Float[Tensor, "pairs channel height width"]
 Given = Float[Tensor, "_pairs _channel _height _width"]
 
@@ -32,6 +42,8 @@ class Traversals:
 
     `found` is the source where the pair could not start; `ending` says why. `confidence` is the
     score of `found`, `p_source` that of the clean source, `label` the class that was kept.
+    `check_evaluations` is what the look at its segment before the end has cost beside
+    `evaluations`; 0 for methods without one.
     """
 
     ids: list[str]
@@ -42,12 +54,13 @@ class Traversals:
     ending: list[Ending]
     steps: Int[Tensor, "pairs"]
     evaluations: Float[Tensor, "pairs"]
+    check_evaluations: Float[Tensor, "pairs"]
 
     def save(self, path: str | Path) -> Path:
         """Write every tensor to one safetensors file; ids and endings go to its metadata."""
         tensors = {
             name: getattr(self, name).contiguous()
-            for name in ("found", "confidence", "p_source", "label", "steps", "evaluations")
+            for name in _TENSORS
         }
         metadata = {"ids": "\n".join(self.ids), "endings": "\n".join(self.ending)}
         save_file(tensors, path, metadata=metadata)
@@ -70,34 +83,54 @@ def traverse(
     """What the model cannot see between each source and its target.
 
     `sources`, `targets`: float32 `(pairs, 3, height, width)` in [0, 1]. `labels`: the class to
-    keep; None: the one the model itself gives the source. `method`: `Reference()` unless given.
+    keep; None: the one the model itself gives the source. `method`: `Star()` unless given.
     `seed` and a pair's id (its content, where `ids` is None) key every random draw, so a pair's
-    result does not depend on its company. `groups`: for methods that work on several targets of
-    a source together; the methods here take each pair alone. `batch`: pairs in flight at once.
+    result does not depend on its company. `groups`: a name a pair, for methods that work on several
+    targets of a source together (`Fan`); None: pairs whose source is bitwise equal with the same
+    label are a group. `batch`: images evaluated at once.
 
-    Shapes that differ, values outside [0, 1], a wrong number of labels or ids are refused.
+    Shapes that differ, values outside [0, 1], a wrong number of labels, ids or groups, and groups
+    of different sources are refused.
     """
-    del groups
     labels = _checked(model, sources, targets, labels)
-    pairs = _pairs(sources, targets, labels, ids)
+    pairs = _pairs(sources, targets, labels, ids, groups)
     slots = batch or batch_size(model.size, model.device)
     oracle, method = Oracle(model, score or Confidence()), method or make_method()
     oracle.score.check_delta(method.delta)
     engine = Engine(oracle, method, slots=slots, seed=seed)
     place = {id(pair): i for i, pair in enumerate(pairs)}
-    outcomes = [outcome for ended in engine.run(pairs) for outcome in ended]
+    together = sorted(pairs, key=lambda pair: pair.group) if method.grouped else pairs
+    outcomes = [outcome for ended in engine.run(together) for outcome in ended]
     return _collect(sorted(outcomes, key=lambda outcome: place[id(outcome.pair)]))
 
 
 def _pairs(
-    sources: Images, targets: Images, labels: list[int], ids: Sequence[str] | None
+    sources: Images,
+    targets: Images,
+    labels: list[int],
+    ids: Sequence[str] | None,
+    groups: Sequence[str] | None,
 ) -> list[Pair]:
     entries = list(zip(sources, targets, labels, strict=True))
     if ids is None:
         ids = [pair_hash(*entry) for entry in entries]
-    if len(ids) != len(entries):
-        raise Refused(f"{len(ids)} ids were given for {len(entries)} pairs; expected one a pair")
-    return [Pair(name, *entry) for name, entry in zip(ids, entries, strict=True)]
+    own = [pair_hash(source, source, label) for source, _, label in entries]
+    named = own if groups is None else list(groups)
+    for what, given in (("ids", ids), ("groups", named)):
+        if len(given) != len(entries):
+            raise Refused(
+                f"{len(given)} {what} were given for {len(entries)} pairs; expected one a pair"
+            )
+    for name in set(named):
+        if len({content for content, group in zip(own, named, strict=True) if group == name}) > 1:
+            raise Refused(
+                f"the group {name!r} holds pairs of different sources or labels; expected one "
+                "source a group; leave groups out to group pairs by their source"
+            )
+    return [
+        Pair(name, *entry, group)
+        for name, entry, group in zip(ids, entries, named, strict=True)
+    ]
 
 
 def _checked(
@@ -136,4 +169,5 @@ def _collect(outcomes: list[Outcome]) -> Traversals:
         ending=[out.ending for out in outcomes],
         steps=torch.tensor([out.steps for out in outcomes]),
         evaluations=torch.tensor([out.evaluations for out in outcomes]),
+        check_evaluations=torch.tensor([out.check_evaluations for out in outcomes]),
     )

@@ -1,11 +1,16 @@
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import nnls
 
 from blindspots.geometry import (
     dot,
+    least_multipliers,
     mix,
+    newton,
+    project_in,
     project_out,
     reference_triangle_weights,
     segment_weights,
@@ -71,3 +76,63 @@ def test_mixtures_are_the_weighted_sums():
     points = mix(weights, corners)
     torch.testing.assert_close(points[0], corners[0])
     torch.testing.assert_close(points[1], 0.2 * corners[0] + 0.3 * corners[1] + 0.5 * corners[2])
+
+
+def case(seed, planes, pixels):
+    draw = torch.Generator().manual_seed(seed)
+    shared = torch.randn(pixels, generator=draw)
+    normals = torch.randn(planes, pixels, generator=draw) + shared
+    return normals.double(), 2 * torch.rand(planes, generator=draw).double() - 0.3
+
+
+def shortest_by_lawson_and_hanson(normals, need):
+    """min ‖v‖ with A v ≥ b, as a non-negative least squares problem (their LDP, 1974)."""
+    matrix = np.vstack((normals.T.numpy(), need[None].numpy()))
+    goal = np.zeros(len(matrix))
+    goal[-1] = 1
+    weights, _ = nnls(matrix, goal, maxiter=10_000)
+    residual = matrix @ weights - goal
+    return torch.from_numpy(-residual[:-1] / residual[-1])
+
+
+@given(st.integers(0, 2**31), st.integers(1, 12))
+def test_the_multipliers_give_the_shortest_change_that_meets_every_plane(seed, planes):
+    normals, need = case(seed, planes, 60)
+    gram = (normals @ normals.T)[None].float()
+    multipliers = least_multipliers(gram, need[None].float(), rounds=300)[0].double()
+    assert (multipliers >= 0).all()
+    change = normals.T @ multipliers
+    if (need <= 0).all():
+        assert change.norm() == 0
+        return
+    best = shortest_by_lawson_and_hanson(normals, need)
+    assert (change - best).norm() < 1e-2 * best.norm()
+
+
+def test_planes_without_a_normal_or_a_need_get_no_multiplier():
+    gram = torch.tensor([[[2.0, 0.0, 1.0], [0.0, 0.0, 0.0], [1.0, 0.0, 3.0]]])
+    need = torch.tensor([[1.0, 5.0, -torch.inf]])
+    torch.testing.assert_close(least_multipliers(gram, need), torch.tensor([[0.5, 0.0, 0.0]]))
+
+
+@given(st.integers(0, 2**31), st.floats(-5, 5))
+def test_newton_raises_a_linear_scalar_by_what_was_asked(seed, rise):
+    gradient = torch.randn(1, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    change = newton(torch.tensor([rise]), gradient)
+    assert float((change * gradient).sum()) == pytest.approx(rise, abs=1e-4)
+    torch.testing.assert_close(project_out(change, gradient), 0 * change, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("scale", [0.0, 1e-38, 1e-30, 1e30])
+def test_newton_is_finite_whatever_the_gradient(scale):
+    change = newton(torch.tensor([30.0]), torch.full((1, 3, 4, 4), scale))
+    assert change.isfinite().all()
+    assert (change == 0).all() == (scale == 0)
+
+
+@given(st.integers(0, 2**31))
+def test_onto_the_half_space_what_raises_stays_and_what_lowers_goes(seed):
+    direction, normal = torch.randn(2, 8, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    inner = (project_in(direction, normal) * normal).sum(dim=(1, 2, 3))
+    before = (direction * normal).sum(dim=(1, 2, 3))
+    torch.testing.assert_close(inner, before.clamp(min=0), atol=1e-4, rtol=1e-4)

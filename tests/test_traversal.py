@@ -8,13 +8,13 @@ from tests.toys import SIDE, convolutional, random_images, toy
 SHORT = bs.Reference(max_steps=5)
 
 
-def test_the_default_method_is_the_authors_script():
+def test_the_default_method_is_star():
     result = bs.traverse(toy(convolutional()), random_images(1), random_images(1, 1))
     named = bs.traverse(
         toy(convolutional()),
         random_images(1),
         random_images(1, 1),
-        method=bs.Reference(step_size=1e-2, epsilon=2e-3, delta=0.2, max_steps=400, jitter=2 / 255),
+        method=bs.Star(delta=0.2),
     )
     assert torch.equal(result.found, named.found)
 
@@ -62,6 +62,8 @@ def test_a_result_is_saved_whole(tmp_path):
         ({"sources": random_images(2) * torch.nan}, "sources hold values"),
         ({"labels": [1]}, "1 labels were given for 2 pairs"),
         ({"ids": ["a"]}, "1 ids were given for 2 pairs"),
+        ({"groups": ["a"]}, "1 groups were given for 2 pairs"),
+        ({"groups": ["a", "a"], "method": bs.Fan()}, "the group 'a' holds pairs of different"),
         ({"method": bs.Reference(delta=1.5)}, "--delta 1.5"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",

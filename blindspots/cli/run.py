@@ -141,7 +141,7 @@ def _science(
 def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: bool) -> None:
     from blindspots.experiment import Experiment
     from blindspots.machine import keep_freed_memory
-    from blindspots.planning import prepare
+    from blindspots.planning import most_evaluations, prepare
     from blindspots.progress import Reporter
     from blindspots.store import check_writable
 
@@ -155,8 +155,9 @@ def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: boo
         _print_plan(prepared, method, output)
         return
     for subject in prepared.subjects:
-        evaluations = len(prepared.pairs[subject.name]) * (method.max_steps + 1)
-        subject.oracle.compile_where_it_pays(evaluations, request.machine.compile)
+        evaluations = most_evaluations(method, prepared.pairs[subject.name])
+        choice = request.machine.compile
+        subject.oracle.compile_where_it_pays(int(sum(evaluations.values())), choice)
     command = shlex.join(["blindspots", *sys.argv[1:]])
     Experiment(prepared, method, out, command, reporter).execute()
     _show(out, output, reporter)
@@ -187,8 +188,11 @@ def describe_preflight(name: str, preflight: dict[str, Any]) -> str:
 
 def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     """The plan and its cost."""
+    from blindspots.planning import most_evaluations
+
     pairs = {name: len(planned) for name, planned in prepared.pairs.items()}
-    evaluations = sum(pairs.values()) * (method.max_steps + 1)
+    costs = [most_evaluations(method, planned) for planned in prepared.pairs.values()]
+    evaluations = int(sum(sum(cost.values()) for cost in costs))
     if output.json:
         cost = {"pairs": pairs, "evaluations": evaluations}
         print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))

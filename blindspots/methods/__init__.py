@@ -5,13 +5,18 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from blindspots.errors import Refused
+from blindspots.methods.adaptive import Adaptive
 from blindspots.methods.base import Method
+from blindspots.methods.fan import Fan
 from blindspots.methods.paper import Paper
 from blindspots.methods.reference import Reference
+from blindspots.methods.star import Star
 from blindspots.specs import nearest_names
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Paper, Reference)}
-DEFAULT_METHOD = Reference.name
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Paper, Reference, Adaptive, Star, Fan)
+}
+DEFAULT_METHOD = Star.name
 
 
 def make_method(name: str = DEFAULT_METHOD, settings: Mapping[str, str] | None = None) -> Method:
@@ -20,7 +25,7 @@ def make_method(name: str = DEFAULT_METHOD, settings: Mapping[str, str] | None =
     Unknown names and fields, and texts that are no number, are refused.
     """
     if name not in METHODS:
-        hint = nearest_names(name, METHODS) or "type --method reference"
+        hint = nearest_names(name, METHODS) or f"type --method {DEFAULT_METHOD}"
         raise Refused(
             f"--method {name} is unknown; expected one of {', '.join(sorted(METHODS))}; {hint}"
         )

@@ -34,6 +34,13 @@ class Batched:
         """The entries at `index`, in its order."""
         return type(self)(**{f.name: getattr(self, f.name)[index] for f in fields(self)})  # type: ignore[arg-type]
 
+    def put(self: Part, rows: Int[Tensor, "some"], part: Part) -> Part:
+        """These entries, with those at `rows` replaced by the part's."""
+        changed = {f.name: getattr(self, f.name).clone() for f in fields(self)}  # type: ignore[arg-type]
+        for name, tensor in changed.items():
+            tensor[rows] = getattr(part, name)
+        return type(self)(**changed)
+
     def join(self: Part, other: Part) -> Part:
         """These entries, then the other's."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
@@ -42,45 +49,77 @@ class Batched:
 
 @dataclass(frozen=True)
 class Problem(Batched):
-    """What stays fixed for a batch of pairs."""
+    """What stays fixed for a batch of pairs; of groups, for methods that take a source's targets.
+
+    `target` has an axis for the targets of a source where the method is `grouped`.
+    """
 
     source: Float[Tensor, "batch channel height width"]
-    target: Float[Tensor, "batch channel height width"]
+    target: Float[Tensor, "batch *targets channel height width"]
     label: Int[Tensor, "batch"]
     p_source: Float[Tensor, "batch"]
 
 
 @dataclass(frozen=True)
 class Evaluation(Batched):
-    """What the model says at the proposals: the score held, and the objective with its gradient."""
+    """What the model says at the proposals: the score held, and the objective with its gradient.
 
-    score: Float[Tensor, "batch"]
-    objective: Float[Tensor, "batch"]
-    gradient: Float[Tensor, "batch channel height width"]
+    `points`: an axis for methods that propose several images of a pair at once.
+    """
+
+    score: Float[Tensor, "batch *points"]
+    objective: Float[Tensor, "batch *points"]
+    gradient: Float[Tensor, "batch *points channel height width"]
 
 
 @dataclass(frozen=True)
 class State(Batched):
     """Where the traversals are.
 
-    `proposal`: the image to evaluate next; `found`: the last accepted one and its `score`;
-    `steps`: steps done, −1 before the start itself was evaluated; `ending`: RUNNING or a code.
+    `proposal`: the image to evaluate next, or several; `found`: the last accepted one (one a
+    target, where the method is `grouped` or holds hulls) and its `score`; `steps`: steps done, −1
+    before the start itself was evaluated; `ending`: RUNNING or a code.
     """
 
-    proposal: Float[Tensor, "batch channel height width"]
-    found: Float[Tensor, "batch channel height width"]
-    score: Float[Tensor, "batch"]
+    proposal: Float[Tensor, "batch *points channel height width"]
+    found: Float[Tensor, "batch *targets channel height width"]
+    score: Float[Tensor, "batch *targets"]
     steps: Int[Tensor, "batch"]
     ending: Int[Tensor, "batch"]
 
 
 class Method(ABC):
-    """A traversal algorithm: frozen settings, `init` and `step`."""
+    """A traversal algorithm: frozen settings, `init` and `step`.
+
+    `grouped`: it works on all targets of a source together. `straight`: its path is the segment
+    source → found, not the images it tried. `sweep`: the points t of that segment at which what
+    it would return is looked at before it ends, in one forward each; None: no such look.
+    """
 
     name: ClassVar[str]
     differentiates: ClassVar[Objective]
+    grouped: ClassVar[bool] = False
+    straight: ClassVar[bool] = False
     max_steps: int
     delta: float
+
+    def points(self, targets: int = 1) -> int:
+        """Images evaluated in a step, for a source with that many targets."""
+        del targets
+        return 1
+
+    def most_evaluations(self, targets: int = 1) -> int:
+        """The evaluations of a source with that many targets, if no pair ends early."""
+        return (self.max_steps + 1) * self.points(targets)
+
+    def sweep(self) -> Float[Tensor, "look"] | None:
+        """Where to look at segments before their pairs end; None: nowhere."""
+        return None
+
+    def swept(self, problem: Problem, state: State, score: Float[Tensor, "batch look"]) -> State:
+        """The state after the look at the segments of pairs that were about to end."""
+        del problem, score
+        return state
 
     @abstractmethod
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> State:

@@ -1,0 +1,262 @@
+"""What `Star` and `Fan` share: a hull of the source and found images that is held inside.
+
+The paper's star-like sets (Exploring Geometry of Blind Spots in Vision Models, NeurIPS 2023,
+section 4) ask that every point s + Σᵢ wᵢ (xᵢ − s), wᵢ ≥ 0, Σᵢ wᵢ ≤ 1, stays in the superlevel
+set. Then the straight way to each found image lies inside as well, so no other path is needed:
+the corners start at the targets themselves and are bent until the hull is inside.
+
+    symbol   name           what it is
+    xᵢ, tᵢ   corners        the found images to be, and the targets they start from
+    w        weights        a point of the hull; one corner and Σw = t for a segment
+    κ        clearance      logits above the floor that an evaluated point must have
+    a        aim            logits above the floor that the next corners aim at
+    η        pull           share of the way back to the targets walked in a step
+    m        max_steps      steps at most; η falls from `pull` to `last_pull` over them
+
+One step, after the points w of the present corners were evaluated (margin m_w, gradient g_w):
+    remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps
+    a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, else 1.15 a
+    x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor)
+For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σw² of it. Both κ and
+a count fully at Σw = 1; towards the source they fade to what the source itself has.
+Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from blindspots.geometry import least_multipliers, norm, rms
+from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, State, code
+from blindspots.objectives import Objective, floor_margin, margin
+from blindspots.records import Ending
+
+DEEPER = 1.15
+SMALLEST_AIM, LARGEST_AIM = 4.0, 60.0
+PIXEL_LIMIT = 0.03
+LEAST_WEIGHT = 0.02
+WORST_SHARE = 0.9
+CONFIRMATIONS = 4
+
+Weights = Float[Tensor, "batch points corners"]
+Corners = Float[Tensor, "batch corners channel height width"]
+Held = TypeVar("Held", bound="HullState")
+
+
+@dataclass(frozen=True)
+class HullState(State):
+    """The common state, with corners, planes and draws.
+
+    `corners` belong to the proposal and `weights` say which points of their hull it holds.
+    A plane is `plane_normal` (length 1), its point's `plane_weights`, its gradient's length
+    `plane_scale` and `plane_offset`: m ≈ scale · (offset + Σᵢ wᵢ normal·xᵢ). `draws`: sample
+    weights of every step, the last of each to jitter the worst point. `held`: steps in a row in
+    which every evaluated point was inside with its clearance; `ever`: whether one was.
+    """
+
+    corners: Corners
+    weights: Weights
+    aim: Float[Tensor, "batch"]
+    held: Int[Tensor, "batch"]
+    ever: Bool[Tensor, "batch"]
+    plane_normal: Float[Tensor, "batch planes pixels"]
+    plane_weights: Float[Tensor, "batch planes corners"]
+    plane_scale: Float[Tensor, "batch planes"]
+    plane_offset: Float[Tensor, "batch planes"]
+    draws: Float[Tensor, "batch steps samples corners"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Hull(Method):
+    """Holds the hull of a source and its found images; `Star` and `Fan` say which points."""
+
+    delta: float = 0.2
+    max_steps: int = 24
+    tolerance: float = 3e-3
+    clearance: float = 1.0
+    aim: float = 12.0
+    pull: float = 0.25
+    last_pull: float = 0.05
+    memory: int = 6
+
+    relax: ClassVar[float] = 0.9
+    straight: ClassVar[bool] = True
+    differentiates: ClassVar[Objective] = staticmethod(margin)
+
+    def samples(self, corners: int) -> int:
+        """Fresh points of the hull evaluated in a step."""
+        raise NotImplementedError
+
+    def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
+        """The weights of every step's samples, and of one more a step; on the CPU."""
+        raise NotImplementedError
+
+    def points(self, targets: int = 1) -> int:
+        """The corners, the worst point and the samples."""
+        return targets + 1 + self.samples(targets)
+
+    def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> HullState:
+        """Every corner at its target; found is the source, whose hull is a point."""
+        source = problem.source[:, None]
+        corners = problem.target.reshape(len(source), -1, *source.shape[2:])
+        k, count = corners.shape[1], torch.full_like(problem.label, RUNNING)
+        draws = torch.stack([self.draw(k, generator) for generator in generators]).to(source)
+        weights = _with_corners(draws[:, 0], k)
+        empty = source.new_zeros(len(source), self.memory * self.points(k), k)
+        return HullState(
+            proposal=mixtures(problem.source, corners, weights),
+            found=source.expand_as(corners),
+            score=problem.p_source[:, None].expand(-1, k),
+            steps=count,
+            ending=count,
+            corners=corners,
+            weights=weights,
+            aim=torch.full_like(problem.p_source, self.aim),
+            held=torch.zeros_like(count),
+            ever=torch.zeros_like(count, dtype=torch.bool),
+            plane_normal=empty[..., 0, None].expand(-1, -1, source[0].numel()),
+            plane_weights=empty,
+            plane_scale=empty[..., 0],
+            plane_offset=empty[..., 0],
+            draws=draws,
+        )
+
+    def step(  # type: ignore[override]
+        self, problem: Problem, state: HullState, evaluation: Evaluation
+    ) -> HullState:
+        """Judge the evaluated points, remember their planes, move the corners."""
+        now = self._judged(problem, _remember(state, evaluation), evaluation)
+        moved = self._moved(problem, now)
+        worst = self._worst(problem, now, moved)
+        draw = now.draws[
+            torch.arange(len(worst), device=worst.device),
+            now.steps.clamp(max=now.draws.shape[1] - 1),
+        ]
+        return self.propose(problem, replace(now, corners=moved), worst, draw)
+
+    def propose(self, problem: Problem, now: Held, worst: Tensor, draw: Tensor) -> Held:
+        """The corners, the jittered worst point and the samples as the next proposal."""
+        jittered = WORST_SHARE * worst + (1 - WORST_SHARE) * draw[:, -1]
+        weights = _with_corners(torch.cat((jittered[:, None], draw[:, :-1]), 1), draw.shape[-1])
+        proposal = mixtures(problem.source, now.corners, weights)
+        return replace(now, weights=weights, proposal=proposal)
+
+    def wanted(
+        self, problem: Problem, weights: Weights, height: Tensor, of_source: float
+    ) -> Float[Tensor, "batch points"]:
+        """The margin asked for at points of the hull: `height` above the floor at Σw = 1.
+
+        Towards the source it fades to the share `of_source` of what the source itself has.
+        """
+        floor = floor_margin(problem.p_source, self.delta)[:, None]
+        own = torch.logit(problem.p_source, eps=1e-7)[:, None] - floor
+        share = weights.sum(dim=2)
+        return floor + share * height + (1 - share) * torch.minimum(of_source * own, height)
+
+    def required(self, problem: Problem, weights: Weights) -> Float[Tensor, "batch points"]:
+        """The margin that an evaluated point must have."""
+        height = problem.p_source.new_full((1, 1), self.clearance)
+        return self.wanted(problem, weights, height, of_source=0.5)
+
+    def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
+        """Take over the corners where their whole sampled hull is inside."""
+        short = (evaluation.objective < self.required(problem, state.weights)).any(dim=1)
+        score = evaluation.score[:, : state.corners.shape[1]]
+        inside = (problem.p_source[:, None] - score <= self.delta).all(dim=1)
+        taken = ~short | (inside & ~state.ever)
+        aim = torch.where(short, state.aim * DEEPER, state.aim * self.relax)
+        held = torch.where(short, 0, state.held + 1)
+        now = replace(
+            state,
+            found=torch.where(taken.view(-1, 1, 1, 1, 1), state.corners, state.found),
+            score=torch.where(taken[:, None], score, state.score),
+            steps=state.steps + 1,
+            aim=aim.clamp(SMALLEST_AIM, LARGEST_AIM),
+            held=held,
+            ever=state.ever | ~short,
+        )
+        return replace(now, ending=self.ended(problem, now))
+
+    def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
+        """Close enough and held several times in a row, or out of steps."""
+        targets = problem.target.reshape(now.found.shape)
+        close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
+        ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), RUNNING)
+        return torch.where(close & (now.held >= CONFIRMATIONS), code(Ending.REACHED), ending)
+
+    def _moved(self, problem: Problem, now: HullState) -> Corners:
+        """The corners nearest to the pulled ones with every plane at the aim."""
+        share = now.steps.clamp(max=self.max_steps) / self.max_steps
+        pull = self.pull * (self.last_pull / self.pull) ** share
+        way = problem.target.reshape(now.corners.shape) - now.corners
+        pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
+        goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
+        lacking = goal / now.plane_scale - _height(now, pulled)
+        counts = (now.plane_weights.square().sum(dim=2) > LEAST_WEIGHT) & (now.plane_scale > 0)
+        need = torch.where(counts, lacking, -torch.inf)
+        multipliers = least_multipliers(_gram(now), need)
+        bend = torch.einsum(
+            "bpk,bpd->bkd", multipliers[..., None] * now.plane_weights, now.plane_normal
+        )
+        bent = pulled + bend.view_as(pulled).clamp(-PIXEL_LIMIT, PIXEL_LIMIT)
+        return bent.clamp(0, 1)
+
+    def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
+        """The remembered point, corners apart, that the planes say is lowest at new corners."""
+        surplus = now.plane_scale * _height(now, moved) - self.required(problem, now.plane_weights)
+        corner = now.plane_weights.amax(dim=2) == 1
+        unknown = (now.plane_scale == 0) | corner
+        lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
+        return now.plane_weights[torch.arange(len(lowest), device=lowest.device), lowest]
+
+
+def mixtures(source: Tensor, corners: Corners, weights: Weights) -> Tensor:
+    """The points s + Σᵢ wᵢ (xᵢ − s) of each pair's hull."""
+    sides = (corners - source[:, None]).flatten(2)
+    points = torch.einsum("bpk,bkd->bpd", weights, sides)
+    return source[:, None] + points.view(*weights.shape[:2], *source.shape[1:])
+
+
+def _with_corners(
+    weights: Float[Tensor, "batch others corners"], corners: int
+) -> Float[Tensor, "batch points corners"]:
+    own = torch.eye(corners, device=weights.device, dtype=weights.dtype)
+    return torch.cat((own.expand(len(weights), -1, -1), weights), dim=1)
+
+
+def _remember(state: HullState, evaluation: Evaluation) -> HullState:
+    """The newest planes first; the oldest fall out."""
+    gradient = evaluation.gradient.flatten(0, 1)
+    scale = norm(gradient).view(evaluation.objective.shape)
+    safe = torch.where(scale == 0, 1.0, scale)
+    normal = evaluation.gradient.flatten(2) / safe[..., None]
+    along = torch.einsum("bpd,bkd->bpk", normal, state.corners.flatten(2))
+    offset = evaluation.objective / safe - (state.weights * along).sum(dim=2)
+    kept = state.plane_scale.shape[1] - scale.shape[1]
+
+    def pushed(new: Tensor, old: Tensor) -> Tensor:
+        return torch.cat((new, old[:, :kept]), dim=1)
+
+    return replace(
+        state,
+        plane_normal=pushed(normal, state.plane_normal),
+        plane_weights=pushed(state.weights, state.plane_weights),
+        plane_scale=pushed(scale, state.plane_scale),
+        plane_offset=pushed(offset, state.plane_offset),
+    )
+
+
+def _height(now: HullState, corners: Corners) -> Float[Tensor, "batch planes"]:
+    """What the planes say of the margins at other corners, in units of their gradients."""
+    along = torch.einsum("bpd,bkd->bpk", now.plane_normal, corners.flatten(2))
+    return now.plane_offset + (now.plane_weights * along).sum(dim=2)
+
+
+def _gram(now: HullState) -> Float[Tensor, "batch planes planes"]:
+    """Inner products of the planes' normals in the space of all corners together."""
+    weights = torch.einsum("bpk,bqk->bpq", now.plane_weights, now.plane_weights)
+    return weights * torch.einsum("bpd,bqd->bpq", now.plane_normal, now.plane_normal)

@@ -1,0 +1,276 @@
+"""Adaptive, Star and Fan: closed forms, guarantees, and independence of company."""
+
+import math
+from itertools import permutations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import blindspots as bs
+from blindspots.engine import Engine
+from blindspots.flight import Pair
+from blindspots.objectives import confidence, floor_margin, margin
+from blindspots.oracle import Oracle
+from tests.toys import (
+    PIXELS,
+    SIDE,
+    Cliff,
+    Counting,
+    Linear,
+    convolutional,
+    random_images,
+    random_linear,
+    toy,
+)
+
+SEEDS = st.integers(0, 2**31)
+NEW = [bs.Adaptive(), bs.Star(), bs.Fan(max_steps=20)]
+METHOD = pytest.mark.parametrize("method", NEW, ids=lambda method: method.name)
+TOLERANCE = 1e-5
+
+
+class Lens(nn.Module):
+    """Class 0 outside a ball, class 1 inside it: no superlevel set of class 0 is convex."""
+
+    def __init__(self, centre, radius, slope):
+        super().__init__()
+        self.centre, self.radius, self.slope = centre, radius, slope
+
+    def forward(self, images):
+        distance = (images - self.centre).flatten(1).norm(dim=1)
+        logit = self.slope * (distance - self.radius)
+        return torch.stack((logit, torch.zeros_like(logit)), dim=1)
+
+
+def lens():
+    """A ball of radius .5 between a source and a target, its centre a little off their segment."""
+    grey = torch.full((1, 3, SIDE, SIDE), 0.5)
+    along, aside = torch.zeros_like(grey), torch.zeros_like(grey)
+    along[:, 0], aside[:, 1] = 1 / math.sqrt(SIDE**2), 1 / math.sqrt(SIDE**2)
+    return Lens(grey[0] + 0.1 * aside[0], 0.5, 40.0), grey - 1.2 * along, grey + 1.2 * along
+
+
+def traverse(module, sources, targets, method, **options):
+    return bs.traverse(toy(module), sources, targets, method=method, **options)
+
+
+def scores_along(module, source, found, label, points=401):
+    t = torch.linspace(0, 1, points).view(-1, 1, 1, 1)
+    with torch.no_grad():
+        logits = toy(module)(source + t * (found - source))
+    return confidence(logits, torch.full((points,), int(label)))
+
+
+def linear_case(seed, drop=6.0):
+    """A linear model, a source with a margin of 5 and a target `drop` logits below it."""
+    weight = random_linear(seed, scale=1.0).weight.detach()
+    normal = (weight[0] - weight[1]).view(1, 3, SIDE, SIDE)
+    source, target = random_images(2, seed)[:, None]
+    target = target - (normal * (target - source)).sum() / normal.square().sum() * normal
+    target = target - drop / normal.square().sum() * normal
+    bias = torch.tensor([5.0 - float((normal * source).sum()), 0.0])
+    return Linear(weight, bias), source, target, normal
+
+
+@given(SEEDS)
+def test_adaptive_on_a_linear_model_ends_at_the_targets_projection_at_the_aim(seed):
+    """The corrections of a linear model are exact: the nearest image `aim` above the floor."""
+    module, source, target, normal = linear_case(seed)
+    method = bs.Adaptive(clearance=0.5, aim=1.0, tolerance=1e-6, max_steps=60)
+    found = traverse(module, source, target, method).found
+    floor = floor_margin(torch.sigmoid(torch.tensor([5.0])), method.delta)
+    lift = (floor + 1.0 - (5.0 - 6.0)) / normal.square().sum()
+    torch.testing.assert_close(found, target + lift * normal, atol=1e-3, rtol=0)
+
+
+@given(SEEDS)
+def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
+    """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
+    module, source, target, normal = linear_case(seed)
+    result = traverse(module, source, target, bs.Star())
+    moved = result.found - target
+    along = (moved * normal).sum() / normal.square().sum() * normal
+    torch.testing.assert_close(moved, along, atol=1e-4, rtol=0)
+    deep = margin(module(result.found), result.label)
+    floor = floor_margin(result.p_source, 0.2)
+    assert floor + 1.0 - 1e-3 <= deep <= floor + bs.Star().aim
+
+
+@METHOD
+@given(SEEDS)
+@settings(max_examples=20)
+def test_what_is_found_is_inside_and_in_range_and_the_budget_is_kept(method, seed):
+    module = random_linear(seed, classes=4, scale=3.0)
+    sources, targets = random_images(3, seed, 0, 1), random_images(3, seed + 1, 0, 1)
+    result = traverse(module, sources, targets, method)
+    again = confidence(module(result.found).detach(), result.label)
+    torch.testing.assert_close(again, result.confidence, atol=TOLERANCE, rtol=0)
+    started = result.p_source > method.delta
+    assert (again >= result.p_source - method.delta - TOLERANCE)[started].all()
+    assert result.found.min() >= 0
+    assert result.found.max() <= 1
+    assert (result.evaluations <= method.most_evaluations() + 0.5).all()
+
+
+@METHOD
+def test_the_images_passed_on_the_way_are_inside(method):
+    module, pairs = convolutional(), make_pairs(4)
+    outcomes = fly(module, pairs, method, snapshots=11)
+    for outcome in outcomes.values():
+        assert outcome.p_path_min >= outcome.p_source - method.delta
+        assert len(outcome.path) == len(outcome.path_step) == len(outcome.path_confidence)
+
+
+def test_star_bends_the_segment_around_what_is_in_its_way():
+    module, source, target = lens()
+    straight = scores_along(module, source, target, 0)
+    assert straight.min() < 0.01
+    result = traverse(module, source, target, bs.Star())
+    along = scores_along(module, source, result.found, 0)
+    assert along.min() >= result.p_source - 0.2
+    assert (result.found - target).square().mean().sqrt() < 0.1
+    assert result.check_evaluations >= 100.5
+
+
+def test_a_star_without_steps_left_is_cut_where_it_would_leave():
+    module, source, target = lens()
+    result = traverse(module, source, target, bs.Star(max_steps=1))
+    along = scores_along(module, source, result.found, 0)
+    assert result.ending == [bs.Ending.BUDGET]
+    assert along.min() >= result.p_source - 0.2 - 0.05
+    cut = (result.found - source).norm() / (target - source).norm()
+    assert 0.1 < cut < 0.5
+    torch.testing.assert_close(result.found, source + cut * (target - source), atol=1e-3, rtol=0)
+
+
+def test_adaptive_walks_around_what_is_in_its_way():
+    module, source, target = lens()
+    result = traverse(module, source, target, bs.Adaptive())
+    assert result.ending == [bs.Ending.REACHED]
+    assert (result.found - target).square().mean().sqrt() <= bs.Adaptive().tolerance
+
+
+@pytest.mark.parametrize("method", NEW[1:], ids=lambda method: method.name)
+def test_a_target_that_is_held_as_it_is_is_returned_as_it_is(method):
+    weight = random_linear(0).weight.detach()
+    source, target = random_images(2)[:, None]
+    result = traverse(Linear(0 * weight, torch.tensor([9.0, 0.0])), source, target, method)
+    assert result.ending == [bs.Ending.REACHED]
+    torch.testing.assert_close(result.found, target)
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e3, 1e6], ids=str)
+@METHOD
+def test_saturated_and_vanishing_gradients_leave_no_nan(method, scale):
+    result = traverse(
+        random_linear(2, scale=scale), random_images(4, 5), random_images(4, 6), method
+    )
+    assert result.found.isfinite().all()
+    assert result.confidence.isfinite().all()
+    assert bs.Ending.FAILED not in result.ending
+
+
+@METHOD
+def test_zero_gradients_end_by_themselves_inside(method):
+    source, target = torch.full((2, 1, 3, SIDE, SIDE), 0.4)
+    target = target + 0.5
+    result = traverse(Cliff(0.5), source, target, method)
+    assert result.confidence >= result.p_source - method.delta
+    assert result.ending[0] in (bs.Ending.STATIONARY, bs.Ending.BUDGET)
+
+
+def make_pairs(count, groups=0):
+    sources, targets = random_images(count), random_images(count, 1)
+    if groups:
+        sources = sources[torch.arange(count) % groups]
+    names = [f"group-{i % groups}" if groups else "" for i in range(count)]
+    rows = zip(sources, targets, names, strict=True)
+    return [Pair(f"pair-{i}", s, t, group=g) for i, (s, t, g) in enumerate(rows)]
+
+
+def fly(module, pairs, method, **options):
+    engine = Engine(Oracle(toy(module)), method, **options)
+    return {outcome.pair.id: outcome for ended in engine.run(pairs) for outcome in ended}
+
+
+@METHOD
+@pytest.mark.parametrize("slots", [1, 9, 64])
+def test_a_pair_ends_alike_in_any_batch_and_any_order(method, slots):
+    pairs = make_pairs(5)
+    alone = fly(convolutional(), pairs, method, slots=1)
+    for order in list(permutations(range(5)))[:100:33]:
+        together = fly(convolutional(), [pairs[i] for i in order], method, slots=slots)
+        for name, outcome in alone.items():
+            torch.testing.assert_close(together[name].found, outcome.found, atol=1e-3, rtol=0)
+            assert together[name].ending == outcome.ending
+
+
+@METHOD
+def test_looking_at_the_endings_every_few_turns_changes_nothing(method):
+    module, pairs = convolutional(), make_pairs(5)
+    often, seldom = (fly(module, pairs, method, look=look, snapshots=11) for look in (1, 4))
+    for name, outcome in often.items():
+        torch.testing.assert_close(seldom[name].found, outcome.found, atol=1e-5, rtol=0)
+        for column in ("steps", "evaluations", "ending", "path_step"):
+            assert getattr(seldom[name], column) == getattr(outcome, column)
+        assert math.isclose(seldom[name].p_path_min, outcome.p_path_min, abs_tol=1e-5)
+
+
+def test_a_fan_takes_the_targets_of_a_source_together_and_shares_their_cost():
+    module, method = Counting(convolutional()), bs.Fan(max_steps=5, tolerance=1e-9)
+    outcomes = fly(module, sorted(make_pairs(6, groups=2), key=lambda p: p.group), method, slots=64)
+    for outcome in outcomes.values():
+        assert outcome.evaluations == pytest.approx((6 * method.points(3) + 0.5) / 3)
+    assert module.with_gradient == 2 * 6 * method.points(3) == 2 * method.most_evaluations(3)
+
+
+def test_fans_of_different_sizes_fly_in_one_run():
+    pairs = make_pairs(6, groups=4)
+    outcomes = fly(convolutional(), sorted(pairs, key=lambda p: p.group), bs.Fan(max_steps=4))
+    assert outcomes.keys() == {pair.id for pair in pairs}
+
+
+def test_traverse_groups_pairs_of_equal_sources_for_a_fan():
+    sources, targets = random_images(2)[[0, 1, 0, 1]], random_images(4, 1)
+    found = traverse(convolutional(), sources, targets, bs.Fan(max_steps=4)).found
+    named = traverse(
+        convolutional(), sources, targets, bs.Fan(max_steps=4), groups=["a", "b", "a", "b"]
+    ).found
+    torch.testing.assert_close(found, named, atol=1e-5, rtol=0)
+    apart = traverse(
+        convolutional(), sources, targets, bs.Fan(max_steps=4), groups=["a", "b", "c", "d"]
+    ).found
+    assert not torch.allclose(found, apart, atol=1e-5)
+
+
+def test_a_fan_holds_more_of_its_triangle_than_targets_do():
+    """Around a lens: the triangle of the targets is cut by the ball, the fan's is not."""
+    module, source, target = lens()
+    other = target.clone()
+    other[:, 2] += 0.1
+    model = toy(module)
+    result = bs.traverse(
+        model, source.repeat(2, 1, 1, 1), torch.cat((target, other)), method=bs.Fan()
+    )
+    before = bs.triangle(model, source[0], target[0], other[0], 0).fraction(0.2)
+    after = bs.triangle(model, source[0], *result.found, 0).fraction(0.2)
+    assert before < 0.9
+    assert after == 1.0
+
+
+def test_a_path_of_a_straight_method_is_its_segment():
+    module, source, target = lens()
+    (outcome,) = fly(module, [Pair("a", source[0], target[0])], bs.Star(), snapshots=11).values()
+    assert outcome.path_step == list(range(0, 101, 10))
+    t = torch.linspace(0, 1, 11).view(-1, 1, 1, 1)
+    expected = source + t * (outcome.found - source)
+    assert abs(torch.from_numpy(outcome.path).float() / 255 - expected).max() < 0.5 / 255 + 1e-6
+    along = scores_along(module, source, outcome.found, 0, points=11)
+    torch.testing.assert_close(torch.tensor(outcome.path_confidence), along, atol=1e-5, rtol=0)
+
+
+def test_there_are_as_many_pixels_as_the_toys_say():
+    assert random_images(1).numel() == PIXELS
