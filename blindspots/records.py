@@ -7,6 +7,8 @@ import pyarrow as pa
 SEGMENT_POINTS = 101
 SLIDES_SEGMENT_POINTS = 11
 TRIANGLE_STEPS = 10
+# Methods whose path is the segment source → found: `path_step` is per cent of the way.
+STRAIGHT_METHODS = ("fan", "star")
 TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 SIMPLEX_SAMPLES = 2000
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all

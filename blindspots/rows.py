@@ -136,7 +136,7 @@ def _course(outcome: Outcome) -> Row:
         "p_source": None if isnan(outcome.p_source) else outcome.p_source,
         "steps": outcome.steps,
         "evaluations": outcome.evaluations,
-        "check_evaluations": getattr(outcome, "check_evaluations", 0.0),
+        "check_evaluations": outcome.check_evaluations,
         "seconds": outcome.seconds,
         "ending": str(outcome.ending),
     }

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLES, Ending
 
 FORMAT = 1
 PAIR_KEY = ("model", "pair_id")
@@ -101,6 +101,11 @@ class Run:
     def delta(self) -> float | None:
         """The allowed drop of confidence."""
         return (self.plan.get("method") or {}).get("delta")
+
+    @property
+    def straight(self) -> bool:
+        """Whether paths are segments, so that `path_step` is per cent of the way."""
+        return (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
 
     @property
     def finished(self) -> bool:

@@ -107,7 +107,8 @@ def traverse_files(
     out.mkdir(parents=True, exist_ok=True)
     _save_found(outcome, out)
     if outcome.path is not None:
-        _save_strip(outcome, (said, aim), f"{model.name}, {method.name}", out)
+        heading = f"{model.name}, {method.name}"
+        _save_strip(outcome, (said, aim), heading, "{} %" if method.straight else "step {}", out)
     write_text(out / "result.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
     return row
 
@@ -185,12 +186,15 @@ def _save_image(image: Img, stem: Path) -> None:
     write_whole(stem.with_suffix(".png"), lambda aside: picture.save(aside, "PNG"))
 
 
-def _save_strip(outcome: Outcome, said: tuple[Said, Said], heading: str, out: Path) -> None:
+def _save_strip(
+    outcome: Outcome, said: tuple[Said, Said], heading: str, step_label: str, out: Path
+) -> None:
     frames = [] if outcome.path is None else list(outcome.path.transpose(0, 2, 3, 1))
     axis = path_strip(
         frames,
         outcome.path_confidence,
         steps=outcome.path_step,
+        step_label=step_label,
         target=_pixels(outcome.pair.target),
         source_name=said[0].name,
         target_name=said[1].name,

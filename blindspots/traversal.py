@@ -58,10 +58,7 @@ class Traversals:
 
     def save(self, path: str | Path) -> Path:
         """Write every tensor to one safetensors file; ids and endings go to its metadata."""
-        tensors = {
-            name: getattr(self, name).contiguous()
-            for name in _TENSORS
-        }
+        tensors = {name: getattr(self, name).contiguous() for name in _TENSORS}
         metadata = {"ids": "\n".join(self.ids), "endings": "\n".join(self.ending)}
         save_file(tensors, path, metadata=metadata)
         return Path(path)
@@ -128,8 +125,7 @@ def _pairs(
                 "source a group; leave groups out to group pairs by their source"
             )
     return [
-        Pair(name, *entry, group)
-        for name, entry, group in zip(ids, entries, named, strict=True)
+        Pair(name, *entry, group) for name, entry, group in zip(ids, entries, named, strict=True)
     ]
 
 

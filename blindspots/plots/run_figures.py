@@ -91,6 +91,7 @@ def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) ->
         frames,
         row["path_confidence"],
         steps=row["path_step"],
+        step_label="{} %" if run.straight else "step {}",
         target=run.image(row["target_id"], model),
         source_name=_name(row, "source"),
         target_name=_name(row, "target"),

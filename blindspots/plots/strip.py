@@ -28,6 +28,7 @@ def path_strip(
     confidence: Numbers,
     *,
     steps: Sequence[int] | None = None,
+    step_label: str = "step {}",
     target: np.ndarray | None = None,
     source_name: str = "source",
     target_name: str = "target",
@@ -37,7 +38,7 @@ def path_strip(
     """Snapshots from source to found, the model's confidence under each, the target at the end.
 
     `frames`: images (height, width, 3), uint8 or in [0, 1]; `confidence`: in the source's class,
-    one a frame; `steps`: the step of each frame.
+    one a frame; `steps`: the step of each frame, written as `step_label` says.
     """
     end = _LEFT + _PITCH * len(frames)
     width = end + (1.3 if target is not None else 0)
@@ -45,7 +46,7 @@ def path_strip(
     for index, (frame, sure) in enumerate(zip(frames, confidence, strict=True)):
         left = _LEFT + _PITCH * index
         picture(ax, frame, left, _TOP, 1)
-        _under(ax, left + 0.5, short(sure), f"step {steps[index]}" if steps is not None else "")
+        _under(ax, left + 0.5, short(sure), step_label.format(steps[index]) if steps is not None else "")
     if target is not None:
         picture(ax, target, end + 0.22, _TOP, 1)
         ax.text(end + 0.72, _TOP + 1.2, "target", fontsize=SMALL, color=MUTED, ha="center")
