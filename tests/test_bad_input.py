@@ -96,7 +96,7 @@ CASES = {
     "negative delta": (["--delta", "-0.1"], "--delta 0.2"),
     "delta by --set": (["--set", "delta=2"], "--delta 0.2"),
     "unknown method": (["--method", "papr"], "did you mean paper"),
-    "unknown setting": (["--set", "stepsize=1"], "did you mean step_size"),
+    "unknown setting": (["--set", "max_stepz=1"], "did you mean max_steps"),
     "setting without a value": (["--set", "max_steps"], "name=value"),
     "no sources": (["--sources", "0"], "at least 1"),
     "too many targets": (["--targets-per-source", "40"], "targets of another class"),

@@ -17,7 +17,16 @@ from blindspots.run_reader import Run
 from blindspots.store import Store
 
 MODEL = "zoo:shapes-resnet"
-SMALL = ["--model", MODEL, "--images", "sample:shapes?n=30", "--set", "max_steps=6"]
+SMALL = [
+    "--model",
+    MODEL,
+    "--images",
+    "sample:shapes?n=30",
+    "--method",
+    "reference",
+    "--set",
+    "max_steps=6",
+]
 TIMES = {"seconds"}
 
 

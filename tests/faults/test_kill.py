@@ -32,7 +32,17 @@ TOLERANCE = 1e-3
 
 
 def command(out: Path) -> list[str]:
-    options = ["--sources", "8", "--set", "max_steps=40", "--batch-size", "2", "--quiet"]
+    options = [
+        "--method",
+        "reference",
+        "--sources",
+        "8",
+        "--set",
+        "max_steps=40",
+        "--batch-size",
+        "2",
+        "--quiet",
+    ]
     models = ["--model", "zoo:shapes-resnet", "--model", "zoo:shapes-vit"]
     return [
         *(sys.executable, "-m", "blindspots", "run", *models),

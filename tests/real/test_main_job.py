@@ -22,7 +22,12 @@ def test_goose_to_terrier_and_the_misclassified_cleaver(tmp_path, monkeypatch):
     pairs.write_text("\n".join([lines[0], *wanted[:2]]) + "\n")
     arguments = ["--model", MODEL, "--images", IMAGES, "--pairs", str(pairs), "--quiet"]
     out = tmp_path / "run"
-    assert call(["run", *arguments, "--set", "max_steps=3", "--out", str(out)]) == 0
+    assert (
+        call(
+            ["run", *arguments, "--method", "reference", "--set", "max_steps=3", "--out", str(out)]
+        )
+        == 0
+    )
     goose, cleaver = sorted(Run(out).pair_rows(), key=lambda row: row["source_class"])
     assert (goose["source_class"], goose["target_class"]) == (99, 199)
     assert goose["source_name"] == "goose"
