@@ -8,13 +8,13 @@ from tests.toys import SIDE, convolutional, random_images, toy
 SHORT = bs.Reference(max_steps=5)
 
 
-def test_the_default_method_is_star():
+def test_the_default_method_is_the_authors_script():
     result = bs.traverse(toy(convolutional()), random_images(1), random_images(1, 1))
     named = bs.traverse(
         toy(convolutional()),
         random_images(1),
         random_images(1, 1),
-        method=bs.Star(delta=0.2),
+        method=bs.Reference(step_size=1e-2, epsilon=2e-3, delta=0.2, max_steps=400, jitter=2 / 255),
     )
     assert torch.equal(result.found, named.found)
 

@@ -78,7 +78,7 @@ class MethodFlags:
         A setting of the method, as name=value; may be repeated.
     """
 
-    method: str = "star"
+    method: str = "reference"
     delta: float | None = None
     set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
 

@@ -46,7 +46,12 @@ def path_strip(
     for index, (frame, sure) in enumerate(zip(frames, confidence, strict=True)):
         left = _LEFT + _PITCH * index
         picture(ax, frame, left, _TOP, 1)
-        _under(ax, left + 0.5, short(sure), step_label.format(steps[index]) if steps is not None else "")
+        _under(
+            ax,
+            left + 0.5,
+            short(sure),
+            step_label.format(steps[index]) if steps is not None else "",
+        )
     if target is not None:
         picture(ax, target, end + 0.22, _TOP, 1)
         ax.text(end + 0.72, _TOP + 1.2, "target", fontsize=SMALL, color=MUTED, ha="center")
