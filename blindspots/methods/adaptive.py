@@ -78,7 +78,7 @@ class Adaptive(Method):
     that far inside, which rounding to 8 bits needs; a larger one costs distance. `aim` a, in
     logits: how far inside corrections aim; the linear model overestimates them, so it is larger.
     `step_size` η. A pair whose steps have become shorter than 0.005 of the way is `stationary`.
-    Defaults are what was best on MobileNetV2 (docs/benchmark.md). Settings at or below 0 are
+    Defaults are from trials on 12 pairs of a MobileNetV2. Settings at or below 0 are
     refused.
     """
 
