@@ -22,6 +22,7 @@ a count fully at Σw = 1; towards the source they fade to what the source itself
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, TypeVar
@@ -87,13 +88,13 @@ class Hull(Method):
     straight: ClassVar[bool] = True
     differentiates: ClassVar[Objective] = staticmethod(margin)
 
+    @abstractmethod
     def samples(self, corners: int) -> int:
         """Fresh points of the hull evaluated in a step."""
-        raise NotImplementedError
 
+    @abstractmethod
     def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
         """The weights of every step's samples, and of one more a step; on the CPU."""
-        raise NotImplementedError
 
     def points(self, targets: int = 1) -> int:
         """The corners, the worst point and the samples."""
