@@ -11,14 +11,21 @@ the corners start at the targets themselves and are bent until the hull is insid
     κ        clearance      logits above the floor that an evaluated point must have
     a        aim            logits above the floor that the next corners aim at
     η        pull           share of the way back to the targets walked in a step
+    r        radius         largest change of a pixel in a step: the trust region
     m        max_steps      steps at most; η falls from `pull` to `last_pull` over them
 
 One step, after the points w of the present corners were evaluated (margin m_w, gradient g_w):
+    r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
+         r / 2 where by less than a quarter of it
+    a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, at most 1.5 times what the
+         corners have where promises are kept; else 1.15 a where they are not
     remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps
-    a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, else 1.15 a
-    x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor)
+    x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor),
+         what that bends the corners limited to r a pixel
 For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σw² of it. Both κ and
 a count fully at Σw = 1; towards the source they fade to what the source itself has.
+Where the worst shortfall has not become smaller for three steps, gradients there lead nowhere: the
+corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 """
 
@@ -31,43 +38,48 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blindspots.geometry import least_multipliers, norm, rms
+from blindspots.geometry import least_multipliers, rms
 from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, State, code
+from blindspots.methods.planes import (
+    KEPT,
+    LEAST_RADIUS,
+    Corners,
+    PlanesState,
+    gram,
+    heights,
+    learn,
+    promising,
+    within,
+)
 from blindspots.objectives import Objective, floor_margin, margin
 from blindspots.records import Ending
 
-DEEPER = 1.15
+DEEPER, NEAR = 1.15, 1.5
 SMALLEST_AIM, LARGEST_AIM = 4.0, 60.0
-PIXEL_LIMIT = 0.03
+PATIENCE, PROGRESS, RETREAT = 3, 0.25, 0.8
 LEAST_WEIGHT = 0.02
 WORST_SHARE = 0.9
 CONFIRMATIONS = 4
 
 Weights = Float[Tensor, "batch points corners"]
-Corners = Float[Tensor, "batch corners channel height width"]
 Held = TypeVar("Held", bound="HullState")
 
 
 @dataclass(frozen=True)
-class HullState(State):
-    """The common state, with corners, planes and draws.
+class HullState(PlanesState):
+    """The planes' state, with what steers the next step.
 
-    `corners` belong to the proposal and `weights` say which points of their hull it holds.
-    A plane is `plane_normal` (length 1), its point's `plane_weights`, its gradient's length
-    `plane_scale` and `plane_offset`: m ≈ scale · (offset + Σᵢ wᵢ normal·xᵢ). `draws`: sample
-    weights of every step, the last of each to jitter the worst point. `held`: steps in a row in
-    which every evaluated point was inside with its clearance; `ever`: whether one was.
+    `aim` a. `held`: steps in a row in which every evaluated point was inside with its clearance;
+    `ever`: whether one was. `shortfall`: the smallest that the worst point's has been since the
+    corners last went back, ∞ where they were held since; `stalled`: steps since then. `draws`:
+    sample weights of every step, the last of each to jitter the worst point.
     """
 
-    corners: Corners
-    weights: Weights
     aim: Float[Tensor, "batch"]
     held: Int[Tensor, "batch"]
     ever: Bool[Tensor, "batch"]
-    plane_normal: Float[Tensor, "batch planes pixels"]
-    plane_weights: Float[Tensor, "batch planes corners"]
-    plane_scale: Float[Tensor, "batch planes"]
-    plane_offset: Float[Tensor, "batch planes"]
+    shortfall: Float[Tensor, "batch"]
+    stalled: Int[Tensor, "batch"]
     draws: Float[Tensor, "batch steps samples corners"]
 
 
@@ -108,6 +120,7 @@ class Hull(Method):
         draws = torch.stack([self.draw(k, generator) for generator in generators]).to(source)
         weights = _with_corners(draws[:, 0], k)
         empty = source.new_zeros(len(source), self.memory * self.points(k), k)
+        per_pair = torch.full_like(problem.p_source, self.aim)
         return HullState(
             proposal=mixtures(problem.source, corners, weights),
             found=source.expand_as(corners),
@@ -116,28 +129,34 @@ class Hull(Method):
             ending=count,
             corners=corners,
             weights=weights,
-            aim=torch.full_like(problem.p_source, self.aim),
-            held=torch.zeros_like(count),
-            ever=torch.zeros_like(count, dtype=torch.bool),
             plane_normal=empty[..., 0, None].expand(-1, -1, source[0].numel()),
             plane_weights=empty,
             plane_scale=empty[..., 0],
             plane_offset=empty[..., 0],
+            radius=torch.full_like(per_pair, LEAST_RADIUS),
+            margins=source.new_zeros(len(source), k),
+            promised=source.new_zeros(len(source), k),
+            kept=torch.zeros_like(per_pair),
+            aim=per_pair,
+            held=torch.zeros_like(count),
+            ever=torch.zeros_like(count, dtype=torch.bool),
+            shortfall=torch.full_like(per_pair, torch.inf),
+            stalled=torch.zeros_like(count),
             draws=draws,
         )
 
     def step(  # type: ignore[override]
         self, problem: Problem, state: HullState, evaluation: Evaluation
     ) -> HullState:
-        """Judge the evaluated points, remember their planes, move the corners."""
-        now = self._judged(problem, _remember(state, evaluation), evaluation)
+        """Learn from the evaluated points, judge them, move the corners."""
+        now = self._judged(problem, learn(state, evaluation), evaluation)
         moved = self._moved(problem, now)
         worst = self._worst(problem, now, moved)
         draw = now.draws[
             torch.arange(len(worst), device=worst.device),
             now.steps.clamp(max=now.draws.shape[1] - 1),
         ]
-        return self.propose(problem, replace(now, corners=moved), worst, draw)
+        return self.propose(problem, replace(promising(now, moved), corners=moved), worst, draw)
 
     def propose(self, problem: Problem, now: Held, worst: Tensor, draw: Tensor) -> Held:
         """The corners, the jittered worst point and the samples as the next proposal."""
@@ -165,22 +184,48 @@ class Hull(Method):
 
     def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
         """Take over the corners where their whole sampled hull is inside."""
-        short = (evaluation.objective < self.required(problem, state.weights)).any(dim=1)
+        shortfall = (self.required(problem, state.weights) - evaluation.objective).amax(dim=1)
+        short = shortfall > 0
         score = evaluation.score[:, : state.corners.shape[1]]
         inside = (problem.p_source[:, None] - score <= self.delta).all(dim=1)
         taken = ~short | (inside & ~state.ever)
-        aim = torch.where(short, state.aim * DEEPER, state.aim * self.relax)
-        held = torch.where(short, 0, state.held + 1)
         now = replace(
             state,
             found=torch.where(taken.view(-1, 1, 1, 1, 1), state.corners, state.found),
             score=torch.where(taken[:, None], score, state.score),
             steps=state.steps + 1,
-            aim=aim.clamp(SMALLEST_AIM, LARGEST_AIM),
-            held=held,
+            aim=self._aim(problem, state, short),
+            held=torch.where(short, 0, state.held + 1),
             ever=state.ever | ~short,
         )
-        return replace(now, ending=self.ended(problem, now))
+        return self._retreated(problem, replace(now, ending=self.ended(problem, now)), shortfall)
+
+    def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
+        """Higher where points were short and promises broken; lower where all were held."""
+        floor = floor_margin(problem.p_source, self.delta)
+        depth = (state.margins.amin(dim=1) - floor).clamp(min=self.clearance)
+        kept = state.kept > KEPT
+        lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
+        higher = state.aim * torch.where(kept, 1.0, DEEPER)
+        return torch.where(short, higher, lower).clamp(SMALLEST_AIM, LARGEST_AIM)
+
+    def _retreated(self, problem: Problem, now: HullState, shortfall: Tensor) -> HullState:
+        """Corners nearer to the source where the shortfall has not become smaller for a while."""
+        held = shortfall <= 0
+        nearer = held | (shortfall < now.shortfall - PROGRESS)
+        stalled = torch.where(nearer, 0, now.stalled + 1)
+        back = stalled >= PATIENCE
+        shorter = torch.lerp(problem.source[:, None], now.corners, RETREAT)
+        forgotten = held | back
+        return replace(
+            now,
+            corners=torch.where(back.view(-1, 1, 1, 1, 1), shorter, now.corners),
+            aim=torch.where(back, self.aim, now.aim),
+            stalled=torch.where(back, 0, stalled),
+            shortfall=torch.where(
+                forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)
+            ),
+        )
 
     def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
         """Close enough and held several times in a row, or out of steps."""
@@ -196,19 +241,19 @@ class Hull(Method):
         way = problem.target.reshape(now.corners.shape) - now.corners
         pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
-        lacking = goal / now.plane_scale - _height(now, pulled)
+        lacking = goal / now.plane_scale - heights(now, pulled)
         counts = (now.plane_weights.square().sum(dim=2) > LEAST_WEIGHT) & (now.plane_scale > 0)
         need = torch.where(counts, lacking, -torch.inf)
-        multipliers = least_multipliers(_gram(now), need)
+        multipliers = least_multipliers(gram(now), need)
         bend = torch.einsum(
             "bpk,bpd->bkd", multipliers[..., None] * now.plane_weights, now.plane_normal
         )
-        bent = pulled + bend.view_as(pulled).clamp(-PIXEL_LIMIT, PIXEL_LIMIT)
+        bent = pulled + within(now.radius, bend.view_as(pulled))
         return bent.clamp(0, 1)
 
     def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
         """The remembered point, corners apart, that the planes say is lowest at new corners."""
-        surplus = now.plane_scale * _height(now, moved) - self.required(problem, now.plane_weights)
+        surplus = now.plane_scale * heights(now, moved) - self.required(problem, now.plane_weights)
         corner = now.plane_weights.amax(dim=2) == 1
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
@@ -227,37 +272,3 @@ def _with_corners(
 ) -> Float[Tensor, "batch points corners"]:
     own = torch.eye(corners, device=weights.device, dtype=weights.dtype)
     return torch.cat((own.expand(len(weights), -1, -1), weights), dim=1)
-
-
-def _remember(state: HullState, evaluation: Evaluation) -> HullState:
-    """The newest planes first; the oldest fall out."""
-    gradient = evaluation.gradient.flatten(0, 1)
-    scale = norm(gradient).view(evaluation.objective.shape)
-    safe = torch.where(scale == 0, 1.0, scale)
-    normal = evaluation.gradient.flatten(2) / safe[..., None]
-    along = torch.einsum("bpd,bkd->bpk", normal, state.corners.flatten(2))
-    offset = evaluation.objective / safe - (state.weights * along).sum(dim=2)
-    kept = state.plane_scale.shape[1] - scale.shape[1]
-
-    def pushed(new: Tensor, old: Tensor) -> Tensor:
-        return torch.cat((new, old[:, :kept]), dim=1)
-
-    return replace(
-        state,
-        plane_normal=pushed(normal, state.plane_normal),
-        plane_weights=pushed(state.weights, state.plane_weights),
-        plane_scale=pushed(scale, state.plane_scale),
-        plane_offset=pushed(offset, state.plane_offset),
-    )
-
-
-def _height(now: HullState, corners: Corners) -> Float[Tensor, "batch planes"]:
-    """What the planes say of the margins at other corners, in units of their gradients."""
-    along = torch.einsum("bpd,bkd->bpk", now.plane_normal, corners.flatten(2))
-    return now.plane_offset + (now.plane_weights * along).sum(dim=2)
-
-
-def _gram(now: HullState) -> Float[Tensor, "batch planes planes"]:
-    """Inner products of the planes' normals in the space of all corners together."""
-    weights = torch.einsum("bpk,bqk->bpq", now.plane_weights, now.plane_weights)
-    return weights * torch.einsum("bpd,bqd->bpq", now.plane_normal, now.plane_normal)

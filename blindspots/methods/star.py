@@ -43,7 +43,7 @@ class Star(Hull):
     refused.
     """
 
-    max_steps: int = 28
+    max_steps: int = 32
     tolerance: float = 4e-3
 
     name: ClassVar[str] = "star"
