@@ -136,6 +136,13 @@ def test_star_bends_the_segment_around_what_is_in_its_way():
     assert result.check_evaluations >= 100.5
 
 
+def test_adaptive_walks_around_what_is_in_its_way():
+    module, source, target = lens()
+    result = traverse(module, source, target, bs.Adaptive())
+    assert result.ending == [bs.Ending.REACHED]
+    assert (result.found - target).square().mean().sqrt() <= bs.Adaptive().tolerance
+
+
 def test_a_star_without_steps_left_is_cut_where_it_would_leave():
     module, source, target = lens()
     result = traverse(module, source, target, bs.Star(max_steps=1))
