@@ -45,13 +45,16 @@ def project_out(direction: Images, normal: Images) -> Images:
     return direction - along * unit
 
 
-def project_in(direction: Images, normal: Images) -> Images:
-    """`direction` projected onto the half-space {v : n·v ≥ 0}; all of it where `normal` is zero.
+def project_in(
+    direction: Images, normal: Images, slack: Float[Tensor, "batch"] | float = 0.0
+) -> Images:
+    """`direction` projected onto the half-space {v : n·v ≥ −slack}; all of it where `normal` is 0.
 
-    The normal part goes only where it lowers: a scalar with the gradient `normal` does not fall,
-    to first order, and what raises it stays.
+    To first order, a scalar with the gradient `normal` falls by no more than `slack`, at least 0:
+    only what is beyond goes, and what raises the scalar stays.
     """
-    return choose(dot(direction, normal).flatten() < 0, project_out(direction, normal), direction)
+    lowered = dot(direction, normal).flatten() + slack
+    return direction - newton(lowered.clamp(max=0), normal)
 
 
 def newton(rise: Float[Tensor, "batch"], gradient: Images) -> Images:

@@ -45,12 +45,18 @@ class Lens(nn.Module):
         return torch.stack((logit, torch.zeros_like(logit)), dim=1)
 
 
-def lens():
-    """A ball of radius .25 between a source and a target, its centre a little off their segment."""
+def lens(radius=0.25, slope=200.0):
+    """A ball between a source and a target, its centre a little off their segment."""
     grey = torch.full((1, 3, SIDE, SIDE), 0.5)
     along, aside = torch.zeros_like(grey), torch.zeros_like(grey)
     along[:, 0], aside[:, 1] = 1 / math.sqrt(SIDE**2), 1 / math.sqrt(SIDE**2)
-    return Lens(grey[0] + 0.15 * aside[0], 0.25, 200.0), grey - 1.2 * along, grey + 1.2 * along
+    return Lens(grey[0] + 0.15 * aside[0], radius, slope), grey - 1.2 * along, grey + 1.2 * along
+
+
+def least_distance(radius):
+    """The RMSE from the target to the nearest straight line from the source that misses the ball."""
+    aside, turn = math.atan(0.15 / 1.2), math.asin(radius / math.hypot(1.2, 0.15))
+    return 2.4 * math.sin(turn - aside) / math.sqrt(PIXELS)
 
 
 def traverse(module, sources, targets, method, **options):
@@ -76,18 +82,19 @@ def linear_case(seed, drop=6.0):
 
 
 @given(SEEDS)
-@settings(max_examples=10)
-def test_adaptive_on_a_linear_model_ends_at_the_projection_onto_the_sources_level_set(seed):
-    """The source is deeper inside than the aim, and a tangent step never lowers a linear margin."""
+@settings(max_examples=12)
+def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
+    """Onto the half-space of what is inside by the clearance, by the projection's closed form."""
     module, source, target, normal = linear_case(seed)
-    method = bs.Adaptive(clearance=0.5, aim=1.0, tolerance=1e-6, max_steps=60)
-    found = traverse(module, source, target, method).found
-    lift = 6.0 / normal.square().sum()
-    torch.testing.assert_close(found, target + lift * normal, atol=1e-3, rtol=0)
+    method = bs.Adaptive(clearance=0.5, aim=1.0, tolerance=1e-6, max_steps=80)
+    result = traverse(module, source, target, method)
+    asked = floor_margin(result.p_source, method.delta) + method.clearance
+    lift = (asked + 1.0) / normal.square().sum()
+    torch.testing.assert_close(result.found, target + lift * normal, atol=1e-3, rtol=0)
 
 
 @given(SEEDS)
-@settings(max_examples=10)
+@settings(max_examples=12)
 def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
     module, source, target, normal = linear_case(seed)
@@ -102,7 +109,7 @@ def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
 
 @METHOD
 @given(SEEDS)
-@settings(max_examples=8)
+@settings(max_examples=10)
 def test_what_is_found_is_inside_and_in_range_and_the_budget_is_kept(method, seed):
     module = random_linear(seed, classes=4, scale=3.0)
     sources, targets = random_images(3, seed, 0, 1), random_images(3, seed + 1, 0, 1)
@@ -125,14 +132,15 @@ def test_the_images_passed_on_the_way_are_inside(method):
         assert len(outcome.path) == len(outcome.path_step) == len(outcome.path_confidence)
 
 
-def test_star_bends_the_segment_around_what_is_in_its_way():
-    module, source, target = lens()
+@pytest.mark.parametrize(("radius", "slope"), [(0.25, 200.0), (0.5, 40.0)])
+def test_star_bends_the_segment_around_what_is_in_its_way(radius, slope):
+    module, source, target = lens(radius, slope)
     straight = scores_along(module, source, target, 0)
     assert straight.min() < 0.01
     result = traverse(module, source, target, bs.Star())
     along = scores_along(module, source, result.found, 0)
     assert along.min() >= result.p_source - 0.2
-    assert (result.found - target).square().mean().sqrt() < 0.1
+    assert (result.found - target).square().mean().sqrt() < 1.5 * least_distance(radius)
     assert result.check_evaluations >= 100.5
 
 
@@ -249,7 +257,7 @@ def test_traverse_groups_pairs_of_equal_sources_for_a_fan():
 
 def test_a_fan_holds_more_of_its_triangle_than_targets_do():
     """Around a lens: the triangle of the targets is cut by the ball, the fan's is not."""
-    module, source, target = lens()
+    module, source, target = lens(radius=0.5, slope=40.0)
     other = target.clone()
     other[:, 2] += 0.1
     model = toy(module)
@@ -258,7 +266,7 @@ def test_a_fan_holds_more_of_its_triangle_than_targets_do():
     )
     before = bs.triangle(model, source[0], target[0], other[0], 0).fraction(0.2)
     after = bs.triangle(model, source[0], *result.found, 0).fraction(0.2)
-    assert before < 0.95
+    assert before < 0.9
     assert after == 1.0
 
 

@@ -130,6 +130,16 @@ def test_newton_is_finite_whatever_the_gradient(scale):
     assert (change == 0).all() == (scale == 0)
 
 
+@given(st.integers(0, 2**31), st.floats(0, 20))
+def test_onto_the_half_space_with_slack_a_scalar_falls_by_no_more(seed, slack):
+    direction, normal = torch.randn(2, 8, 3, 4, 4, generator=torch.Generator().manual_seed(seed))
+    projected = project_in(direction, normal, torch.full((8,), slack))
+    before = (direction * normal).sum(dim=(1, 2, 3))
+    after = (projected * normal).sum(dim=(1, 2, 3))
+    torch.testing.assert_close(after, before.clamp(min=-slack), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(projected[before >= -slack], direction[before >= -slack])
+
+
 @given(st.integers(0, 2**31))
 def test_onto_the_half_space_what_raises_stays_and_what_lowers_goes(seed):
     direction, normal = torch.randn(2, 8, 3, 4, 4, generator=torch.Generator().manual_seed(seed))

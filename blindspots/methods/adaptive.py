@@ -15,9 +15,10 @@ superlevel set of Exploring Geometry of Blind Spots in Vision Models, NeurIPS 20
     b        base           where the next proposal starts: the last proposal, inside or not
 
     floor      = logit(f(x_s)[y] − δ)
-    tangent    = Δ projected onto {v : g·v ≥ 0},                     Δ = x_t − b
-    correction = max(0, floor + a − m(b)) g / (g·g), at most 4 · 0.75 η mean|Δ| a pixel
-    x_new      = clamp(b + η tangent + correction, 0, 1)
+    rise       = floor + a − m(b)
+    walk       = η (x_t − b) projected onto {v : g·v ≥ min(0, rise)}
+    correction = max(0, rise) g / (g·g), at most 4 · 0.75 η mean|x_t − b| a pixel
+    x_new      = clamp(b + walk + correction, 0, 1)
 
 A proposal outside is not thrown away: its gradient is known, so it is corrected from where it is
 (with 0.3 η in place of η), at most four times; only then does the base go back to the last image
@@ -177,7 +178,7 @@ class Adaptive(Method):
             gradient=choose(accepted, evaluation.gradient, state.gradient),
             nearest=choose(accepted, torch.minimum(far, state.nearest), state.nearest),
             aim=self._adapted_aim(problem, state, clear),
-            step_size=_adapted_step(state, accepted, back | tired),
+            step_size=_adapted_step(state, accepted & (stalled < PATIENCE), back | tired),
             stalled=stalled,
         )
 
@@ -197,11 +198,12 @@ class Adaptive(Method):
         settling = late | (rms(start - problem.target) <= self.tolerance)
         forward = now.fresh & ~(settling & shallow)
         share = now.step_size * torch.where(forward, 1.0, PULL)
-        walk = share.view(-1, 1, 1, 1) * project_in(problem.target - start, base.gradient)
-        rise = (self._floor(problem) + now.aim - base.objective).clamp(min=0)
+        rise = self._floor(problem) + now.aim - base.objective
+        straight = share.view(-1, 1, 1, 1) * (problem.target - start)
+        walk = project_in(straight, base.gradient, slack=(-rise).clamp(min=0))
         size = (problem.target - now.found).abs().mean(dim=(1, 2, 3))
         limit = (LIMIT * now.step_size * size).clamp(min=LEAST_LIMIT).view(-1, 1, 1, 1)
-        correction = newton(rise, base.gradient).clamp(-limit, limit)
+        correction = newton(rise.clamp(min=0), base.gradient).clamp(-limit, limit)
         return (start + walk + correction).clamp(0, 1)
 
     def _ended(self, problem: Problem, now: AdaptiveState) -> AdaptiveState:

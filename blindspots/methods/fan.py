@@ -35,6 +35,7 @@ class Fan(Hull):
 
     max_steps: int = 60
     tolerance: float = 3e-3
+    clearance: float = 3.0
 
     name: ClassVar[str] = "fan"
     relax: ClassVar[float] = 0.95
