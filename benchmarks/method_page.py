@@ -1,0 +1,84 @@
+"""The page of the benchmark of methods: tables and a figure of what the results hold."""
+
+import json
+import platform
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
+
+FOLLOWED = ("reference", "paper", "adaptive", "star", "fan")
+COLUMNS = {
+    "evaluations": ("evaluations", "{:.1f}"),
+    "checks": ("checks", "{:.1f}"),
+    "seconds": ("seconds", "{:.2f}"),
+    "rmse": ("RMSE", "{:.4f}"),
+    "linf": ("ℓ∞", "{:.3f}"),
+    "ssim": ("SSIM", "{:.3f}"),
+    "p_found": ("p found", "{:.3f}"),
+    "p_found_8bit": ("p found 8-bit", "{:.3f}"),
+    "inside_8bit": ("8-bit inside", "{:.0%}"),
+    "segment_mean": ("segment mean", "{:.3f}"),
+    "segment_min": ("segment min", "{:.3f}"),
+    "segment_inside": ("segments inside", "{:.0%}"),
+    "triangle_fraction": ("triangle fraction", "{:.3f}"),
+    "triangle_least": ("lowest triangle", "{:.2f}"),
+}
+
+
+def write_page(results: Path, page: Path) -> None:
+    """Tables and the figure into the page, between its two marks; the prose around stays."""
+    models = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
+    picture = page.parent / "images" / "benchmark-curves.png"
+    draw_curves(models, picture)
+    before, rest = page.read_text().split("<!-- tables -->\n")
+    _, after = rest.split("<!-- end of tables -->\n")
+    tables = "\n".join(_table(name, rows) for name, rows in models.items())
+    page.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end of tables -->\n{after}")
+
+
+def _table(name: str, rows: dict[str, Any]) -> str:
+    pairs = next(iter(rows.values()))["pairs"]
+    heads = ["", *(head for head, _ in COLUMNS.values())]
+    lines = [
+        f"### {name}: {pairs} pairs, {_hardware()}\n",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for row, values in rows.items():
+        cells = [_cell(values.get(key), style) for key, (_, style) in COLUMNS.items()]
+        lines.append(f"| {row} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(value: float | None, style: str) -> str:
+    return "" if value is None else style.format(value)
+
+
+def _hardware() -> str:
+    return f"{torch.get_num_threads()} CPU cores ({platform.machine()}), torch {torch.__version__}"
+
+
+def draw_curves(models: dict[str, Any], path: Path) -> None:
+    """RMSE against evaluations, one panel a model, both axes logarithmic."""
+    panels = axes_grid(len(models), 3.6, 3.4, columns=3, box=(0.17, 0.15, 0.78, 0.74))
+    for panel, (name, rows) in zip(panels, models.items(), strict=True):
+        _panel(panel, name, rows)
+    panels[0].legend(frameon=False, fontsize=SMALL)
+    save(panels[0], path.with_suffix(""), formats=("png",))
+
+
+def _panel(axis: Any, name: str, rows: dict[str, Any]) -> None:
+    for method, colour in zip(FOLLOWED, LIMBS, strict=False):
+        if method in rows:
+            axis.plot(*zip(*rows[method]["curve"], strict=True), label=method, color=colour)
+    if "minimum-norm attack" in rows:
+        level = rows["minimum-norm attack"]["rmse"]
+        axis.axhline(level, color=MUTED, linestyle=":", label="minimum-norm attack")
+    axis.set(xscale="log", yscale="log")
+    axis.set_title(name, fontsize=TITLE)
+    axis.set_xlabel("evaluations a pair", fontsize=LABEL)
+    axis.set_ylabel("RMSE to the target", fontsize=LABEL)
+    axis.tick_params(labelsize=SMALL)

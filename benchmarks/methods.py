@@ -1,0 +1,262 @@
+"""Methods × models on the same pairs: what each costs, how near it comes, what it holds inside.
+
+    python -m benchmarks.methods [--models mobilenetv2 shapes-vit-at …] [--sources 16] [--targets 2]
+                                 [--results DIR] [--page docs/benchmark.md]
+
+The models are the MobileNetV2 of `../shared/assets` (left out, with a sentence, where it is not
+there) and the four of the zoo. Every row is kept in DIR as soon as it is measured, and is not
+measured again; `--page` writes the tables and the figure of what DIR holds.
+
+An evaluation is a forward and an input gradient of one image; a forward alone counts half. What a
+method looks at before it ends (`Star`'s 201 forwards) stands apart, as `checks`. Rows below the
+methods: the last point of the straight line to the target up to which all is inside, the target
+itself, another pair's target, and the end of a minimum-norm attack from the target (DDN).
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+import blindspots as bs
+from benchmarks.bounds import decoupled, last_inside
+from benchmarks.method_page import write_page
+from benchmarks.subjects import Subject, available, subject
+from blindspots.engine import Engine
+from blindspots.flight import Pair, from_8bit, to_8bit
+from blindspots.geometry import rms
+from blindspots.hulls import segments, triangles
+from blindspots.machine import keep_freed_memory
+from blindspots.methods.base import Evaluation, Method, Problem, State
+from blindspots.metrics import linf, rmse, ssim
+from blindspots.oracle import Oracle
+from blindspots.stream import Corners
+
+DELTA = 0.2
+BATCH = 16
+POINTS = 201
+METHODS: dict[str, type[Method]] = {
+    "reference": bs.Reference,
+    "paper": bs.Paper,
+    "adaptive": bs.Adaptive,
+    "star": bs.Star,
+    "fan": bs.Fan,
+}
+ATTACK_STEPS = 200
+
+
+class Ended(NamedTuple):
+    """The images a row is about, one a pair, and what they cost a pair."""
+
+    found: Tensor
+    evaluations: float
+    checks: float
+    endings: dict[str, int]
+    curve: list[list[float]]
+
+
+Maker = Callable[[Oracle, Sequence[Pair]], Ended]
+
+
+def main() -> None:
+    """Measure what is missing in the results, then write the page if asked."""
+    given = _arguments()
+    keep_freed_memory()
+    given.results.mkdir(parents=True, exist_ok=True)
+    for name in given.models:
+        measure_model(subject(name), given.sources, given.targets, given.results / f"{name}.json")
+    if given.page:
+        write_page(given.results, given.page)
+
+
+def measure_model(about: Subject, sources: int, targets: int, path: Path) -> None:
+    """Every row of a model that the file does not hold yet."""
+    rows: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    missing = {name: maker for name, maker in makers().items() if name not in rows}
+    if not missing:
+        return
+    pairs, oracle = about.pairs(sources, targets), Oracle(about.model, chunk=BATCH)
+    for name, maker in missing.items():
+        rows[name] = measure(oracle, pairs, maker)
+        path.write_text(json.dumps(rows, indent=1))
+        shown = {k: v for k, v in rows[name].items() if k not in ("curve", "each")}
+        print(f"{about.name} {name}: {shown}", flush=True)
+
+
+def makers() -> dict[str, Maker]:
+    """What makes each row's images."""
+    methods = {name: _running(kind(delta=DELTA)) for name, kind in METHODS.items()}  # type: ignore[call-arg]
+    return {
+        **methods,
+        "straight line": _straight_line,
+        "target itself": _target_itself,
+        "another target": _another_target,
+        "minimum-norm attack": _attack,
+    }
+
+
+def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, Any]:
+    """A row: means over the pairs, and the values of each."""
+    began = time.perf_counter()
+    ended = maker(oracle, pairs)
+    seconds = time.perf_counter() - began
+    target = torch.stack([pair.target for pair in pairs])
+    label = torch.tensor([pair.label for pair in pairs])
+    source = oracle.scores(torch.stack([pair.source for pair in pairs]), label)
+    lines = segments(
+        oracle, [Corners((p.source, x), p.label) for p, x in zip(pairs, ended.found, strict=True)],
+        POINTS,
+    )  # fmt: skip
+    lowest = torch.tensor([line.minimum for line in lines])
+    rounded = oracle.scores(from_8bit(to_8bit(ended.found)), label)
+    each = {
+        "rmse": rmse(ended.found, target),
+        "linf": linf(ended.found, target),
+        "ssim": ssim(ended.found, target),
+        "p_found": oracle.scores(ended.found, label),
+        "p_found_8bit": rounded,
+        "inside_8bit": (rounded >= source - DELTA).float(),
+        "segment_mean": torch.tensor([line.mean for line in lines]),
+        "segment_min": lowest,
+        "segment_inside": (lowest >= source - DELTA).float(),
+    }
+    faces = _triangles(oracle, pairs, ended.found)
+    return {
+        "pairs": len(pairs),
+        "evaluations": ended.evaluations,
+        "checks": ended.checks,
+        "seconds": seconds / len(pairs),
+        **{name: float(values.mean()) for name, values in each.items()},
+        "triangle_fraction": sum(faces) / len(faces) if faces else None,
+        "triangle_least": min(faces) if faces else None,
+        "endings": ended.endings,
+        "curve": ended.curve,
+        "each": {
+            "triangle_fraction": faces,
+            **{name: [round(float(v), 6) for v in values] for name, values in each.items()},
+        },
+    }
+
+
+def _triangles(oracle: Oracle, pairs: Sequence[Pair], found: Tensor) -> list[float]:
+    """The fraction inside of each source's triangle with its first two found images."""
+    groups: dict[str, list[int]] = {}
+    for i, pair in enumerate(pairs):
+        groups.setdefault(pair.group, []).append(i)
+    corners = [
+        Corners((pairs[a].source, found[a], found[b]), pairs[a].label)
+        for a, b, *_ in (rows for rows in groups.values() if len(rows) > 1)
+    ]
+    return [face.fraction(DELTA) for face in triangles(oracle, corners)]
+
+
+def _running(method: Method) -> Maker:
+    """The images that a method finds, and how near it was after how many evaluations."""
+
+    def run(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+        watch = Watch()
+        outcomes = {
+            out.pair.id: out
+            for ended in Engine(oracle, watched(method, watch), slots=BATCH).run(pairs)
+            for out in ended
+        }
+        inorder = [outcomes[pair.id] for pair in pairs]
+        endings: dict[str, int] = {}
+        for out in inorder:
+            endings[str(out.ending)] = endings.get(str(out.ending), 0) + 1
+        return Ended(
+            torch.stack([out.found for out in inorder]),
+            sum(out.evaluations for out in inorder) / len(inorder),
+            sum(out.check_evaluations for out in inorder) / len(inorder),
+            endings,
+            watch.curve(),
+        )
+
+    return run
+
+
+class Watch:
+    """The distances of every pair after each of its steps, told apart by their two images."""
+
+    def __init__(self) -> None:
+        self.seen: dict[tuple[float, ...], list[tuple[float, float]]] = {}
+
+    def note(self, problem: Problem, state: State, points: float) -> None:
+        """The distance of what every pair would return now."""
+        found = getattr(state, "best", state.found)
+        far = rms(found.reshape(problem.target.shape) - problem.target)
+        keys = torch.stack((problem.p_source, problem.target.flatten(1).sum(dim=1)), dim=1)
+        distance = far.view(len(keys), -1).mean(dim=1)
+        rows = zip(keys.tolist(), state.steps.tolist(), distance.tolist(), strict=True)
+        for key, steps, value in rows:
+            self.seen.setdefault(tuple(key), []).append(((steps + 1) * points, value))
+
+    def curve(self) -> list[list[float]]:
+        """[evaluations, mean distance]; a pair that has ended keeps its last distance."""
+        ticks = sorted({tick for line in self.seen.values() for tick, _ in line})
+        lines = [dict(line) for line in self.seen.values()]
+        now, points = [0.0] * len(lines), []
+        for tick in ticks:
+            now = [line.get(tick, before) for line, before in zip(lines, now, strict=True)]
+            points.append([tick, round(sum(now) / len(now), 6)])
+        return points
+
+
+def watched(method: Method, watch: Watch) -> Method:
+    """The same method, whose steps are noted."""
+
+    class Watched(type(method)):  # type: ignore[misc]
+        def step(self, problem: Problem, state: State, evaluation: Evaluation) -> State:
+            after = super().step(problem, state, evaluation)
+            targets = after.found.shape[1] if after.found.dim() == 5 else 1
+            watch.note(problem, after, self.points(targets) / targets)
+            return after
+
+    return Watched(**{f.name: getattr(method, f.name) for f in fields(method)})  # type: ignore[arg-type]
+
+
+def _straight_line(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+    return Ended(last_inside(oracle, pairs, DELTA, POINTS), POINTS / 2, 0.0, {}, [])
+
+
+def _target_itself(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+    del oracle
+    return Ended(torch.stack([pair.target for pair in pairs]), 0.0, 0.0, {}, [])
+
+
+def _another_target(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+    """The target of another source: the distance of two images that have nothing in common."""
+    del oracle
+    turned = [*pairs[3:], *pairs[:3]]
+    return Ended(torch.stack([pair.target for pair in turned]), 0.0, 0.0, {}, [])
+
+
+def _attack(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+    found = [
+        decoupled(oracle, pairs[i : i + BATCH], DELTA, ATTACK_STEPS)
+        for i in range(0, len(pairs), BATCH)
+    ]
+    return Ended(torch.cat(found), ATTACK_STEPS, 0.0, {}, [])
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.methods", description=__doc__)
+    names = available()
+    if "mobilenetv2" not in names:
+        print("../shared/assets is not here, so MobileNetV2 is left out")
+    parser.add_argument("--models", nargs="+", choices=names, default=names)
+    parser.add_argument("--sources", type=int, default=16)
+    parser.add_argument("--targets", type=int, default=2)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--page", type=Path)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
