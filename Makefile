@@ -5,7 +5,8 @@ BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
 UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
-.PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine clean
+.PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
+  benchmark-methods benchmark-simplices clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -36,6 +37,12 @@ benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNe
 
 benchmark-engine: $(VENV)/installed ## how close the engine is to the hardware's limit
 	$(BIN)/python -m benchmarks.engine
+
+benchmark-methods: $(VENV)/installed ## methods against each other; docs/benchmark.md
+	$(BIN)/python -m benchmarks.methods --page docs/benchmark.md
+
+benchmark-simplices: $(VENV)/installed ## how much of a simplex is inside; docs/findings.md
+	$(BIN)/python -m benchmarks.findings --page docs/findings.md
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo

@@ -1,6 +1,6 @@
 """How close the engine is to the hardware's limit, on models of ImageNet's size.
 
-    python -m benchmarks.engine [--quick] [--compile] [--device cpu] [--out FILE.md]
+    python -m benchmarks.engine [--models NAME …] [--quick] [--compile] [--device cpu] [--out FILE.md]
 
 MobileNetV2 with the weights and images of `../shared/assets` (left out, with a sentence, where
 they are not there), and timm's resnet50 and deit_small_patch16_224 with random weights: how long
@@ -11,8 +11,6 @@ Prints a markdown table of what was asked for and what was reached, and the hard
 
 import argparse
 import gc
-import os
-import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -27,6 +25,7 @@ from torch.nn import functional as F
 
 import blindspots as bs
 from benchmarks.engine_cases import QUICK, Case, Effort, authors_loop, cases
+from benchmarks.hardware import hardware
 from blindspots.engine import Engine
 from blindspots.flight import Outcome, Pair
 from blindspots.hulls import triangles
@@ -222,19 +221,6 @@ def measure(case: Case, effort: Effort, compiled: bool, first: bool) -> list[Row
         return [*rows, uneven(case, effort), hulls(case, effort)]
 
 
-def hardware(device: torch.device) -> str:
-    """One line about what it was measured on."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    processor = names[0] if names else platform.processor() or platform.machine()
-    card = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
-    return (
-        f"{processor}, {os.cpu_count()} cores, {torch.get_num_threads()} threads{card}, "
-        f"torch {torch.__version__}, load {os.getloadavg()[0]:.1f} at the start"
-    )
-
-
 def markdown(rows: Sequence[Row], about: str) -> str:
     """The table and what it was measured on."""
     lines = [f"| {' | '.join(row)} |" for row in (Row("model", "what", "asked", "reached"), *rows)]
@@ -248,10 +234,13 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compiled too; minutes more")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--models", nargs="+", help="mobilenetv2, resnet50, …; all unless given")
     arguments = parser.parse_args()
     device, effort = find_device(arguments.device), QUICK if arguments.quick else Effort()
     about, rows = hardware(device), []
-    for make in cases(effort, device, arguments.quick):
+    known = cases(effort, device)
+    names = arguments.models or list(known)[: 1 if arguments.quick else None]
+    for make in [known[name] for name in names]:
         rows += measure(make(), effort, arguments.compile, first=not rows)
         gc.collect()
     text = markdown(rows, about)

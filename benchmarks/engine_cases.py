@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from pathlib import Path
 
 import timm
 import torch
@@ -11,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import blindspots as bs
+from benchmarks.subjects import ASSETS, IMAGENET_SAMPLE, mobilenetv2
 from blindspots.flight import Pair
 from blindspots.machine import lay_out
 
-ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 RANDOM = ("resnet50", "deit_small_patch16_224")
 
 
@@ -52,21 +51,18 @@ class Case:
         return [Pair(f"pair-{n}", images[i], turned[i]) for n, i in enumerate(places)]
 
 
-def cases(effort: Effort, device: torch.device, quick: bool) -> list[Callable[[], Case]]:
+def cases(effort: Effort, device: torch.device) -> dict[str, Callable[[], Case]]:
     """What makes each model with its images; one is in memory at a time."""
-    makers = [lambda name=name: _random_case(name, effort, device) for name in RANDOM]
+    makers = {name: lambda name=name: _random_case(name, effort, device) for name in RANDOM}
     if ASSETS.is_dir():
-        return [lambda: _real_case(effort, device), *([] if quick else makers)]
+        return {"mobilenetv2": lambda: _real_case(effort, device), **makers}
     print(f"{ASSETS} is not here, so MobileNetV2 is left out")
-    return makers[:1] if quick else makers
+    return makers
 
 
 def _real_case(effort: Effort, device: torch.device) -> Case:
-    model = bs.load_model(
-        f"timm:mobilenetv2_100?pad_type=same&weights={ASSETS / 'mobilenetv2_imagenet.safetensors'}"
-        f"&mean=0.5,0.5,0.5&std=0.5,0.5,0.5&classes={ASSETS / 'imagenet_classes.json'}"
-    )
-    listed = bs.load_images(f"folder:{ASSETS / 'imagenet-sample'}", model)
+    model = mobilenetv2()
+    listed = bs.load_images(IMAGENET_SAMPLE, model)
     images = listed.take(list(range(max(3, effort.batch))))
     return _case("mobilenetv2_100", model, images.to(device), 0.2)
 

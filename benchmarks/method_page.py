@@ -1,11 +1,8 @@
 """The page of the benchmark of methods: tables and a figure of what the results hold."""
 
 import json
-import platform
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
 
@@ -43,7 +40,8 @@ def _table(name: str, rows: dict[str, Any]) -> str:
     pairs = next(iter(rows.values()))["pairs"]
     heads = ["", *(head for head, _ in COLUMNS.values())]
     lines = [
-        f"### {name}: {pairs} pairs, {_hardware()}\n",
+        f"### {name}\n",
+        f"{pairs} pairs. Measured on: {'; '.join(_hardware(rows))}.\n",
         f"| {' | '.join(heads)} |",
         f"|{'---|' * len(heads)}",
     ]
@@ -57,8 +55,9 @@ def _cell(value: float | None, style: str) -> str:
     return "" if value is None else style.format(value)
 
 
-def _hardware() -> str:
-    return f"{torch.get_num_threads()} CPU cores ({platform.machine()}), torch {torch.__version__}"
+def _hardware(rows: dict[str, Any]) -> list[str]:
+    """Every machine once; how loaded it was when, only the results say."""
+    return sorted({row["hardware"].partition(", load")[0] for row in rows.values()})
 
 
 def draw_curves(models: dict[str, Any], path: Path) -> None:

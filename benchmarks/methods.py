@@ -26,6 +26,7 @@ from torch import Tensor
 
 import blindspots as bs
 from benchmarks.bounds import decoupled, last_inside
+from benchmarks.hardware import hardware
 from benchmarks.method_page import write_page
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine import Engine
@@ -103,7 +104,7 @@ def makers() -> dict[str, Maker]:
 
 def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, Any]:
     """A row: means over the pairs, and the values of each."""
-    began = time.perf_counter()
+    machine, began = hardware(oracle.model.device), time.perf_counter()
     ended = maker(oracle, pairs)
     seconds = time.perf_counter() - began
     target = torch.stack([pair.target for pair in pairs])
@@ -129,6 +130,7 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
     faces = _triangles(oracle, pairs, ended.found)
     return {
         "pairs": len(pairs),
+        "hardware": machine,
         "evaluations": ended.evaluations,
         "checks": ended.checks,
         "seconds": seconds / len(pairs),
@@ -250,10 +252,10 @@ def _arguments() -> argparse.Namespace:
     names = available()
     if "mobilenetv2" not in names:
         print("../shared/assets is not here, so MobileNetV2 is left out")
-    parser.add_argument("--models", nargs="+", choices=names, default=names)
+    parser.add_argument("--models", nargs="*", choices=names, default=names)
     parser.add_argument("--sources", type=int, default=16)
     parser.add_argument("--targets", type=int, default=2)
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/methods"))
     parser.add_argument("--page", type=Path)
     return parser.parse_args()
 

@@ -2,15 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 import blindspots as bs
-from benchmarks.engine_cases import ASSETS
 from blindspots.flight import Pair
 from blindspots.machine import lay_out
 from blindspots.plan import seeded_order
 
+ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
+IMAGENET_SAMPLE = f"folder:{ASSETS / 'imagenet-sample'}"
 ZOO = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 SHAPES = "sample:shapes?split=test&n=100&seed=0"
 
@@ -48,8 +50,8 @@ class Subject:
 
 def subject(name: str) -> Subject:
     """A model by its short name: `mobilenetv2`, or one of the zoo's."""
-    model = _prepared(_mobilenetv2 if name == "mobilenetv2" else lambda: _zoo(name))
-    listing = f"folder:{ASSETS / 'imagenet-sample'}" if name == "mobilenetv2" else SHAPES
+    model = _prepared(mobilenetv2 if name == "mobilenetv2" else lambda: _zoo(name))
+    listing = IMAGENET_SAMPLE if name == "mobilenetv2" else SHAPES
     return Subject(name, model, bs.load_images(listing, model))
 
 
@@ -66,7 +68,8 @@ def _zoo(name: str) -> bs.Classifier:
     return bs.load_model(f"zoo:{name}")
 
 
-def _mobilenetv2() -> bs.Classifier:
+def mobilenetv2() -> bs.Classifier:
+    """The MobileNetV2 of the assets, as timm names and normalises it."""
     return bs.load_model(
         f"timm:mobilenetv2_100?pad_type=same&weights={ASSETS / 'mobilenetv2_imagenet.safetensors'}"
         f"&mean=0.5,0.5,0.5&std=0.5,0.5,0.5&classes={ASSETS / 'imagenet_classes.json'}"

@@ -119,7 +119,17 @@ class Engine:
             self._turn(flight)
         self._look_at_segments(flight)
         flight.spend(time.perf_counter() - started_at)
-        return [self._with_path(outcome) for outcome in flight.land()]
+        return [self._with_path(outcome) for outcome in self._verified(flight.land())]
+
+    def _verified(self, outcomes: list[Outcome]) -> list[Outcome]:
+        """With p_found in fp32, where the traversal's own arithmetic is another."""
+        if self.oracle.precision == "fp32" or not outcomes:
+            return outcomes
+        device = self.oracle.model.device
+        found = torch.stack([outcome.found for outcome in outcomes]).to(device)
+        label = torch.tensor([outcome.label for outcome in outcomes], device=device)
+        scores = self.oracle.exact.scores(found, label).tolist()
+        return [replace(out, p_found=score) for out, score in zip(outcomes, scores, strict=True)]
 
     @property
     def _turns_to_look(self) -> int:
@@ -163,9 +173,9 @@ class Engine:
     def _along(
         self, t: Tensor, source: Tensor, found: Tensor, label: int
     ) -> Float[Tensor, "points"]:
-        """The score at points of the segment source → found."""
+        """The score at points of the segment source → found, in fp32."""
         parts = t.to(source).view(-1, 1, 1, 1).split(self.oracle.chunk or len(t))
-        logits = [self.oracle.logits(torch.lerp(source, found, part)) for part in parts]
+        logits = [self.oracle.exact.logits(torch.lerp(source, found, part)) for part in parts]
         return self.oracle.score(torch.cat(logits), torch.full_like(t, label, dtype=torch.long))
 
     def _with_path(self, outcome: Outcome) -> Outcome:

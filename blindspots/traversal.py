@@ -80,7 +80,7 @@ def traverse(
     """What the model cannot see between each source and its target.
 
     `sources`, `targets`: float32 `(pairs, 3, height, width)` in [0, 1]. `labels`: the class to
-    keep; None: the one the model itself gives the source. `method`: `Reference()` unless given.
+    keep; None: the one the model itself gives the source. `method`: `Star()` unless given.
     `seed` and a pair's id (its content, where `ids` is None) key every random draw, so a pair's
     result does not depend on its company. `groups`: a name a pair, for methods that work on several
     targets of a source together (`Fan`); None: pairs whose source is bitwise equal with the same

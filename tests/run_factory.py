@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFilter
 
-from blindspots.records import PAIRS, SIMPLICES, TRIANGLE_DROPS, TRIANGLES
+from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLE_DROPS, TRIANGLES
 
 Row = dict[str, Any]
 CLASSES = ("disc", "square", "star", "ring", "triangle", "cross")
@@ -115,6 +115,7 @@ class Factory:
             p_source=0.91 + 0.08 * rng.random() if trained else 0.985 + 0.014 * rng.random(),
             lpips=residual if self.lpips else None,
             frames=self.frames,
+            path_end=100 if self.method in STRAIGHT_METHODS else 400,
             **_distances("", found, target),
             **_distances("source_", found, source),
         )
@@ -185,7 +186,14 @@ class Factory:
         }
 
 
-def pair_row(*, dip: float = 0.1, p_source: float = 0.99, frames: int = 11, **given: Any) -> Row:
+def pair_row(
+    *,
+    dip: float = 0.1,
+    p_source: float = 0.99,
+    frames: int = 11,
+    path_end: int = 400,
+    **given: Any,
+) -> Row:
     """A plausible finished pair; `dip`: how far confidence sinks on the way; `given` overrides."""
     points = np.linspace(0, 1, 101)
     confidence = p_source - dip * np.sin(math.pi * points) ** 2
@@ -199,7 +207,7 @@ def pair_row(*, dip: float = 0.1, p_source: float = 0.99, frames: int = 11, **gi
         "segment_min": float(confidence.min()),
         "segment_inside": bool(confidence.min() >= p_source - 0.2),
         "segment_confidence": confidence.tolist(),
-        "path_step": np.linspace(0, 400, frames).astype(int).tolist(),
+        "path_step": np.linspace(0, path_end, frames).astype(int).tolist(),
         "path_confidence": path.tolist(),
         "p_path_min": p_source,
         "steps": 400,

@@ -54,7 +54,7 @@ def lens(radius=0.25, slope=200.0):
 
 
 def least_distance(radius):
-    """The RMSE from the target to the nearest straight line from the source that misses the ball."""
+    """The RMSE from the target to the nearest line from the source that misses the ball."""
     aside, turn = math.atan(0.15 / 1.2), math.asin(radius / math.hypot(1.2, 0.15))
     return 2.4 * math.sin(turn - aside) / math.sqrt(PIXELS)
 

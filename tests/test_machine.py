@@ -11,6 +11,8 @@ from torch import nn
 
 import blindspots as bs
 from blindspots.cli.app import call
+from blindspots.engine import Engine
+from blindspots.flight import Pair
 from blindspots.machine import arithmetic, check_precision, lay_out, pays_to_compile
 from blindspots.objectives import margin
 from blindspots.oracle import Oracle
@@ -99,6 +101,19 @@ def test_bf16_gives_float32_that_differs_only_slightly_and_exact_is_fp32():
     assert torch.equal(evaluated(rough.exact).gradient, true.gradient)
     assert rough.exact.model is model
     assert fine.exact is fine
+
+
+@pytest.mark.parametrize("method", [bs.Adaptive(max_steps=8), bs.Star(max_steps=8)], ids=str)
+def test_what_a_bf16_traversal_says_of_what_it_found_is_fp32(method):
+    model = toy(convolutional())
+    source, target = random_images(2)
+    engine = Engine(Oracle(model, precision="bf16"), method, snapshots=5)
+    ((outcome,),) = engine.run([Pair("a", source, target)])
+    label = torch.tensor([outcome.label])
+    exact = float(Oracle(model).scores(outcome.found[None], label))
+    assert outcome.p_found == pytest.approx(exact, abs=1e-6)
+    if method.straight:
+        assert outcome.path_confidence[-1] == pytest.approx(exact, abs=1e-6)
 
 
 def test_a_halved_batch_halves_alike_in_every_precision_and_layout():

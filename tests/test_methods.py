@@ -11,6 +11,7 @@ import blindspots as bs
 from blindspots.geometry import project_out
 from blindspots.methods import METHODS, describe_method, make_method
 from blindspots.objectives import confidence
+from blindspots.records import STRAIGHT_METHODS
 from tests.toys import PIXELS, SIDE, Cliff, Linear, Radial, random_images, random_linear, toy
 
 TINY = 1e-12
@@ -164,6 +165,10 @@ def test_methods_are_made_from_text_and_described_back(name):
         "delta": 0.1,
     }
     assert type(method.max_steps) is int
+
+
+def test_readers_without_torch_know_which_methods_are_straight():
+    assert {name for name, kind in METHODS.items() if kind.straight} == set(STRAIGHT_METHODS)
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,25 @@ def test_pictures_are_embedded_once_a_file(page):
     assert all(uri.startswith("data:image/webp;base64,") for uri in found)
 
 
+@pytest.mark.parametrize(
+    ("method", "way"),
+    [
+        ("star", "along one straight line"),
+        ("fan", "along one straight line"),
+        ("adaptive", "step by step"),
+        ("reference", "step by step"),
+    ],
+)
+def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewhere(
+    tmp_path, method, way
+):
+    run = Run(Factory(size=8, sources=2, frames=3, method=method).write(tmp_path))
+    page = Page(report_html(run))
+    assert data_of(page)["straight"] is (way == "along one straight line")
+    assert f"was changed, {way}" in words(page)
+    assert "if (run.straight) return" in page.raw["script"]
+
+
 def test_triangles_are_drawn_from_the_stored_grid(run, page):
     triangles = data_of(page)["triangles"]
     assert len(triangles) == run.triangles.num_rows

@@ -3,20 +3,20 @@ import torch
 from safetensors import safe_open
 
 import blindspots as bs
+from blindspots.cli.options import MethodFlags
+from blindspots.methods import make_method
 from tests.toys import SIDE, convolutional, random_images, toy
 
 SHORT = bs.Reference(max_steps=5)
 
 
-def test_the_default_method_is_the_authors_script():
-    result = bs.traverse(toy(convolutional()), random_images(1), random_images(1, 1))
-    named = bs.traverse(
-        toy(convolutional()),
-        random_images(1),
-        random_images(1, 1),
-        method=bs.Reference(step_size=1e-2, epsilon=2e-3, delta=0.2, max_steps=400, jitter=2 / 255),
-    )
+def test_the_default_method_is_star_also_on_the_command_line():
+    model, source, target = toy(convolutional()), random_images(1), random_images(1, 1)
+    result = bs.traverse(model, source, target)
+    named = bs.traverse(model, source, target, method=bs.Star())
     assert torch.equal(result.found, named.found)
+    assert result.check_evaluations > 0
+    assert make_method() == MethodFlags().build() == bs.Star()
 
 
 def test_labels_default_to_what_the_model_says():

@@ -71,14 +71,14 @@ class MethodFlags:
     Parameters
     ----------
     method
-        star, fan, adaptive, reference or paper.
+        star (holds whole segments), fan (whole simplices), adaptive, reference or paper.
     delta
         Allowed drop of confidence below the source's.
     set
         A setting of the method, as name=value; may be repeated.
     """
 
-    method: str = "reference"
+    method: str = "star"
     delta: float | None = None
     set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
 

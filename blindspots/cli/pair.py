@@ -42,7 +42,7 @@ def traverse(
     out
         Directory for found.png, found.safetensors, path.png, path.svg and result.json.
     seed
-        Seed of the start's jitter.
+        Seed of the method's random draws.
     """
     from blindspots.progress import Reporter
     from blindspots.single import traverse_files

@@ -16,7 +16,7 @@ from blindspots.specs import nearest_names
 METHODS: dict[str, type[Method]] = {
     method.name: method for method in (Paper, Reference, Adaptive, Star, Fan)
 }
-DEFAULT_METHOD = Reference.name
+DEFAULT_METHOD = Star.name
 
 
 def make_method(name: str = DEFAULT_METHOD, settings: Mapping[str, str] | None = None) -> Method:

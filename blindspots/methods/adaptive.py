@@ -149,7 +149,7 @@ class Adaptive(Method):
             choose(back, now.gradient, evaluation.gradient),
         )
         walked = self._walked(problem, now, choose(back, now.found, state.proposal), base)
-        return self._ended(problem, replace(now, proposal=walked))
+        return self._ended(replace(now, proposal=walked))
 
     def _accepting(
         self,
@@ -163,7 +163,7 @@ class Adaptive(Method):
         far = rms(state.proposal - problem.target)
         clear = accepted & (evaluation.objective >= self._clear(problem))
         best = clear & (far < state.distance)
-        nearer = accepted & ((far < NEARER * state.nearest) | best & (far < NEARER * state.distance))
+        nearer = accepted & (far < NEARER * state.nearest) | best & (far < NEARER * state.distance)
         stalled = torch.where(nearer, 0, state.stalled + 1)
         tired = (stalled > 0) & (stalled % PATIENCE == 0)
         return replace(
@@ -206,7 +206,7 @@ class Adaptive(Method):
         correction = newton(rise.clamp(min=0), base.gradient).clamp(-limit, limit)
         return (start + walk + correction).clamp(0, 1)
 
-    def _ended(self, problem: Problem, now: AdaptiveState) -> AdaptiveState:
+    def _ended(self, now: AdaptiveState) -> AdaptiveState:
         """With the ending of pairs that end here, and their best image as what they found."""
         ending = torch.where(now.step_size < SHORTEST, code(Ending.STATIONARY), RUNNING)
         ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), ending)

@@ -39,7 +39,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blindspots.geometry import least_multipliers, rms
-from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, State, code
+from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, code
 from blindspots.methods.planes import (
     KEPT,
     LEAST_RADIUS,
@@ -222,9 +222,7 @@ class Hull(Method):
             corners=torch.where(back.view(-1, 1, 1, 1, 1), shorter, now.corners),
             aim=torch.where(back, self.aim, now.aim),
             stalled=torch.where(back, 0, stalled),
-            shortfall=torch.where(
-                forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)
-            ),
+            shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
         )
 
     def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:

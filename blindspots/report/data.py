@@ -33,6 +33,7 @@ def report_data(run: Run) -> dict[str, Any]:
         "schema": SCHEMA,
         "total": len(rows),
         "delta": run.delta,
+        "straight": run.straight,
         "models": [{"name": facts.name, "epsilon": facts.training_epsilon} for facts in run.models],
         "columns": [
             {"key": c.key, "title": c.title, "definition": c.definition, "digits": c.digits}

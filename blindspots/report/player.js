@@ -37,13 +37,19 @@ function controls(pair, view, frames) {
   const show = () => {
     const at = Number(slider.value);
     view.style.backgroundPositionX = `${(100 * at) / (frames - 1)}%`;
-    step.textContent = `step ${pair.steps[at] ?? at} of ${pair.steps[frames - 1] ?? frames - 1}`;
+    step.textContent = whereabouts(pair, at, frames - 1);
     sure.replaceChildren("the model: ", el("b", {}, `${pair.source} ${percent(pair.path[at])}`));
     slider.setAttribute("aria-valuetext", `${step.textContent}, ${sure.textContent}`);
   };
   slider.addEventListener("input", show);
   show();
   return el("div", { class: "controls" }, playButton(slider, show, frames), slider, el("div", { class: "readout" }, step, sure));
+}
+
+/** How far a snapshot is: steps taken, or the share of the way where the way is a segment. */
+function whereabouts(pair, at, last) {
+  if (run.straight) return `${pair.steps[at] ?? Math.round((100 * at) / last)}\u00a0% of the way`;
+  return `step ${pair.steps[at] ?? at} of ${pair.steps[last] ?? last}`;
 }
 
 function playButton(slider, show, frames) {

@@ -2,6 +2,10 @@
 
 import pytest
 
+from blindspots.report import write_report
+from blindspots.run_reader import Run
+from tests.run_factory import Factory
+
 pytestmark = pytest.mark.browser
 
 CONTRAST = """() => {
@@ -98,6 +102,21 @@ def test_the_slider_walks_the_path(page):
     page.locator("#case-player .play").click()
     page.wait_for_timeout(700)
     assert int(slider.input_value()) > 2
+
+
+def test_a_straight_way_is_told_in_per_cent(chromium, tmp_path):
+    page = chromium.new_page()
+    factory = Factory(size=32, sources=2, method="star")
+    page.goto(write_report(Run(factory.write(tmp_path))).as_uri())
+    slider = page.locator("#case-player input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    readout = page.locator("#case-player .readout")
+    assert "0\u00a0% of the way" in readout.inner_text()
+    slider.press("ArrowRight")
+    assert "10\u00a0% of the way" in readout.inner_text()
+    assert "step" not in readout.inner_text()
+    page.close()
 
 
 def test_a_pair_opens_by_keyboard_and_closes_again(page):
