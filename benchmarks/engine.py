@@ -1,6 +1,6 @@
 """How close the engine is to the hardware's limit, on models of ImageNet's size.
 
-    python -m benchmarks.engine [--models NAME …] [--quick] [--compile] [--device cpu] [--out FILE.md]
+    python -m benchmarks.engine [--models NAME …] [--quick] [--compile] [--out FILE.md]
 
 MobileNetV2 with the weights and images of `../shared/assets` (left out, with a sentence, where
 they are not there), and timm's resnet50 and deit_small_patch16_224 with random weights: how long
