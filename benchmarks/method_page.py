@@ -7,6 +7,7 @@ from typing import Any
 from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
 
 FOLLOWED = ("reference", "paper", "adaptive", "star", "fan")
+NULLS = ("straight line", "target itself", "another target", "minimum-norm attack")
 COLUMNS = {
     "evaluations": ("evaluations", "{:.1f}"),
     "checks": ("checks", "{:.1f}"),
@@ -45,7 +46,8 @@ def _table(name: str, rows: dict[str, Any]) -> str:
         f"| {' | '.join(heads)} |",
         f"|{'---|' * len(heads)}",
     ]
-    for row, values in rows.items():
+    for row in filter(rows.__contains__, (*FOLLOWED, *NULLS)):
+        values = rows[row]
         cells = [_cell(values.get(key), style) for key, (_, style) in COLUMNS.items()]
         lines.append(f"| {row} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

@@ -1,7 +1,8 @@
 """Methods × models on the same pairs: what each costs, how near it comes, what it holds inside.
 
     python -m benchmarks.methods [--models mobilenetv2 shapes-vit-at …] [--sources 16] [--targets 2]
-                                 [--results DIR] [--page docs/benchmark.md]
+                                 [--rows star paper …] [--results DIR]
+                                 [--page docs/benchmark.md]
 
 The models are the MobileNetV2 of `../shared/assets` (left out, with a sentence, where it is not
 there) and the four of the zoo. Every row is kept in DIR as soon as it is measured, and is not
@@ -43,23 +44,26 @@ DELTA = 0.2
 BATCH = 16
 POINTS = 201
 METHODS: dict[str, type[Method]] = {
-    "reference": bs.Reference,
-    "paper": bs.Paper,
-    "adaptive": bs.Adaptive,
     "star": bs.Star,
     "fan": bs.Fan,
+    "adaptive": bs.Adaptive,
+    "reference": bs.Reference,
 }
-ATTACK_STEPS = 200
+ATTACK_STEPS = 100
 
 
 class Ended(NamedTuple):
-    """The images a row is about, one a pair, and what they cost a pair."""
+    """The images a row is about, one a pair, and what they cost a pair.
+
+    `looked_at`: whether the model is asked about them; else only their distances count.
+    """
 
     found: Tensor
     evaluations: float
     checks: float
     endings: dict[str, int]
     curve: list[list[float]]
+    looked_at: bool = True
 
 
 Maker = Callable[[Oracle, Sequence[Pair]], Ended]
@@ -71,15 +75,18 @@ def main() -> None:
     keep_freed_memory()
     given.results.mkdir(parents=True, exist_ok=True)
     for name in given.models:
-        measure_model(subject(name), given.sources, given.targets, given.results / f"{name}.json")
+        path = given.results / f"{name}.json"
+        measure_model(subject(name), given.sources, given.targets, path, given.rows)
     if given.page:
         write_page(given.results, given.page)
 
 
-def measure_model(about: Subject, sources: int, targets: int, path: Path) -> None:
-    """Every row of a model that the file does not hold yet."""
+def measure_model(
+    about: Subject, sources: int, targets: int, path: Path, wanted: Sequence[str]
+) -> None:
+    """Every wanted row of a model that the file does not hold yet."""
     rows: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: maker for name, maker in makers().items() if name not in rows}
+    missing = {name: makers()[name] for name in wanted if name not in rows}
     if not missing:
         return
     pairs, oracle = about.pairs(sources, targets), Oracle(about.model, chunk=BATCH)
@@ -99,6 +106,7 @@ def makers() -> dict[str, Maker]:
         "target itself": _target_itself,
         "another target": _another_target,
         "minimum-norm attack": _attack,
+        "paper": _running(bs.Paper(delta=DELTA)),
     }
 
 
@@ -110,6 +118,13 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
     target = torch.stack([pair.target for pair in pairs])
     label = torch.tensor([pair.label for pair in pairs])
     source = oracle.scores(torch.stack([pair.source for pair in pairs]), label)
+    near = {
+        "rmse": rmse(ended.found, target),
+        "linf": linf(ended.found, target),
+        "ssim": ssim(ended.found, target),
+    }
+    if not ended.looked_at:
+        return {"pairs": len(pairs), "hardware": machine, **_means(near)}
     lines = segments(
         oracle, [Corners((p.source, x), p.label) for p, x in zip(pairs, ended.found, strict=True)],
         POINTS,
@@ -117,9 +132,7 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
     lowest = torch.tensor([line.minimum for line in lines])
     rounded = oracle.scores(from_8bit(to_8bit(ended.found)), label)
     each = {
-        "rmse": rmse(ended.found, target),
-        "linf": linf(ended.found, target),
-        "ssim": ssim(ended.found, target),
+        **near,
         "p_found": oracle.scores(ended.found, label),
         "p_found_8bit": rounded,
         "inside_8bit": (rounded >= source - DELTA).float(),
@@ -134,7 +147,7 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
         "evaluations": ended.evaluations,
         "checks": ended.checks,
         "seconds": seconds / len(pairs),
-        **{name: float(values.mean()) for name, values in each.items()},
+        **_means(each),
         "triangle_fraction": sum(faces) / len(faces) if faces else None,
         "triangle_least": min(faces) if faces else None,
         "endings": ended.endings,
@@ -144,6 +157,10 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
             **{name: [round(float(v), 6) for v in values] for name, values in each.items()},
         },
     }
+
+
+def _means(each: dict[str, Tensor]) -> dict[str, float]:
+    return {name: float(values.mean()) for name, values in each.items()}
 
 
 def _triangles(oracle: Oracle, pairs: Sequence[Pair], found: Tensor) -> list[float]:
@@ -235,8 +252,8 @@ def _target_itself(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
 def _another_target(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
     """The target of another source: the distance of two images that have nothing in common."""
     del oracle
-    turned = [*pairs[3:], *pairs[:3]]
-    return Ended(torch.stack([pair.target for pair in turned]), 0.0, 0.0, {}, [])
+    turned = torch.stack([pair.target for pair in (*pairs[3:], *pairs[:3])])
+    return Ended(turned, 0.0, 0.0, {}, [], looked_at=False)
 
 
 def _attack(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
@@ -255,6 +272,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--models", nargs="*", choices=names, default=names)
     parser.add_argument("--sources", type=int, default=16)
     parser.add_argument("--targets", type=int, default=2)
+    parser.add_argument("--rows", nargs="+", choices=list(makers()), default=list(makers()))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/methods"))
     parser.add_argument("--page", type=Path)
     return parser.parse_args()

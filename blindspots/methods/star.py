@@ -39,8 +39,7 @@ class Star(Hull):
     `clearance` κ, in logits: how far inside every evaluated point must be. `aim` a, in logits: how
     far inside the first corrections aim; then it adapts. `pull`, `last_pull`: the share of the way
     back to the target in the first and the last step. `memory`: steps whose gradients are still
-    used. Defaults are from trials on 12 pairs of a MobileNetV2. Settings at or below 0 are
-    refused.
+    used. Settings at or below 0 are refused.
     """
 
     max_steps: int = 32
