@@ -7,6 +7,7 @@ from typing import Any
 from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
 
 FOLLOWED = ("reference", "paper", "adaptive", "star", "fan")
+DISTANCES = (8e-4, 0.6)
 NULLS = ("straight line", "target itself", "another target", "minimum-norm attack")
 COLUMNS = {
     "evaluations": ("evaluations", "{:.1f}"),
@@ -67,7 +68,8 @@ def draw_curves(models: dict[str, Any], path: Path) -> None:
     panels = axes_grid(len(models), 3.6, 3.4, columns=3, box=(0.17, 0.15, 0.78, 0.74))
     for panel, (name, rows) in zip(panels, models.items(), strict=True):
         _panel(panel, name, rows)
-    panels[0].legend(frameon=False, fontsize=SMALL)
+    fullest = max(panels, key=lambda panel: len(panel.lines))
+    fullest.legend(frameon=False, fontsize=SMALL, loc="lower left")
     save(panels[0], path.with_suffix(""), formats=("png",))
 
 
@@ -78,7 +80,7 @@ def _panel(axis: Any, name: str, rows: dict[str, Any]) -> None:
     if "minimum-norm attack" in rows:
         level = rows["minimum-norm attack"]["rmse"]
         axis.axhline(level, color=MUTED, linestyle=":", label="minimum-norm attack")
-    axis.set(xscale="log", yscale="log")
+    axis.set(xscale="log", yscale="log", xlim=(1, 500), ylim=DISTANCES)
     axis.set_title(name, fontsize=TITLE)
     axis.set_xlabel("evaluations a pair", fontsize=LABEL)
     axis.set_ylabel("RMSE to the target", fontsize=LABEL)
