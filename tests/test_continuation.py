@@ -210,7 +210,7 @@ def fly(module, pairs, method, **options):
 def test_a_pair_ends_alike_in_any_batch_and_any_order(method, slots):
     pairs = make_pairs(5)
     alone = fly(convolutional(), pairs, method, slots=1)
-    for order in list(permutations(range(5)))[:100:33]:
+    for order in list(permutations(range(5)))[33::60]:
         together = fly(convolutional(), [pairs[i] for i in order], method, slots=slots)
         for name, outcome in alone.items():
             torch.testing.assert_close(together[name].found, outcome.found, atol=1e-3, rtol=0)
