@@ -9,7 +9,6 @@ are 95 % bootstrap intervals over the sources. Every row is kept in DIR as soon 
 """
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 import torch
 
 import blindspots as bs
+from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine import Engine
 from blindspots.flight import Outcome, Pair
@@ -39,24 +39,19 @@ def main() -> None:
     """Measure what is missing in the results, then write the page if asked."""
     given = _arguments()
     keep_freed_memory()
-    given.results.mkdir(parents=True, exist_ok=True)
     for name in given.models:
         path = given.results / f"{name}.json"
-        rows = json.loads(path.read_text()) if path.exists() else {}
-        for key, value in measure(subject(name), given.sources, given.targets, known=rows):
-            rows[key] = value
-            path.write_text(json.dumps(rows, indent=1))
-            print(f"{name} {key}: {value}", flush=True)
+        keep(path, measure(subject(name), given.sources, given.targets, there=known(path)))
     if given.page:
         write_page(given.results, given.page)
 
 
-def measure(about: Subject, sources: int, targets: Sequence[int], known: dict[str, Any]):
+def measure(about: Subject, sources: int, targets: Sequence[int], there: dict[str, Any]):
     """(name, row) of every number of targets and way of choosing that is not known yet."""
     oracle = Oracle(about.model, chunk=BATCH)
     for k in targets:
         for way, kind in WAYS.items():
-            if f"{k} {way}" not in known:
+            if f"{k} {way}" not in there:
                 pairs = about.pairs(sources, k)
                 yield f"{k} {way}", _row(oracle, _outcomes(oracle, kind(), pairs), k)
 
@@ -105,21 +100,18 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
 
 
 def write_page(results: Path, page: Path) -> None:
-    """The table and the figure into the page, between its two marks; the prose around stays."""
-    models = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-    draw(models, page.parent / "images" / "findings-simplex")
-    before, rest = page.read_text().split("<!-- tables -->\n")
-    _, after = rest.split("<!-- end of tables -->\n")
-    page.write_text(f"{before}<!-- tables -->\n{_table(models)}\n<!-- end of tables -->\n{after}")
+    """The table and the figure of what the results hold."""
+    draw(models(results), page.parent / "images" / "findings-simplex")
+    fill(page, _table(models(results)))
 
 
-def _table(models: dict[str, Any]) -> str:
+def _table(measured: dict[str, Any]) -> str:
     lines = [
         "| model | k | chosen | fraction inside [95 %] | lowest source | RMSE | segments inside |"
         " evaluations a target | sources |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for name, rows in models.items():
+    for name, rows in measured.items():
         for key, r in rows.items():
             lines.append(
                 f"| {name} | {r['k']} | {key.partition(' ')[2]} | {r['fraction']:.3f} "
@@ -129,10 +121,10 @@ def _table(models: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(models: dict[str, Any], path: Path) -> None:
+def draw(measured: dict[str, Any], path: Path) -> None:
     """The fraction against k, one panel a model: chosen together, and one by one."""
-    panels = axes_grid(len(models), 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
-    for panel, (name, rows) in zip(panels, models.items(), strict=True):
+    panels = axes_grid(len(measured), 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
+    for panel, (name, rows) in zip(panels, measured.items(), strict=True):
         for way, colour in zip(WAYS, LIMBS, strict=False):
             line = [row for key, row in rows.items() if key.partition(" ")[2] == way]
             k, mean = [row["k"] for row in line], np.array([row["fraction"] for row in line])

@@ -1,9 +1,9 @@
 """The page of the benchmark of methods: tables and a figure of what the results hold."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.results import fill, models
 from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
 
 FOLLOWED = ("reference", "paper", "adaptive", "star", "fan")
@@ -28,14 +28,9 @@ COLUMNS = {
 
 
 def write_page(results: Path, page: Path) -> None:
-    """Tables and the figure into the page, between its two marks; the prose around stays."""
-    models = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-    picture = page.parent / "images" / "benchmark-curves.png"
-    draw_curves(models, picture)
-    before, rest = page.read_text().split("<!-- tables -->\n")
-    _, after = rest.split("<!-- end of tables -->\n")
-    tables = "\n".join(_table(name, rows) for name, rows in models.items())
-    page.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end of tables -->\n{after}")
+    """Tables and the figure of what the results hold."""
+    draw_curves(models(results), page.parent / "images" / "benchmark-curves.png")
+    fill(page, "\n".join(_table(name, rows) for name, rows in models(results).items()))
 
 
 def _table(name: str, rows: dict[str, Any]) -> str:
@@ -63,10 +58,10 @@ def _hardware(rows: dict[str, Any]) -> list[str]:
     return sorted({row["hardware"].partition(", load")[0] for row in rows.values()})
 
 
-def draw_curves(models: dict[str, Any], path: Path) -> None:
+def draw_curves(measured: dict[str, Any], path: Path) -> None:
     """RMSE against evaluations, one panel a model, both axes logarithmic."""
-    panels = axes_grid(len(models), 3.6, 3.4, columns=3, box=(0.17, 0.15, 0.78, 0.74))
-    for panel, (name, rows) in zip(panels, models.items(), strict=True):
+    panels = axes_grid(len(measured), 3.6, 3.4, columns=3, box=(0.17, 0.15, 0.78, 0.74))
+    for panel, (name, rows) in zip(panels, measured.items(), strict=True):
         _panel(panel, name, rows)
     fullest = max(panels, key=lambda panel: len(panel.lines))
     fullest.legend(frameon=False, fontsize=SMALL, loc="lower left")

@@ -15,7 +15,6 @@ itself, another pair's target, and the end of a minimum-norm attack from the tar
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -29,6 +28,7 @@ import blindspots as bs
 from benchmarks.bounds import decoupled, last_inside
 from benchmarks.hardware import hardware
 from benchmarks.method_page import write_page
+from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine import Engine
 from blindspots.flight import Pair, from_8bit, to_8bit
@@ -73,7 +73,6 @@ def main() -> None:
     """Measure what is missing in the results, then write the page if asked."""
     given = _arguments()
     keep_freed_memory()
-    given.results.mkdir(parents=True, exist_ok=True)
     for name in given.models:
         path = given.results / f"{name}.json"
         measure_model(subject(name), given.sources, given.targets, path, given.rows)
@@ -85,16 +84,12 @@ def measure_model(
     about: Subject, sources: int, targets: int, path: Path, wanted: Sequence[str]
 ) -> None:
     """Every wanted row of a model that the file does not hold yet."""
-    rows: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    missing = {name: makers()[name] for name in wanted if name not in rows}
+    there = known(path)
+    missing = {name: makers()[name] for name in wanted if name not in there}
     if not missing:
         return
     pairs, oracle = about.pairs(sources, targets), Oracle(about.model, chunk=BATCH)
-    for name, maker in missing.items():
-        rows[name] = measure(oracle, pairs, maker)
-        path.write_text(json.dumps(rows, indent=1))
-        shown = {k: v for k, v in rows[name].items() if k not in ("curve", "each")}
-        print(f"{about.name} {name}: {shown}", flush=True)
+    keep(path, ((name, measure(oracle, pairs, maker)) for name, maker in missing.items()))
 
 
 def makers() -> dict[str, Maker]:

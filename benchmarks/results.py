@@ -1,0 +1,36 @@
+"""What the benchmarks keep, row by row, and the page that is made of it."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Rows = dict[str, Any]
+
+
+def known(path: Path) -> Rows:
+    """The rows that a file of results holds already."""
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def keep(path: Path, measured: Iterable[tuple[str, Rows]]) -> None:
+    """Add each row to the file as soon as it is measured, and print it without its lists."""
+    rows = known(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name, row in measured:
+        rows[name] = row
+        path.write_text(json.dumps(rows, indent=1))
+        shown = {key: value for key, value in row.items() if key not in ("curve", "each")}
+        print(f"{path.stem} {name}: {shown}", flush=True)
+
+
+def models(results: Path) -> dict[str, Rows]:
+    """The rows of every model in a folder of results."""
+    return {path.stem: known(path) for path in sorted(results.glob("*.json"))}
+
+
+def fill(page: Path, tables: str) -> None:
+    """The tables into the page, between its two marks; the prose around stays."""
+    before, rest = page.read_text().split("<!-- tables -->\n")
+    _, after = rest.split("<!-- end of tables -->\n")
+    page.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end of tables -->\n{after}")
