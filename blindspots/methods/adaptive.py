@@ -112,14 +112,10 @@ class Adaptive(Method):
 
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> AdaptiveState:  # noqa: ARG002
         """Every pair at its source; nothing is drawn."""
-        count, zero = torch.full_like(problem.label, RUNNING), torch.zeros_like(problem.label)
+        zero = torch.zeros_like(problem.label)
         unknown = torch.full_like(problem.p_source, torch.inf)
         return AdaptiveState(
-            proposal=problem.source,
-            found=problem.source,
-            score=problem.p_source,
-            steps=count,
-            ending=count,
+            **self.at_source(problem),
             best=problem.source,
             best_score=problem.p_source,
             distance=unknown,

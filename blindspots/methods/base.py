@@ -103,6 +103,17 @@ class Method(ABC):
     max_steps: int
     delta: float
 
+    def at_source(self, problem: Problem) -> dict[str, Tensor]:
+        """The common state's fields of pairs that start at their sources, by name."""
+        count = torch.full_like(problem.label, RUNNING)
+        return {
+            "proposal": problem.source,
+            "found": problem.source,
+            "score": problem.p_source,
+            "steps": count,
+            "ending": count,
+        }
+
     def points(self, targets: int = 1) -> int:
         """Images evaluated in a step, for a source with that many targets."""
         del targets

@@ -69,15 +69,7 @@ class Paper(Method):
 
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> PaperState:  # noqa: ARG002
         """Every pair at its source; nothing is drawn."""
-        count = torch.full_like(problem.label, RUNNING)
-        return PaperState(
-            proposal=problem.source,
-            found=problem.source,
-            score=problem.p_source,
-            steps=count,
-            ending=count,
-            correction=torch.zeros_like(problem.source),
-        )
+        return PaperState(**self.at_source(problem), correction=torch.zeros_like(problem.source))
 
     def step(  # type: ignore[override]
         self, problem: Problem, state: PaperState, evaluation: Evaluation
