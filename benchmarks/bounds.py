@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from blindspots.flight import Pair
-from blindspots.objectives import floor_margin, margin
 from blindspots.oracle import Oracle
+from blindspots.scores import Confidence
 
 FIRST_LENGTH, CHANGE = 1.0, 0.05
 
@@ -38,12 +38,12 @@ def decoupled(oracle: Oracle, pairs: Sequence[Pair], delta: float, steps: int) -
     source = torch.stack([pair.source for pair in pairs])
     target = torch.stack([pair.target for pair in pairs])
     label = torch.tensor([pair.label for pair in pairs])
-    floor = floor_margin(oracle.scores(source, label), delta)
+    floor = Confidence().height_at(oracle.scores(source, label) - delta)
     change, best = torch.zeros_like(target), source
     length = torch.full((len(pairs),), FIRST_LENGTH)
     for step in range(steps):
         image = (target + change).clamp(0, 1)
-        said = oracle.evaluate(image, label, margin)
+        said = oracle.evaluate(image, label)
         inside = said.objective >= floor
         nearer = inside & (_norm(image - target) < _norm(best - target))
         best = torch.where(nearer.view(-1, 1, 1, 1), image, best)

@@ -241,12 +241,12 @@ def main() -> None:
     known = cases(effort, device)
     names = arguments.models or list(known)[: 1 if arguments.quick else None]
     for make in [known[name] for name in names]:
-        rows += measure(make(), effort, arguments.compile, first=not rows)
+        new = measure(make(), effort, arguments.compile, first=not rows)
+        print(markdown(new, about), flush=True)
+        rows += new
         gc.collect()
-    text = markdown(rows, about)
-    print(text)
     if arguments.out:
-        arguments.out.write_text(text, encoding="utf-8")
+        arguments.out.write_text(markdown(rows, about), encoding="utf-8")
 
 
 if __name__ == "__main__":

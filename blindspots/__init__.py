@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     from blindspots.methods.star import Star
     from blindspots.models.classifier import Classifier
     from blindspots.models.sources import load_model
-    from blindspots.objectives import Confidence
     from blindspots.records import Ending
     from blindspots.run_reader import Run
+    from blindspots.scores import Confidence, Embedding, Group, Margin
     from blindspots.traversal import Traversals, traverse
 
 _HOMES = {
     "Adaptive": "methods.adaptive",
     "BlindspotsError": "errors",
     "Classifier": "models.classifier",
-    "Confidence": "objectives",
+    "Confidence": "scores",
+    "Embedding": "scores",
     "Ending": "records",
     "Fan": "methods.fan",
+    "Group": "scores",
     "ImageSet": "images",
+    "Margin": "scores",
     "Paper": "methods.paper",
     "Reference": "methods.reference",
     "Refused": "errors",
@@ -50,9 +53,12 @@ __all__ = [
     "BlindspotsError",
     "Classifier",
     "Confidence",
+    "Embedding",
     "Ending",
     "Fan",
+    "Group",
     "ImageSet",
+    "Margin",
     "Paper",
     "Reference",
     "Refused",

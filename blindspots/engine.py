@@ -72,7 +72,7 @@ class Engine:
         slots, problem, endings = self._triage(waiting)
         starting = [i for i, ending in enumerate(endings) if ending is None]
         if starting:
-            boarding = problem.select(torch.tensor(starting, device=problem.label.device))
+            boarding = problem.select(torch.tensor(starting, device=problem.source.device))
             generators = [generator(self.seed, _name(waiting[i])) for i in starting]
             state = self.method.init(boarding, generators)
             flight.board([slots[i] for i in starting], boarding, state)
@@ -84,11 +84,10 @@ class Engine:
         started_at = time.perf_counter()
         device = self.oracle.model.device
         source = torch.stack([unit[0].source for unit in units]).to(device)
-        logits = self.oracle.exact.logits(source)
-        named = logits.argmax(dim=1)
-        given = torch.tensor([unit[0].label for unit in units], device=device)
-        label = torch.where(given < 0, named, given)
-        p_source = self.oracle.score(logits, label)
+        score, answer = self.oracle.score, self.oracle.exact.logits(source)
+        label = score.label(answer, torch.tensor([unit[0].label for unit in units], device=device))
+        kept = score.keep(answer, label)
+        p_source = score(answer, kept)
         target = torch.stack([torch.stack([pair.target for pair in unit]) for unit in units])
         target = (target if self.method.grouped else target.squeeze(1)).to(device)
         share = (time.perf_counter() - started_at) / len(units)
@@ -99,16 +98,18 @@ class Engine:
         ]
         endings = [
             self._cannot_start(slot, right)
-            for slot, right in zip(slots, (named == label).tolist(), strict=True)
+            for slot, right in zip(slots, score.starts(answer, label).tolist(), strict=True)
         ]
-        return slots, Problem(source, target, label, p_source), endings
+        height, floor = (score.height_at(p) for p in (p_source, p_source - self.method.delta))
+        return slots, Problem(source, target, kept, p_source, height, floor), endings
 
     def _cannot_start(self, slot: Slot, right: bool) -> Ending | None:
         if isnan(slot.p_source):
             return Ending.FAILED
         if not right:
             return Ending.SOURCE_MISCLASSIFIED
-        return Ending.DELTA_VACUOUS if slot.p_source <= self.method.delta else None
+        vacuous = slot.p_source - self.method.delta <= self.oracle.score.lowest
+        return Ending.DELTA_VACUOUS if vacuous else None
 
     def _advance(self, flight: Flight) -> list[Outcome]:
         """Some turns for every occupied slot; the outcomes of the pairs that ended."""
@@ -127,8 +128,7 @@ class Engine:
             return outcomes
         device = self.oracle.model.device
         found = torch.stack([outcome.found for outcome in outcomes]).to(device)
-        label = torch.tensor([outcome.label for outcome in outcomes], device=device)
-        scores = self.oracle.exact.scores(found, label).tolist()
+        scores = self.oracle.exact.scores(found, self._kept(outcomes)).tolist()
         return [replace(out, p_found=score) for out, score in zip(outcomes, scores, strict=True)]
 
     @property
@@ -146,12 +146,11 @@ class Engine:
     def _evaluate(self, problem: Problem, state: State) -> Evaluation:
         """Of all proposals of all pairs, in one batch."""
         shape, image = state.proposal.shape[:-3], state.proposal.shape[-3:]
-        labels = problem.label.view(-1, *[1] * (len(shape) - 1)).expand(shape).flatten()
+        kept = problem.kept.repeat_interleave(shape[1:].numel(), dim=0)
         images = state.proposal.reshape(-1, *image)
-        said = self.oracle.evaluate(images, labels, self.method.differentiates)
-        return Evaluation(
-            said.score.view(shape), said.objective.view(shape), said.gradient.view(*shape, *image)
-        )
+        said = self.oracle.evaluate(images, kept, self.method.differentiates)
+        numbers = (said.score.view(shape), said.objective.view(shape), said.slope.view(shape))
+        return Evaluation(*numbers, said.gradient.view(*shape, *image))
 
     def _look_at_segments(self, flight: Flight) -> None:
         """Before pairs end, what they would return is looked at where their method asks for it."""
@@ -164,19 +163,25 @@ class Engine:
         if not len(rows):
             return
         asked, about = problem.select(rows), state.select(rows)
-        looks = zip(asked.source, about.found.flatten(0, 1), asked.label.tolist(), strict=True)
+        looks = zip(asked.source, about.found.flatten(0, 1), asked.kept, strict=True)
         score = torch.stack([self._along(sweep, *look) for look in looks])
         flight.replace(rows, self.method.swept(asked, about, score))
         for row in rows.tolist():
             flight.slots[row].looked += len(sweep)
 
     def _along(
-        self, t: Tensor, source: Tensor, found: Tensor, label: int
+        self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor
     ) -> Float[Tensor, "points"]:
         """The score at points of the segment source → found, in fp32."""
         parts = t.to(source).view(-1, 1, 1, 1).split(self.oracle.chunk or len(t))
-        logits = [self.oracle.exact.logits(torch.lerp(source, found, part)) for part in parts]
-        return self.oracle.score(torch.cat(logits), torch.full_like(t, label, dtype=torch.long))
+        answers = [self.oracle.exact.logits(torch.lerp(source, found, part)) for part in parts]
+        return self.oracle.score(torch.cat(answers), kept.expand(len(t), *kept.shape))
+
+    def _kept(self, outcomes: Sequence[Outcome]) -> Tensor:
+        """What of their sources is kept."""
+        sources = torch.stack([outcome.pair.source for outcome in outcomes])
+        labels = torch.tensor([outcome.label for outcome in outcomes])
+        return self.oracle.exact.kept(sources, labels)
 
     def _with_path(self, outcome: Outcome) -> Outcome:
         """With snapshots of the segment, where the method's path is straight."""
@@ -190,7 +195,7 @@ class Engine:
             outcome,
             path=to_8bit(path).numpy(),
             path_step=(100 * t).round().int().tolist(),
-            path_confidence=self._along(t, *ends, outcome.label).tolist(),
+            path_confidence=self._along(t, *ends, self._kept([outcome])[0]).tolist(),
         )
 
     def _snapshot_interval(self) -> int | None:

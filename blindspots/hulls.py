@@ -18,6 +18,7 @@ from blindspots.geometry import reference_triangle_weights, segment_weights, tri
 from blindspots.machine import batch_size
 from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
+from blindspots.scores import Confidence, Score
 from blindspots.stream import Corners, Image, measure_hulls
 
 REFINED_POINTS = 21
@@ -28,13 +29,14 @@ NORMAL_975 = 1.959963984540054
 class Hull:
     """The model's confidence at points of a convex hull whose first corner is the source.
 
-    `weights` `(points, corners)`, its first row the source; `confidence` and `margin`
-    `(points,)`. `strict`: inside means above p_source − d, not at least (the authors' script).
+    `weights` `(points, corners)`, its first row the source; `confidence`, the score held, and its
+    `height` (for the confidence the margin) `(points,)`. `strict`: inside means above
+    p_source − d, not at least (the authors' script).
     """
 
     weights: Float[Tensor, "points corners"]
     confidence: Float[Tensor, "points"]
-    margin: Float[Tensor, "points"]
+    height: Float[Tensor, "points"]
     strict: bool = False
 
     @property
@@ -55,12 +57,12 @@ class Hull:
     def fraction(self, drop: float) -> float:
         """The share of points whose confidence is at least p_source − `drop`.
 
-        At a drop of 0 margins are compared, because rounding decides between equal confidences.
+        At a drop of 0 heights are compared, because rounding decides between equal confidences.
         """
         return float(self._inside(drop).double().mean())
 
     def _inside(self, drop: float) -> Tensor:
-        values = self.margin if drop == 0 else self.confidence.double()
+        values = self.height if drop == 0 else self.confidence.double()
         floor = values[0] - drop
         return values > floor if self.strict else values >= floor
 
@@ -102,17 +104,19 @@ def segment(
     label: int,
     points: int = 101,
     *,
+    score: Score | None = None,
     oracle: Oracle | None = None,
 ) -> Segment:
     """The confidence along the straight line source → found at `points` equally spaced points.
 
     Its `minimum` is refined by 21 further points around the worst. Images `(3, height, width)`
-    in [0, 1]. Fewer than 2 points are refused.
+    in [0, 1]. `score`: what is held; None: the confidence in `label`. Fewer than 2 points are
+    refused.
     """
     if points < 2:
         raise Refused(f"points={points} was given; a segment needs at least 2, as in points=101")
     ends = Corners((source, found), label)
-    return segments(_asker(model, oracle), [ends], points)[0]
+    return segments(_asker(model, score, oracle), [ends], points)[0]
 
 
 def segments(oracle: Oracle, ends: Sequence[Corners], points: int = 101) -> list[Segment]:
@@ -138,6 +142,7 @@ def triangle(
     steps: int = 10,
     *,
     grid: Literal["full", "reference"] = "full",
+    score: Score | None = None,
     oracle: Oracle | None = None,
 ) -> Hull:
     """The confidence over the triangle source, found 1, found 2 on the grid of step 1/steps.
@@ -148,7 +153,7 @@ def triangle(
     if steps < 1:
         raise Refused(f"steps={steps} was given; a triangle needs at least 1, as in steps=10")
     corners = Corners((source, found_1, found_2), label)
-    (hull,) = triangles(_asker(model, oracle), [corners], steps, grid=grid)
+    (hull,) = triangles(_asker(model, score, oracle), [corners], steps, grid=grid)
     return hull
 
 
@@ -177,6 +182,7 @@ def simplex(
     samples: int = 2000,
     seed: int = 0,
     *,
+    score: Score | None = None,
     oracle: Oracle | None = None,
 ) -> Simplex:
     """The confidence at `samples` uniform points of the hull of the source and all found images.
@@ -190,7 +196,7 @@ def simplex(
             "least 1 of each, as in samples=2000"
         )
     corners = Corners((source, *found), label)
-    (cloud,) = simplices(_asker(model, oracle), [(corners, seed)], samples)
+    (cloud,) = simplices(_asker(model, score, oracle), [(corners, seed)], samples)
     return cloud
 
 
@@ -223,8 +229,9 @@ def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points c
     return torch.cat((torch.eye(corners, dtype=torch.float64)[:1], uniform)).float()
 
 
-def _asker(model: Classifier, oracle: Oracle | None) -> Oracle:
-    return oracle or Oracle(model, chunk=batch_size(model.size, model.device))
+def _asker(model: Classifier, score: Score | None, oracle: Oracle | None) -> Oracle:
+    usual = batch_size(model.size, model.device)
+    return oracle or Oracle(model, score or Confidence(), chunk=usual)
 
 
 def _around(weights: Float[Tensor, "points 2"], worst: int) -> Float[Tensor, "refined 2"]:

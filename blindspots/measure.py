@@ -59,12 +59,14 @@ class Measurer:
             for i, line in enumerate(self._segments(outcomes))
         ]
 
-    def scores(self, images: Images, outcomes: Iterable[Outcome]) -> list[float]:
-        """The score of an image for each outcome's label."""
-        device = self.model.device
-        labels = torch.tensor([outcome.label for outcome in outcomes], device=device)
+    def scores(self, images: Images, outcomes: Sequence[Outcome]) -> list[float]:
+        """The score of an image for each outcome's source and label."""
+        oracle, device = self.oracle.exact, self.model.device
+        sources = torch.stack([outcome.pair.source for outcome in outcomes])
+        labels = torch.tensor([outcome.label for outcome in outcomes])
         with self.model.frozen():
-            return self.oracle.exact.scores(images.to(device), labels).tolist()
+            kept = oracle.kept(sources, labels)
+            return oracle.scores(images.to(device), kept).tolist()
 
     def triangles(self, corners: Iterable[Corners]) -> Iterator[Columns]:
         """The columns about each triangle (source, found, other found), in one stream."""
@@ -73,6 +75,8 @@ class Measurer:
                 "p_source": hull.p_source,
                 "mean": hull.mean,
                 **{f"fraction_{drop}": hull.fraction(drop) for drop in TRIANGLE_DROPS},
+                "fraction": hull.fraction(self.delta),
+                "drop": self.delta,
                 "confidence": hull.confidence.tolist(),
             }
 

@@ -16,7 +16,7 @@ from blindspots.machine import arithmetic, pays_to_compile
 from blindspots.methods.base import Evaluation
 from blindspots.models.classifier import Classifier
 from blindspots.models.output import first_line
-from blindspots.objectives import Confidence, Objective, margin
+from blindspots.scores import Confidence, Differentiated, Kept, Score
 from blindspots.settings import Precision, check_choice
 
 Images = Float[Tensor, "batch channel height width"]
@@ -25,7 +25,7 @@ LEAST_EVALUATIONS, TIMED_IMAGES = 1000, 2
 
 @dataclass
 class Oracle:
-    """A model's answers about images: logits, scores, and scores with gradients.
+    """A model's answers about images: logits (or embeddings), scores, and scores with gradients.
 
     `chunk`: the most images in one forward; None: as many as are asked about. It is halved, once
     and for all with one warning, when the device runs out of memory; at 1 that is an error.
@@ -36,7 +36,7 @@ class Oracle:
     """
 
     model: Classifier
-    score: Confidence = field(default_factory=Confidence)
+    score: Score = field(default_factory=Confidence)
     chunk: int | None = None
     precision: str = "fp32"
     compiled: bool = False
@@ -54,32 +54,35 @@ class Oracle:
         timed = choice == "auto" and evaluations >= LEAST_EVALUATIONS
         self.compiled = pays_to_compile(evaluations, self._seconds_each() if timed else 0, choice)
 
-    def logits(self, images: Images) -> Float[Tensor, "batch classes"]:
-        """The logits of each image, without a graph."""
+    def logits(self, images: Images) -> Float[Tensor, "batch outputs"]:
+        """The logits of each image, or its embedding, without a graph."""
         return torch.cat(self._in_chunks(self._logits, images))
 
-    def scores(self, images: Images, labels: Int[Tensor, "batch"]) -> Float[Tensor, "batch"]:
-        """The score of each image for its label; half an evaluation each."""
-        return self.score(self.logits(images), labels)
+    def kept(self, sources: Images, labels: Int[Tensor, "batch"]) -> Kept:
+        """What of the sources the score compares with; without asking where labels will do."""
+        labels = labels.to(self.model.device)
+        return self.score.keep(self.logits(sources), labels) if self.score.embeds else labels
 
-    def evaluate(
-        self, images: Images, labels: Int[Tensor, "batch"], objective: Objective
-    ) -> Evaluation:
-        """The score, the objective and its gradient at each image; one evaluation each."""
+    def scores(self, images: Images, kept: Kept) -> Float[Tensor, "batch"]:
+        """The score of each image; half an evaluation each."""
+        return self.score(self.logits(images), kept)
 
-        def differentiated(images: Tensor, labels: Tensor) -> Evaluation:
-            return self._differentiated(images, labels, objective)
+    def evaluate(self, images: Images, kept: Kept, what: Differentiated = "height") -> Evaluation:
+        """The score, its height or loss, and the gradient of that; one evaluation each."""
 
-        return join(self._in_chunks(differentiated, images, labels))
+        def differentiated(images: Tensor, kept: Tensor) -> Evaluation:
+            return self._differentiated(images, kept, what)
+
+        return join(self._in_chunks(differentiated, images, kept))
 
     def _seconds_each(self) -> float:
         """What an evaluation takes now; the first one, which sets buffers up, is not counted."""
         grey = torch.full((TIMED_IMAGES, 3, *self.model.size), 0.5, device=self.model.device)
-        labels = torch.zeros(TIMED_IMAGES, dtype=torch.long, device=self.model.device)
         with self.model.frozen():
-            self.evaluate(grey, labels, margin).score.tolist()
+            kept = self.kept(grey, torch.zeros(TIMED_IMAGES, dtype=torch.long))
+            self.evaluate(grey, kept).score.tolist()
             began = time.perf_counter()
-            self.evaluate(grey, labels, margin).score.tolist()
+            self.evaluate(grey, kept).score.tolist()
         return (time.perf_counter() - began) / TIMED_IMAGES
 
     def _logits(self, images: Tensor) -> Tensor:
@@ -87,14 +90,15 @@ class Oracle:
         with torch.inference_mode(), arithmetic(self.precision, device):
             return self._plain_answer(images.to(device))
 
-    def _differentiated(self, images: Tensor, labels: Tensor, objective: Objective) -> Evaluation:
+    def _differentiated(self, images: Tensor, kept: Tensor, what: Differentiated) -> Evaluation:
         images = images.detach().requires_grad_(True)
         with torch.enable_grad(), arithmetic(self.precision, self.model.device):
-            logits = (self._compiled_answer if self.compiled else self._plain_answer)(images)
-            value = objective(logits, labels)
+            answer = (self._compiled_answer if self.compiled else self._plain_answer)(images)
+            value = self.score.value(what, answer, kept)
             (gradient,) = torch.autograd.grad(value.sum(), images)
-        logits = logits.detach()
-        return Evaluation(self.score(logits, labels), value.detach(), gradient.contiguous())
+        answer, value = answer.detach(), value.detach()
+        slope = self.score.slope(what, value)
+        return Evaluation(self.score(answer, kept), value, slope, gradient.contiguous())
 
     def _compiled_answer(self, images: Tensor) -> Tensor:
         from torch._dynamo.exc import TorchDynamoException  # loads the compiler: seconds
@@ -109,7 +113,7 @@ class Oracle:
         return self._answer(self.model, images)
 
     def _answer(self, model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-        """float32 logits; bf16 covers the model alone, never a score or an objective."""
+        """float32 answers; bf16 covers the model alone, never a score or an objective."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
             return model(images).float()

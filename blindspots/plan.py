@@ -78,6 +78,16 @@ def draw_targets(classes: Classes, count: int, seed: int) -> Targets:
     return drawn
 
 
+def draw_outside(sources: int, candidates: int, count: int, seed: int) -> Targets:
+    """`count` of `candidates` images for each source, as indices; each about equally often.
+
+    Never twice the same for a source; `count` is at most `candidates`.
+    """
+    shuffled = np.random.default_rng([seed, count]).permutation(candidates)
+    places = np.arange(sources)[:, None] * count + np.arange(count)
+    return shuffled[places % candidates]
+
+
 def read_pairs(file: Path) -> list[tuple[str, str]]:
     """The (source, target) texts of a CSV file with these columns; refused where it has others."""
     try:

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from blindspots.choosing import choose
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
 from blindspots.machine import batch_size, check_precision, find_device, lay_out
@@ -16,8 +15,9 @@ from blindspots.methods import METHODS
 from blindspots.methods.base import Method
 from blindspots.models.sources import load_model
 from blindspots.oracle import Oracle
-from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seeded_order
+from blindspots.plan import PlannedPair, pair_id, read_pairs, seeded_order
 from blindspots.progress import Reporter
+from blindspots.scores import make_score
 from blindspots.settings import Machine, Science, differences, plan_hash
 from blindspots.store import read_info, read_predictions
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
@@ -84,7 +84,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
         chosen, notes = list(chosen_pairs), []
         missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
     else:
-        chosen, missed, notes = _choose(request.science, subjects, surveyed)
+        chosen, missed, notes = choose(request.science, subjects, surveyed)
     return Prepared(
         request=request,
         plan=plan,
@@ -137,7 +137,9 @@ def _subjects(request: Request) -> list[Subject]:
             model.preprocessing, f"-{len(geometries)}" * bool(geometries)
         )
         batch = request.machine.batch or batch_size(model.size, device)
-        oracle = Oracle(model, chunk=batch, precision=precision)
+        score = make_score(request.science.score)
+        score.check_model(model.name, model.embeds, model.num_classes)
+        oracle = Oracle(model, score, chunk=batch, precision=precision)
         subjects.append(Subject(spec, model, images, oracle, model.fingerprint(), suffix, batch))
     return _named_apart(subjects)
 
@@ -222,38 +224,6 @@ def _survey(
         "looking at clean images", min(len(order), max(wanted, LEAST_IMAGES)), "images"
     ) as tick:
         return survey(subjects, order, wanted, known, tick)
-
-
-def _choose(
-    science: Science, subjects: Sequence[Subject], surveyed: Survey
-) -> tuple[list[tuple[str, str]], dict[str, list[int]], list[str]]:
-    """(source, target) ids; the sources each model missed on the way; what to say about it."""
-    images = subjects[0].images
-    right = [i for i in surveyed.seen if surveyed.right_by_all(subjects, i)][: science.sources]
-    visited = surveyed.seen[: surveyed.seen.index(right[-1]) + 1] if right else surveyed.seen
-    missed = {s.name: [i for i in visited if not surveyed.right(s, i)] for s in subjects}
-    notes = []
-    if len(right) < science.sources:
-        visited = surveyed.seen
-        missed = {s.name: [i for i in visited if not surveyed.right(s, i)] for s in subjects}
-        notes.append(
-            f"{science.sources} sources were asked for and {len(right)} of {len(images)} images "
-            "are rightly classified by every model; these were taken"
-        )
-    classes = np.array([[surveyed.label(s, i) for s in subjects] for i in right])
-    classes = classes.reshape(len(right), len(subjects))
-    if len(right) < 2:
-        raise Refused(
-            f"{len(right)} of {len(surveyed.seen)} images are rightly classified by every model; "
-            "expected at least 2 of different classes; give more images, or fewer models"
-        )
-    targets = draw_targets(classes, science.targets_per_source, science.seed)
-    pairs = [
-        (images.ids[right[i]], images.ids[right[j]])
-        for i, row in enumerate(targets.tolist())
-        for j in row
-    ]
-    return pairs, missed, notes
 
 
 def most_evaluations(method: Method, pairs: Sequence[PlannedPair]) -> dict[str, float]:

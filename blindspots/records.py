@@ -97,9 +97,14 @@ TRIANGLES = pa.schema(
         ("p_source", _NUMBER),
         ("mean", _NUMBER),
         *[(f"fraction_{drop}", _NUMBER) for drop in TRIANGLE_DROPS],
+        ("fraction", _NUMBER),
+        ("drop", _NUMBER),
         ("confidence", _NUMBERS),
     ]
 )
+
+# Columns that runs of an earlier version have not; they are read as unknown.
+YOUNGER = frozenset({"triangles.fraction", "triangles.drop"})
 
 SIMPLICES = pa.schema(
     [

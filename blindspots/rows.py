@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, tee
 from math import isnan
+from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
 from blindspots.flight import Outcome
@@ -103,10 +104,10 @@ class RowMaker:
             "pair_id": pair.pair_id,
             "source_id": pair.source_id,
             "target_id": pair.target_id,
-            "source_class": pair.label,
-            "target_class": target,
-            "source_name": self._class_name(pair.label),
-            "target_name": self._class_name(target),
+            "source_class": _known(pair.label),
+            "target_class": _known(target),
+            "source_name": self._class_name(pair.label, pair.source_id),
+            "target_name": self._class_name(target, pair.target_id),
         }
 
     def _misclassified(self, index: int) -> Row:
@@ -115,8 +116,8 @@ class RowMaker:
             "model": self.subject.name,
             "pair_id": self.prepared.unstarted_id(self.subject, index),
             "source_id": self.subject.images.ids[index],
-            "source_class": label,
-            "source_name": self._class_name(label),
+            "source_class": _known(label),
+            "source_name": self._class_name(label, self.subject.images.ids[index]),
             "p_source": self.prepared.survey.answer(self.subject, index).p_label,
             "steps": 0,
             "evaluations": 0.0,
@@ -125,9 +126,17 @@ class RowMaker:
             "ending": str(Ending.SOURCE_MISCLASSIFIED),
         }
 
-    def _class_name(self, index: int) -> str:
+    def _class_name(self, index: int, image_id: str) -> str:
+        """The name of a class; the image's own where it has none."""
+        if index < 0:
+            images = self.subject.images
+            return PurePosixPath(images.names[images.find(image_id)]).stem
         names = self.subject.model.class_names or self.subject.images.class_names
-        return names[index] if names and 0 <= index < len(names) else f"class {index}"
+        return names[index] if names and index < len(names) else f"class {index}"
+
+
+def _known(label: int) -> int | None:
+    return label if label >= 0 else None
 
 
 def _course(outcome: Outcome) -> Row:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLES, Ending
+from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLES, YOUNGER, Ending
 
 FORMAT = 1
 PAIR_KEY = ("model", "pair_id")
@@ -180,7 +180,7 @@ class Run:
     def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
         parts = sorted(self.path.glob(f"parts/{kind}-*.parquet"))
         files = [path for path in (self.path / f"{kind}.parquet", *parts) if path.is_file()]
-        tables = [_read(path, schema) for path in files]
+        tables = [_read(path, kind, schema) for path in files]
         return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
 
 
@@ -231,9 +231,13 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts:
     return ModelFacts(**{**known, "size": tuple(entry.get("size") or ()) or None})
 
 
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
+def _read(path: Path, kind: str, schema: pa.Schema) -> pa.Table:
     try:
-        return pq.read_table(path).select(schema.names).cast(schema)
+        table = pq.read_table(path)
+        for name in schema.names:
+            if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
+                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+        return table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise Refused(f"{path} is not a table of this version ({error}); {_AGAIN}") from error
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from blindspots.engine import Engine, pair_hash
 from blindspots.errors import Refused
 from blindspots.files import write_text, write_whole
-from blindspots.flight import Outcome, Pair, from_8bit, to_8bit
+from blindspots.flight import UNLABELLED, Outcome, Pair, from_8bit, to_8bit
 from blindspots.images.decode import Unreadable, decode
 from blindspots.machine import batch_size
 from blindspots.measure import Measurer
@@ -26,6 +26,7 @@ from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
 from blindspots.plots import path_strip, save, sensitivity
 from blindspots.progress import Reporter
+from blindspots.scores import Confidence, Score
 from blindspots.settings import SNAPSHOTS
 from blindspots.specs import nearest_names
 
@@ -35,7 +36,10 @@ Img = Float[Tensor, "3 height width"]
 
 @dataclass(frozen=True)
 class Said:
-    """What a model says of an image: the class, its name, its confidence."""
+    """What a model says of an image: the class, its name, its confidence.
+
+    Of a model without classes: −1, the file's name, and 1.
+    """
 
     label: int
     name: str
@@ -56,8 +60,10 @@ def read_image(path: Path, model: Classifier) -> Img:
     return from_8bit(torch.from_numpy(np.array(model.preprocessing(decoded)))).permute(2, 0, 1)
 
 
-def ask(model: Classifier, image: Img) -> Said:
-    """What the model says of an image."""
+def ask(model: Classifier, image: Img, name: str = "") -> Said:
+    """What the model says of an image; `name`: what it is called where there are no classes."""
+    if model.embeds:
+        return Said(UNLABELLED, name, 1.0)
     with model.frozen():
         probabilities = Oracle(model).logits(image[None]).softmax(dim=1)[0]
     label = int(probabilities.argmax())
@@ -88,22 +94,29 @@ def traverse_files(
     seed: int,
     out: Path,
     reporter: Reporter,
+    *,
+    score: Score | None = None,
     precision: str = "fp32",
 ) -> Row:
     """Traverse from one image file towards another; the result's row.
 
     Writes `found.png`, `found.safetensors` (exact), `path.png` and `path.svg` (the strip) and
-    `result.json`. The class the model gives the source is kept.
+    `result.json`. The class the model gives the source is kept; `score`: what is held, the
+    confidence in it unless given.
     """
+    score = score or Confidence()
+    score.check_model(model.name, model.embeds, model.num_classes)
     source, target = (read_image(file, model) for file in files)
-    said, aim = ask(model, source), ask(model, target)
+    said, aim = (
+        ask(model, image, file.stem) for image, file in zip((source, target), files, strict=True)
+    )
     pair = Pair(pair_hash(source, target, said.label), source, target, said.label)
-    oracle = Oracle(model, precision=precision)
+    oracle = Oracle(model, score, precision=precision)
     with reporter.work("traversing", method.most_evaluations(), "evaluations") as tick:
         slots = batch_size(model.size, model.device)
         engine = Engine(oracle, method, slots=slots, snapshots=SNAPSHOTS, seed=seed, tick=tick)
         ((outcome,),) = engine.run([pair])
-    row = _row(model, outcome, method, (said, aim))
+    row = _row(oracle, outcome, method, (said, aim))
     out.mkdir(parents=True, exist_ok=True)
     _save_found(outcome, out)
     if outcome.path is not None:
@@ -154,13 +167,15 @@ def sensitivity_of(model: Classifier, file: Path, target: str, method: PGD, out:
     return row
 
 
-def _row(model: Classifier, outcome: Outcome, method: Method, said: tuple[Said, Said]) -> Row:
-    lpips, _ = find_lpips(None)
-    measured = Measurer(model, Oracle(model, chunk=32), method.delta, lpips).found([outcome])
+def _row(oracle: Oracle, outcome: Outcome, method: Method, said: tuple[Said, Said]) -> Row:
+    (lpips, _), model = find_lpips(None), oracle.model
+    measuring = Oracle(model, oracle.score, chunk=32)
+    measured = Measurer(model, measuring, method.delta, lpips).found([outcome])
     columns = measured[0] if outcome.ending.started else {}
     return {
         "model": model.name,
         "method": method.name,
+        "score": oracle.score.name,
         "source_name": said[0].name,
         "target_name": said[1].name,
         "p_source": outcome.p_source,

@@ -14,7 +14,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.machine import batch_size
-from blindspots.objectives import margin
 from blindspots.oracle import Oracle
 
 Image = Float[Tensor, "channel height width"]
@@ -23,7 +22,7 @@ Weights = Float[Tensor, "points corners"]
 
 
 class Corners(NamedTuple):
-    """The corners of a hull, the source first, and the label to keep.
+    """The corners of a hull, the source first, and the label to keep (−1: none, for embeddings).
 
     Images float32 `(3, height, width)` in [0, 1], on any device.
     """
@@ -33,10 +32,10 @@ class Corners(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What the model says at the points of a hull: the score held, and the margin; on the CPU."""
+    """What the model says at the points of a hull: the score held, and its height; on the CPU."""
 
     confidence: Float[Tensor, "points"]
-    margin: Float[Tensor, "points"]
+    height: Float[Tensor, "points"]
 
 
 def measure_hulls(oracle: Oracle, hulls: Iterable[tuple[Corners, Weights]]) -> Iterator[Answers]:
@@ -61,7 +60,7 @@ class _Piece(NamedTuple):
 
     corners: Float[Tensor, "corners channel height width"]
     weights: Weights
-    label: int
+    kept: Tensor
 
     def cut(self, most: int) -> "tuple[_Piece, _Piece | None]":
         """The first points, at most `most`, and the others."""
@@ -90,7 +89,7 @@ def _parts(
     """The answers of one batch after the other, still on the device."""
     model = oracle.model
     usual = batch_size(model.size, model.device)
-    queue = _Queue(_placed(corners, weights, model.device) for corners, weights in hulls)
+    queue = _Queue(_placed(oracle, corners, weights) for corners, weights in hulls)
     images = torch.empty(0, 0, 0, 0)
     with model.frozen():
         # Asked anew each time, because the oracle may have halved its chunk.
@@ -99,9 +98,11 @@ def _parts(
             yield _ask(oracle, pieces, images)
 
 
-def _placed(corners: Corners, weights: Weights, device: torch.device) -> _Piece:
+def _placed(oracle: Oracle, corners: Corners, weights: Weights) -> _Piece:
+    device = oracle.model.device
     images = torch.stack([image.detach().to(device) for image in corners.images])
-    return _Piece(images, weights.to(device), corners.label)
+    kept = oracle.kept(images[:1], torch.tensor([corners.label]))
+    return _Piece(images, weights.to(device), kept)
 
 
 def _mixed(pieces: list[_Piece], memory: Tensor) -> Images:
@@ -115,11 +116,9 @@ def _mixed(pieces: list[_Piece], memory: Tensor) -> Images:
 
 
 def _ask(oracle: Oracle, pieces: list[_Piece], images: Images) -> Float[Tensor, "2 points"]:
-    counts = torch.tensor([len(piece.weights) for piece in pieces])
-    labels = torch.tensor([piece.label for piece in pieces]).repeat_interleave(counts)
-    logits = oracle.logits(images)
-    labels = labels.to(logits.device)
-    return torch.stack((oracle.score(logits, labels), margin(logits, labels)))
+    answer = oracle.logits(images)
+    kept = torch.cat([p.kept.repeat_interleave(len(p.weights), dim=0) for p in pieces])
+    return torch.stack((oracle.score(answer, kept), oracle.score.height(answer, kept)))
 
 
 def _one_behind(parts: Iterator[Tensor]) -> Iterator[Tensor]:

@@ -25,11 +25,22 @@ NOTHING = -1
 
 
 class Said(NamedTuple):
-    """An answer: the class named, its confidence, and that of the image's own label."""
+    """An answer: the class named, its confidence, and that of the image's own label.
+
+    Of a model without classes −1, and 1 for both; 0 for both where an answer is not finite.
+    """
 
     predicted: int
     confidence: float
     p_label: float
+
+    @property
+    def finite(self) -> bool:
+        """Whether the model returned finite numbers."""
+        return self.confidence > 0
+
+
+UNKNOWN, EMBEDDED = Said(NOTHING, 0.0, 0.0), Said(NOTHING, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -70,9 +81,9 @@ class Survey:
         return given if given >= 0 else self.answer(subject, index).predicted
 
     def right(self, subject: Subject, index: int) -> bool:
-        """Whether the model gives the image its class."""
-        predicted = self.answer(subject, index).predicted
-        return predicted != NOTHING and predicted == self.label(subject, index)
+        """Whether the model gives the image what a source must have: its class, or a group's."""
+        said, label = self.answer(subject, index), self.label(subject, index)
+        return said.finite and subject.oracle.score.accepts(said.predicted, label)
 
     def right_by_all(self, subjects: Sequence[Subject], index: int) -> bool:
         """Whether every model gives the image its class."""
@@ -80,14 +91,15 @@ class Survey:
 
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
-        labelled = [i for i in self.seen if int(subject.images.labels[i]) >= 0]
+        classes = not subject.model.embeds
+        labelled = [i for i in self.seen if classes and int(subject.images.labels[i]) >= 0]
         confidences = [self.answer(subject, i).confidence for i in self.seen]
-        right = sum(self.right(subject, i) for i in labelled)
+        right = sum(self.answer(subject, i).predicted == self.label(subject, i) for i in labelled)
         return {
             "images": len(self.seen),
             "labelled": bool(labelled),
             "accuracy": right / len(labelled) if labelled else None,
-            "mean_confidence": sum(confidences) / max(1, len(confidences)),
+            "mean_confidence": sum(confidences) / max(1, len(confidences)) if classes else None,
         }
 
 
@@ -136,27 +148,35 @@ def _ask(
         return
     with subject.model.frozen():
         logits = subject.oracle.exact.logits(subject.images.take([i for i, _ in new]))
-    _check_logits(subject, logits)
-    _check_labels(subject, [i for i, _ in new], logits.shape[1])
     labels = [int(subject.images.labels[i]) for i, _ in new]
+    _check_finite(subject, logits)
+    if subject.model.embeds:
+        for (_, name), finite in zip(new, logits.isfinite().all(dim=1).tolist(), strict=True):
+            yield name, EMBEDDED if finite else UNKNOWN
+        return
+    _check_logits(subject, logits)
+    _check_labels(subject, labels, logits.shape[1])
     for (_, name), row, label in zip(new, logits.softmax(dim=1).cpu(), labels, strict=True):
         yield name, _answer(row, label)
 
 
 def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Said:
     if not probabilities.isfinite().all():
-        return Said(NOTHING, 0.0, 0.0)
+        return UNKNOWN
     predicted = int(probabilities.argmax())
     own = label if label >= 0 else predicted
     return Said(predicted, float(probabilities[predicted]), float(probabilities[own]))
 
 
-def _check_logits(subject: Subject, logits: Float[Tensor, "batch classes"]) -> None:
+def _check_finite(subject: Subject, logits: Float[Tensor, "batch outputs"]) -> None:
     if logits.isfinite().all(dim=1).double().mean() < 0.5:
         raise Refused(
-            f"{subject.name} returns NaN or infinity for clean images; expected finite logits: "
+            f"{subject.name} returns NaN or infinity for clean images; expected finite numbers: "
             "check its weights and --mean, --std"
         )
+
+
+def _check_logits(subject: Subject, logits: Float[Tensor, "batch classes"]) -> None:
     if _are_probabilities(logits):
         raise Refused(
             f"{subject.name} returns probabilities (each row sums to 1); expected logits: leave "
@@ -171,8 +191,8 @@ def _are_probabilities(logits: Float[Tensor, "batch classes"]) -> bool:
     )
 
 
-def _check_labels(subject: Subject, indices: Sequence[int], classes: int) -> None:
-    largest = max(int(subject.images.labels[i]) for i in indices)
+def _check_labels(subject: Subject, labels: Sequence[int], classes: int) -> None:
+    largest = max(labels)
     if largest >= classes:
         raise Refused(
             f"the images have a label {largest} and {subject.name} only {classes} classes; "

@@ -16,9 +16,9 @@ from blindspots.machine import batch_size
 from blindspots.methods import make_method
 from blindspots.methods.base import Method
 from blindspots.models.classifier import Classifier
-from blindspots.objectives import Confidence
 from blindspots.oracle import Oracle
 from blindspots.records import Ending
+from blindspots.scores import Confidence, Score
 
 RANGE_TOLERANCE = 1e-4
 
@@ -71,7 +71,7 @@ def traverse(
     labels: Int[Tensor, "_pairs"] | Sequence[int] | None = None,
     *,
     method: Method | None = None,
-    score: Confidence | None = None,
+    score: Score | None = None,
     seed: int = 0,
     ids: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
@@ -80,7 +80,8 @@ def traverse(
     """What the model cannot see between each source and its target.
 
     `sources`, `targets`: float32 `(pairs, 3, height, width)` in [0, 1]. `labels`: the class to
-    keep; None: the one the model itself gives the source. `method`: `Star()` unless given.
+    keep; None: the one the model itself gives the source. `method`: `Star()` unless given, with
+    the score's usual `delta`. `score`: what is held, `Confidence()` unless given.
     `seed` and a pair's id (its content, where `ids` is None) key every random draw, so a pair's
     result does not depend on its company. `groups`: a name a pair, for methods that work on several
     targets of a source together (`Fan`); None: pairs whose source is bitwise equal with the same
@@ -92,8 +93,11 @@ def traverse(
     labels = _checked(model, sources, targets, labels)
     pairs = _pairs(sources, targets, labels, ids, groups)
     slots = batch or batch_size(model.size, model.device)
-    oracle, method = Oracle(model, score or Confidence()), method or make_method()
-    oracle.score.check_delta(method.delta)
+    score = score or Confidence()
+    score.check_model(model.name, model.embeds, model.num_classes)
+    method = method or make_method(delta=score.default_delta)
+    score.check_delta(method.delta)
+    oracle = Oracle(model, score)
     engine = Engine(oracle, method, slots=slots, seed=seed)
     place = {id(pair): i for i, pair in enumerate(pairs)}
     together = sorted(pairs, key=lambda pair: pair.group) if method.grouped else pairs

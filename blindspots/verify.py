@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from blindspots.errors import Refused, WorkFailed
-from blindspots.flight import Outcome, Pair, from_8bit
+from blindspots.flight import UNLABELLED, Outcome, Pair, from_8bit
 from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
@@ -21,6 +21,7 @@ from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
+from blindspots.scores import make_score
 from blindspots.store import load_exact
 from blindspots.stream import Corners
 
@@ -137,7 +138,8 @@ class _Verifier:
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
-        return cls(run, facts, Measurer(model, Oracle(model, chunk=size), delta, lpips), size)
+        oracle = Oracle(model, make_score(run.plan["score"]), chunk=size)
+        return cls(run, facts, Measurer(model, oracle, delta, lpips), size)
 
     def verify(self, result: Verification, reporter: Reporter) -> None:
         rows = self.run.pair_rows(self.facts.name, started=True)
@@ -182,7 +184,7 @@ class _Verifier:
 
     def _corners(self, pairs: Sequence[Row]) -> Corners:
         source = self._image(pairs[0]["source_id"])
-        return Corners((source, *map(self._found, pairs)), pairs[0]["source_class"])
+        return Corners((source, *map(self._found, pairs)), _label(pairs[0]))
 
     def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         outcomes = [self._outcome(row) for row in rows]
@@ -196,8 +198,8 @@ class _Verifier:
     def _outcome(self, row: Row) -> Outcome:
         source, target = self._image(row["source_id"]), self._image(row["target_id"])
         return Outcome(
-            pair=Pair(row["pair_id"], source, target, row["source_class"]),
-            label=row["source_class"],
+            pair=Pair(row["pair_id"], source, target, _label(row)),
+            label=_label(row),
             found=self._found(row),
             p_source=row["p_source"],
             p_found=row["p_found"],
@@ -226,6 +228,10 @@ class _Verifier:
 
 def _missing(file: Path) -> str:
     return f"{file} is missing, so its row cannot be verified; give the run's command again"
+
+
+def _label(row: Row) -> int:
+    return UNLABELLED if row["source_class"] is None else row["source_class"]
 
 
 def _edge(pair: Row) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from torch import nn
 import blindspots as bs
 from blindspots.engine import Engine
 from blindspots.flight import Pair
-from blindspots.objectives import confidence, floor_margin, margin
+from blindspots.objectives import confidence, margin
 from blindspots.oracle import Oracle
 from tests.toys import (
     PIXELS,
@@ -88,7 +88,7 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
     module, source, target, normal = linear_case(seed)
     method = bs.Adaptive(clearance=0.5, aim=1.0, tolerance=1e-6, max_steps=80)
     result = traverse(module, source, target, method)
-    asked = floor_margin(result.p_source, method.delta) + method.clearance
+    asked = bs.Confidence().height_at(result.p_source - method.delta) + method.clearance
     lift = (asked + 1.0) / normal.square().sum()
     torch.testing.assert_close(result.found, target + lift * normal, atol=1e-3, rtol=0)
 
@@ -103,7 +103,7 @@ def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     along = (moved * normal).sum() / normal.square().sum() * normal
     torch.testing.assert_close(moved, along, atol=1e-4, rtol=0)
     deep = margin(module(result.found), result.label)
-    floor = floor_margin(result.p_source, 0.2)
+    floor = bs.Confidence().height_at(result.p_source - 0.2)
     assert floor + 1.0 - 1e-3 <= deep <= floor + bs.Star().aim
 
 

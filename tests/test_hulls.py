@@ -171,7 +171,7 @@ def test_hulls_in_one_stream_are_as_they_are_alone_and_fill_their_batches(seed, 
     alone = [next(measure_hulls(oracle, [hull])) for hull in hulls]
     for one, other in zip(streamed, alone, strict=True):
         torch.testing.assert_close(one.confidence, other.confidence, atol=1e-5, rtol=0)
-        torch.testing.assert_close(one.margin, other.margin, atol=1e-4, rtol=0)
+        torch.testing.assert_close(one.height, other.height, atol=1e-4, rtol=0)
 
 
 def test_many_segments_triangles_and_simplices_are_those_of_the_public_functions():

@@ -14,7 +14,6 @@ from blindspots.cli.app import call
 from blindspots.engine import Engine
 from blindspots.flight import Pair
 from blindspots.machine import arithmetic, check_precision, lay_out, pays_to_compile
-from blindspots.objectives import margin
 from blindspots.oracle import Oracle
 from blindspots.settings import Machine, Science
 from tests.toys import Cramped, convolutional, random_images, random_linear, toy
@@ -42,7 +41,7 @@ def patches():
 
 def evaluated(oracle):
     with oracle.model.frozen():
-        return oracle.evaluate(random_images(3), LABELS, margin)
+        return oracle.evaluate(random_images(3), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -180,8 +179,8 @@ def test_a_compiled_model_gives_the_same_gradients_for_any_batch_and_layout():
         for count in (3, 2, 1):
             images, labels = random_images(count), LABELS[:count]
             with plain.model.frozen():
-                before = plain.evaluate(images, labels, margin)
-                after = fast.evaluate(images, labels, margin)
+                before = plain.evaluate(images, labels)
+                after = fast.evaluate(images, labels)
             torch.testing.assert_close(after.gradient, before.gradient, atol=1e-5, rtol=1e-4)
         assert fast.compiled
 

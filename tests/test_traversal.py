@@ -16,7 +16,7 @@ def test_the_default_method_is_star_also_on_the_command_line():
     named = bs.traverse(model, source, target, method=bs.Star())
     assert torch.equal(result.found, named.found)
     assert result.check_evaluations > 0
-    assert make_method() == MethodFlags().build() == bs.Star()
+    assert (make_method(), bs.Confidence()) == MethodFlags().build() == (bs.Star(), bs.Confidence())
 
 
 def test_labels_default_to_what_the_model_says():

@@ -15,6 +15,7 @@ from blindspots.specs import Spec, parse_spec
 
 if TYPE_CHECKING:
     from blindspots.methods.base import Method
+    from blindspots.scores import Score
 
 
 @Parameter(name="*")
@@ -73,26 +74,30 @@ class MethodFlags:
     method
         star (holds whole segments), fan (whole simplices), adaptive, reference or paper.
     delta
-        Allowed drop of confidence below the source's.
+        Allowed drop below the source's score, in the score's unit; 0.2 of confidence unless given.
     set
         A setting of the method, as name=value; may be repeated.
+    score
+        What is held: confidence, group:1,2,3 (summed probability of classes), margin (in logits),
+        or embedding (similarity to the source's, for models without classes).
     """
 
     method: str = "star"
     delta: float | None = None
     set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    score: str = "confidence"
 
-    def build(self) -> "Method":
-        """The method they describe; refused where they do not fit."""
+    def build(self) -> "tuple[Method, Score]":
+        """The method they describe and the score it holds; refused where they do not fit."""
         from blindspots.methods import make_method
-        from blindspots.objectives import Confidence
+        from blindspots.scores import parse_score
 
-        settings = key_values("--set", self.set)
+        score, settings = parse_score(self.score), key_values("--set", self.set)
         if self.delta is not None:
             settings["delta"] = str(self.delta)
         if "delta" in settings:
-            Confidence().check_delta(float(make_number(settings["delta"])))
-        return make_method(self.method, settings)
+            score.check_delta(make_number(settings["delta"]))
+        return make_method(self.method, settings, delta=score.default_delta), score
 
 
 @Parameter(name="*")

@@ -47,11 +47,13 @@ def traverse(
     from blindspots.progress import Reporter
     from blindspots.single import traverse_files
 
-    traversal = method.build()
+    traversal, score = method.build()
     loaded = _load(model, model_flags, machine, out)
     reporter = Reporter(output.quiet)
     files, precision = (source, target), machine.precision
-    row = traverse_files(loaded, files, traversal, seed, out, reporter, precision)
+    row = traverse_files(
+        loaded, files, traversal, seed, out, reporter, score=score, precision=precision
+    )
     if output.json:
         print(json.dumps(row, indent=2))
     else:

@@ -20,6 +20,7 @@ from blindspots.cli.options import (
 if TYPE_CHECKING:
     from blindspots.planning import Prepared, Request
     from blindspots.progress import Reporter
+    from blindspots.scores import Score
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
@@ -41,7 +42,6 @@ def run(
     targets_per_source: int = 2,
     pairs: Path | None = None,
     seed: int = 0,
-    score: Literal["confidence"] = "confidence",
     keep: Literal["none", "found", "path"] | None = None,
     machine: MachineFlags = DEFAULT_MACHINE,
     lpips_weights: Path | None = None,
@@ -68,8 +68,6 @@ def run(
         CSV file with the columns source, target (ids or file names) instead of choosing.
     seed
         Seed of every random choice.
-    score
-        What is held: the confidence in the source's class.
     keep
         What stays on disk: path below 1,000 pairs a model, else found.
     lpips_weights
@@ -80,7 +78,7 @@ def run(
     from blindspots.planning import Request
     from blindspots.settings import Science
 
-    traversal = method.build()
+    traversal, score = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
     request = Request(
         models=model_specs(model, model_flags),
@@ -111,26 +109,28 @@ def demo(
     """
     from blindspots.methods import make_method
     from blindspots.planning import Request
+    from blindspots.scores import Confidence
     from blindspots.settings import Science
 
-    method = make_method()
+    method, score = make_method(), Confidence()
     request = Request(
         models=[f"zoo:{name}" for name in DEMO_MODELS],
         images=DEMO_IMAGES,
-        science=Science(**_science(method, "confidence", 0, machine, sources, 2)),
+        science=Science(**_science(method, score, 0, machine, sources, 2)),
         machine=machine.settings(),
     )
     _do(request, method, out, output, dry_run=False)
 
 
 def _science(
-    method: Any, score: str, seed: int, machine: MachineFlags, sources: int, targets: int
+    method: Any, score: "Score", seed: int, machine: MachineFlags, sources: int, targets: int
 ) -> dict[str, Any]:
     from blindspots.methods import describe_method
+    from blindspots.scores import describe_score
 
     return {
         "method": describe_method(method),
-        "score": {"name": score},
+        "score": describe_score(score),
         "seed": seed,
         "precision": machine.precision,
         "sources": sources,
@@ -177,6 +177,8 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
 
 def describe_preflight(name: str, preflight: dict[str, Any]) -> str:
     """One line: clean accuracy (where there are labels) and mean confidence."""
+    if preflight["mean_confidence"] is None:
+        return f"{name}: an embedding, without classes; {preflight['images']} images looked at"
     confidence = f"mean confidence {preflight['mean_confidence']:.3f}"
     if preflight["accuracy"] is None:
         return f"{name}: {confidence} on {preflight['images']} unlabelled images"

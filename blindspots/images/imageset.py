@@ -128,6 +128,8 @@ class ImageSet:
 
 
 def _labelling(listing: Listing, model: Viewer | None, classes: ClassTable | None) -> Labelling:
+    if model is not None and model.embeds:
+        model = None  # Without classes of its own, the data's say what may be a pair.
     if not listing.folders:
         own = None if model is None else model.class_names
         return Labelling({}, own if classes is None else classes.names)

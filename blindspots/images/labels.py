@@ -20,6 +20,7 @@ class Viewer(Protocol):
     preprocessing: Preprocessing
     class_names: tuple[str, ...] | None
     class_folders: tuple[str, ...] | None
+    embeds: bool
 
     @property
     def num_classes(self) -> int:

@@ -19,10 +19,16 @@ METHODS: dict[str, type[Method]] = {
 DEFAULT_METHOD = Star.name
 
 
-def make_method(name: str = DEFAULT_METHOD, settings: Mapping[str, str] | None = None) -> Method:
+def make_method(
+    name: str = DEFAULT_METHOD,
+    settings: Mapping[str, str] | None = None,
+    *,
+    delta: float | None = None,
+) -> Method:
     """The method of that name, its fields set from text such as {"max_steps": "50"}.
 
-    Unknown names and fields, and texts that are no number, are refused.
+    `delta`: where the settings do not say it; None: the method's own. Unknown names and fields,
+    and texts that are no number, are refused.
     """
     if name not in METHODS:
         hint = nearest_names(name, METHODS) or f"type --method {DEFAULT_METHOD}"
@@ -31,7 +37,8 @@ def make_method(name: str = DEFAULT_METHOD, settings: Mapping[str, str] | None =
         )
     kind = METHODS[name]
     texts = settings or {}
-    return kind(**{field: _number(kind, field, text) for field, text in texts.items()})
+    said = {field: _number(kind, field, text) for field, text in texts.items()}
+    return kind(**({} if delta is None else {"delta": delta}) | said)
 
 
 def describe_method(method: Method) -> dict[str, Any]:

@@ -10,11 +10,11 @@ superlevel set of Exploring Geometry of Blind Spots in Vision Models, NeurIPS 20
     κ        clearance      logits above the floor that what is returned keeps, at most 0.9 of what
                             the source itself has
     a        aim            logits above the floor that a correction aims at, at first; then adapted
-    m(x)     objective      the margin z_y − logsumexp of the other logits = logit f(x)[y]
+    m(x)     objective      the score's height: for the confidence the margin, logit f(x)[y]
     g        gradient       ∇m at the base
     b        base           where the next proposal starts: the last proposal, inside or not
 
-    floor      = logit(f(x_s)[y] − δ)
+    floor      = the height at f(x_s)[y] − δ
     rise       = floor + a − m(b)
     walk       = η (x_t − b) projected onto {v : g·v ≥ min(0, rise)}
     correction = max(0, rise) g / (g·g), at most 4 · 0.75 η mean|x_t − b| a pixel
@@ -49,8 +49,8 @@ from blindspots.methods.base import (
     code,
     started,
 )
-from blindspots.objectives import Objective, floor_margin, margin
 from blindspots.records import Ending
+from blindspots.scores.base import Differentiated
 
 GROW, SHRINK, LONGEST, SHORTEST = 1.25, 0.5, 0.5, 0.005
 LOWER, HIGHER = 0.8, 1.15
@@ -105,14 +105,14 @@ class Adaptive(Method):
     step_size: float = 0.3
 
     name: ClassVar[str] = "adaptive"
-    differentiates: ClassVar[Objective] = staticmethod(margin)
+    differentiates: ClassVar[Differentiated] = "height"
 
     def __post_init__(self) -> None:
         check_settings(self, positive=("tolerance", "clearance", "aim", "step_size"))
 
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> AdaptiveState:  # noqa: ARG002
         """Every pair at its source; nothing is drawn."""
-        zero = torch.zeros_like(problem.label)
+        zero = problem.counts(0)
         unknown = torch.full_like(problem.p_source, torch.inf)
         return AdaptiveState(
             **self.at_source(problem),
@@ -142,6 +142,7 @@ class Adaptive(Method):
         base = Evaluation(
             choose(back, now.score, evaluation.score),
             choose(back, now.margin, evaluation.objective),
+            evaluation.slope,
             choose(back, now.gradient, evaluation.gradient),
         )
         walked = self._walked(problem, now, choose(back, now.found, state.proposal), base)
@@ -181,7 +182,7 @@ class Adaptive(Method):
     def _adapted_aim(
         self, problem: Problem, state: AdaptiveState, clear: Bool[Tensor, "batch"]
     ) -> Float[Tensor, "batch"]:
-        least = self._clear(problem) - self._floor(problem)
+        least = self._clear(problem) - problem.floor
         lower = torch.maximum(LOWER * state.aim, least)
         return torch.where(clear, lower, (HIGHER * state.aim).clamp(max=self.aim))
 
@@ -194,7 +195,7 @@ class Adaptive(Method):
         settling = late | (rms(start - problem.target) <= self.tolerance)
         forward = now.fresh & ~(settling & shallow)
         share = now.step_size * torch.where(forward, 1.0, PULL)
-        rise = self._floor(problem) + now.aim - base.objective
+        rise = problem.floor + now.aim - base.objective
         straight = share.view(-1, 1, 1, 1) * (problem.target - start)
         walk = project_in(straight, base.gradient, slack=(-rise).clamp(min=0))
         size = (problem.target - now.found).abs().mean(dim=(1, 2, 3))
@@ -217,12 +218,8 @@ class Adaptive(Method):
 
     def _clear(self, problem: Problem) -> Float[Tensor, "batch"]:
         """The margin that what is returned must have."""
-        floor = self._floor(problem)
-        own = torch.logit(problem.p_source, eps=1e-7) - floor
-        return floor + (SOURCE_SHARE * own).clamp(max=self.clearance)
-
-    def _floor(self, problem: Problem) -> Float[Tensor, "batch"]:
-        return floor_margin(problem.p_source, self.delta)
+        own = problem.height - problem.floor
+        return problem.floor + (SOURCE_SHARE * own).clamp(max=self.clearance)
 
 
 def _adapted_step(

@@ -14,8 +14,8 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blindspots.errors import Refused
-from blindspots.objectives import Objective
 from blindspots.records import Ending
+from blindspots.scores.base import Differentiated
 
 Part = TypeVar("Part", bound="Batched")
 RUNNING = -1
@@ -51,24 +51,34 @@ class Batched:
 class Problem(Batched):
     """What stays fixed for a batch of pairs; of groups, for methods that take a source's targets.
 
-    `target` has an axis for the targets of a source where the method is `grouped`.
+    `target` has an axis for the targets of a source where the method is `grouped`. `kept`: what of
+    the source the score compares with, its label or its embedding. `p_source`: its score, and
+    `height`, the height of that (see `scores`); `floor`: the height at p_source − delta.
     """
 
     source: Float[Tensor, "batch channel height width"]
     target: Float[Tensor, "batch *targets channel height width"]
-    label: Int[Tensor, "batch"]
+    kept: Int[Tensor, "batch"] | Float[Tensor, "batch features"]
     p_source: Float[Tensor, "batch"]
+    height: Float[Tensor, "batch"]
+    floor: Float[Tensor, "batch"]
+
+    def counts(self, start: int) -> Int[Tensor, "batch"]:
+        """A whole number a pair."""
+        return torch.full_like(self.p_source, start, dtype=torch.long)
 
 
 @dataclass(frozen=True)
 class Evaluation(Batched):
     """What the model says at the proposals: the score held, and the objective with its gradient.
 
-    `points`: an axis for methods that propose several images of a pair at once.
+    The objective is what the method `differentiates`; `slope`, the loss's derivative with respect
+    to it. `points`: an axis for methods that propose several images of a pair at once.
     """
 
     score: Float[Tensor, "batch *points"]
     objective: Float[Tensor, "batch *points"]
+    slope: Float[Tensor, "batch *points"]
     gradient: Float[Tensor, "batch *points channel height width"]
 
 
@@ -91,13 +101,14 @@ class State(Batched):
 class Method(ABC):
     """A traversal algorithm: frozen settings, `init` and `step`.
 
-    `grouped`: it works on all targets of a source together. `straight`: its path is the segment
+    `differentiates`: the height of the score, or its loss (see `scores`). `grouped`: it works on
+    all targets of a source together. `straight`: its path is the segment
     source → found, not the images it tried. `sweep`: the points t of that segment at which what
     it would return is looked at before it ends, in one forward each; None: no such look.
     """
 
     name: ClassVar[str]
-    differentiates: ClassVar[Objective]
+    differentiates: ClassVar[Differentiated]
     grouped: ClassVar[bool] = False
     straight: ClassVar[bool] = False
     max_steps: int
@@ -105,7 +116,7 @@ class Method(ABC):
 
     def at_source(self, problem: Problem) -> dict[str, Tensor]:
         """The common state's fields of pairs that start at their sources, by name."""
-        count = torch.full_like(problem.label, RUNNING)
+        count = problem.counts(RUNNING)
         return {
             "proposal": problem.source,
             "found": problem.source,

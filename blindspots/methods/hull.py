@@ -8,13 +8,16 @@ the corners start at the targets themselves and are bent until the hull is insid
     symbol   name           what it is
     xᵢ, tᵢ   corners        the found images to be, and the targets they start from
     w        weights        a point of the hull; one corner and Σw = t for a segment
-    κ        clearance      logits above the floor that an evaluated point must have
-    a        aim            logits above the floor that the next corners aim at
+    κ        clearance      logits above the floor that an evaluated point must have, at most 0.9
+                            of what the source itself has
+    a        aim            logits above the floor that the next corners aim at, at first at most 8
+                            times what the source itself has
     η        pull           share of the way back to the targets walked in a step
     r        radius         largest change of a pixel in a step: the trust region
     m        max_steps      steps at most; η falls from `pull` to `last_pull` over them
 
-One step, after the points w of the present corners were evaluated (margin m_w, gradient g_w):
+One step, after the points w of the present corners were evaluated (height m_w of the score, for the
+confidence the margin; gradient g_w):
     r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
          r / 2 where by less than a quarter of it
     a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, at most 1.5 times what the
@@ -51,13 +54,14 @@ from blindspots.methods.planes import (
     promising,
     within,
 )
-from blindspots.objectives import Objective, floor_margin, margin
 from blindspots.records import Ending
+from blindspots.scores.base import Differentiated
 
 DEEPER, NEAR = 1.15, 1.5
 SMALLEST_AIM, LARGEST_AIM = 4.0, 60.0
 PATIENCE, PROGRESS, RETREAT = 3, 0.25, 0.8
 LEAST_WEIGHT = 0.02
+SOURCE_SHARE, SOURCE_TIMES = 0.9, 8.0
 WORST_SHARE = 0.9
 CONFIRMATIONS = 4
 
@@ -98,7 +102,7 @@ class Hull(Method):
 
     relax: ClassVar[float] = 0.9
     straight: ClassVar[bool] = True
-    differentiates: ClassVar[Objective] = staticmethod(margin)
+    differentiates: ClassVar[Differentiated] = "height"
 
     @abstractmethod
     def samples(self, corners: int) -> int:
@@ -116,11 +120,11 @@ class Hull(Method):
         """Every corner at its target; found is the source, whose hull is a point."""
         source = problem.source[:, None]
         corners = problem.target.reshape(len(source), -1, *source.shape[2:])
-        k, count = corners.shape[1], torch.full_like(problem.label, RUNNING)
+        k, count = corners.shape[1], problem.counts(RUNNING)
         draws = torch.stack([self.draw(k, generator) for generator in generators]).to(source)
         weights = _with_corners(draws[:, 0], k)
         empty = source.new_zeros(len(source), self.memory * self.points(k), k)
-        per_pair = torch.full_like(problem.p_source, self.aim)
+        per_pair = self._first_aim(problem)
         return HullState(
             proposal=mixtures(problem.source, corners, weights),
             found=source.expand_as(corners),
@@ -172,15 +176,21 @@ class Hull(Method):
 
         Towards the source it fades to the share `of_source` of what the source itself has.
         """
-        floor = floor_margin(problem.p_source, self.delta)[:, None]
-        own = torch.logit(problem.p_source, eps=1e-7)[:, None] - floor
+        floor = problem.floor[:, None]
+        own = problem.height[:, None] - floor
         share = weights.sum(dim=2)
         return floor + share * height + (1 - share) * torch.minimum(of_source * own, height)
 
     def required(self, problem: Problem, weights: Weights) -> Float[Tensor, "batch points"]:
         """The margin that an evaluated point must have."""
-        height = problem.p_source.new_full((1, 1), self.clearance)
-        return self.wanted(problem, weights, height, of_source=0.5)
+        return self.wanted(problem, weights, self._clear(problem)[:, None], of_source=0.5)
+
+    def _clear(self, problem: Problem) -> Float[Tensor, "batch"]:
+        """How far above the floor the corners must be: never as much as the source itself."""
+        return (SOURCE_SHARE * (problem.height - problem.floor)).clamp(max=self.clearance)
+
+    def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
+        return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
 
     def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
         """Take over the corners where their whole sampled hull is inside."""
@@ -202,12 +212,12 @@ class Hull(Method):
 
     def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
         """Higher where points were short and promises broken; lower where all were held."""
-        floor = floor_margin(problem.p_source, self.delta)
-        depth = (state.margins.amin(dim=1) - floor).clamp(min=self.clearance)
+        depth = (state.margins.amin(dim=1) - problem.floor).maximum(self._clear(problem))
         kept = state.kept > KEPT
         lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
         higher = state.aim * torch.where(kept, 1.0, DEEPER)
-        return torch.where(short, higher, lower).clamp(SMALLEST_AIM, LARGEST_AIM)
+        least = (NEAR * (problem.height - problem.floor)).clamp(max=SMALLEST_AIM)
+        return torch.where(short, higher, lower).clamp(max=LARGEST_AIM).maximum(least)
 
     def _retreated(self, problem: Problem, now: HullState, shortfall: Tensor) -> HullState:
         """Corners nearer to the source where the shortfall has not become smaller for a while."""
@@ -220,7 +230,7 @@ class Hull(Method):
         return replace(
             now,
             corners=torch.where(back.view(-1, 1, 1, 1, 1), shorter, now.corners),
-            aim=torch.where(back, self.aim, now.aim),
+            aim=torch.where(back, self._first_aim(problem), now.aim),
             stalled=torch.where(back, 0, stalled),
             shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
         )

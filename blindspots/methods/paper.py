@@ -17,7 +17,8 @@ Start: x = x_s, x_∥ = 0. One iteration, with Δx = x_t − x:
     return x where f(x_s)[y] − f(x_new)[y] > δ, else x ← x_new
 
 The margin is differentiated and g made from it: the same vector, exact also where the softmax
-saturates and the float32 gradient of the cross-entropy is zero or noise.
+saturates and the float32 gradient of the cross-entropy is zero or noise. Of another score, g is the
+gradient of its loss, made from that of its height.
 """
 
 from collections.abc import Sequence
@@ -38,8 +39,8 @@ from blindspots.methods.base import (
     check_settings,
     code,
 )
-from blindspots.objectives import Objective, margin
 from blindspots.records import Ending
+from blindspots.scores.base import Differentiated
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Paper(Method):
     max_steps: int = 400
 
     name: ClassVar[str] = "paper"
-    differentiates: ClassVar[Objective] = staticmethod(margin)
+    differentiates: ClassVar[Differentiated] = "height"
 
     def __post_init__(self) -> None:
         check_settings(self, positive=("step_size", "epsilon"))
@@ -77,7 +78,7 @@ class Paper(Method):
         """One iteration of the table above."""
         left = problem.p_source - evaluation.score > self.delta
         found = choose(left, state.found, state.proposal)
-        gradient = _cross_entropy_gradient(evaluation)
+        gradient = evaluation.slope.view(-1, 1, 1, 1) * evaluation.gradient
         correction = (state.correction - self.epsilon * gradient).clamp(-self.epsilon, self.epsilon)
         tangent = project_out(problem.target - found, evaluation.gradient)
         return PaperState(
@@ -93,9 +94,3 @@ class Paper(Method):
         finished = state.steps + 1 >= self.max_steps
         ending = torch.where(finished, code(Ending.FINISHED), RUNNING)
         return torch.where(left, code(Ending.LEFT_LEVEL_SET), ending)
-
-
-def _cross_entropy_gradient(evaluation: Evaluation) -> Tensor:
-    """∇CE = −(1 − p) ∇m, with 1 − p = sigmoid(−m) free of cancellation."""
-    doubt = torch.sigmoid(-evaluation.objective)
-    return -doubt.view(-1, 1, 1, 1) * evaluation.gradient

@@ -8,7 +8,7 @@ where the script differs from the printed algorithm, the script is followed.
     ε        epsilon       bound of the correction, a pixel, in [0, 1]
     δ        delta         allowed drop of confidence below the clean source's
     m        max_steps     iterations, all of them done
-    g        gradient      ∇ₓ CE(f(x), y) at the last accepted image
+    g        gradient      ∇ₓ CE(f(x), y) at the last accepted image, or the score's loss
     acc      correction    the accumulated step back up, subtracted whole at every iteration
     x_new    proposal
 
@@ -37,8 +37,8 @@ from blindspots.methods.base import (
     code,
     started,
 )
-from blindspots.objectives import Objective, cross_entropy
 from blindspots.records import Ending
+from blindspots.scores.base import Differentiated
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Reference(Method):
     jitter: float = 2 / 255
 
     name: ClassVar[str] = "reference"
-    differentiates: ClassVar[Objective] = staticmethod(cross_entropy)
+    differentiates: ClassVar[Differentiated] = "loss"
 
     def __post_init__(self) -> None:
         check_settings(self, positive=("step_size", "epsilon"))
@@ -73,7 +73,7 @@ class Reference(Method):
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> ReferenceState:
         """Every pair at its jittered source."""
         start = (problem.source + self.jitter * _uniform(problem.source, generators)).clamp(0, 1)
-        count = torch.full_like(problem.label, RUNNING)
+        count = problem.counts(RUNNING)
         zero = torch.zeros_like(start)
         return ReferenceState(
             proposal=start,

@@ -42,6 +42,7 @@ class Classifier(nn.Module):
         name: str = "model",
         preprocessing: Preprocessing | None = None,
         training_epsilon: float | None = None,
+        embeds: bool = False,
     ) -> None:
         super().__init__()
         self.module = module
@@ -53,6 +54,7 @@ class Classifier(nn.Module):
         self.name = name
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
+        self.embeds = embeds
         self.layout = "contiguous"
 
     mean: Tensor

@@ -142,6 +142,7 @@ def _merged(
         name=name,
         preprocessing=known.preprocessing if known and keeps_geometry else None,
         training_epsilon=known.training_epsilon if known else None,
+        embeds=known.embeds if known else False,
     )
 
 
