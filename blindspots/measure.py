@@ -1,7 +1,12 @@
-"""Measures what was found: distances, confidence over segments and triangles, 8-bit safety."""
+"""Measures what was found: distances, confidence over segments and triangles, 8-bit safety.
+
+Beside it the nulls, what a found image is held against: no change at all, the straight line from
+the source towards the target, and the target itself.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import Any
 
 import torch
@@ -10,18 +15,20 @@ from torch import Tensor
 
 from blindspots.engine import generator
 from blindspots.flight import Outcome, from_8bit, to_8bit
+from blindspots.geometry import mix, segment_weights
 from blindspots.hulls import Segment, segments, simplices, triangles
 from blindspots.metrics import Lpips, linf, rmse, ssim
 from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
 from blindspots.records import (
+    LPIPS_SMALLEST,
     SEGMENT_POINTS,
     SIMPLEX_SAMPLES,
     SLIDES_SEGMENT_POINTS,
     TRIANGLE_DROPS,
     TRIANGLE_STEPS,
 )
-from blindspots.stream import Corners
+from blindspots.stream import Corners, measure_hulls
 
 Columns = dict[str, Any]
 Images = Float[Tensor, "batch channel height width"]
@@ -30,11 +37,11 @@ SLIDES_STRIDE = (SEGMENT_POINTS - 1) // (SLIDES_SEGMENT_POINTS - 1)
 
 @dataclass(frozen=True)
 class Measurer:
-    """The measured columns of `pairs`, `triangles` and `simplices` for one model.
+    """The measured columns of `pairs`, `triangles`, `simplices` and `nulls` for one model.
 
-    `delta`: the drop inside which segments and simplices count. `lpips`: None where its weights
-    are not on the machine; its columns are then missing, and null in the row. All is measured in
-    fp32, whatever the oracle's precision.
+    `delta`: the drop inside which segments, simplices and lines count. `lpips`: None where its
+    weights are not on the machine; its columns are then missing, and null in the row, as they are
+    for images below its smallest size. All is measured in fp32, whatever the oracle's precision.
     """
 
     model: Classifier
@@ -94,8 +101,44 @@ class Measurer:
                 "mean": cloud.mean,
             }
 
+    def nulls(self, ends: Iterable[Corners]) -> Iterator[Columns]:
+        """The columns about each straight line (source, target), in one stream of forwards."""
+        ahead, behind = tee(ends)
+        for confidence, pair in zip(self.lines(ahead), behind, strict=True):
+            yield self.null(pair, confidence)
+
+    def lines(self, ends: Iterable[Corners]) -> Iterator[list[float]]:
+        """The confidence at `SEGMENT_POINTS` equally spaced points of each straight line."""
+        weights = segment_weights(SEGMENT_POINTS)
+        for answers in measure_hulls(self.oracle.exact, ((pair, weights) for pair in ends)):
+            yield answers.confidence.tolist()
+
+    def null(self, ends: Corners, confidence: Sequence[float]) -> Columns:
+        """The columns about a straight line (source, target) with that confidence along it.
+
+        `confidence`: as `lines` has it. The distances are the source's and that of the last point
+        that is inside, both to the target.
+        """
+        source, target = ends.images
+        last = last_inside(confidence, self.delta)
+        reached = mix(segment_weights(SEGMENT_POINTS)[last : last + 1], torch.stack(ends.images))
+        both = torch.cat((source[None], reached))
+        distances = self._distances("", both, target.expand_as(both))
+        slides = confidence[::SLIDES_STRIDE]
+        return {
+            **{f"random_pair_{name}": values[0] for name, values in distances.items()},
+            "interpolation_t": last / (SEGMENT_POINTS - 1),
+            "interpolation_mean": sum(slides) / len(slides),
+            **{f"interpolation_{name}": values[1] for name, values in distances.items()},
+            "interpolation_confidence": list(confidence),
+            "p_interpolation": confidence[last],
+            "p_target": confidence[-1],
+        }
+
     def _distances(self, prefix: str, found: Images, other: Images) -> dict[str, list[float]]:
-        metrics = {"rmse": rmse, "linf": linf, "ssim": ssim, "lpips": self.lpips}
+        large = min(found.shape[-2:]) >= LPIPS_SMALLEST
+        lpips = self.lpips if large else None
+        metrics = {"rmse": rmse, "linf": linf, "ssim": ssim, "lpips": lpips}
         return {
             f"{prefix}{name}": metric(found, other).tolist()
             for name, metric in metrics.items()
@@ -114,3 +157,9 @@ class Measurer:
             "segment_inside": line.minimum >= outcome.p_source - self.delta,
             "segment_confidence": line.confidence.tolist(),
         }
+
+
+def last_inside(confidence: Sequence[float], delta: float) -> int:
+    """The last point up to which every one is at least the first minus `delta`; 0 is the first."""
+    outside = (i for i, value in enumerate(confidence) if not value >= confidence[0] - delta)
+    return max(0, next(outside, len(confidence)) - 1)
