@@ -12,8 +12,9 @@ from blindspots.tables import columns
 from blindspots.tables.nulls import null_cells, null_note, null_rows
 from blindspots.tables.slides import METHODS, published_row, setting_differences
 from blindspots.tables.table import Cell, Column, Row, Table, count, share, spread
+from blindspots.tables.transfer import transfer_table
 
-Kind = Literal["distance", "confidence", "summary"]
+Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
@@ -24,10 +25,16 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
     `distance`: found against target, pooled over pairs; below each model rows for what its found
     images are held against, which in `summary` are columns. `confidence`: per source over its
-    triangles or segments, then over sources. `summary`: one of everything. Mean ± standard
-    deviation, ddof 0; pairs that did not start are in no statistic.
+    triangles or segments, then over sources. `summary`: one of everything. `transfer`: what other
+    models say of the found images, a column a judge. Mean ± standard deviation, ddof 0; pairs that
+    did not start are in no statistic.
     """
-    builders = {"distance": _distance, "confidence": _confidence, "summary": _summary}
+    builders = {
+        "distance": _distance,
+        "confidence": _confidence,
+        "summary": _summary,
+        "transfer": transfer_table,
+    }
     if kind not in builders:
         raise Refused(f"{kind!r} is no table; expected one of {', '.join(KINDS)}")
     return builders[kind](run)

@@ -132,7 +132,7 @@ def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
         max(own, min(len(title), own + max(room, 0)))
         for own, title in zip(widths, head, strict=True)
     ]
-    folded = [_fold(title, size) for title, size in zip(head, widths, strict=True)]
+    folded = [fold(title, size) for title, size in zip(head, widths, strict=True)]
     widths = [max(size, *map(len, parts)) for size, parts in zip(widths, folded, strict=True)]
     tall = max(map(len, folded))
     heads = zip(*([""] * (tall - len(parts)) + parts for parts in folded), strict=True)
@@ -145,8 +145,8 @@ def _line(cells: Iterable[str], widths: list[int]) -> str:
     return _GAP.join([first[0].ljust(first[1]), *(cell.rjust(size) for cell, size in rest)])
 
 
-def _fold(title: str, width: int) -> list[str]:
-    """The title in lines, broken behind the marks of a model's name, nearly as wide as asked."""
+def fold(title: str, width: int) -> list[str]:
+    """A title in lines, broken behind the marks of a model's name, nearly as wide as asked."""
     lines = [""]
     for piece in re.findall(r"[^:/.\-_ ]+[:/.\-_ ]*|[:/.\-_ ]+", title):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
