@@ -15,8 +15,8 @@ from torch import Tensor
 
 from blindspots.engine import generator
 from blindspots.flight import Outcome, from_8bit, to_8bit
-from blindspots.geometry import mix, segment_weights
 from blindspots.hulls import Segment, segments, simplices, triangles
+from blindspots.lines import STRIDE, Line, point, straight_lines
 from blindspots.metrics import Lpips, linf, rmse, ssim
 from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
@@ -24,15 +24,13 @@ from blindspots.records import (
     LPIPS_SMALLEST,
     SEGMENT_POINTS,
     SIMPLEX_SAMPLES,
-    SLIDES_SEGMENT_POINTS,
     TRIANGLE_DROPS,
     TRIANGLE_STEPS,
 )
-from blindspots.stream import Corners, measure_hulls
+from blindspots.stream import Corners
 
 Columns = dict[str, Any]
 Images = Float[Tensor, "batch channel height width"]
-SLIDES_STRIDE = (SEGMENT_POINTS - 1) // (SLIDES_SEGMENT_POINTS - 1)
 
 
 @dataclass(frozen=True)
@@ -104,35 +102,26 @@ class Measurer:
     def nulls(self, ends: Iterable[Corners]) -> Iterator[Columns]:
         """The columns about each straight line (source, target), in one stream of forwards."""
         ahead, behind = tee(ends)
-        for confidence, pair in zip(self.lines(ahead), behind, strict=True):
-            yield self.null(pair, confidence)
+        lines = straight_lines(self.oracle.exact, ahead, self.delta)
+        for line, pair in zip(lines, behind, strict=True):
+            yield self.null(pair, line)
 
-    def lines(self, ends: Iterable[Corners]) -> Iterator[list[float]]:
-        """The confidence at `SEGMENT_POINTS` equally spaced points of each straight line."""
-        weights = segment_weights(SEGMENT_POINTS)
-        for answers in measure_hulls(self.oracle.exact, ((pair, weights) for pair in ends)):
-            yield answers.confidence.tolist()
+    def null(self, ends: Corners, line: Line) -> Columns:
+        """The columns about one line (source, target).
 
-    def null(self, ends: Corners, confidence: Sequence[float]) -> Columns:
-        """The columns about a straight line (source, target) with that confidence along it.
-
-        `confidence`: as `lines` has it. The distances are the source's and that of the last point
-        that is inside, both to the target.
+        The distances are the source's and that of the last point inside, both to the target.
         """
         source, target = ends.images
-        last = last_inside(confidence, self.delta)
-        reached = mix(segment_weights(SEGMENT_POINTS)[last : last + 1], torch.stack(ends.images))
-        both = torch.cat((source[None], reached))
+        both = torch.stack((source, point(ends, line.last)))
         distances = self._distances("", both, target.expand_as(both))
-        slides = confidence[::SLIDES_STRIDE]
         return {
             **{f"random_pair_{name}": values[0] for name, values in distances.items()},
-            "interpolation_t": last / (SEGMENT_POINTS - 1),
-            "interpolation_mean": sum(slides) / len(slides),
+            "interpolation_t": line.t,
+            "interpolation_mean": sum(line.coarse) / len(line.coarse),
             **{f"interpolation_{name}": values[1] for name, values in distances.items()},
-            "interpolation_confidence": list(confidence),
-            "p_interpolation": confidence[last],
-            "p_target": confidence[-1],
+            "interpolation_confidence": line.coarse,
+            "p_interpolation": line.p_last,
+            "p_target": line.coarse[-1],
         }
 
     def _distances(self, prefix: str, found: Images, other: Images) -> dict[str, list[float]]:
@@ -152,14 +141,8 @@ class Measurer:
 
     def _line(self, line: Segment, outcome: Outcome) -> Columns:
         return {
-            "segment_mean": float(line.confidence[::SLIDES_STRIDE].double().mean()),
+            "segment_mean": float(line.confidence[::STRIDE].double().mean()),
             "segment_min": line.minimum,
             "segment_inside": line.minimum >= outcome.p_source - self.delta,
             "segment_confidence": line.confidence.tolist(),
         }
-
-
-def last_inside(confidence: Sequence[float], delta: float) -> int:
-    """The last point up to which every one is at least the first minus `delta`; 0 is the first."""
-    outside = (i for i, value in enumerate(confidence) if not value >= confidence[0] - delta)
-    return max(0, next(outside, len(confidence)) - 1)

@@ -14,12 +14,13 @@ from torch import Tensor
 
 from blindspots.errors import WorkFailed
 from blindspots.flight import Outcome, Pair
+from blindspots.lines import STRIDE, Line, last_inside, whole_lines
 from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
-from blindspots.records import SEGMENT_POINTS, Ending
+from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.saved import check_kept, load_again, saved_found, saved_image
 from blindspots.stream import Corners
@@ -183,13 +184,15 @@ class _Verifier:
         for row in stored:
             _check_null(row, known)
         ahead, behind = tee(self._ends(known[_edge(row)]) for row in stored)
-        again = zip(stored, behind, self.measurer.lines(ahead), strict=True)
+        curves = whole_lines(self.measurer.oracle.exact, ahead)
+        again = zip(stored, behind, curves, strict=True)
         return stored, (self._null(*one) for one in again)
 
     def _null(self, row: Row, ends: Corners, curve: list[float]) -> dict[str, Any]:
-        # All but the curve follows from the stored curve: noise may move the last point inside.
-        rest = self.measurer.null(ends, row["interpolation_confidence"])
-        return {**rest, "interpolation_confidence": curve, "p_target": curve[-1]}
+        last, delta = round(row["interpolation_t"] * (SEGMENT_POINTS - 1)), self.measurer.delta
+        if not _may_be_last(curve, last, delta):
+            last = last_inside(curve, delta)
+        return self.measurer.null(ends, Line(curve[::STRIDE], last, curve[last]))
 
     def _ends(self, pair: Row) -> Corners:
         names = pair["source_id"], pair["target_id"]
@@ -234,8 +237,17 @@ class _Verifier:
         return saved_found(self.run, row["pair_id"])
 
 
+def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:
+    """Whether that point is the last one inside, to the tolerance of a confidence."""
+    floor, behind = curve[0] - delta, curve[last + 1 : last + 2]
+    holds = min(curve[: last + 1]) >= floor - CONFIDENCE
+    return holds and all(value < floor + CONFIDENCE for value in behind)
+
+
 def _check_null(row: Row, known: Mapping[tuple[str, str], Row]) -> None:
-    if _edge(row) not in known or len(row["interpolation_confidence"] or ()) != SEGMENT_POINTS:
+    curve, t = row["interpolation_confidence"] or (), row["interpolation_t"]
+    sound = len(curve) == SLIDES_SEGMENT_POINTS and t is not None and 0 <= t <= 1
+    if _edge(row) not in known or not sound:
         raise WorkFailed(
             f"nulls.parquet has a row of {row['source_id']} → {row['target_id']} that this run "
             "cannot have written; was the file changed? run it again with another --out"
