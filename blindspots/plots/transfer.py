@@ -28,7 +28,8 @@ from blindspots.tables.transfer import transfer_table
 _CELL, _HIGH, _GAP, _LINE = 1.15, 0.72, 0.22, 0.15
 _LETTER, _LEFT, _BELOW = 0.078, 0.2, 0.2
 _WIDE = 16  # letters of a judge's name in a line
-_DARK = 0.55
+_DARK = 0.47
+_NARROWEST = 4.1  # the heading's own width
 Matrix = Sequence[Sequence[float | None]]
 
 
@@ -51,7 +52,7 @@ def transfer(
     """
     left = _LEFT + _LETTER * max(map(len, (*rows, *null_names, "")), default=0) + 0.25
     head = _head_height(columns)
-    width = left + _CELL * len(columns) + 0.25
+    width = max(_NARROWEST, left + _CELL * len(columns) + 0.25)
     height = head + _HIGH * len(rows) + bool(nulls) * _GAP + _HIGH * len(nulls) + _BELOW
     ax = canvas(ax or new_axes(width, height), width, height)
     shares = kept or [[None] * len(columns)] * len(rows)
@@ -91,7 +92,9 @@ def _means(table: Table, rows: Sequence[Row]) -> list[list[float | None]]:
 
 
 def _heads(ax: Axes, columns: Sequence[str], left: float, bottom: float) -> None:
-    ax.text(left, bottom - _head_height(columns) + 0.62, "judge", fontsize=SMALL, color=MUTED)
+    muted = {"fontsize": SMALL, "color": MUTED, "va": "bottom"}
+    ax.text(left, bottom - _head_height(columns) + 0.65, "judged by →", **muted)
+    ax.text(left - 0.15, bottom - 0.1, "found images of ↓", ha="right", **muted)
     for index, name in enumerate(columns):
         x = left + _CELL * (index + 0.5)
         text = "\n".join(fold(name, _WIDE))

@@ -57,11 +57,12 @@ def _notes(run: Run, stored: list[StoredRow]) -> Iterable[str]:
         "of found images to which the judge gives the source's class. Clean source and target "
         "itself: what the judge says of them, over the pairs of all rows."
     )
-    resized = dict.fromkeys(
-        f"{row['judge']} (found images of {row['model']})" for row in stored if row["resized"]
-    )
+    resized = dict.fromkeys(row["judge"] for row in stored if row["resized"])
     if resized:
-        yield f"Images were resized through the judge's preprocessing for {', '.join(resized)}."
+        yield (
+            "Images of another size than the judge's were resized through its preprocessing: "
+            f"{', '.join(resized)}."
+        )
     named = dict.fromkeys(
         row["judge"] for row in stored if row["source_class"] != row["judge_class"]
     )
