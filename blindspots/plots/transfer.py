@@ -1,10 +1,12 @@
 """The matrix of a transfer: do other models believe the images that were found for one?"""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
 from matplotlib.patches import Rectangle
 
 from blindspots.plots.style import (
@@ -92,7 +94,7 @@ def _means(table: Table, rows: Sequence[Row]) -> list[list[float | None]]:
 
 
 def _heads(ax: Axes, columns: Sequence[str], left: float, bottom: float) -> None:
-    muted = {"fontsize": SMALL, "color": MUTED, "va": "bottom"}
+    muted: dict[str, Any] = {"fontsize": SMALL, "color": MUTED, "va": "bottom"}
     ax.text(left, bottom - _head_height(columns) + 0.65, "judged by →", **muted)
     ax.text(left - 0.15, bottom - 0.1, "found images of ↓", ha="right", **muted)
     for index, name in enumerate(columns):
@@ -121,13 +123,13 @@ def _line(
 
 
 def _cell(ax: Axes, left: float, top: float, value: float | None, share: float | None) -> None:
-    colour = colormaps[COLOUR_MAP](value) if value is not None else PAPER
-    edges = {"facecolor": colour, "edgecolor": PAPER, "linewidth": 1.5}
-    ax.add_patch(Rectangle((left, top), _CELL, _HIGH, **edges))
-    ink = PAPER if value is not None and np.mean(colour[:3]) < _DARK else INK
+    shade = np.array(to_rgb(PAPER if value is None else colormaps[COLOUR_MAP](value)))
+    place = Rectangle((left, top), _CELL, _HIGH, facecolor=shade, edgecolor=PAPER, linewidth=1.5)
+    ax.add_patch(place)
     x, middle = left + _CELL / 2, top + _HIGH / 2
     lift = 0 if share is None else 0.1
-    centred = {"color": ink, "ha": "center", "va": "center"}
+    centred: dict[str, Any] = {"ha": "center", "va": "center"}
+    centred["color"] = PAPER if shade.mean() < _DARK else INK
     ax.text(x, middle - lift, short(value), fontsize=TITLE, weight="bold", **centred)
     if share is not None:
         ax.text(x, middle + 0.18, f"{100 * share:.0f} % kept", fontsize=SMALL, **centred)
