@@ -29,6 +29,7 @@ from blindspots.records import TRANSFER
 from blindspots.run_reader import Row, Run
 from blindspots.saved import Image, check_kept, load_again, saved_found, saved_image
 
+Seen = Float[Tensor, "3 judge_height judge_width"]
 Probabilities = Float[Tensor, "classes"]
 Classes = dict[int, int]
 
@@ -98,7 +99,7 @@ def class_map(model: Classifier, judge: Classifier, wanted: set[int]) -> Classes
     return {number: others.index(names[number]) for number in wanted}
 
 
-def as_seen(image: Image, preprocessing: Preprocessing) -> Image:
+def as_seen(image: Image, preprocessing: Preprocessing) -> Seen:
     """An image of any size through a model's preprocessing, without rounding to 8 bits.
 
     One that already has the model's size is unchanged, to the bit.
