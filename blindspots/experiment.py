@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -24,15 +24,17 @@ from blindspots.plan import PlannedPair
 from blindspots.planning import Prepared, most_evaluations
 from blindspots.progress import Reporter, Ticker
 from blindspots.records import SIMPLEX_FEWEST, SIMPLEX_SAMPLES
-from blindspots.rows import RowMaker, Traversed
+from blindspots.rows import Ends, RowMaker, Traversed
 from blindspots.settings import SNAPSHOTS, Keep, plan_hash
 from blindspots.store import Store, read_info
 from blindspots.survey import Subject
 
 FORMAT = 1
+Loaded = TypeVar("Loaded")
 _MEASURED = {
     "triangles": "triangles",
     "simplices": f"simplices, {SIMPLEX_SAMPLES:,} points a source",
+    "nulls": "nulls",
 }
 PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
 
@@ -114,10 +116,12 @@ class _Work:
     lpips: Lpips | None
 
     def do(self) -> None:
-        """Traverse what is missing, then measure the triangles and simplices that are missing."""
+        """Traverse what is missing, then measure the hulls and nulls that are missing."""
         self.store.append("pairs", self._misclassified())
         self._traverse()
-        self._measure_hulls()
+        sources = list(self._sources())
+        self._measure_hulls(sources)
+        self._measure("nulls", self._rows.nulls, self._ends, sources)
 
     @cached_property
     def _prepared(self) -> Prepared:
@@ -186,20 +190,21 @@ class _Work:
             pixels = images.uint8(images.find(image_id))
             self.store.save_image(image_id + self.subject.image_suffix, pixels)
 
-    def _measure_hulls(self) -> None:
+    def _measure_hulls(self, sources: Sequence[Sequence[PlannedPair]]) -> None:
         """Triangles and simplices of what was found; then drop what is not kept."""
-        sources = list(self._sources())
-        self._measure("triangles", self._rows.triangles, sources, fewest=2)
-        self._measure("simplices", self._rows.simplices, sources, fewest=SIMPLEX_FEWEST)
+        load, rows = self._traversed, self._rows
+        self._measure("triangles", rows.triangles, load, sources, fewest=2)
+        self._measure("simplices", rows.simplices, load, sources, fewest=SIMPLEX_FEWEST)
         if self.experiment.keep == "none":
             self.store.drop_found(pair.pair_id for found in sources for pair in found)
 
     def _measure(
         self,
         table: str,
-        measure: Callable[[Iterable[Traversed]], Iterator[list[dict[str, Any]]]],
+        measure: Callable[[Iterable[Loaded]], Iterator[list[dict[str, Any]]]],
+        load: Callable[[Sequence[PlannedPair]], Loaded],
         sources: Sequence[Sequence[PlannedPair]],
-        fewest: int,
+        fewest: int = 1,
     ) -> None:
         """Append the rows of sources with `fewest` found images or more, a source at once."""
         done = {key[:2] for key in self.store.present(table)}
@@ -210,7 +215,7 @@ class _Work:
         ]
         work = f"{self.subject.name}: measuring {_MEASURED[table]}"
         with self.experiment.reporter.work(work, len(missing), "sources") as tick:
-            for rows in measure(map(self._traversed, missing)):
+            for rows in measure(map(load, missing)):
                 self.store.append(table, rows)
                 tick(1)
 
@@ -228,6 +233,10 @@ class _Work:
         (source,) = images.take([images.find(found[0].source_id)])
         exact = [(p, torch.from_numpy(self.store.load_found(p.pair_id))) for p in found]
         return Traversed(source, exact)
+
+    def _ends(self, found: Sequence[PlannedPair]) -> list[Ends]:
+        pairs = [(planned, self._pair(planned)) for planned in found]
+        return [Ends(planned, (pair.source, pair.target)) for planned, pair in pairs]
 
 
 def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:

@@ -1,7 +1,12 @@
-"""Measures what was found: distances, confidence over segments and triangles, 8-bit safety."""
+"""Measures what was found: distances, confidence over segments and triangles, 8-bit safety.
+
+Beside it the nulls, what a found image is held against: no change at all, the straight line from
+the source towards the target, and the target itself.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import tee
 from typing import Any
 
 import torch
@@ -11,13 +16,14 @@ from torch import Tensor
 from blindspots.engine import generator
 from blindspots.flight import Outcome, from_8bit, to_8bit
 from blindspots.hulls import Segment, segments, simplices, triangles
+from blindspots.lines import STRIDE, Line, point, straight_lines
 from blindspots.metrics import Lpips, linf, rmse, ssim
 from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
 from blindspots.records import (
+    LPIPS_SMALLEST,
     SEGMENT_POINTS,
     SIMPLEX_SAMPLES,
-    SLIDES_SEGMENT_POINTS,
     TRIANGLE_DROPS,
     TRIANGLE_STEPS,
 )
@@ -25,16 +31,15 @@ from blindspots.stream import Corners
 
 Columns = dict[str, Any]
 Images = Float[Tensor, "batch channel height width"]
-SLIDES_STRIDE = (SEGMENT_POINTS - 1) // (SLIDES_SEGMENT_POINTS - 1)
 
 
 @dataclass(frozen=True)
 class Measurer:
-    """The measured columns of `pairs`, `triangles` and `simplices` for one model.
+    """The measured columns of `pairs`, `triangles`, `simplices` and `nulls` for one model.
 
-    `delta`: the drop inside which segments and simplices count. `lpips`: None where its weights
-    are not on the machine; its columns are then missing, and null in the row. All is measured in
-    fp32, whatever the oracle's precision.
+    `delta`: the drop inside which segments, simplices and lines count. `lpips`: None where its
+    weights are not on the machine; its columns are then missing, and null in the row, as they are
+    for images below its smallest size. All is measured in fp32, whatever the oracle's precision.
     """
 
     model: Classifier
@@ -98,8 +103,35 @@ class Measurer:
                 "mean": cloud.mean,
             }
 
+    def nulls(self, ends: Iterable[Corners]) -> Iterator[Columns]:
+        """The columns about each straight line (source, target), in one stream of forwards."""
+        ahead, behind = tee(ends)
+        lines = straight_lines(self.oracle.exact, ahead, self.delta)
+        for line, pair in zip(lines, behind, strict=True):
+            yield self.null(pair, line)
+
+    def null(self, ends: Corners, line: Line) -> Columns:
+        """The columns about one line (source, target).
+
+        The distances are the source's and that of the last point inside, both to the target.
+        """
+        source, target = ends.images
+        both = torch.stack((source, point(ends, line.last)))
+        distances = self._distances("", both, target.expand_as(both))
+        return {
+            **{f"random_pair_{name}": values[0] for name, values in distances.items()},
+            "interpolation_t": line.t,
+            "interpolation_mean": sum(line.coarse) / len(line.coarse),
+            **{f"interpolation_{name}": values[1] for name, values in distances.items()},
+            "interpolation_confidence": line.coarse,
+            "p_interpolation": line.p_last,
+            "p_target": line.coarse[-1],
+        }
+
     def _distances(self, prefix: str, found: Images, other: Images) -> dict[str, list[float]]:
-        metrics = {"rmse": rmse, "linf": linf, "ssim": ssim, "lpips": self.lpips}
+        large = min(found.shape[-2:]) >= LPIPS_SMALLEST
+        lpips = self.lpips if large else None
+        metrics = {"rmse": rmse, "linf": linf, "ssim": ssim, "lpips": lpips}
         return {
             f"{prefix}{name}": metric(found, other).tolist()
             for name, metric in metrics.items()
@@ -113,7 +145,7 @@ class Measurer:
 
     def _line(self, line: Segment, outcome: Outcome) -> Columns:
         return {
-            "segment_mean": float(line.confidence[::SLIDES_STRIDE].double().mean()),
+            "segment_mean": float(line.confidence[::STRIDE].double().mean()),
             "segment_min": line.minimum,
             "segment_inside": line.minimum >= outcome.p_source - self.delta,
             "segment_confidence": line.confidence.tolist(),

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from blindspots.errors import Refused
+from blindspots.records import LPIPS_SMALLEST
 
 Images = Float[Tensor, "batch channel height width"]
 PerSample = Float[Tensor, " batch"]
@@ -32,7 +33,6 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 _LPIPS_SHA256 = "7be5be79"
 _LPIPS_LAYERS = (1, 4, 7, 9, 11)
-_LPIPS_SMALLEST = 31
 _LPIPS_SHIFT, _LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
 
@@ -87,9 +87,9 @@ class Lpips(nn.Module):
 
     def forward(self, a: Images, b: Images) -> PerSample:
         """The distance of each pair; 0 where they are equal, refused below 31 pixels a side."""
-        if min(a.shape[-2:]) < _LPIPS_SMALLEST:
+        if min(a.shape[-2:]) < LPIPS_SMALLEST:
             raise Refused(
-                f"LPIPS needs images of at least {_LPIPS_SMALLEST} pixels a side, but these are "
+                f"LPIPS needs images of at least {LPIPS_SMALLEST} pixels a side, but these are "
                 f"{a.shape[-2]} × {a.shape[-1]}; work at a larger size"
             )
         layers = zip(self.heads, self._unit_features(a), self._unit_features(b), strict=True)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.files import write_text
-from blindspots.plots import write_figures
+from blindspots.plots import run_transfer, save, write_figures
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from blindspots.tables import build_table, render
+from blindspots.tables import Table, build_table, render
 
 SLIDES_TABLES = ("distance", "confidence")
 ALL_TABLES = (*SLIDES_TABLES, "summary")
@@ -36,7 +36,7 @@ def publish(path: Path, width: int | None = None) -> Published:
     `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
     """
     run = Run(path)
-    for kind in ALL_TABLES:
+    for kind in (*ALL_TABLES, *(["transfer"] if run.transfer.num_rows else [])):
         _write_table(run, kind)
     write_figures(run, path / "figures")
     report = write_report(run)
@@ -49,9 +49,19 @@ def publish(path: Path, width: int | None = None) -> Published:
     )
 
 
-def _write_table(run: Run, kind: str) -> None:
+def publish_transfer(path: Path) -> Table:
+    """Write the table and the figure of a run's transfer into its directory; the table."""
+    run = Run(path)
+    matrix = run_transfer(run)
+    if matrix is not None:
+        save(matrix, path / "figures" / "transfer")
+    return _write_table(run, "transfer")
+
+
+def _write_table(run: Run, kind: str) -> Table:
     folder = run.path / "tables"
     folder.mkdir(exist_ok=True)
     table = build_table(run, kind)
     for style, suffix in SUFFIXES.items():
         write_text(folder / f"{kind}.{suffix}", render(table, style))
+    return table

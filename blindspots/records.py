@@ -11,6 +11,7 @@ TRIANGLE_STEPS = 10
 STRAIGHT_METHODS = ("fan", "star")
 TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 SIMPLEX_SAMPLES = 2000
+LPIPS_SMALLEST = 31  # pixels a side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 
 
@@ -118,5 +119,46 @@ SIMPLICES = pa.schema(
         ("high", _NUMBER),
         ("drop", _NUMBER),
         ("mean", _NUMBER),
+    ]
+)
+
+# What a found image is held against: the source, the straight line and the target themselves.
+NULLS = pa.schema(
+    [
+        ("model", _TEXT),
+        ("source_id", _TEXT),
+        ("target_id", _TEXT),
+        ("random_pair_rmse", _NUMBER),
+        ("random_pair_linf", _NUMBER),
+        ("random_pair_ssim", _NUMBER),
+        ("random_pair_lpips", _NUMBER),
+        ("interpolation_t", _NUMBER),
+        ("interpolation_mean", _NUMBER),
+        ("interpolation_rmse", _NUMBER),
+        ("interpolation_linf", _NUMBER),
+        ("interpolation_ssim", _NUMBER),
+        ("interpolation_lpips", _NUMBER),
+        ("interpolation_confidence", _NUMBERS),
+        ("p_interpolation", _NUMBER),
+        ("p_target", _NUMBER),
+    ]
+)
+
+TRANSFER = pa.schema(
+    [
+        ("model", _TEXT),
+        ("judge", _TEXT),
+        ("pair_id", _TEXT),
+        ("source_id", _TEXT),
+        ("target_id", _TEXT),
+        ("source_class", _COUNT),
+        ("judge_class", _COUNT),
+        ("p_found", _NUMBER),
+        ("p_source", _NUMBER),
+        ("p_target", _NUMBER),
+        ("kept_found", _FLAG),
+        ("kept_source", _FLAG),
+        ("kept_target", _FLAG),
+        ("resized", _FLAG),
     ]
 )

@@ -1,4 +1,4 @@
-"""From outcomes to rows of the three tables: who a pair is, how it went, what it shows."""
+"""From outcomes to rows of the run's tables: who a pair is, how it went, what it shows."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +16,17 @@ from blindspots.stream import Corners, Image
 from blindspots.survey import Subject
 
 Row = dict[str, Any]
+
+
+class Ends(NamedTuple):
+    """A pair with the ends of its straight line: the source and the target themselves."""
+
+    pair: PlannedPair
+    images: tuple[Image, Image]
+
+    def corners(self) -> Corners:
+        """The ends and the class to keep."""
+        return Corners(self.images, self.pair.label)
 
 
 class Traversed(NamedTuple):
@@ -85,6 +96,20 @@ class RowMaker:
         )
         for one in behind:
             yield [self._simplex(one) | next(measured)]
+
+    def nulls(self, sources: Iterable[Sequence[Ends]]) -> Iterator[list[Row]]:
+        """For each source a row for every pair: what its found image is held against."""
+        ahead, behind = tee(sources)
+        measured = self.measurer.nulls(ends.corners() for one in ahead for ends in one)
+        for one in behind:
+            yield [self._null(ends.pair) | next(measured) for ends in one]
+
+    def _null(self, pair: PlannedPair) -> Row:
+        return {
+            "model": self.subject.name,
+            "source_id": pair.source_id,
+            "target_id": pair.target_id,
+        }
 
     def _triangle(self, first: PlannedPair, second: PlannedPair) -> Row:
         return {

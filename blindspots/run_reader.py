@@ -13,12 +13,23 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLES, YOUNGER, Ending
+from blindspots.records import (
+    NULLS,
+    PAIRS,
+    SIMPLICES,
+    STRAIGHT_METHODS,
+    TRANSFER,
+    TRIANGLES,
+    YOUNGER,
+    Ending,
+)
 
 FORMAT = 1
 PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 SIMPLEX_KEY = ("model", "source_id")
+NULL_KEY = ("model", "source_id", "target_id")
+TRANSFER_KEY = ("model", "judge", "pair_id")
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
@@ -78,6 +89,16 @@ class Run:
     def simplices(self) -> pa.Table:
         """One row a (model, source) with more than two targets; `records.SIMPLICES`."""
         return self._rows("simplices", SIMPLICES, SIMPLEX_KEY)
+
+    @cached_property
+    def nulls(self) -> pa.Table:
+        """One row a (model, source, target) that was traversed; `records.NULLS`."""
+        return self._rows("nulls", NULLS, NULL_KEY)
+
+    @cached_property
+    def transfer(self) -> pa.Table:
+        """One row a (model, judge, pair); `records.TRANSFER`, empty before blindspots transfer."""
+        return self._rows("transfer", TRANSFER, TRANSFER_KEY)
 
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
@@ -140,6 +161,10 @@ class Run:
     def simplex_rows(self, model: str | None = None) -> list[Row]:
         """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
         return [row for row in self.simplices.to_pylist() if model in (None, row["model"])]
+
+    def null_rows(self, model: str | None = None) -> list[Row]:
+        """What found images are held against, as dictionaries; none in runs of older versions."""
+        return [row for row in self.nulls.to_pylist() if model in (None, row["model"])]
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""

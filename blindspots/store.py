@@ -1,8 +1,8 @@
 """Writes a run directory: every file whole or absent, every row once. No torch here.
 
-Rows go to `parts/*.parquet` while a run works and to `pairs.parquet`, `triangles.parquet` and
-`simplices.parquet` when it is done; readers take the union. Which files exist *is* the progress:
-resuming is the planned ids minus the present ones.
+Rows go to `parts/*.parquet` while a run works and to one file a table, such as `pairs.parquet`,
+when it is done; readers take the union. Which files exist *is* the progress: resuming is the
+planned ids minus the present ones.
 """
 
 import hashlib
@@ -23,12 +23,13 @@ from safetensors.numpy import save as serialise
 
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
-from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, ("model", "pair_id")),
     "triangles": (TRIANGLES, ("model", "source_id", "target_1", "target_2")),
     "simplices": (SIMPLICES, ("model", "source_id")),
+    "nulls": (NULLS, ("model", "source_id", "target_id")),
 }
 PREDICTIONS_FILE = "predictions.parquet"
 PREDICTIONS = pa.schema(

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import tee
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -11,29 +12,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blindspots.errors import Refused, WorkFailed
-from blindspots.flight import UNLABELLED, Outcome, Pair, from_8bit
+from blindspots.errors import WorkFailed
+from blindspots.flight import UNLABELLED, Outcome, Pair
+from blindspots.lines import STRIDE, Line, last_inside, whole_lines
 from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
-from blindspots.models.sources import load_model
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
-from blindspots.records import Ending
+from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, Ending
 from blindspots.run_reader import ModelFacts, Row, Run
+from blindspots.saved import check_kept, load_again, saved_found, saved_image
 from blindspots.scores import make_score
-from blindspots.store import load_exact
 from blindspots.stream import Corners
 
 CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
+METRICS = ("rmse", "linf", "ssim", "lpips")
 TOLERANCES: dict[str, float] = {
     **dict.fromkeys(("p_source", "p_found", "p_found_8bit"), CONFIDENCE),
     **dict.fromkeys(("segment_mean", "segment_min", "segment_confidence"), CONFIDENCE),
-    **dict.fromkeys(("rmse", "linf", "ssim", "lpips"), DISTANCE),
-    **dict.fromkeys(("source_rmse", "source_linf", "source_ssim", "source_lpips"), DISTANCE),
+    **dict.fromkeys(METRICS, DISTANCE),
+    **dict.fromkeys((f"source_{name}" for name in METRICS), DISTANCE),
     **dict.fromkeys(("mean", "confidence"), CONFIDENCE),
     **dict.fromkeys(("fraction_0.1", "fraction_0.2", "fraction_0.3"), SHARE),
     **dict.fromkeys(("fraction", "low", "high"), SHARE),
+    **dict.fromkeys(("interpolation_confidence", "interpolation_mean"), CONFIDENCE),
+    **dict.fromkeys(("p_interpolation", "p_target"), CONFIDENCE),
+    "interpolation_t": DISTANCE,
+    **dict.fromkeys((f"random_pair_{name}" for name in METRICS), DISTANCE),
+    **dict.fromkeys((f"interpolation_{name}" for name in METRICS), DISTANCE),
 }
 
 
@@ -75,14 +82,14 @@ class Verification:
     def text(self) -> str:
         """One line a column."""
         lines = [
-            f"{name:<20} {self.largest[name]:.1e}  (tolerance {TOLERANCES[name]:.0e})"
+            f"{name:<25} {self.largest[name]:.1e}  (tolerance {TOLERANCES[name]:.0e})"
             f"{'  DIFFERENT at ' + self.where[name] if name in self.different else ''}"
             for name in TOLERANCES
             if name in self.largest
         ]
         verdict = "differs" if self.different else "agrees within float tolerance"
         return "\n".join(
-            [f"{'column':<20} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
+            [f"{'column':<25} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
         )
 
     def raise_if_different(self) -> None:
@@ -97,17 +104,13 @@ class Verification:
 def verify_run(
     path: Path, device: str, batch: int | None, lpips_weights: Path | None, reporter: Reporter
 ) -> Verification:
-    """Recompute p_source, p_found, distances, segments, triangles and simplices of a run.
+    """Recompute p_source, p_found, distances, segments, hulls and nulls of a run.
 
     In another batch size than the run's, unless `batch` names one. Refused where the run kept no
     found images, or a model is no longer the one that was run.
     """
     run, result = Run(path), Verification()
-    if run.info.get("keep") == "none":
-        raise Refused(
-            f"{path} kept no found images (--keep none), so nothing can be verified; "
-            "run it with --keep found"
-        )
+    check_kept(run, "verified")
     for facts in run.models:
         _Verifier.load(run, facts, device, batch, lpips_weights).verify(result, reporter)
     return result
@@ -129,12 +132,7 @@ class _Verifier:
         batch: int | None,
         lpips_weights: Path | None,
     ) -> "_Verifier":
-        model = load_model(facts.spec).to(find_device(device))
-        if model.fingerprint() != facts.fingerprint:
-            raise Refused(
-                f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
-                f"expected {facts.fingerprint}); put the same weights back"
-            )
+        model = load_again(facts).to(find_device(device))
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
@@ -150,6 +148,7 @@ class _Verifier:
                 tick(len(chunk))
         self._hulls("triangle", *self._triangles(rows), result, reporter)
         self._hulls("simplex", *self._simplices(rows), result, reporter)
+        self._hulls("null", *self._nulls(rows), result, reporter)
 
     def _hulls(
         self,
@@ -181,6 +180,26 @@ class _Verifier:
         # At a delta of 0 rounding decides which samples are inside, as for fraction_0.0.
         kept = None if self.measurer.delta else ("p_source", "mean")
         return stored, ({k: again[k] for k in kept or again} for again in measured)
+
+    def _nulls(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        stored, known = self.run.null_rows(self.facts.name), {_edge(pair): pair for pair in pairs}
+        for row in stored:
+            _check_null(row, known)
+        ahead, behind = tee(self._ends(known[_edge(row)]) for row in stored)
+        curves = whole_lines(self.measurer.oracle.exact, ahead)
+        again = zip(stored, behind, curves, strict=True)
+        return stored, (self._null(*one) for one in again)
+
+    def _null(self, row: Row, ends: Corners, curve: list[float]) -> dict[str, Any]:
+        last, delta = round(row["interpolation_t"] * (SEGMENT_POINTS - 1)), self.measurer.delta
+        if not _may_be_last(curve, last, delta):
+            last = last_inside(curve, delta)
+        return self.measurer.null(ends, Line(curve[::STRIDE], last, curve[last]))
+
+    def _ends(self, pair: Row) -> Corners:
+        names = pair["source_id"], pair["target_id"]
+        source, target = map(self._image, names)
+        return Corners((source, target), _label(pair))
 
     def _corners(self, pairs: Sequence[Row]) -> Corners:
         source = self._image(pairs[0]["source_id"])
@@ -214,20 +233,27 @@ class _Verifier:
         )
 
     def _image(self, image_id: str) -> Tensor:
-        pixels = self.run.image(image_id, self.facts.name)
-        if pixels is None:
-            raise Refused(_missing(self.run.image_path(image_id, self.facts.name)))
-        return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
+        return saved_image(self.run, image_id, self.facts.name)
 
     def _found(self, row: Row) -> Tensor:
-        file = self.run.path / "found" / f"{row['pair_id']}.safetensors"
-        if not file.exists():
-            raise Refused(_missing(file))
-        return torch.from_numpy(load_exact(file))
+        return saved_found(self.run, row["pair_id"])
 
 
-def _missing(file: Path) -> str:
-    return f"{file} is missing, so its row cannot be verified; give the run's command again"
+def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:
+    """Whether that point is the last one inside, to the tolerance of a confidence."""
+    floor, behind = curve[0] - delta, curve[last + 1 : last + 2]
+    holds = min(curve[: last + 1]) >= floor - CONFIDENCE
+    return holds and all(value < floor + CONFIDENCE for value in behind)
+
+
+def _check_null(row: Row, known: Mapping[tuple[str, str], Row]) -> None:
+    curve, t = row["interpolation_confidence"] or (), row["interpolation_t"]
+    sound = len(curve) == SLIDES_SEGMENT_POINTS and t is not None and 0 <= t <= 1
+    if _edge(row) not in known or not sound:
+        raise WorkFailed(
+            f"nulls.parquet has a row of {row['source_id']} → {row['target_id']} that this run "
+            "cannot have written; was the file changed? run it again with another --out"
+        )
 
 
 def _label(row: Row) -> int:

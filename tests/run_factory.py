@@ -15,7 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFilter
 
-from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLE_DROPS, TRIANGLES
+from blindspots.records import (
+    NULLS,
+    PAIRS,
+    SIMPLICES,
+    STRAIGHT_METHODS,
+    TRANSFER,
+    TRIANGLE_DROPS,
+    TRIANGLES,
+)
 
 Row = dict[str, Any]
 CLASSES = ("disc", "square", "star", "ring", "triangle", "cross")
@@ -41,6 +49,8 @@ class Factory:
     pictures: Sequence[tuple[str, Image.Image]] = ()
     method: str = "reference"
     unstarted: bool = True
+    nulls: bool = True
+    judges: Sequence[str] = ()
     info: Row = field(default_factory=dict)
 
     def write(self, path: Path) -> Path:
@@ -56,7 +66,11 @@ class Factory:
             triangles += hulls
             groups = [rows[i * self.targets :][: self.targets] for i in range(self.sources)]
             simplices += [simplex_row(group) for group in groups if self.targets > 2]
-        write_rows(path, pairs, triangles, simplices, parts=not self.finished)
+        started = [row for row in pairs if row["rmse"] is not None]
+        nulls = [null_row(row) for row in started if self.nulls]
+        write_rows(path, pairs, triangles, simplices, nulls, parts=not self.finished)
+        if self.judges:
+            write_transfer(path, [transfer_row(r, judge) for judge in self.judges for r in started])
         (path / "run.json").write_text(json.dumps(self._info(len(images)), indent=2))
         return path
 
@@ -259,11 +273,54 @@ def simplex_row(group: Sequence[Row], **given: Any) -> Row:
     }
 
 
+def null_row(pair: Row, **given: Any) -> Row:
+    """A plausible row of what a pair's found image is held against."""
+    coarse = np.linspace(pair["p_source"], 0.01, 11)
+    distances = {"rmse": 0.3, "linf": 0.9, "ssim": 0.1, "lpips": pair["lpips"] and 0.6}
+    held = {"rmse": 0.24, "linf": 0.72, "ssim": 0.2, "lpips": pair["lpips"] and 0.5}
+    return {
+        **{name: pair[name] for name in ("model", "source_id", "target_id")},
+        **{f"random_pair_{name}": value for name, value in distances.items()},
+        "interpolation_t": 0.2,
+        "interpolation_mean": float(coarse.mean()),
+        **{f"interpolation_{name}": value for name, value in held.items()},
+        "interpolation_confidence": coarse.tolist(),
+        "p_interpolation": float(coarse[2]),
+        "p_target": float(coarse[-1]),
+        **given,
+    }
+
+
+def transfer_row(pair: Row, judge: str, **given: Any) -> Row:
+    """What a judge, who believes its own images alone, says of a pair's found image."""
+    own = pair["model"] == judge
+    names = ("model", "pair_id", "source_id", "target_id", "source_class")
+    return {
+        **{name: pair[name] for name in names},
+        "judge": judge,
+        "judge_class": pair["source_class"],
+        "p_found": pair["p_found"] if own else 0.25,
+        "p_source": pair["p_source"],
+        "p_target": 0.01,
+        "kept_found": own,
+        "kept_source": True,
+        "kept_target": False,
+        "resized": False,
+        **given,
+    }
+
+
+def write_transfer(path: Path, rows: Sequence[Row]) -> None:
+    """The rows as `transfer.parquet`."""
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=TRANSFER), path / "transfer.parquet")
+
+
 def write_rows(
     path: Path,
     pairs: list[Row],
     triangles: list[Row],
     simplices: Sequence[Row] = (),
+    nulls: Sequence[Row] = (),
     parts: bool = False,
 ) -> None:
     """The rows as the tables of a run, or as parts of them."""
@@ -271,6 +328,7 @@ def write_rows(
         "pairs": (PAIRS, pairs),
         "triangles": (TRIANGLES, triangles),
         "simplices": (SIMPLICES, list(simplices)),
+        "nulls": (NULLS, list(nulls)),
     }
     if parts:
         (path / "parts").mkdir(exist_ok=True)

@@ -16,7 +16,7 @@ import pytest
 
 from blindspots.cli.app import app
 from blindspots.methods import METHODS
-from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.records import NULLS, PAIRS, SIMPLICES, TRANSFER, TRIANGLES, Ending
 from blindspots.store import PREDICTIONS
 
 ROOT = Path(__file__).parent.parent
@@ -109,9 +109,11 @@ def test_every_line_of_the_paper_map_has_its_code_and_its_test():
         ("pairs", PAIRS),
         ("triangles", TRIANGLES),
         ("simplices", SIMPLICES),
+        ("nulls", NULLS),
+        ("transfer", TRANSFER),
         ("predictions", PREDICTIONS),
     ],
-    ids=["pairs", "triangles", "simplices", "predictions"],
+    ids=["pairs", "triangles", "simplices", "nulls", "transfer", "predictions"],
 )
 def test_every_column_is_documented_in_its_order(table, schema):
     text = _sections(read(DOCS / "run-directory.md"))[f"`{table}.parquet`"]

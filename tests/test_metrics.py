@@ -7,8 +7,12 @@ import torch
 import torchvision
 from skimage.metrics import structural_similarity
 
+import blindspots as bs
 from blindspots import metrics
 from blindspots.errors import Refused
+from blindspots.measure import Measurer
+from blindspots.oracle import Oracle
+from blindspots.stream import Corners
 
 
 def images(count=3, height=40, width=33, seed=0):
@@ -130,3 +134,15 @@ def test_a_backbone_in_the_hubs_cache_is_checked_too(backbone, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
     with pytest.raises(Refused, match="not LPIPS's backbone"):
         metrics.find_lpips()
+
+
+@pytest.mark.parametrize(("side", "known"), [(30, False), (31, True)])
+def test_lpips_is_measured_where_images_are_large_enough_and_else_left_out(ours, side, known):
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * side * side, 2))
+    model = bs.Classifier(module, size=side)
+    source, target = images(2, side, side)
+    (row,) = Measurer(model, Oracle(model), 0.2, ours).nulls([Corners((source, target), 0)])
+    assert ("random_pair_lpips" in row) is known
+    if known:
+        expected = ours(source[None], target[None]).item()
+        assert row["random_pair_lpips"] == pytest.approx(expected, rel=1e-5)

@@ -40,6 +40,16 @@ DRAWINGS = {
     "triangle of reals": lambda ax: plots.triangle(
         [None, *IMAGES[1:]], [0.5] * 66, sides=(0.3, 0.4, 0.5), p_source=0.6, delta=0.2, ax=ax
     ),
+    "transfer": lambda ax: plots.transfer(
+        [[0.9, None], [0.2, 1.0]],
+        ["one", "two"],
+        ["one", "other:long.name_of-a-model"],
+        kept=[[1.0, None], [0.5, 1.0]],
+        nulls=[[0.99, 0.98]],
+        null_names=["clean source"],
+        ax=ax,
+    ),
+    "transfer of one": lambda ax: plots.transfer([[0.5]], ["one"], ["one"], ax=ax),
     "sensitivity": lambda ax: plots.sensitivity(
         IMAGES[0] / 255,
         IMAGES[0] / 255 + 0.01,
@@ -153,9 +163,24 @@ def test_a_run_that_kept_no_images_still_has_its_curves(tmp_path):
     assert "path-zoo-one.png" not in names
 
 
+def test_the_matrix_of_a_transfer_has_the_colour_of_each_number_and_the_number(tmp_path):
+    judges = ["zoo:one", "zoo:two"]
+    run = Run(Factory(size=8, sources=2, models=["zoo:one"], judges=judges).write(tmp_path / "run"))
+    ax = plots.run_transfer(run)
+    texts = [text.get_text() for text in ax.texts]
+    expected = {"zoo:one": 0.999, "zoo:two": 0.25}
+    for number, value in enumerate(expected.values()):
+        assert ax.patches[number].get_facecolor() == pytest.approx(colormaps[COLOUR_MAP](value))
+    assert {"1.00", "100 % kept", ".25", "0 % kept"} <= set(texts)
+    assert {"clean source", "target itself", ".01"} <= set(texts)
+    names = {path.name for path in plots.write_figures(run, tmp_path / "figures")}
+    assert {"transfer.png", "transfer.svg"} <= names
+
+
 def test_an_empty_run_has_no_figures(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     assert plots.write_figures(Run(tmp_path), tmp_path / "figures") == []
+    assert plots.run_transfer(Run(tmp_path)) is None
 
 
 def test_the_figures_start_from_a_source_with_most_targets(run):

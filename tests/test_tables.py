@@ -11,7 +11,7 @@ from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS
 from blindspots.run_reader import Run
 from blindspots.tables import FORMATS, KINDS, build_table, render
-from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+from tests.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
 
 MODEL = "zoo:own"
 
@@ -139,7 +139,8 @@ def test_classes_that_are_predictions_are_said_to_be(tmp_path):
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    factory = Factory(size=8, sources=3, models=("timm:resnet50", "zoo:under_score-at"))
+    models = ("timm:resnet50", "zoo:under_score-at")
+    factory = Factory(size=8, sources=3, models=models, judges=(*models, "own:a&b_c"))
     return Run(factory.write(tmp_path_factory.mktemp("run")))
 
 
@@ -198,7 +199,7 @@ def test_text_is_aligned_and_turned_where_the_terminal_is_narrow(run, kind, widt
     rule = next(index for index, line in enumerate(grid) if set(line) == {"─"})
     assert {len(line) for line in grid} == {len(grid[rule])}
     if width == 80:
-        assert len(grid[rule]) <= 80
+        assert max(map(len, text.splitlines())) <= 80
 
 
 def test_every_column_and_ending_is_defined(run):
@@ -223,3 +224,108 @@ def test_unknown_tables_and_formats_are_refused(run):
 def test_fraction_columns_are_the_stored_ones(run):
     keys = {column.key for column in build_table(run, "confidence").columns}
     assert {f"fraction_{drop}" for drop in TRIANGLE_DROPS} <= keys
+
+
+def run_with_nulls(path, **given):
+    """The small run, its pairs of source a with nulls; two of them measured with LPIPS."""
+    run = small_run(path, **given)
+    started = [row for row in run.pair_rows(started=True) if row["source_id"] == "a"]
+    for number, row in enumerate(started):
+        row["lpips"] = 0.1 if number < 2 else None
+    nulls = [null_row(started[i], random_pair_rmse=(i + 1) / 10, p_target=i / 2) for i in range(3)]
+    write_rows(path, started, [], [], nulls)
+    return Run(path)
+
+
+def test_the_nulls_are_rows_below_their_model(tmp_path):
+    table = build_table(run_with_nulls(tmp_path, model="timm:resnet50"), "distance")
+    assert [(row.label, row.origin, row.heading) for row in table.rows] == [
+        ("timm:resnet50", "run", "timm:resnet50"),
+        ("timm:resnet50", "random_pair", "random pair"),
+        ("timm:resnet50", "interpolation", "straight line"),
+        ("timm:resnet50", "target", "target itself"),
+        ("ResNet-50 normal (slides)", "slides", "ResNet-50 normal (slides)"),
+    ]
+    pair, line, itself = (cells(table, number) for number in (1, 2, 3))
+    assert pair["rmse"] == pytest.approx((0.2, math.sqrt(0.02 / 3)))
+    assert pair["p_found"][0] == pytest.approx(0.8)
+    assert line["rmse"] == pytest.approx((0.24, 0))
+    assert line["p_found"][0] == pytest.approx(0.8 - 2 * 0.079)
+    assert itself["rmse"] == itself["linf"] == itself["lpips"] == (0, 0)
+    assert itself["ssim"] == (1, 0)
+    assert itself["p_found"] == pytest.approx((0.5, math.sqrt(0.5 / 3)))
+    assert table.rows[3].cells["lpips"].n == 2
+
+
+def test_the_nulls_are_numbers_of_the_summary(tmp_path):
+    table = build_table(run_with_nulls(tmp_path), "summary")
+    numbers = cells(table)
+    assert numbers["random_pair_rmse"][0] == pytest.approx(0.2)
+    assert numbers["interpolation_t"] == pytest.approx((0.2, 0))
+    assert numbers["p_target"][0] == pytest.approx(0.5)
+    lines = [line.split("  ")[0] for line in render(table).splitlines()]
+    assert {"random pair RMSE", "straight line holds to", "target itself p"} <= set(lines)
+
+
+def test_a_run_without_nulls_has_the_tables_it_had(tmp_path):
+    run = small_run(tmp_path)
+    keys = [column.key for column in build_table(run, "distance").columns]
+    assert keys == ["pairs", "rmse", "linf", "ssim", "lpips"]
+    assert "random_pair_rmse" not in {c.key for c in build_table(run, "summary").columns}
+
+
+def test_every_format_shows_the_nulls_below_their_model(tmp_path):
+    table = build_table(run_with_nulls(tmp_path), "distance")
+    shown = {style: render(table, style) for style in FORMATS}
+    assert "\n  random pair " in shown["text"]
+    assert r"\quad straight line &" in shown["latex"]
+    assert "| *target itself* |" in shown["markdown"]
+    lines = list(csv.DictReader(io.StringIO(shown["csv"])))
+    assert [(line["model"], line["origin"]) for line in lines[1:]] == [
+        (MODEL, origin) for origin in ("random_pair", "interpolation", "target")
+    ]
+    assert json.loads(shown["json"])["rows"][2]["origin"] == "interpolation"
+
+
+def test_a_table_too_wide_is_cut_between_models_never_within_one(tmp_path):
+    models = [f"zoo:model-{number}" for number in range(4)]
+    run = Run(Factory(size=8, sources=2, keep="none", models=models).write(tmp_path))
+    text = render(build_table(run, "distance"), "text", 80)
+    title, *grids, _ = text.split("\n\n")
+    assert len(grids) == 4
+    assert title == "Distance of the found image from its target"
+    for model, grid in zip(models, grids, strict=True):
+        head = " ".join(grid.split("─")[0].split())
+        assert model.removeprefix("zoo:") in head
+        assert "random pair" in head or "random" in head
+        assert all(len(line) <= 80 for line in grid.splitlines())
+
+
+def test_lpips_of_some_pairs_only_is_said_to_be(tmp_path):
+    for kind in ("distance", "summary"):
+        notes = " ".join(build_table(run_with_nulls(tmp_path), kind).notes)
+        assert "measured of 2 of 3 pairs" in notes
+        assert "--lpips-weights FILE" in notes
+
+
+def test_the_transfer_is_a_matrix_with_its_nulls_below(run):
+    table = build_table(run, "transfer")
+    assert [column.key for column in table.columns] == [
+        *("timm:resnet50", "zoo:under_score-at", "own:a&b_c"),
+    ]
+    origins = [row.origin for row in table.rows]
+    assert origins == ["run", "kept", "run", "kept", "source", "target"]
+    assert cells(table, 0)["timm:resnet50"][0] == pytest.approx(0.999)
+    assert cells(table, 0)["own:a&b_c"] == (0.25, 0)
+    assert cells(table, 3) == {
+        "timm:resnet50": (0, None),
+        "zoo:under_score-at": (1, None),
+        "own:a&b_c": (0, None),
+    }
+    assert cells(table, 5)["own:a&b_c"] == pytest.approx((0.01, 0))
+
+
+def test_a_run_that_was_not_judged_says_what_to_type(tmp_path):
+    table = build_table(small_run(tmp_path), "transfer")
+    assert table.rows == ()
+    assert f"blindspots transfer {tmp_path}" in table.notes[0]

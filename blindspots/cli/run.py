@@ -204,7 +204,7 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
         missed = len(prepared.misclassified[name])
         print(f"{name}: {count} pairs of {sources} sources ({missed} misclassified on the way)")
     print(f"method: {method}")
-    print(f"cost: at most {evaluations:,} evaluations, and the forwards of segments and triangles")
+    print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
 
 
 def _show(out: Path, output: Output, reporter: "Reporter") -> None:

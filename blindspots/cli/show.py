@@ -13,7 +13,7 @@ def table(
     run: Path,
     /,
     *,
-    table: Literal["distance", "confidence", "summary"] | None = None,
+    table: Literal["distance", "confidence", "summary", "transfer"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
     output: Output = DEFAULT_OUTPUT,
 ) -> None:

@@ -12,6 +12,7 @@ from blindspots.plots.sensitivity import amplified, sensitivity
 from blindspots.plots.star import Limb, star
 from blindspots.plots.strip import path_strip
 from blindspots.plots.style import axes_grid, new_axes, save
+from blindspots.plots.transfer import run_transfer, transfer
 from blindspots.plots.triangle import side_lengths, triangle, triangle_corners, triangle_weights
 
 __all__ = [
@@ -26,10 +27,12 @@ __all__ = [
     "model_triangle",
     "new_axes",
     "path_strip",
+    "run_transfer",
     "save",
     "sensitivity",
     "side_lengths",
     "star",
+    "transfer",
     "triangle",
     "triangle_corners",
     "triangle_weights",

@@ -11,6 +11,7 @@ from blindspots.plots.grid import grid, run_grid
 from blindspots.plots.star import BOX, PANEL, Limb, star
 from blindspots.plots.strip import path_strip
 from blindspots.plots.style import axes_grid, save
+from blindspots.plots.transfer import run_transfer
 from blindspots.plots.triangle import SIDE, side_lengths, triangle, triangle_images
 from blindspots.run_reader import Row, Run, arrived, nearest_believed
 
@@ -20,6 +21,8 @@ Drawing = tuple[str, Axes]
 
 def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
     """A grid and a path strip for each model; a star and a triangle, several models side by side.
+
+    Where the run was judged by other models, the matrix of that too.
 
     Each shows the model's most telling case; what the run did not keep is left out. Returns the
     files, png and svg of each figure.
@@ -115,6 +118,8 @@ def _drawings(run: Run) -> Iterator[Drawing]:
     for facts in run.models:
         yield from _of_model(run, facts.name, source)
     yield from _side_by_side(run, source)
+    matrix = run_transfer(run)
+    yield from [("transfer", matrix)] if matrix is not None else []
 
 
 def _of_model(run: Run, model: str, source: str) -> Iterator[Drawing]:

@@ -1,6 +1,7 @@
 """One look for every figure: colours, type sizes, how a figure is made and saved."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from blindspots.files import write_whole
 
 COLOUR_MAP = "cividis"
 INK, MUTED, HAIRLINE, PAPER = "#1c1d20", "#5c6068", "#c9ccd1", "#ffffff"
@@ -20,6 +23,7 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 Box = tuple[float, float, float, float]
 Numbers = Sequence[float] | np.ndarray
+_METADATA: dict[str, dict[Any, Any]] = {"svg": {"Date": None}}
 _SAVING: dict[Any, Any] = {
     "svg.hashsalt": "blindspots",
     "svg.fonttype": "path",
@@ -65,8 +69,9 @@ def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) ->
     base.parent.mkdir(parents=True, exist_ok=True)
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
     with rc_context(_SAVING):
-        for target in paths:
-            figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+        for target, ending in zip(paths, formats, strict=True):
+            draw = partial(figure.savefig, format=ending, metadata=_METADATA.get(ending))
+            write_whole(target, draw)
     return paths
 
 

@@ -5,14 +5,16 @@ from collections.abc import Iterable
 from typing import Literal, get_args
 
 from blindspots.errors import Refused
-from blindspots.records import TRIANGLE_DROPS, Ending
+from blindspots.records import LPIPS_SMALLEST, TRIANGLE_DROPS, Ending
 from blindspots.run_reader import ModelFacts, Run
 from blindspots.run_reader import Row as StoredRow
 from blindspots.tables import columns
+from blindspots.tables.nulls import null_cells, null_note, null_rows
 from blindspots.tables.slides import METHODS, published_row, setting_differences
 from blindspots.tables.table import Cell, Column, Row, Table, count, share, spread
+from blindspots.tables.transfer import transfer_table
 
-Kind = Literal["distance", "confidence", "summary"]
+Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
@@ -21,25 +23,39 @@ _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
 def build_table(run: Run, kind: str = "distance") -> Table:
     """A table of the run, one row a model; the slides' rows follow where the model is theirs.
 
-    `distance`: found against target, pooled over pairs. `confidence`: per source over its
-    triangles or segments, then over sources. `summary`: one of everything. Mean ± standard
-    deviation, ddof 0; pairs that did not start are in no statistic.
+    `distance`: found against target, pooled over pairs; below each model rows for what its found
+    images are held against, which in `summary` are columns. `confidence`: per source over its
+    triangles or segments, then over sources. `summary`: one of everything. `transfer`: what other
+    models say of the found images, a column a judge. Mean ± standard deviation, ddof 0; pairs that
+    did not start are in no statistic.
     """
-    builders = {"distance": _distance, "confidence": _confidence, "summary": _summary}
+    builders = {
+        "distance": _distance,
+        "confidence": _confidence,
+        "summary": _summary,
+        "transfer": transfer_table,
+    }
     if kind not in builders:
         raise Refused(f"{kind!r} is no table; expected one of {', '.join(KINDS)}")
     return builders[kind](run)
 
 
 def _distance(run: Run) -> Table:
+    shown = columns.DISTANCE
+    if run.null_rows():
+        shown = (*shown, *columns.columns("p_found"))
     rows = tuple(
-        Row(facts.name, {"pairs": count(len(pairs)), **_spreads(pairs, columns.DISTANCE)})
+        row
         for facts, pairs in _by_model(run)
+        for row in (
+            Row(facts.name, {"pairs": count(len(pairs)), **_spreads(pairs, shown)}),
+            *null_rows(run, facts.name),
+        )
     )
     rows += _published(run, "distance")
-    notes = (*_lpips_note(rows), *_left_out(run), *_settings_note(run, rows))
+    notes = (*null_note(run), *_lpips_note(rows), *_left_out(run), *_settings_note(run, rows))
     title = "Distance of the found image from its target"
-    return Table("distance", title, (*columns.columns("pairs"), *columns.DISTANCE), rows, notes)
+    return Table("distance", title, (*columns.columns("pairs"), *shown), rows, notes)
 
 
 def _confidence(run: Run) -> Table:
@@ -73,21 +89,22 @@ def _summary(run: Run) -> Table:
     endings = Counter(row["ending"] for row in run.pair_rows())
     shown = tuple(columns.ending(ending) for ending in Ending if endings[ending])
     rows = tuple(
-        Row(facts.name, {**_summary_cells(facts, pairs), **_ending_cells(run, facts.name)})
-        for facts, pairs in _by_model(run)
+        Row(facts.name, _summary_cells(run, facts, pairs)) for facts, pairs in _by_model(run)
     )
-    known = _drop_unknown(columns.SUMMARY, rows)
-    notes = (*_left_out(run), *_unlabelled_note(run))
+    known = _drop_unknown((*columns.SUMMARY, *columns.NULL_NUMBERS), rows)
+    notes = (*_lpips_note(rows), *_left_out(run), *_unlabelled_note(run))
     return Table("summary", "Summary", (*columns.COUNTS, *shown, *known), rows, notes, True)
 
 
-def _summary_cells(facts: ModelFacts, pairs: list[StoredRow]) -> dict[str, Cell]:
+def _summary_cells(run: Run, facts: ModelFacts, pairs: list[StoredRow]) -> dict[str, Cell]:
     return {
         "pairs": count(len(pairs)),
         "sources": count(len({row["source_id"] for row in pairs})),
         **_spreads(pairs, columns.SUMMARY_SPREADS),
         "segment_inside": share(row["segment_inside"] for row in pairs),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
+        **null_cells(run, facts.name),
+        **_ending_cells(run, facts.name),
     }
 
 
@@ -112,7 +129,8 @@ def _spreads(pairs: list[StoredRow], shown: Iterable[Column]) -> dict[str, Cell]
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, ...]:
-    optional = {"source_linf_epsilons", "source_lpips"}
+    nulls = (column.key for column in columns.NULL_NUMBERS)
+    optional = {"source_linf_epsilons", "source_lpips", *nulls}
     known = {key for row in rows for key, cell in row.cells.items() if cell.mean is not None}
     return tuple(column for column in shown if column.key in known | ({column.key} - optional))
 
@@ -128,11 +146,14 @@ def _method(run: Run) -> dict:
 
 
 def _lpips_note(rows: Iterable[Row]) -> tuple[str, ...]:
-    if all(row.cells["lpips"].mean is not None for row in rows):
+    own = [row.cells for row in rows if row.origin == "run"]
+    pairs, measured = (sum(cells[key].n for cells in own) for key in ("pairs", "lpips"))
+    if measured == pairs and all(cells["lpips"].mean is not None for cells in own):
         return ()
+    what = f"measured of {measured} of {pairs} pairs" if measured else "not measured"
     return (
-        "LPIPS is not measured here: it needs AlexNet's weights; give them to blindspots run with "
-        "--lpips-weights FILE.",
+        f"LPIPS is {what} here: it needs AlexNet's weights; give them to blindspots run with "
+        f"--lpips-weights FILE; and images of at least {LPIPS_SMALLEST} pixels a side.",
     )
 
 
@@ -157,6 +178,6 @@ def _unlabelled_note(run: Run) -> tuple[str, ...]:
 
 def _settings_note(run: Run, rows: Iterable[Row]) -> tuple[str, ...]:
     different = setting_differences(_method(run)) if _method(run).get("name") in METHODS else ""
-    if not different or all(row.origin == "run" for row in rows):
+    if not different or all(row.origin != "slides" for row in rows):
         return ()
     return (f"This run's settings differ from the slides': {different}.",)

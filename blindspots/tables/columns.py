@@ -52,6 +52,43 @@ _ALL = (
     ),
     Column("source_ssim", "source SSIM", "Structural similarity of found and source."),
     Column("source_lpips", "source LPIPS", "Learned perceptual distance of found and source."),
+    Column(
+        "random_pair_rmse",
+        "random pair RMSE",
+        "Root mean square difference of source and target: nothing was changed.",
+    ),
+    Column("random_pair_linf", "random pair ℓ∞", "Largest difference of source and target."),
+    Column("random_pair_ssim", "random pair SSIM", "Structural similarity of source and target."),
+    Column(
+        "random_pair_lpips",
+        "random pair LPIPS",
+        "Learned perceptual distance of source and target.",
+    ),
+    Column(
+        "interpolation_t",
+        "straight line holds to",
+        "Share of the straight line from source to target up to which every one of 101 points "
+        "has confidence at least p source − delta.",
+    ),
+    Column(
+        "interpolation_mean",
+        "straight line conf",
+        "Mean confidence over 11 points of the straight line from source to target.",
+    ),
+    Column(
+        "interpolation_rmse",
+        "straight line RMSE",
+        "Root mean square difference to the target of the last point up to which the straight "
+        "line holds.",
+    ),
+    Column("interpolation_linf", "straight line ℓ∞", "Largest difference of the same two."),
+    Column("interpolation_ssim", "straight line SSIM", "Structural similarity of the same two."),
+    Column(
+        "interpolation_lpips",
+        "straight line LPIPS",
+        "Learned perceptual distance of the same two.",
+    ),
+    Column("p_target", "target itself p", "Confidence in the source's class at the clean target."),
     Column("steps", "steps", "Steps done, refused ones included.", 0),
     Column("evaluations", "evaluations", "Forward plus gradient for one image; alone a half.", 1),
     Column("seconds", "seconds", "A pair's share of the time its batches took.", 2),
@@ -91,6 +128,12 @@ SUMMARY = (
     *_BEFORE,
     *columns("segment_inside", "source_rmse", "source_linf", "source_linf_epsilons"),
     *_AFTER,
+)
+NULL_NUMBERS = columns(
+    *(f"random_pair_{name}" for name in ("rmse", "linf", "ssim", "lpips")),
+    *("interpolation_t", "interpolation_mean"),
+    *(f"interpolation_{name}" for name in ("rmse", "linf", "ssim", "lpips")),
+    "p_target",
 )
 PAIR_NUMBERS = (
     *_BEFORE,

@@ -5,7 +5,8 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from itertools import pairwise
 from textwrap import wrap
 from typing import Literal, get_args
 
@@ -15,14 +16,18 @@ from blindspots.tables.table import Cell, Column, Row, Table
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
 
+Grid = tuple[list[str], list[list[str]]]
+
 _UNKNOWN = "–"
 _GAP = "  "
+_INDENT = "\u2003"
 _WIDEST = 1000
 _LATEX = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    _INDENT: r"\quad ",
     "±": r"$\pm$",
     "–": "--",
     "−": "$-$",
@@ -38,7 +43,8 @@ def render(table: Table, format: str = "text", width: int | None = None) -> str:
     """The table in one of `FORMATS`, ending in a newline.
 
     text, latex and markdown show the slides' style (".008 ± .001"); csv and json hold every
-    digit. `width`: columns of the terminal; a text table that is wider puts models in columns.
+    digit. `width`: columns of the terminal; a text table that is wider puts models in columns, in
+    several grids where one is too wide.
     """
     if format == "text":
         return _text(table, width or _WIDEST)
@@ -69,10 +75,14 @@ def _number(value: float, digits: int, percent: bool = False) -> str:
     return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
 
 
-def _grid(table: Table, transposed: bool) -> tuple[list[str], list[list[str]]]:
+def _grid(table: Table, transposed: bool, below: str = "{}") -> Grid:
+    """The head and the lines of cells; `below`: how a row below its model's is headed."""
     head = ["model", *(column.title for column in table.columns)]
     body = [
-        [row.label, *(shown(row.cells.get(column.key, Cell()), column) for column in table.columns)]
+        [
+            below.format(row.title) if row.title else row.label,
+            *(shown(row.cells.get(column.key, Cell()), column) for column in table.columns),
+        ]
         for row in table.rows
     ]
     if not transposed:
@@ -82,13 +92,36 @@ def _grid(table: Table, transposed: bool) -> tuple[list[str], list[list[str]]]:
 
 
 def _text(table: Table, width: int) -> str:
-    lines = _aligned(*_grid(table, table.transposed), width)
-    if not table.transposed and len(lines[0]) > width:
-        lines = _aligned(*_grid(table, transposed=True), width)
+    grids = [] if table.transposed else [_aligned(*_grid(table, False, "  {}"), width)]
+    if not grids or len(grids[0][0]) > width:
+        grids = _turned(table, width)
     notes = [
         line for note in table.notes for line in wrap(note, min(width, 100), break_on_hyphens=False)
     ]
-    return "\n".join([table.title, "", *lines, *([""] if notes else []), *notes]) + "\n"
+    blocks = [[table.title], *grids, *([notes] if notes else [])]
+    return "\n\n".join("\n".join(lines) for lines in blocks) + "\n"
+
+
+def _turned(table: Table, width: int) -> list[list[str]]:
+    """The models in columns, in as few grids as the width allows; what is below a model stays."""
+    grids: list[list[str]] = []
+    together: tuple[Row, ...] = ()
+    for group in _groups(table.rows) or [()]:
+        wider = _turned_grid(table, (*together, *group), width)
+        fits = bool(together) and len(wider[0]) <= width
+        together = (*together, *group) if fits else group
+        grids = [*(grids[:-1] if fits else grids), _turned_grid(table, together, width)]
+    return grids
+
+
+def _turned_grid(table: Table, rows: tuple[Row, ...], width: int) -> list[str]:
+    return _aligned(*_grid(replace(table, rows=rows), transposed=True), width)
+
+
+def _groups(rows: tuple[Row, ...]) -> list[tuple[Row, ...]]:
+    """Each model's own row with those below it."""
+    starts = [i for i, row in enumerate(rows) if not row.title]
+    return [rows[i:j] for i, j in pairwise([*starts, len(rows)])]
 
 
 def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
@@ -99,7 +132,7 @@ def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
         max(own, min(len(title), own + max(room, 0)))
         for own, title in zip(widths, head, strict=True)
     ]
-    folded = [_fold(title, size) for title, size in zip(head, widths, strict=True)]
+    folded = [fold(title, size) for title, size in zip(head, widths, strict=True)]
     widths = [max(size, *map(len, parts)) for size, parts in zip(widths, folded, strict=True)]
     tall = max(map(len, folded))
     heads = zip(*([""] * (tall - len(parts)) + parts for parts in folded), strict=True)
@@ -112,8 +145,8 @@ def _line(cells: Iterable[str], widths: list[int]) -> str:
     return _GAP.join([first[0].ljust(first[1]), *(cell.rjust(size) for cell, size in rest)])
 
 
-def _fold(title: str, width: int) -> list[str]:
-    """The title in lines, broken behind the marks of a model's name, nearly as wide as asked."""
+def fold(title: str, width: int) -> list[str]:
+    """A title in lines, broken behind the marks of a model's name, nearly as wide as asked."""
     lines = [""]
     for piece in re.findall(r"[^:/.\-_ ]+[:/.\-_ ]*|[:/.\-_ ]+", title):
         if lines[-1] and len(lines[-1] + piece.rstrip()) > width:
@@ -140,7 +173,7 @@ def _plain(value: float | None) -> str:
 
 
 def _markdown(table: Table) -> str:
-    head, body = _grid(table, table.transposed)
+    head, body = _grid(table, table.transposed, "*{}*")
     rule = [":--", *["--:"] * (len(head) - 1)]
     lines = [
         "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |"
@@ -151,7 +184,7 @@ def _markdown(table: Table) -> str:
 
 
 def _latex(table: Table) -> str:
-    head, body = _grid(table, table.transposed)
+    head, body = _grid(table, table.transposed, f"{_INDENT}{{}}")
     lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (head, *body)]
     notes = [f"% {note}" for note in table.notes]
     return "\n".join(

@@ -6,6 +6,14 @@ from typing import Literal
 
 import numpy as np
 
+Origin = Literal["run", "slides", "random_pair", "interpolation", "source", "target", "kept"]
+NULLS: dict[Origin, str] = {
+    "random_pair": "random pair",
+    "interpolation": "straight line",
+    "source": "clean source",
+    "target": "target itself",
+}
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -36,11 +44,22 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """A model's cells, by column key; `origin` is "slides" where the numbers are published ones."""
+    """A model's cells, by column key; `origin` says where the numbers come from.
+
+    `label`: the model, also in the rows below its own, which have a `title` of their own.
+    `origin`: "run": the model's found images; "slides": published numbers; `NULLS`: what the found
+    images are held against; "kept": the share of them whose class was kept.
+    """
 
     label: str
     cells: dict[str, Cell]
-    origin: Literal["run", "slides"] = "run"
+    origin: Origin = "run"
+    title: str = ""
+
+    @property
+    def heading(self) -> str:
+        """What stands at the row's head."""
+        return self.title or self.label
 
 
 @dataclass(frozen=True)

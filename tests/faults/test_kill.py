@@ -90,6 +90,10 @@ def assert_same(out: Path, other: Path) -> None:
     assert one.keys() == two.keys()
     for key, row in one.items():
         assert row["confidence"] == pytest.approx(two[key]["confidence"], abs=TOLERANCE)
+    one, two = (rows(path, "nulls", ("model", "source_id", "target_id")) for path in (out, other))
+    assert one.keys() == two.keys()
+    for key, row in one.items():
+        assert row["p_target"] == pytest.approx(two[key]["p_target"], abs=TOLERANCE)
 
 
 def test_ten_kills_at_random_moments_lose_and_redo_nothing(tmp_path, undisturbed):

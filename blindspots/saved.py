@@ -1,0 +1,57 @@
+"""A run's models and images, loaded again from what it stored."""
+
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.errors import Refused
+from blindspots.flight import from_8bit
+from blindspots.models.classifier import Classifier
+from blindspots.models.sources import load_model
+from blindspots.run_reader import ModelFacts, Run
+from blindspots.store import load_exact
+
+Image = Float[Tensor, "3 height width"]
+
+
+def load_again(facts: ModelFacts) -> Classifier:
+    """The model that was run, on the CPU; refused where its spec now loads another."""
+    model = load_model(facts.spec)
+    if model.fingerprint() != facts.fingerprint:
+        raise Refused(
+            f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
+            f"expected {facts.fingerprint}); put the same weights back"
+        )
+    model.name = facts.name
+    return model
+
+
+def saved_image(run: Run, image_id: str, model: str) -> Image:
+    """A source or target exactly as `model` saw it; refused where its file is missing."""
+    pixels = run.image(image_id, model)
+    if pixels is None:
+        raise Refused(_missing(run.image_path(image_id, model)))
+    return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
+
+
+def saved_found(run: Run, pair_id: str) -> Image:
+    """The exact found image of a pair; refused where its file is missing."""
+    file = run.path / "found" / f"{pair_id}.safetensors"
+    if not file.exists():
+        raise Refused(_missing(file))
+    return torch.from_numpy(load_exact(file))
+
+
+def check_kept(run: Run, use: str) -> None:
+    """Refuse a run that kept no found images; `use`: what they were wanted for."""
+    if run.info.get("keep") == "none":
+        raise Refused(
+            f"{run.path} kept no found images (--keep none), so nothing can be {use}; "
+            "run it with --keep found"
+        )
+
+
+def _missing(file: Path) -> str:
+    return f"{file} is missing, so its row cannot be recomputed; give the run's command again"
