@@ -164,7 +164,7 @@ class Run:
 
     def null_rows(self, model: str | None = None) -> list[Row]:
         """What found images are held against, as dictionaries; none in runs of older versions."""
-        return [row for row in self.nulls.to_pylist() if model in (None, row["model"])]
+        return [row for row in self._null_list if model in (None, row["model"])]
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""
@@ -201,6 +201,10 @@ class Run:
     @cached_property
     def _triangle_list(self) -> list[Row]:
         return self.triangles.to_pylist()
+
+    @cached_property
+    def _null_list(self) -> list[Row]:
+        return self.nulls.to_pylist()
 
     def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
         parts = sorted(self.path.glob(f"parts/{kind}-*.parquet"))

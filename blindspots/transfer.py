@@ -150,9 +150,10 @@ def _given(specs: Sequence[str], own: dict[str, Classifier]) -> dict[str, Classi
     given: dict[str, Classifier] = {}
     for spec in specs:
         model = load_model(spec)
-        if model.fingerprint() in known:
+        fingerprint = model.fingerprint()
+        if fingerprint in known:
             continue
-        known.add(model.fingerprint())
+        known.add(fingerprint)
         if model.name in own or model.name in given:
             model.name = spec
         given[model.name] = model

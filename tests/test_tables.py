@@ -140,7 +140,7 @@ def test_classes_that_are_predictions_are_said_to_be(tmp_path):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     models = ("timm:resnet50", "zoo:under_score-at")
-    factory = Factory(size=8, sources=3, models=models, judges=(*models, "own:a&b_c"))
+    factory = Factory(size=8, sources=3, models=models, judges=(*models, "own:a_b_c"))
     return Run(factory.write(tmp_path_factory.mktemp("run")))
 
 
@@ -311,18 +311,18 @@ def test_lpips_of_some_pairs_only_is_said_to_be(tmp_path):
 def test_the_transfer_is_a_matrix_with_its_nulls_below(run):
     table = build_table(run, "transfer")
     assert [column.key for column in table.columns] == [
-        *("timm:resnet50", "zoo:under_score-at", "own:a&b_c"),
+        *("timm:resnet50", "zoo:under_score-at", "own:a_b_c"),
     ]
     origins = [row.origin for row in table.rows]
     assert origins == ["run", "kept", "run", "kept", "source", "target"]
     assert cells(table, 0)["timm:resnet50"][0] == pytest.approx(0.999)
-    assert cells(table, 0)["own:a&b_c"] == (0.25, 0)
+    assert cells(table, 0)["own:a_b_c"] == (0.25, 0)
     assert cells(table, 3) == {
         "timm:resnet50": (0, None),
         "zoo:under_score-at": (1, None),
-        "own:a&b_c": (0, None),
+        "own:a_b_c": (0, None),
     }
-    assert cells(table, 5)["own:a&b_c"] == pytest.approx((0.01, 0))
+    assert cells(table, 5)["own:a_b_c"] == pytest.approx((0.01, 0))
 
 
 def test_a_run_that_was_not_judged_says_what_to_type(tmp_path):
