@@ -16,11 +16,12 @@ from blindspots.flight import Outcome, Pair, from_8bit
 from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
-from blindspots.models.sources import load_model
+from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
+from blindspots.settings import Trust
 from blindspots.store import load_exact
 from blindspots.stream import Corners
 
@@ -94,7 +95,12 @@ class Verification:
 
 
 def verify_run(
-    path: Path, device: str, batch: int | None, lpips_weights: Path | None, reporter: Reporter
+    path: Path,
+    device: str,
+    batch: int | None,
+    lpips_weights: Path | None,
+    reporter: Reporter,
+    trust: Trust | None = None,
 ) -> Verification:
     """Recompute p_source, p_found, distances, segments, triangles and simplices of a run.
 
@@ -108,7 +114,9 @@ def verify_run(
             "run it with --keep found"
         )
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch, lpips_weights).verify(result, reporter)
+        _Verifier.load(run, facts, device, batch, lpips_weights, trust or Trust()).verify(
+            result, reporter
+        )
     return result
 
 
@@ -127,8 +135,9 @@ class _Verifier:
         device: str,
         batch: int | None,
         lpips_weights: Path | None,
+        trust: Trust,
     ) -> "_Verifier":
-        model = load_model(facts.spec).to(find_device(device))
+        model = load_trusted(facts.spec, trust).to(find_device(device))
         if model.fingerprint() != facts.fingerprint:
             raise Refused(
                 f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "

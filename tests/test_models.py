@@ -16,9 +16,11 @@ from torch import nn
 
 from blindspots.errors import Refused
 from blindspots.images import Preprocessing, load_images
-from blindspots.models import pretrained
+from blindspots.models import hub, pretrained
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import list_models, load_model, timm_preprocessing
+from blindspots.models.schemes import SCHEMES
+from blindspots.models.schemes.timm import timm_preprocessing
+from blindspots.models.sources import list_models, load_model
 
 NAME, CLASSES = "resnet10t", 7
 SPEC = f"timm:{NAME}?num_classes={CLASSES}&size=32"
@@ -300,7 +302,7 @@ def test_the_hubs_own_offline_switch_is_obeyed(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(pretrained, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
     assert "cannot be had" in refusal(f"timm:{NAME}")
 
 
@@ -441,5 +443,5 @@ def test_counting_the_classes_leaves_the_module_as_it_was():
 def test_what_can_be_loaded_is_listed():
     rows = list_models()
     assert {tuple(row) for row in rows} == {("spec", "what", "clean", "pgd")}
-    assert {row["spec"].partition(":")[0] for row in rows} == {"zoo", "timm", "python", "file"}
+    assert {row["spec"].partition(":")[0] for row in rows} == SCHEMES.keys()
     assert load_model(rows[0]["spec"]).name == rows[0]["spec"]
