@@ -56,7 +56,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     refuse_others(spec, options)
     _check_name(spec.name)
     architecture, norm, strength = spec.name.rsplit("_", 2)
-    module = _build(architecture)
+    module = build(architecture)
     inside = load_checkpoint(module, options.weights or _published(spec), short_name(spec))
     mean, std = inside or (_MEAN, _STD)
     epsilon = float(strength.removeprefix("eps"))
@@ -79,7 +79,8 @@ def _check_name(name: str) -> None:
         )
 
 
-def _build(architecture: str) -> nn.Module:
+def build(architecture: str) -> nn.Module:
+    """The untrained network that the files call so."""
     from torchvision import models
 
     name = _OTHERS.get(architecture, architecture)
