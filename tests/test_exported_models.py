@@ -8,7 +8,12 @@ from torch import nn
 
 from blindspots.cli.app import call
 from blindspots.errors import Refused
+from blindspots.experiment import Experiment
+from blindspots.methods import Reference, describe_method
 from blindspots.models.sources import load_model
+from blindspots.planning import Request, prepare
+from blindspots.progress import Reporter
+from blindspots.settings import Machine, Science, Trust
 from tests.pictures import doctor, save_pictures
 
 BATCH = ({0: torch.export.Dim("batch")},)
@@ -88,20 +93,30 @@ def test_trust_is_asked_for_anew_and_never_stored(tmp_path, capsys):
     (tmp_path / "names.txt").write_text("\n".join(model.class_names))
     export(model.module, tmp_path / "shapes.pt2", (2, 3, 64, 64))
     options = f"mean=0.5&std=0.25&classes={tmp_path}/names.txt"
-    spec = f"exported:{tmp_path}/shapes.pt2?{options}"
-    run = tmp_path / "run"
-    work = ["--sources", "2", "--targets-per-source", "1", "--method", "reference"]
-    work += ["--set", "max_steps=2", "--keep", "found", "--out", str(run), "--quiet"]
-    models = ["--model", spec, "--model", "zoo:shapes-resnet", "--images", "sample:shapes?n=20"]
-    assert call(["run", *models, *work]) == 2
-    assert not run.exists()
-    assert call(["run", *models, *work, "--trust-file"]) == 0
-    stored = json.loads((run / "run.json").read_text())
-    assert [entry["spec"] for entry in stored["models"]] == [spec, "zoo:shapes-resnet"]
+    spec, out = f"exported:{tmp_path}/shapes.pt2?{options}", tmp_path / "run"
+    plan = ["run", "--model", spec, "--model", "zoo:shapes-resnet", "--out", str(out), "--quiet"]
+    plan += ["--images", "sample:shapes?n=20", "--sources", "2", "--targets-per-source", "1"]
+    plan += ["--dry-run"]
+    assert call(plan) == 2
+    assert call([*plan, "--trust-file"]) == 0
+    _run(spec, out)
+    assert json.loads((out / "run.json").read_text())["models"][0]["spec"] == spec
     capsys.readouterr()
-    assert call(["verify", str(run), "--quiet"]) == 2
+    assert call(["verify", str(out), "--quiet"]) == 2
     assert "add --trust-file" in capsys.readouterr().err
-    assert call(["verify", str(run), "--quiet", "--trust-file"]) == 0
+    assert call(["verify", str(out), "--quiet", "--trust-file"]) == 0
+
+
+def _run(spec, out):
+    method, reporter = Reference(max_steps=2), Reporter(quiet=True)
+    request = Request(
+        models=[spec],
+        images="sample:shapes?n=20",
+        science=Science(method=describe_method(method), sources=2, targets_per_source=1),
+        machine=Machine(keep="found"),
+        trust=Trust(file=True),
+    )
+    Experiment(prepare(request, out, reporter), method, out, "blindspots run", reporter).execute()
 
 
 @pytest.mark.scheme("exported", "broken")
@@ -141,6 +156,6 @@ def test_a_wrong_spec_is_refused(spec, says):
 def test_the_two_lines_that_the_refusal_shows_make_a_file_that_loads(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = refusal("onnx:model.onnx")
-    lines = said.partition("with ")[2].partition(" and type")[0]
+    lines = said[said.index("batch =") :].partition(" and type")[0]
     exec(lines, {"torch": torch, "model": Net()})
     assert load_model("exported:model.pt2", trust_file=True).size == (224, 224)

@@ -16,7 +16,7 @@ from blindspots.cli.app import call
 from blindspots.errors import Refused
 from blindspots.images.classes import imagenet_table
 from blindspots.models.sources import load_model
-from tests.pictures import answer, doctor, make_picture, save_pictures, spread_out
+from tests.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
 TRANSFORMER = {
     "hidden_size": 16,
@@ -138,9 +138,8 @@ def refusal(spec, **trust):
 
 
 @pytest.mark.scheme("hf", "logits")
-@pytest.mark.scheme("hf", "preprocessing")
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "dinov2"])
-@pytest.mark.parametrize("shape", [(331, 180), (97, 250), (400, 399)])
+@pytest.mark.parametrize("shape", [(331, 180), (97, 250)])
 def test_a_picture_gets_the_logits_of_transformers_own_pipeline(saved, kind, shape):
     model, picture = load_model(f"hf:{saved[kind]}"), make_picture(*shape)
     expected = theirs(saved[kind], picture).logits
@@ -148,6 +147,18 @@ def test_a_picture_gets_the_logits_of_transformers_own_pipeline(saved, kind, sha
     torch.testing.assert_close(answer(model, picture), expected, atol=1e-4, rtol=1e-4)
     assert model.class_names == ("egg", "ham", "jam")
     assert not model.embeds
+
+
+@pytest.mark.scheme("hf", "preprocessing")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shape", [(331, 180), (97, 250), (400, 399)])
+def test_every_pixel_is_as_the_librarys_processor_gives_it(saved, kind, shape):
+    model, picture = load_model(f"hf:{saved[kind]}"), make_picture(*shape)
+    processor = tf.AutoImageProcessor.from_pretrained(saved[kind], backend="pil")
+    expected = processor(picture, return_tensors="pt")["pixel_values"]
+    ours = (as_seen(model, picture) - model.mean) / model.std
+    ours = ours.flip(1) if kind == "mobilevit, blue first" else ours
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.scheme("hf", "logits")
@@ -175,7 +186,7 @@ def test_where_no_pooler_was_saved_the_first_token_stands_in(saved):
     torch.testing.assert_close(answer(model, picture), hidden[:, 0], atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["vit squashed", "deit squashed and cropped", "dinov2"])
+@pytest.mark.parametrize("kind", ["vit squashed", "dinov2", "convnext of 384 pixels"])
 def test_transformers_other_backend_differs_by_rounding_alone(saved, kind):
     """It resizes 8-bit tensors; PIL resizes 8-bit images. docs/models.md states the difference."""
     directory, picture = saved[kind], make_picture()
@@ -185,7 +196,7 @@ def test_transformers_other_backend_differs_by_rounding_alone(saved, kind):
     )
     a, b = (np.asarray(p(picture)["pixel_values"][0]) for p in (pil, tensor))
     levels = np.abs(a - b) * 255 * np.reshape(pil.image_std, (3, 1, 1))
-    assert levels.max() < 1.01
+    assert levels.max() < 2.01
 
 
 def test_an_image_of_the_right_size_gives_the_same_logits_with_either_backend(saved):
@@ -235,7 +246,7 @@ def test_the_command_line_runs_a_model_in_the_hubs_cache(saved, tmp_path, monkey
     snapshot.mkdir(parents=True)
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text("abc")
-    for file in saved["vit squashed"].iterdir():
+    for file in saved["deit squashed and cropped"].iterdir():
         (snapshot / file.name).write_bytes(file.read_bytes())
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
     images = save_pictures(tmp_path / "photos", 6)

@@ -31,7 +31,7 @@ class Repository:
     def directory(self) -> Path | None:
         """The directory, where it is one."""
         path = Path(self.name).expanduser()
-        return path if path.is_dir() else None
+        return path if self.name and path.is_dir() else None
 
     def load(self, auto: str, **arguments: Any) -> Any:
         """What transformers' class `auto` loads from here, from the cache where it can.
@@ -70,6 +70,10 @@ class Repository:
             raise Refused(
                 f"{self.spec} was given and there is no directory {self.name!r}; expected one that "
                 "save_pretrained wrote, or ORG/NAME on the hub"
+            )
+        if self.directory and not (self.directory / "config.json").is_file():
+            raise Refused(
+                f"{self.spec} has no config.json; expected a directory that save_pretrained wrote"
             )
 
     def _missing(self, error: OSError) -> str:

@@ -109,10 +109,10 @@ def _network(
         import transformers
 
         made = getattr(transformers, auto).from_config(
-            config, trust_remote_code=repository.remote_code
+            config, dtype=torch.float32, trust_remote_code=repository.remote_code
         )
         load_weights(made, options.weights, repository.spec)
-        return made.float(), True
+        return made, True
     network, report = repository.load(
         auto, config=config, dtype=torch.float32, output_loading_info=True
     )
