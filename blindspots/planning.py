@@ -13,12 +13,12 @@ from blindspots.images import ImageSet, load_images
 from blindspots.machine import batch_size, check_precision, find_device, lay_out
 from blindspots.methods import METHODS
 from blindspots.methods.base import Method
-from blindspots.models.sources import load_model
+from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, pair_id, read_pairs, seeded_order
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
-from blindspots.settings import Machine, Science, differences, plan_hash
+from blindspots.settings import Machine, Science, Trust, differences, plan_hash
 from blindspots.store import read_info, read_predictions
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
@@ -30,7 +30,8 @@ class Request:
     """What a run is asked for, before anything is loaded.
 
     `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
-    every model. `pairs_file`: a CSV file of source and target, instead of choosing.
+    every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
+    code of the models may be run.
     """
 
     models: Sequence[str]
@@ -39,6 +40,7 @@ class Request:
     machine: Machine = field(default_factory=Machine)
     classes: Path | None = None
     pairs_file: Path | None = None
+    trust: Trust = field(default_factory=Trust)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +105,7 @@ def examine(
     device: str,
     batch: int | None,
     reporter: Reporter,
+    trust: Trust | None = None,
 ) -> tuple[Subject, dict[str, Any]]:
     """A model with its images, and its preflight: clean accuracy and mean confidence.
 
@@ -111,7 +114,12 @@ def examine(
     science = Science(method={}, sources=LEAST_IMAGES)
     machine = Machine(device=device, batch=batch)
     request = Request(
-        models=[spec], images=images, science=science, machine=machine, classes=classes
+        models=[spec],
+        images=images,
+        science=science,
+        machine=machine,
+        classes=classes,
+        trust=trust or Trust(),
     )
     (subject,) = subjects = _subjects(request)
     order = seeded_order(subject.images.ids, science.seed)
@@ -128,7 +136,7 @@ def _subjects(request: Request) -> list[Subject]:
     geometries: dict[Any, str] = {}
     subjects: list[Subject] = []
     for spec in request.models:
-        model = lay_out(load_model(spec).to(device), request.machine.layout)
+        model = lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
         if listing is None:
             listing = images = load_images(request.images, model, classes=request.classes)
         else:

@@ -9,16 +9,17 @@ from torch import Tensor
 from blindspots.errors import Refused
 from blindspots.flight import from_8bit
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import load_model
+from blindspots.models.sources import load_trusted
 from blindspots.run_reader import ModelFacts, Run
+from blindspots.settings import Trust
 from blindspots.store import load_exact
 
 Image = Float[Tensor, "3 height width"]
 
 
-def load_again(facts: ModelFacts) -> Classifier:
+def load_again(facts: ModelFacts, trust: Trust) -> Classifier:
     """The model that was run, on the CPU; refused where its spec now loads another."""
-    model = load_model(facts.spec)
+    model = load_trusted(facts.spec, trust)
     if model.fingerprint() != facts.fingerprint:
         raise Refused(
             f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "

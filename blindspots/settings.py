@@ -95,6 +95,18 @@ class Machine:
         return self.keep or ("path" if pairs < PATHS_BELOW else "found")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Which code that comes with a model may be run. It is said anew each time and never stored.
+
+    `file`: what unpickling an exported program runs. `remote_code`: Python files in a hub's
+    repository or in a local directory of that form.
+    """
+
+    file: bool = False
+    remote_code: bool = False
+
+
 def check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not among an option's choices."""
     if given not in choices:

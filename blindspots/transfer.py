@@ -22,12 +22,13 @@ from blindspots.files import write_whole
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.machine import batch_size, find_device, lay_out
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import load_model
+from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Row, Run
 from blindspots.saved import Image, check_kept, load_again, saved_found, saved_image
+from blindspots.settings import Trust
 
 Seen = Float[Tensor, "3 judge_height judge_width"]
 Probabilities = Float[Tensor, "classes"]
@@ -53,7 +54,12 @@ class Bench:
 
 
 def judge_run(
-    path: Path, specs: Sequence[str], device: str, batch: int | None, reporter: Reporter
+    path: Path,
+    specs: Sequence[str],
+    device: str,
+    batch: int | None,
+    reporter: Reporter,
+    trust: Trust | None = None,
 ) -> Path:
     """Ask the run's models and those of `specs` about every found image; the file of the answers.
 
@@ -73,7 +79,7 @@ def judge_run(
             f"{path} has no pair that was traversed, so there is no found image to judge; "
             "expected a run with some: look at blindspots table --table summary"
         )
-    bench = _bench(run, specs, rows)
+    bench = _bench(run, specs, rows, trust or Trust())
     for note in bench.notes:
         reporter.say(f"note: {note}")
     total = sum(len(rows[model]) for model, _ in bench.classes)
@@ -125,9 +131,9 @@ def _by_number(model: Classifier, judge: Classifier, wanted: set[int]) -> Classe
     return {number: number for number in wanted}
 
 
-def _bench(run: Run, specs: Sequence[str], rows: dict[str, list[Row]]) -> Bench:
-    own = {facts.name: load_again(facts) for facts in run.models}
-    given = _given(specs, own)
+def _bench(run: Run, specs: Sequence[str], rows: dict[str, list[Row]], trust: Trust) -> Bench:
+    own = {facts.name: load_again(facts, trust) for facts in run.models}
+    given = _given(specs, own, trust)
     classes, notes = {}, []
     for name, model in own.items():
         wanted = {row["source_class"] for row in rows[name]}
@@ -144,12 +150,12 @@ def _bench(run: Run, specs: Sequence[str], rows: dict[str, list[Row]]) -> Bench:
     return Bench(own, given, classes, tuple(notes))
 
 
-def _given(specs: Sequence[str], own: dict[str, Classifier]) -> dict[str, Classifier]:
+def _given(specs: Sequence[str], own: dict[str, Classifier], trust: Trust) -> dict[str, Classifier]:
     """The given models that are not among the run's own; of equal short names by their specs."""
     known = {model.fingerprint() for model in own.values()}
     given: dict[str, Classifier] = {}
     for spec in specs:
-        model = load_model(spec)
+        model = load_trusted(spec, trust)
         fingerprint = model.fingerprint()
         if fingerprint in known:
             continue

@@ -24,6 +24,7 @@ from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.saved import check_kept, load_again, saved_found, saved_image
 from blindspots.scores import make_score
+from blindspots.settings import Trust
 from blindspots.stream import Corners
 
 CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
@@ -102,7 +103,12 @@ class Verification:
 
 
 def verify_run(
-    path: Path, device: str, batch: int | None, lpips_weights: Path | None, reporter: Reporter
+    path: Path,
+    device: str,
+    batch: int | None,
+    lpips_weights: Path | None,
+    reporter: Reporter,
+    trust: Trust | None = None,
 ) -> Verification:
     """Recompute p_source, p_found, distances, segments, hulls and nulls of a run.
 
@@ -112,7 +118,9 @@ def verify_run(
     run, result = Run(path), Verification()
     check_kept(run, "verified")
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch, lpips_weights).verify(result, reporter)
+        _Verifier.load(run, facts, device, batch, lpips_weights, trust or Trust()).verify(
+            result, reporter
+        )
     return result
 
 
@@ -131,8 +139,9 @@ class _Verifier:
         device: str,
         batch: int | None,
         lpips_weights: Path | None,
+        trust: Trust,
     ) -> "_Verifier":
-        model = load_again(facts).to(find_device(device))
+        model = load_again(facts, trust).to(find_device(device))
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0

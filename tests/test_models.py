@@ -16,9 +16,12 @@ from torch import nn
 
 from blindspots.errors import Refused
 from blindspots.images import Preprocessing, load_images
-from blindspots.models import pretrained
+from blindspots.models import hub, pretrained
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import list_models, load_model, timm_preprocessing
+from blindspots.models.schemes import SCHEMES
+from blindspots.models.schemes.timm import timm_preprocessing
+from blindspots.models.sources import list_models, load_model
+from tests.pictures import doctor, save_pictures
 
 NAME, CLASSES = "resnet10t", 7
 SPEC = f"timm:{NAME}?num_classes={CLASSES}&size=32"
@@ -98,6 +101,7 @@ FILES = {
 }
 
 
+@pytest.mark.scheme("timm", "logits")
 @pytest.mark.parametrize("case", FILES)
 def test_weights_of_every_form_give_the_networks_own_logits(place, network, state, case):
     FILES[case](state, place)
@@ -113,6 +117,8 @@ def test_weights_of_every_form_give_the_networks_own_logits(place, network, stat
     assert model.num_classes == CLASSES
 
 
+@pytest.mark.scheme("timm", "logits")
+@pytest.mark.scheme("timm", "preprocessing")
 def test_a_picture_gets_the_logits_of_timms_own_pipeline(place, network, state):
     save_file(state, place / "w.safetensors")
     rng = np.random.default_rng(0)
@@ -200,6 +206,7 @@ def test_weights_of_another_network_name_only_the_first_keys(place):
     assert "9 unexpected (x.0, x.1, x.2, x.3, and 5 more)" in said
 
 
+@pytest.mark.scheme("timm", "broken")
 def test_a_pickle_that_is_not_weights_only_is_refused_by_its_globals(place, state):
     torch.save({"state_dict": state, "args": argparse.Namespace(lr=1)}, place / "w.pth")
     said = refusal(f"{SPEC}&weights=w.pth")
@@ -233,6 +240,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.scheme("timm", "broken")
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_broken_file_is_refused(place, case):
     content, name, says = BROKEN[case]
@@ -300,7 +308,7 @@ def test_the_hubs_own_offline_switch_is_obeyed(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(pretrained, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
     assert "cannot be had" in refusal(f"timm:{NAME}")
 
 
@@ -338,6 +346,10 @@ def test_an_architecture_without_published_weights_says_so():
 ORIGINS = ["file:toy_factories.py", "python:toy_factories"]
 
 
+@pytest.mark.scheme("python", "loads")
+@pytest.mark.scheme("python", "logits")
+@pytest.mark.scheme("file", "loads")
+@pytest.mark.scheme("file", "logits")
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("origin", ORIGINS)
 def test_a_factory_makes_the_model_with_its_arguments(origin):
@@ -390,10 +402,12 @@ def test_a_factory_may_return_a_classifier_and_the_spec_may_overrule_it():
         ("file:toy_factories.py:make?size=8&colour=3", "unexpected keyword argument 'colour'"),
     ],
 )
+@pytest.mark.scheme("python", "broken")
 def test_a_wrong_factory_is_refused(spec, says):
     assert says in refusal(spec)
 
 
+@pytest.mark.scheme("file", "broken")
 def test_a_file_that_does_not_run_is_refused(place):
     (place / "bad.py").write_text("def make(:")
     assert "SyntaxError" in refusal("file:bad.py:make?size=8")
@@ -441,5 +455,49 @@ def test_counting_the_classes_leaves_the_module_as_it_was():
 def test_what_can_be_loaded_is_listed():
     rows = list_models()
     assert {tuple(row) for row in rows} == {("spec", "what", "clean", "pgd")}
-    assert {row["spec"].partition(":")[0] for row in rows} == {"zoo", "timm", "python", "file"}
+    assert {row["spec"].partition(":")[0] for row in rows} == SCHEMES.keys()
     assert load_model(rows[0]["spec"]).name == rows[0]["spec"]
+
+
+@pytest.mark.scheme("timm", "loads")
+@pytest.mark.scheme("python", "loads")
+@pytest.mark.scheme("file", "loads")
+def test_the_command_line_takes_every_scheme(place, state, capsys):
+    save_file(state, place / "w.safetensors")
+    images = save_pictures(place / "photos")
+    specs = {"python:toy_factories:make?size=8": 3, "file:toy_factories.py:make?size=8": 3}
+    for spec, classes in {**specs, f"{SPEC}&weights=w.safetensors": CLASSES}.items():
+        said = doctor(spec, images, capsys)
+        assert (said["model"], said["classes"]) == (spec.partition("?")[0], classes)
+
+
+# ------------------------------------------------------------------------------- without classes
+
+
+def test_a_model_without_classes_embeds(place, network, state):
+    save_file(state, place / "w.safetensors")
+    model = load_model(f"timm:{NAME}?num_classes=0&weights=w.safetensors")
+    assert (model.embeds, model.features, model.num_classes) == (True, 512, 0)
+    assert model.class_names is None
+    images = torch.rand(2, 3, *model.size)
+    with torch.no_grad():
+        expected = network.forward_head(
+            network.forward_features((images - model.mean) / model.std), pre_logits=True
+        )
+        torch.testing.assert_close(model(images), expected)
+
+
+def test_class_names_for_a_model_without_classes_are_refused(place, state):
+    save_file(state, place / "w.safetensors")
+    (place / "names.txt").write_text("a\nb")
+    spec = f"timm:{NAME}?num_classes=0&weights=w.safetensors&classes=names.txt"
+    assert "has no classes" in refusal(spec)
+    with pytest.raises(Refused, match="leave the class names away"):
+        Classifier(nn.Flatten(), size=4, embeds=True, class_names=("a", "b"))
+
+
+def test_an_embedding_may_be_any_finite_matrix():
+    assert Classifier(nn.Flatten(), size=4, embeds=True).features == 48
+    with pytest.raises(Refused, match="must return embeddings"):
+        _ = Classifier(nn.Identity(), size=4, embeds=True).features
+    assert Classifier(nn.Flatten(), size=4).features == 0

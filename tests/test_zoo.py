@@ -36,6 +36,7 @@ def test_the_models_are_as_accurate_as_was_asked_for(name):
         assert facts["clean_accuracy"] >= 0.97
 
 
+@pytest.mark.scheme("zoo", "logits")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_part_of_the_card_is_measured_again(name):
     measured = evaluate(name, images=100, attacked=16)
@@ -75,6 +76,7 @@ def test_the_list_of_models_shows_the_cards(capsys):
     assert first["clean"] == f"{card(NAMES[0])['clean_accuracy']:.1%}"
 
 
+@pytest.mark.scheme("zoo", "loads")
 def test_doctor_reports_accuracy_and_confidence(capsys):
     assert call(["doctor", "zoo:shapes-resnet", "--quiet"]) == 0
     assert "clean accuracy" in capsys.readouterr().out

@@ -56,7 +56,13 @@ def doctor(
     keep_freed_memory()
     (whole,) = model_specs((spec,), model_flags)
     subject, preflight = examine(
-        whole, images, model_flags.classes, machine.device, machine.batch(), Reporter(output.quiet)
+        whole,
+        images,
+        model_flags.classes,
+        machine.device,
+        machine.batch(),
+        Reporter(output.quiet),
+        model_flags.trust(),
     )
     if output.json:
         print(json.dumps({"model": subject.name, "classes": subject.model.num_classes} | preflight))

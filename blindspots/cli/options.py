@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from blindspots.errors import Refused
-from blindspots.settings import CompileChoice, LayoutChoice, Machine, Precision
-from blindspots.specs import Spec, parse_spec
+from blindspots.settings import CompileChoice, LayoutChoice, Machine, Precision, Trust
+from blindspots.specs import Spec
 
 if TYPE_CHECKING:
     from blindspots.methods.base import Method
@@ -37,8 +37,29 @@ class Output:
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
-class ModelFlags:
-    """What may be given beside a single --model instead of inside its spec.
+class TrustFlags:
+    """Which code that comes with a model may be run; never written into a spec or a run.
+
+    Parameters
+    ----------
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
+    """
+
+    trust_file: Annotated[bool, Parameter(negative=())] = False
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False
+
+    def trust(self) -> Trust:
+        """The trust they give."""
+        return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ModelFlags(TrustFlags):
+    """What may be given beside a single --model instead of inside its spec; and trust, for all.
 
     Parameters
     ----------
@@ -54,6 +75,10 @@ class ModelFlags:
         Class names of model and images: a plain list, or [[folder, name], ...].
     model_arg
         A further argument of the architecture, as key=value; may be repeated.
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
     """
 
     weights: Path | None = None
@@ -150,7 +175,7 @@ class MachineFlags:
 
 def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
     """The specs with the flags written into the only one; flags beside several are refused."""
-    from blindspots.models.sources import EXAMPLE, SCHEMES
+    from blindspots.models.schemes import parse_model_spec
 
     options = {
         "weights": flags.weights,
@@ -168,7 +193,7 @@ def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
         )
     if len(models) != 1 or not given:
         return list(models)
-    spec = parse_spec(models[0], SCHEMES, EXAMPLE)
+    spec = parse_model_spec(models[0])
     if spec.scheme == "zoo":
         given.pop("classes", None)
     twice = sorted(given.keys() & spec.options.keys())

@@ -102,7 +102,7 @@ def sensitivity(
 
 def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
     from blindspots.machine import check_precision, find_device, keep_freed_memory, lay_out
-    from blindspots.models.sources import load_model
+    from blindspots.models.sources import load_trusted
     from blindspots.store import check_writable
 
     keep_freed_memory()
@@ -110,7 +110,7 @@ def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> An
     (spec,) = model_specs((model,), flags)
     device, settings = find_device(machine.device), machine.settings()
     check_precision(machine.precision, device)
-    return lay_out(load_model(spec).to(device), settings.layout)
+    return lay_out(load_trusted(spec, flags.trust()).to(device), settings.layout)
 
 
 def _traversed(row: dict[str, Any], out: Path) -> str:

@@ -87,6 +87,7 @@ def run(
         machine=machine.settings(keep=keep, lpips_weights=lpips_weights),
         classes=model_flags.classes,
         pairs_file=pairs,
+        trust=model_flags.trust(),
     )
     _do(request, traversal, out, output, dry_run)
 

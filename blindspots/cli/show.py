@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from blindspots.cli.options import MachineFlags, Output, terminal_width
+from blindspots.cli.options import MachineFlags, Output, TrustFlags, terminal_width
 
-DEFAULT_OUTPUT = Output()
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
 
 
 def table(
@@ -64,6 +64,7 @@ def verify(
     device: str = "auto",
     batch_size: str = "auto",
     lpips_weights: Path | None = None,
+    trust: TrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Recompute every stored result from the saved images, with freshly loaded models.
@@ -85,6 +86,7 @@ def verify(
 
     keep_freed_memory()
     batch = MachineFlags(batch_size=batch_size).batch()
-    result = verify_run(run, device, batch, lpips_weights, Reporter(output.quiet))
+    reporter = Reporter(output.quiet)
+    result = verify_run(run, device, batch, lpips_weights, reporter, trust.trust())
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
     result.raise_if_different()

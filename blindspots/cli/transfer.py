@@ -1,5 +1,6 @@
 """`blindspots transfer`: whether other models believe the found images of a run."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -58,11 +59,15 @@ def transfer(
     keep_freed_memory()
     check_writable(Run(run).path)
     batch = MachineFlags(batch_size=batch_size).batch()
-    if model_flags != DEFAULT_MODEL and len(model) != 1:
+    trust = model_flags.trust()
+    if replace(model_flags, trust_file=False, trust_remote_code=False) != DEFAULT_MODEL and (
+        len(model) != 1
+    ):
         raise Refused(
             f"options of a model were given beside {len(model)} models; they go with exactly one "
             "--model; write them into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
         )
-    judge_run(run, model_specs(model, model_flags), device, batch, Reporter(output.quiet))
+    specs, reporter = model_specs(model, model_flags), Reporter(output.quiet)
+    judge_run(run, specs, device, batch, reporter, trust)
     style = "json" if output.json else format
     print(render(publish_transfer(run), style, terminal_width()), end="")

@@ -10,6 +10,7 @@ from pathlib import Path
 from blindspots.errors import Refused
 from blindspots.specs import nearest_names
 
+_ALIKE = 0.95
 _FORMS = "a list of names, one a line or as JSON, or [[folder, name], ...] as JSON"
 
 
@@ -123,3 +124,24 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return str(error.strerror)
     return "it is not UTF-8 text"
+
+
+def table_of(names: Sequence[str], origin: str) -> ClassTable:
+    """The table of classes of these names; wnids are the folders of names that are ImageNet's.
+
+    They are where nearly all begin as ImageNet-1k's do, in its order. Names that two classes share
+    then get their wnid.
+    """
+    imagenet = imagenet_table()
+    if len(names) != len(imagenet) or imagenet.folders is None:
+        return ClassTable(tuple(names), None, origin)
+    own, theirs = ([_first_word(name) for name in table] for table in (names, imagenet.names))
+    alike = sum(a == b for a, b in zip(own, theirs, strict=True))
+    if alike < _ALIKE * len(names):
+        return ClassTable(tuple(names), None, origin)
+    spelt_out = [f"{name} ({wnid})" for name, wnid in zip(names, imagenet.folders, strict=True)]
+    return ClassTable(tuple(_first_unique(list(names), spelt_out)), imagenet.folders, origin)
+
+
+def _first_word(name: str) -> str:
+    return plain_name(name.split(",")[0]).split(" (")[0]

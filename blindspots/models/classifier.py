@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from blindspots.errors import Refused
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.output import check_logits, first_line
+from blindspots.models.output import check_embeddings, check_logits, first_line
 from blindspots.settings import check_choice
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -22,12 +22,14 @@ class Classifier(nn.Module):
     """A model that maps images in [0, 1] to logits, with its normalisation inside.
 
     `module`: any `torch.nn.Module` that takes normalised images `(batch, 3, height, width)` and
-    returns logits `(batch, classes)`. `size`: side in pixels, or (height, width). `mean`, `std`:
-    a number a channel, applied as (x - mean) / std; None: the module takes [0, 1] as it is.
-    `class_names`: one a logit; None: unknown. `class_folders`: what folders of images of each class
-    are called, such as ImageNet's wnids; None: as the class. `preprocessing`: how decoded files
-    reach `size`; None: scaled to cover it, then cropped. `training_epsilon`: the l-infinity radius
-    it was adversarially trained for, in [0, 1]; None: unknown or not at all.
+    returns logits `(batch, classes)`. `embeds`: the module has no classes and returns embeddings
+    `(batch, features)` instead; then `class_names` must be None. `size`: side in pixels, or
+    (height, width). `mean`, `std`: a number a channel, applied as (x - mean) / std; None: the
+    module takes [0, 1] as it is. `class_names`: one a logit; None: unknown. `class_folders`: what
+    folders of images of each class are called, such as ImageNet's wnids; None: as the class.
+    `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
+    `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
+    unknown or not at all.
     """
 
     def __init__(
@@ -45,6 +47,11 @@ class Classifier(nn.Module):
         embeds: bool = False,
     ) -> None:
         super().__init__()
+        if embeds and class_names is not None:
+            raise Refused(
+                f"{name} returns embeddings and {len(class_names)} class names were given; a model "
+                "without classes has no names; leave the class names away"
+            )
         self.module = module
         self.size = (size, size) if isinstance(size, int) else size
         self.register_buffer("mean", _channels(mean, 0.0), persistent=False)
@@ -63,7 +70,7 @@ class Classifier(nn.Module):
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]
     ) -> Float[Tensor, "batch classes"]:
-        """The logits of images in [0, 1]."""
+        """The logits of images in [0, 1]; of a model that embeds, their embeddings."""
         return self._answer(images)
 
     def _answer(self, images: Tensor) -> Any:
@@ -96,16 +103,26 @@ class Classifier(nn.Module):
 
     @property
     def num_classes(self) -> int:
-        """The number of logits, asked once with two grey images.
+        """The number of logits, asked once with two grey images; 0 for a model that embeds.
 
         Refused where the module cannot take an image of `size`, or returns anything but finite
         logits `(batch, classes)`.
         """
-        return self._logit_count
+        return 0 if self.embeds else self._width
+
+    @property
+    def features(self) -> int:
+        """The width of the embedding, asked once with two grey images; 0 for one with classes.
+
+        Refused where the module cannot take an image of `size`, or returns anything but finite
+        embeddings `(batch, features)`.
+        """
+        return self._width if self.embeds else 0
 
     @cached_property
-    def _logit_count(self) -> int:
-        return check_logits(self.name, self._answer_to_grey(2), batch=2).shape[1]
+    def _width(self) -> int:
+        check = check_embeddings if self.embeds else check_logits
+        return check(self.name, self._answer_to_grey(2), batch=2).shape[1]
 
     def _answer_to_grey(self, batch: int) -> object:
         grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)

@@ -26,10 +26,14 @@ class ModelOptions:
     architecture: Mapping[str, Setting]
 
 
-def model_options(spec: Spec) -> ModelOptions:
-    """The options of a spec; refused where a number is malformed."""
-    own = {"weights", "mean", "std", "size", "classes"}
+def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
+    """The options of a spec; refused where a number is malformed.
+
+    `scheme_keys`: those that the scheme reads itself, so that they do not go to the architecture.
+    """
+    own = {"weights", "mean", "std", "size", "classes", *scheme_keys}
     said = spec.options
+    _refuse_trust(spec)
     return ModelOptions(
         weights=Path(said["weights"]).expanduser() if "weights" in said else None,
         mean=_channels(spec, "mean"),
@@ -38,6 +42,15 @@ def model_options(spec: Spec) -> ModelOptions:
         classes=Path(said["classes"]).expanduser() if "classes" in said else None,
         architecture={key: parse_setting(said[key]) for key in said if key not in own},
     )
+
+
+def refuse_others(spec: Spec, options: ModelOptions) -> None:
+    """Refuse keys for the architecture, for a scheme whose architectures take none."""
+    if options.architecture:
+        raise Refused(
+            f"{min(options.architecture)}= was given in {spec}, and {spec.scheme}: takes no "
+            "arguments of the architecture; leave it away"
+        )
 
 
 def parse_setting(text: str) -> Setting:
@@ -53,6 +66,15 @@ def parse_setting(text: str) -> Setting:
         except ValueError:
             continue
     return text
+
+
+def _refuse_trust(spec: Spec) -> None:
+    for key in ("trust_file", "trust_remote_code"):
+        if key in spec.options:
+            raise Refused(
+                f"{key}= was given in {spec}; trust is given by the one who types the command and "
+                f"is stored nowhere; type --{key.replace('_', '-')}"
+            )
 
 
 def _channels(spec: Spec, key: str) -> tuple[float, ...] | None:

@@ -1,4 +1,4 @@
-"""What a model may return: finite logits `(batch, classes)`, nothing that only resembles them."""
+"""What a model may return: finite logits, or embeddings; nothing that only resembles them."""
 
 from typing import cast
 
@@ -15,9 +15,17 @@ def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch 
     `name`: what to call the model in the refusal. `batch`: how many images went in. Probabilities
     are refused because everything here is computed from logits.
     """
-    fault = _fault(output, batch)
+    fault = _fault(output, batch, least=2) or _scale_fault(cast(Tensor, output))
     if fault:
         raise Refused(f"{name} {fault}; it must return logits of shape (batch, classes)")
+    return cast(Tensor, output)
+
+
+def check_embeddings(name: str, output: object, batch: int) -> Float[Tensor, "batch features"]:
+    """The output unchanged; refused where it is no `(batch, features)` tensor of finite numbers."""
+    fault = _fault(output, batch, least=1)
+    if fault:
+        raise Refused(f"{name} {fault}; it must return embeddings of shape (batch, features)")
     return cast(Tensor, output)
 
 
@@ -33,13 +41,17 @@ def first_line(error: BaseException) -> str:
     return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
-def _fault(output: object, batch: int) -> str | None:
+def _fault(output: object, batch: int, least: int) -> str | None:
     if not isinstance(output, Tensor):
         return f"returns a {type(output).__name__}, not a tensor"
-    if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < 2:
+    if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < least:
         return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
     if not output.isfinite().all():
         return "returns NaN or infinity for a grey image"
+    return None
+
+
+def _scale_fault(output: Tensor) -> str | None:
     if looks_like_probabilities(output):
         return "returns probabilities (each row sums to 1); take its softmax away"
     return None

@@ -3,16 +3,15 @@
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import URLError
 
 from torch import nn
 
 from blindspots.errors import Refused
+from blindspots.models import hub
 from blindspots.models.output import first_line
 from blindspots.specs import nearest_names
 
-_PROBE_SECONDS = 5
 _RESERVED = ("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
 _BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
 
@@ -70,37 +69,17 @@ def _published_source(name: str) -> dict[str, Any]:
         raise Refused(f"timm publishes no weights for {name}; type timm:{name}?weights=FILE")
     if not config.hf_hub_id or config.custom_load:
         return {"pretrained": True}
-    cached = _cached(config.hf_hub_id, config.hf_hub_filename)
-    if cached is not None:
-        return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(cached)}}
-    if not _hub_answers():
+    known = _cached(config.hf_hub_id, config.hf_hub_filename)
+    if known is not None:
+        return {"pretrained": True, "pretrained_cfg_overlay": {"file": str(known)}}
+    if not hub.hub_answers():
         raise Refused(_unreachable(name, f"{config.hf_hub_id} is not in the hub's cache here"))
     return {"pretrained": True}
 
 
 def _cached(repository: str, filename: str | None) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    for candidate in filter(None, (filename, "model.safetensors", "pytorch_model.bin")):
-        found = try_to_load_from_cache(repository, candidate)
-        if isinstance(found, str):
-            return Path(found)
-    return None
-
-
-def _hub_answers() -> bool:
-    """Whether the hub can be reached; asked first because the hub's client retries for a minute."""
-    from huggingface_hub import constants
-
-    if constants.HF_HUB_OFFLINE:
-        return False
-    try:
-        with urlopen(Request(constants.ENDPOINT, method="HEAD"), timeout=_PROBE_SECONDS):
-            return True
-    except HTTPError:
-        return True
-    except OSError:
-        return False
+    names = filter(None, (filename, "model.safetensors", "pytorch_model.bin"))
+    return next(filter(None, (hub.cached(repository, name) for name in names)), None)
 
 
 def _unreachable(name: str, reason: str) -> str:

@@ -1,5 +1,6 @@
 """Weights from a local file into a module: never a free pickle, never a silent misfit."""
 
+import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from pickle import UnpicklingError
@@ -18,16 +19,26 @@ _SHOWN = 4
 State = Mapping[str, Tensor]
 
 
-def load_weights(module: nn.Module, path: Path, name: str) -> None:
+def load_weights(module: nn.Module, path: Path, name: str, *, unused: tuple[str, ...] = ()) -> None:
     """Copy the weights in a file into the module.
 
     `path`: safetensors, or a state dict that torch reads with `weights_only=True`, as it is or
     under the key `state_dict`, `model` or `model_state_dict`, its keys with or without the
-    prefixes `module.`, `model.` and `_orig_mod.`. Refused: a missing or broken file, a pickle of
+    prefixes `module.`, `model.` and `_orig_mod.`. `unused`: how keys begin that the module may
+    lack, because nothing is computed from them. Refused: a missing or broken file, a pickle of
     anything but tensors, and weights that do not fit; `name` is what that calls the model.
     """
-    state = _without_prefixes(read_weights(path), module.state_dict())
-    misfit = _misfit(module.state_dict(), state)
+    fit_state(module, read_weights(path), path, name, unused=unused)
+
+
+def fit_state(
+    module: nn.Module, state: State, path: Path, name: str, *, unused: tuple[str, ...] = ()
+) -> None:
+    """Copy weights by name, read from `path`, into the module; as `load_weights` says."""
+    expected = module.state_dict()
+    state = _without_prefixes(state, expected)
+    state = {k: v for k, v in state.items() if k in expected or not k.startswith(unused)}
+    misfit = _misfit(expected, state)
     if any(misfit):
         raise Refused(f"the weights in {path} do not fit {name}: {_describe(misfit)}")
     module.load_state_dict(state, strict=False)
@@ -77,8 +88,23 @@ def _unsafe(path: Path) -> str:
     return (
         f"{path} is not weights only ({what}), and reading it could run code from it; where you "
         "trust it, convert it once: torch.save(torch.load(FILE, weights_only=False)"
-        "['state_dict'], 'weights.pth'), or .state_dict() where it is a whole model"
+        f"[{_nest_in(path)!r}], 'weights.pth'), or .state_dict() where it is a whole model"
     )
+
+
+def _nest_in(path: Path) -> str:
+    """The key under which a pickle seems to hold its weights, found without running it."""
+    if not zipfile.is_zipfile(path):
+        return _NESTS[0]
+    with zipfile.ZipFile(path) as archive:
+        member = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
+        content = b"" if member is None else archive.read(member)
+    return next((nest for nest in _NESTS if _pickled(nest) in content), _NESTS[0])
+
+
+def _pickled(text: str) -> bytes:
+    """The bytes that stand for a text in the pickles that torch writes."""
+    return b"X" + len(text).to_bytes(4, "little") + text.encode()
 
 
 def _tensors(found: object) -> State:

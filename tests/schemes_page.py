@@ -1,0 +1,127 @@
+"""docs/schemes.md: what is tested of every model and image scheme, from the tests that say so.
+
+A test says so with `@pytest.mark.scheme("hf", "loads")`. Tests in files with `image` in their name
+speak of image schemes, all others of model schemes.
+"""
+
+import ast
+from collections import defaultdict
+from pathlib import Path
+
+from blindspots.models.schemes import SCHEMES
+
+ROOT = Path(__file__).parent.parent
+ASPECTS = {
+    "loads": "loads",
+    "logits": "right logits",
+    "preprocessing": "right preprocessing",
+    "extra": "clear error when the extra is missing",
+    "broken": "clear error when the file is broken",
+}
+IMAGE_ASPECTS = {
+    "loads": "loads",
+    "preprocessing": "right pixels",
+    "extra": ASPECTS["extra"],
+    "broken": ASPECTS["broken"],
+}
+CORE = "its library is always installed"
+DOES_NOT_APPLY = {
+    ("model", "zoo", "extra"): CORE,
+    ("model", "zoo", "broken"): "its files are part of the package",
+    ("model", "zoo", "preprocessing"): "its images are generated at the input's size",
+    ("model", "timm", "extra"): CORE,
+    ("model", "torchvision", "extra"): CORE,
+    ("model", "madrylab", "extra"): CORE,
+    ("model", "exported", "extra"): CORE,
+    ("model", "exported", "preprocessing"): "the file holds none beyond the input size",
+    ("model", "python", "extra"): "needs no library but the user's own",
+    ("model", "python", "preprocessing"): "what the user's function or spec says",
+    ("model", "file", "extra"): "needs no library but the user's own",
+    ("model", "file", "preprocessing"): "what the user's function or spec says",
+}
+TITLE = """# What is tested of every scheme
+
+Written by `python -m pytest tests --schemes-page docs/schemes.md` from the results of the tests
+that carry `@pytest.mark.scheme`. ✓ leads to the tests' names: all of them passed. – does not apply,
+for the reason below the table. Every test makes its files with the library itself and reads them
+with the hub switched off.
+"""
+
+Marks = dict[tuple[str, str, str], list[str]]
+
+
+def collected_marks() -> Marks:
+    """The marked tests as written in the files: (kind, scheme, aspect) → `file::name`."""
+    marks: Marks = defaultdict(list)
+    for file in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                name = f"{file.relative_to(ROOT).as_posix()}::{node.name}"
+                for scheme, aspect in filter(None, map(_mark, node.decorator_list)):
+                    marks[kind_of(file), scheme, aspect].append(name)
+    return marks
+
+
+def kind_of(file: Path) -> str:
+    """Whether a test file speaks of image or of model schemes."""
+    return "image" if "image" in file.stem else "model"
+
+
+def _mark(decorator: ast.expr) -> tuple[str, str] | None:
+    if not isinstance(decorator, ast.Call) or ast.unparse(decorator.func) != "pytest.mark.scheme":
+        return None
+    scheme, aspect = (ast.literal_eval(argument) for argument in decorator.args)
+    return scheme, aspect
+
+
+def page(marks: Marks, passed: set[str]) -> str:
+    """The page's text; `passed`: the tests that ran and did not fail."""
+    kinds = [("model", "Model schemes", ASPECTS), ("image", "Image schemes", IMAGE_ASPECTS)]
+    parts = [TITLE]
+    for kind, title, aspects in kinds:
+        schemes = [s for s in SCHEMES if kind == "model"]
+        schemes += sorted({s for k, s, _ in marks if k == kind} - set(schemes))
+        if schemes:
+            parts += [f"## {title}\n", _table(kind, schemes, aspects, marks, passed)]
+            parts += _reasons(kind, schemes)
+            parts += [_tests(kind, scheme, aspects, marks) for scheme in schemes]
+    return "\n".join(parts)
+
+
+def _table(kind, schemes, aspects, marks, passed):
+    head = [
+        f"| {kind} scheme | {' | '.join(aspects.values())} |",
+        "|---" * (len(aspects) + 1) + "|",
+    ]
+    rows = [
+        f"| [`{scheme}`](#{kind}-{scheme}) | "
+        + " | ".join(_cell(kind, scheme, aspect, marks, passed) for aspect in aspects)
+        + " |"
+        for scheme in schemes
+    ]
+    return "\n".join([*head, *rows]) + "\n"
+
+
+def _cell(kind, scheme, aspect, marks, passed):
+    tests = marks.get((kind, scheme, aspect), [])
+    if not tests:
+        return "–" if (kind, scheme, aspect) in DOES_NOT_APPLY else "not tested"
+    return f"[✓](#{kind}-{scheme})" if passed.issuperset(tests) else "✗"
+
+
+def _reasons(kind, schemes):
+    lines = [
+        f"- {scheme}, {aspect}: {reason}."
+        for (k, scheme, aspect), reason in DOES_NOT_APPLY.items()
+        if k == kind and scheme in schemes
+    ]
+    return ["\n".join(["Where – stands:", "", *lines]) + "\n"] if lines else []
+
+
+def _tests(kind, scheme, aspects, marks):
+    lines = [
+        f"- {words}: {', '.join(f'`{name}`' for name in marks[kind, scheme, aspect])}"
+        for aspect, words in aspects.items()
+        if (kind, scheme, aspect) in marks
+    ]
+    return "\n".join([f"### {kind} {scheme}", "", *lines]) + "\n"
