@@ -278,10 +278,18 @@ def test_a_broken_file_is_refused(copy, file, content, says):
     assert says in refusal(f"hf:{copy}")
 
 
-@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "preprocessor_config.json"])
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json"])
 def test_a_missing_file_is_refused(copy, file):
     (copy / file).unlink()
     assert "save_pretrained wrote" in refusal(f"hf:{copy}")
+
+
+def test_without_a_processor_the_spec_must_say_how_images_are_seen(copy):
+    expected = answer(load_model(f"hf:{copy}"), make_picture(32, 32))
+    (copy / "preprocessor_config.json").unlink()
+    assert "or say size=, mean= and std=" in refusal(f"hf:{copy}?size=32&mean=0.5")
+    model = load_model(f"hf:{copy}?size=32&mean=0.5&std=0.5")
+    torch.testing.assert_close(answer(model, make_picture(32, 32)), expected)
 
 
 def test_weights_that_would_be_random_are_refused(copy):

@@ -33,6 +33,12 @@ class Repository:
         path = Path(self.name).expanduser()
         return path if self.name and path.is_dir() else None
 
+    @property
+    def has_processor(self) -> bool:
+        """Whether an image processor may be among the files; on the hub it always may."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        return self.directory is None or any((self.directory / f).is_file() for f in files)
+
     def load(self, auto: str, **arguments: Any) -> Any:
         """What transformers' class `auto` loads from here, from the cache where it can.
 
@@ -80,7 +86,7 @@ class Repository:
         if self.directory:
             return (
                 f"{self.spec} cannot be loaded ({first_line(error)}); expected a directory that "
-                "save_pretrained wrote, with the image processor's"
+                "save_pretrained wrote of the model and of its image processor"
             )
         return (
             f"{self.spec} is neither a directory here nor whole in the hub's cache, and it cannot "

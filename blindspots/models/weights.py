@@ -94,11 +94,12 @@ def _unsafe(path: Path) -> str:
 
 def _nest_in(path: Path) -> str:
     """The key under which a pickle seems to hold its weights, found without running it."""
-    if not zipfile.is_zipfile(path):
-        return _NESTS[0]
-    with zipfile.ZipFile(path) as archive:
-        member = next((name for name in archive.namelist() if name.endswith("data.pkl")), None)
-        content = b"" if member is None else archive.read(member)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            member = next(name for name in archive.namelist() if name.endswith("data.pkl"))
+            content = archive.read(member)
+    except (zipfile.BadZipFile, StopIteration):
+        content = b""
     return next((nest for nest in _NESTS if _pickled(nest) in content), _NESTS[0])
 
 

@@ -18,6 +18,7 @@ from safetensors, or as state dicts with `weights_only=True`; nothing else.
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from blindspots.errors import Refused
 from blindspots.models.classifier import Classifier
@@ -82,4 +83,25 @@ def parse_model_spec(text: str) -> Spec:
     scheme = text.partition(":")[0]
     if scheme in _UNOFFERED:
         raise Refused(f"{text} was given; {_UNOFFERED[scheme]}; {_EXPORT}")
+    if ":" not in text and (meant := _meant(text.partition("?")[0])):
+        raise Refused(f"{text!r} names no scheme; did you mean {' or '.join(meant)}?")
     return parse_spec(text, SCHEMES, EXAMPLE)
+
+
+def _meant(name: str) -> list[str]:
+    """The specs that a name without its scheme may stand for."""
+    import timm as timm_library
+    from torchvision import models
+
+    from blindspots.models.zoo import NAMES
+
+    holders = {
+        "zoo": name in NAMES,
+        "timm": timm_library.is_model(name),
+        "torchvision": name in models.list_models(module=models),
+        "robustbench": name in robustbench.CARDS,
+        "madrylab": name in madrylab.NAMES,
+        "hf": Path(name).is_dir(),
+        "exported": name.endswith(".pt2"),
+    }
+    return [f"{scheme}:{name}" for scheme, holds in holders.items() if holds and name]

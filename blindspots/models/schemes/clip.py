@@ -114,6 +114,8 @@ def load(spec: Spec, trust: Trust) -> Classifier:
 
 def _repository(spec: Spec) -> str:
     """The directory or the hub's name of a model; OpenCLIP's names are translated."""
+    if Path(spec.name).expanduser().is_dir():
+        return spec.name
     model, _, weights = spec.name.partition(":")
     tags = [name.partition(":")[2] for name in PUBLISHED if name.partition(":")[0] == model]
     if not tags and not weights:

@@ -105,7 +105,8 @@ def _example_size(program: Any) -> tuple[int, int] | None:
     """The size of the example input, where the file kept one."""
     if not program.example_inputs:
         return None
-    (example,), _ = program.example_inputs
+    positional, named = program.example_inputs
+    (example,) = (*positional, *named.values())
     return tuple(example.shape[-2:])
 
 

@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from blindspots.errors import Refused
 from blindspots.images.classes import ClassTable, table_of
+from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.assembly import Known, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.options import ModelOptions, model_options
-from blindspots.models.processors import read_processor
+from blindspots.models.processors import Seen, read_processor
 from blindspots.models.repositories import Repository
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
@@ -54,7 +55,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     repository = Repository(spec.name, short_name(spec), revision, trust.remote_code)
     config = _config(repository, options)
     embeds = _embeds(spec, config)
-    seen = read_processor(repository.load("AutoImageProcessor", backend="pil"), repository.spec)
+    seen = _seen(repository, options)
     network, pooled = _network(repository, config, options, embeds)
     module = (
         Embedding(network, seen.blue_first, pooled) if embeds else Logits(network, seen.blue_first)
@@ -98,6 +99,25 @@ def _embeds(spec: Spec, config: Any) -> bool:
     if config.model_type == "timm_wrapper":
         raise Refused(f"{short_name(spec)} is one of timm's models; type timm:NAME")
     return "num_classes" in spec.options or not any(_CLASSIFIER in name for name in architectures)
+
+
+def _seen(repository: Repository, options: ModelOptions) -> Seen:
+    """How the model sees images: by its processor; where none was saved, as the spec says."""
+    if repository.has_processor:
+        processor = repository.load("AutoImageProcessor", backend="pil")
+        return read_processor(processor, repository.spec)
+    if not (options.size and options.mean and options.std):
+        raise Refused(
+            f"{repository.spec} has no image processor (preprocessor_config.json); save it beside "
+            "the model with its save_pretrained, or say size=, mean= and std="
+        )
+    return Seen(
+        size=options.size,
+        mean=options.mean,
+        std=options.std,
+        geometry=lambda size: Preprocessing(size=size),
+        blue_first=False,
+    )
 
 
 def _network(
