@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from blindspots.errors import Refused
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.output import check_logits, first_line
+from blindspots.models.output import check_logits, check_shape, first_line
 from blindspots.settings import check_choice
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -103,7 +103,15 @@ class Classifier(nn.Module):
 
     @cached_property
     def _logit_count(self) -> int:
-        return check_logits(self.name, self._answer_to_grey(2), batch=2).shape[1]
+        return check_logits(self.name, self._two_answers, batch=2).shape[1]
+
+    def count_outputs(self) -> int:
+        """As `num_classes`, also where the outputs are not finite, or no logits."""
+        return check_shape(self.name, self._two_answers, batch=2).shape[1]
+
+    @cached_property
+    def _two_answers(self) -> object:
+        return self._answer_to_grey(2)
 
     def _answer_to_grey(self, batch: int) -> object:
         grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)

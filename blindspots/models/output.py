@@ -21,6 +21,14 @@ def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch 
     return cast(Tensor, output)
 
 
+def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch classes"]:
+    """The output unchanged, whatever its values; refused where it is no `(batch, classes)` tensor."""
+    fault = _shape_fault(output, batch)
+    if fault:
+        raise Refused(f"{name} {fault}; it must return logits of shape (batch, classes)")
+    return cast(Tensor, output)
+
+
 def looks_like_probabilities(output: Float[Tensor, "batch classes"]) -> bool:
     """Whether every row is non-negative and sums to 1, which logits do not by chance."""
     sums = output.float().sum(1)
@@ -33,11 +41,18 @@ def first_line(error: BaseException) -> str:
     return lines[0].rstrip(".:") if lines else type(error).__name__
 
 
-def _fault(output: object, batch: int) -> str | None:
+def _shape_fault(output: object, batch: int) -> str | None:
     if not isinstance(output, Tensor):
         return f"returns a {type(output).__name__}, not a tensor"
     if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < 2:
         return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
+    return None
+
+
+def _fault(output: object, batch: int) -> str | None:
+    fault = _shape_fault(output, batch)
+    if fault or not isinstance(output, Tensor):
+        return fault
     if not output.isfinite().all():
         return "returns NaN or infinity for a grey image"
     if looks_like_probabilities(output):

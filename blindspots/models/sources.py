@@ -39,6 +39,13 @@ def load_model(spec: str) -> Classifier:
     and mean 0 and std 1 stand in. Refused: whatever cannot be found, read or fitted, and a model
     that does not return finite logits (batch, classes), as many as its class file has names.
     """
+    model = load_unchecked(spec)
+    _ = model.num_classes
+    return model
+
+
+def load_unchecked(spec: str) -> Classifier:
+    """As `load_model`, also where the model answers NaN or probabilities: for the doctor."""
     parsed = parse_spec(spec, SCHEMES, EXAMPLE)
     model = SCHEMES[parsed.scheme](parsed)
     _check_class_count(model)
@@ -185,7 +192,7 @@ def _timm_classes(module: nn.Module, options: ModelOptions) -> ClassTable | None
 
 
 def _check_class_count(model: Classifier) -> None:
-    names, count = model.class_names, model.num_classes
+    names, count = model.class_names, model.count_outputs()
     if names is not None and len(names) != count:
         raise Refused(
             f"the class table has {len(names)} names, but {model.name} returns "
