@@ -9,7 +9,7 @@ from blindspots.doctor.finding import Finding, Level
 from blindspots.models.output import looks_like_probabilities
 
 SATURATED = 1e-6
-MANY_SATURATED = 0.25
+MANY_SATURATED = 0.5
 PLAIN_IMAGES = {"black": 0.0, "grey": 0.5, "white": 1.0}
 
 _WHY_FINITE = "a pair whose model returns NaN or infinity on the way ends as failed"

@@ -37,17 +37,17 @@ def diagnose(
     """
     oracle = Oracle(model, chunk=batch or batch_size(model.size, model.device))
     with model.frozen():
-        evidence = gather(oracle, images, tick)
-        finite = check_finite(evidence)
-        if not evidence.finite.any():
+        whole = gather(oracle, images, tick)
+        finite = check_finite(whole)
+        if not whole.finite.any():
             return finite
-        evidence = evidence.only(evidence.finite)
+        evidence = whole.only(whole.finite)
         findings = [*_meaning(evidence), *finite, *_answers(evidence)]
-    return [*_accuracy(evidence, findings), *findings]
+    return [*_accuracy(whole, findings), *findings]
 
 
 def _meaning(evidence: Evidence) -> list[Finding]:
-    """Against the labels: the order of the classes, then, with that order, what the model is fed."""
+    """Against the labels: the order of the classes and, with that order, what the model is fed."""
     labelled = evidence.only(evidence.labels >= 0)
     if not len(labelled):
         return []
@@ -82,8 +82,9 @@ def _answers(evidence: Evidence) -> list[Finding]:
 
 
 def _accuracy(evidence: Evidence, findings: Sequence[Finding]) -> list[Finding]:
-    labelled = evidence.labels >= 0
-    confidence = float(evidence.logits.softmax(dim=1).amax(dim=1).mean())
-    right = int((evidence.right & labelled).sum())
-    blame = wrong_names(findings)
-    return check_accuracy(right, int(labelled.sum()), len(evidence), confidence, blame)
+    """Over all images; one whose logits are not finite is not named rightly."""
+    labelled = int((evidence.labels >= 0).sum())
+    right = int((evidence.right & (evidence.labels >= 0) & evidence.finite).sum())
+    answered = evidence.logits[evidence.finite]
+    confidence = float(answered.softmax(dim=1).amax(dim=1).mean())
+    return check_accuracy(right, labelled, len(evidence), confidence, wrong_names(findings))

@@ -33,10 +33,8 @@ def hard_and_easy(evidence: Evidence) -> tuple[Images, Classes]:
     """The images the model is surest of, those it is least sure of, and mixtures of the two."""
     order = evidence.margins.argsort()
     low, high = order[:EACH], order.flip(0)[:EACH]
-    images = torch.cat(
-        [evidence.images[low], evidence.images[high]]
-        + [(evidence.images[low] + evidence.images[high]) / 2]
-    )
+    unsure, sure = evidence.images[low], evidence.images[high]
+    images = torch.cat([unsure, sure, (unsure + sure) / 2])
     return images, evidence.predicted[torch.cat([low, high, high])]
 
 

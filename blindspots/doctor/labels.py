@@ -2,14 +2,15 @@
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Int64
 from torch import Tensor
 
 from blindspots.doctor.finding import Finding, Level
-from blindspots.doctor.orders import Order, find_order
+from blindspots.doctor.orders import Order, find_order, suspected_exchange
 from blindspots.survey import LEAST_ACCURACY
 
+Classes = Int64[Tensor, "image"]
+Names = Sequence[str] | None
 SHOWN = 2
 ROOM = 0.5
 
@@ -57,10 +58,7 @@ def check_accuracy(
 
 
 def check_class_order(
-    predicted: Int64[Tensor, "image"],
-    labels: Int64[Tensor, "image"],
-    classes: int,
-    names: Sequence[str] | None,
+    predicted: Classes, labels: Classes, classes: int, names: Names
 ) -> tuple[list[Finding], Order | None]:
     """Whether predictions agree with the labels in another order, and that order.
 
@@ -74,41 +72,52 @@ def check_class_order(
     order = find_order(predicted, labels, classes, names)
     if order is not None:
         return [_other_order(order, predicted, labels, names)], order
+    return [_order_as_given(predicted, labels, names)], None
+
+
+def _order_as_given(predicted: Classes, labels: Classes, names: Names) -> Finding:
+    """No other order was found; what kept one from being found, if anything did."""
     each = len(labels) / len(labels.unique())
     accuracy = float((predicted == labels).double().mean())
     values = {"images": len(labels), "images_a_class": each, "agreement": accuracy}
+    exchange = suspected_exchange(predicted, labels)
+    if exchange is not None:
+        found = f"{_places(exchange, labels, names)}, but too few images say so to be sure"
+        return _class_order(Level.NOTE, found, "--images with more images of these", values)
     if accuracy < ROOM and each < 2:
         found = f"too few images to tell: {each:.1f} a class"
         remedy = "--images with two images a class or more"
-        return [_class_order(Level.NOTE, found, remedy, values)], None
-    return [_class_order(Level.OK, "no other order fits better", "", values)], None
+        return _class_order(Level.NOTE, found, remedy, values)
+    return _class_order(Level.OK, "no other order fits better", "", values)
 
 
-def _other_order(order: Order, predicted: Tensor, labels: Tensor, names) -> Finding:
+def _other_order(order: Order, predicted: Classes, labels: Classes, names: Names) -> Finding:
     before = float((predicted == labels).double().mean())
     found = (
-        f"the outputs stand in another order: {order.said}; in that order {order.agreement:.0%} "
-        f"of the images are named rightly, in yours {before:.0%}; {_examples(order, labels, names)}"
+        f"not yours: {order.said}, {order.agreement:.0%} of the images are named rightly, in "
+        f"your order {before:.0%}; {_places(order, labels, names)}"
     )
     remedy = (
-        "--classes FILE with the names in the order of the model's outputs; or reorder the outputs "
-        "in your module, as in logits[:, 1:] to drop a background class in front"
+        "--classes FILE with a name a line in the order of the model's outputs; or reorder them "
+        "in your module (logits[:, 1:] drops a background class in front)"
     )
-    moved = {str(a): b for a, b in order.output.items() if a != b and a in labels}
+    moved = {str(label): output for label, output in _moved(order, labels)}
     values = {"order": order.said, "agreement": order.agreement, "output_of_label": moved}
     return _class_order(Level.WRONG, found, remedy, values)
 
 
-def _examples(order: Order, labels: Int64[Tensor, "image"], names: Sequence[str] | None) -> str:
-    seen = torch.unique(labels).tolist()
-    moved = [
-        (label, order.output[label]) for label in seen if order.output.get(label, label) != label
-    ]
+def _places(order: Order, labels: Classes, names: Names) -> str:
     shown = [
         f"output {output} is {names[label] if names else f'class {label}'}"
-        for label, output in moved[:SHOWN]
+        for label, output in _moved(order, labels)[:SHOWN]
     ]
     return ", ".join(shown)
+
+
+def _moved(order: Order, labels: Classes) -> list[tuple[int, int]]:
+    """Label and output of the classes that the images show and that stand elsewhere."""
+    places = [(label, order.output.get(label, label)) for label in labels.unique().tolist()]
+    return [(label, output) for label, output in places if output != label]
 
 
 def _accuracy(level: Level, found: str, why: str, remedy: str, values: dict) -> Finding:

@@ -10,7 +10,7 @@ from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_unchecked
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Seen:
     """How a model sees images and what it calls them, whatever it answers."""
 

@@ -65,8 +65,8 @@ def _known_orders(
     classes: int, names: Sequence[str] | None
 ) -> Iterator[tuple[str, Mapping[int, int]]]:
     every = range(classes)
-    yield "one further (output = label + 1)", {i: (i + 1) % classes for i in every}
-    yield "one less (output = label − 1)", {i: (i - 1) % classes for i in every}
+    yield "one output further", {i: (i + 1) % classes for i in every}
+    yield "one output less", {i: (i - 1) % classes for i in every}
     for said, order in _sorted_orders(classes, names):
         yield said, dict(zip(order, every, strict=True))
         yield said, dict(zip(every, order, strict=True))
@@ -75,7 +75,7 @@ def _known_orders(
 def _sorted_orders(
     classes: int, names: Sequence[str] | None
 ) -> Iterator[tuple[str, Sequence[int]]]:
-    yield "sorted as text (0, 1, 10, 11, …, 2)", sorted(range(classes), key=str)
+    yield "with numbers sorted as text (0, 1, 10, …, 2)", sorted(range(classes), key=str)
     if names is not None and len(names) == classes:
         yield "sorted by name", sorted(range(classes), key=lambda i: names[i])
 
@@ -83,22 +83,25 @@ def _sorted_orders(
 def _read_order(predicted: Classes, labels: Classes) -> Order | None:
     """The order in which the images of each class agree on an output that no other class has.
 
-    It must make twice as many images right, or swap some classes among themselves.
+    It must make twice as many images right, or exchange some classes among themselves.
     """
     output = _one_to_one(predicted, labels)
-    for candidate in (output, _closed(output)):
-        order = Order(candidate, "another", _agreement(candidate, predicted, labels))
-        if _explains(order, predicted, labels) and _far_better(order, candidate, predicted, labels):
-            return order
-    return None
-
-
-def _far_better(
-    order: Order, output: Mapping[int, int], predicted: Classes, labels: Classes
-) -> bool:
+    whole = Order(output, "as the images say", _agreement(output, predicted, labels))
     before = float((predicted == labels).double().mean())
-    doubled = order.agreement >= max(LEAST_AGREEMENT, 2 * before)
-    return doubled or bool(output) and set(output) == set(output.values())
+    if whole.agreement >= max(LEAST_AGREEMENT, 2 * before) and _explains(whole, predicted, labels):
+        return whole
+    exchanged = suspected_exchange(predicted, labels)
+    return exchanged if exchanged and _explains(exchanged, predicted, labels) else None
+
+
+def suspected_exchange(predicted: Classes, labels: Classes) -> Order | None:
+    """Classes that stand in each other's places, as far as the images say; None: no such.
+
+    Two images of each must say so, which may still be chance.
+    """
+    output = _closed(_one_to_one(predicted, labels))
+    said = "some classes are exchanged"
+    return Order(output, said, _agreement(output, predicted, labels)) if output else None
 
 
 def _one_to_one(predicted: Classes, labels: Classes) -> dict[int, int]:

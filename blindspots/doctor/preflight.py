@@ -17,7 +17,7 @@ def preflight(subject: Subject, surveyed: Survey) -> list[Finding]:
     """Order of the classes, saturation, steadiness and gradient of a model of a run.
 
     The first two are read from answers that the run has anyway; the others look at the image the
-    model is surest of and the one it is least sure of, which costs 5.5 evaluations.
+    model is surest of and the one it is least sure of, which costs 4.5 evaluations.
     """
     seen = [i for i in surveyed.seen if surveyed.answer(subject, i).predicted != NOTHING]
     if not seen:

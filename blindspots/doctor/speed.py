@@ -36,7 +36,7 @@ def check_speed(oracle: Oracle, images: Float[Tensor, "image 3 height width"]) -
     )
     remedy = ""
     if model.device.type == "cuda":
-        values["largest_batch"] = largest = _largest(model, together)
+        values["largest_batch"] = largest = largest_batch(model, together)
         found += f"; {largest} fit"
         remedy = f"--batch-size {largest}" if largest > batch else ""
     return [
@@ -75,10 +75,17 @@ def _memory(model: Classifier, images: Tensor) -> dict[str, float]:
     return {"mib_per_image": each, "mib": weights + each * len(images)}
 
 
-def _largest(model: Classifier, images: Tensor) -> int:
-    """The largest batch that fits, by doubling until it does not, or an evaluation takes long."""
+def largest_batch(
+    model: Classifier,
+    images: Float[Tensor, "image 3 height width"],
+    at_most: int = MOST_AT_ONCE,
+) -> int:
+    """The largest batch that fits, by doubling until it does not, or an evaluation takes long.
+
+    `images`: a batch that fits.
+    """
     fits = len(images)
-    while 2 * fits <= MOST_AT_ONCE:
+    while 2 * fits <= at_most:
         try:
             seconds = _evaluate(model, images[torch.arange(2 * fits) % len(images)])
         except torch.OutOfMemoryError:

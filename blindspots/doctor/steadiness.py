@@ -32,6 +32,8 @@ def check_steadiness(oracle: Oracle, images: Images, alone: int) -> list[Finding
     Differences count against the range of the logits: 1e-4 between two equal batches, 1e-3 between
     batches of other sizes, which floats alone do not reach.
     """
+    # A lone image is kept company by its mirror image.
+    images = torch.cat([images, images.flip(-1)]) if len(images) == 1 else images
     together = Oracle(oracle.model, chunk=None)
     before = _buffers(oracle.model)
     with _train_mode_layers(oracle.model) as layers:

@@ -22,7 +22,7 @@ def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch 
 
 
 def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch classes"]:
-    """The output unchanged, whatever its values; refused where it is no `(batch, classes)` tensor."""
+    """The output unchanged, whatever its values; refused where its shape is not that."""
     fault = _shape_fault(output, batch)
     if fault:
         raise Refused(f"{name} {fault}; it must return logits of shape (batch, classes)")
