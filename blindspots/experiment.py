@@ -249,7 +249,7 @@ def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:
         "size": list(model.size),
         "training_epsilon": model.training_epsilon,
         "image_suffix": subject.image_suffix,
-        "preflight": prepared.survey.preflight(subject),
+        "preflight": prepared.preflight[subject.name],
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.choosing import choose
+from blindspots.doctor import check_differentiable, preflight
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
 from blindspots.machine import batch_size, check_precision, find_device, lay_out
@@ -45,12 +46,16 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
-    """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model."""
+    """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model.
+
+    `preflight`: what was found out about each model before the work, as plain data.
+    """
 
     request: Request
     plan: Mapping[str, Any]
     subjects: Sequence[Subject]
     survey: Survey
+    preflight: Mapping[str, Mapping[str, Any]]
     pairs: Mapping[str, Sequence[PlannedPair]]
     misclassified: Mapping[str, Sequence[int]]
     notes: Sequence[str]
@@ -82,6 +87,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     surveyed = _survey(request, subjects, order, known, reporter)
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
+    preflights = _preflights(subjects, surveyed, out)
     if chosen_pairs is not None:
         chosen, notes = list(chosen_pairs), []
         missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
@@ -92,40 +98,11 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
         plan=plan,
         subjects=subjects,
         survey=surveyed,
+        preflight=preflights,
         pairs={s.name: _planned(s, surveyed, chosen, plan) for s in subjects},
         misclassified=missed,
         notes=[*images.notes, *notes],
     )
-
-
-def examine(
-    spec: str,
-    images: str,
-    classes: Path | None,
-    device: str,
-    batch: int | None,
-    reporter: Reporter,
-    trust: Trust | None = None,
-) -> tuple[Subject, dict[str, Any]]:
-    """A model with its images, and its preflight: clean accuracy and mean confidence.
-
-    Refused as a run would refuse it.
-    """
-    science = Science(method={}, sources=LEAST_IMAGES)
-    machine = Machine(device=device, batch=batch)
-    request = Request(
-        models=[spec],
-        images=images,
-        science=science,
-        machine=machine,
-        classes=classes,
-        trust=trust or Trust(),
-    )
-    (subject,) = subjects = _subjects(request)
-    order = seeded_order(subject.images.ids, science.seed)
-    preflight = _survey(request, subjects, order, {}, reporter).preflight(subject)
-    check_accuracy(subject, preflight)
-    return subject, preflight
 
 
 def _subjects(request: Request) -> list[Subject]:
@@ -232,6 +209,22 @@ def _survey(
         "looking at clean images", min(len(order), max(wanted, LEAST_IMAGES)), "images"
     ) as tick:
         return survey(subjects, order, wanted, known, tick)
+
+
+def _preflights(
+    subjects: Sequence[Subject], surveyed: Survey, out: Path | None
+) -> dict[str, dict[str, Any]]:
+    """Of each model; the findings of an earlier part of the same plan are not looked for again."""
+    info = (read_info(out) if out is not None else None) or {}
+    stored = {facts["name"]: facts.get("preflight", {}) for facts in info.get("models", ())}
+    found: dict[str, dict[str, Any]] = {}
+    for subject in subjects:
+        findings = stored.get(subject.name, {}).get("findings")
+        if findings is None:
+            findings = [one.as_json() for one in preflight(subject, surveyed)]
+        check_differentiable(subject.name, findings)
+        found[subject.name] = {**surveyed.preflight(subject), "findings": findings}
+    return found
 
 
 def most_evaluations(method: Method, pairs: Sequence[PlannedPair]) -> dict[str, float]:

@@ -134,7 +134,8 @@ def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
         raise Refused(
             f"{subject.name} names {accuracy:.1%} of {preflight['images']} clean images rightly; "
             f"expected at least {LEAST_ACCURACY:.0%}: is the normalisation right (--mean, --std: "
-            "they are applied once, to images in [0, 1]), the class order (--classes), the size?"
+            "they are applied once, to images in [0, 1]), the class order (--classes), the size? "
+            "`blindspots doctor` with the same model and images says which"
         )
 
 

@@ -1,4 +1,4 @@
-"""`blindspots models`, `doctor`, `zoo train` and `zoo evaluate`."""
+"""`blindspots models`, `zoo train` and `zoo evaluate`."""
 
 import json
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from blindspots.cli.options import MachineFlags, ModelFlags, Output, model_specs
+from blindspots.cli.options import Output
 
-DEFAULT_OUTPUT, DEFAULT_MODEL, DEFAULT_MACHINE = Output(), ModelFlags(), MachineFlags()
+DEFAULT_OUTPUT = Output()
 
 
 def models(*, output: Output = DEFAULT_OUTPUT) -> None:
@@ -28,46 +28,6 @@ def models(*, output: Output = DEFAULT_OUTPUT) -> None:
     for row in rows:
         table.add_row(*(str(value) for value in row.values()))
     Console(highlight=False).print(table)
-
-
-def doctor(
-    spec: str,
-    /,
-    *,
-    images: str = "sample:shapes",
-    model_flags: ModelFlags = DEFAULT_MODEL,
-    machine: MachineFlags = DEFAULT_MACHINE,
-    output: Output = DEFAULT_OUTPUT,
-) -> None:
-    """Look at a model before trusting it: clean accuracy and confidence, logits, classes.
-
-    Parameters
-    ----------
-    spec
-        Model spec.
-    images
-        Image spec to try it on.
-    """
-    from blindspots.cli.run import describe_preflight
-    from blindspots.machine import keep_freed_memory
-    from blindspots.planning import examine
-    from blindspots.progress import Reporter
-
-    keep_freed_memory()
-    (whole,) = model_specs((spec,), model_flags)
-    subject, preflight = examine(
-        whole,
-        images,
-        model_flags.classes,
-        machine.device,
-        machine.batch(),
-        Reporter(output.quiet),
-        model_flags.trust(),
-    )
-    if output.json:
-        print(json.dumps({"model": subject.name, "classes": subject.model.num_classes} | preflight))
-    else:
-        print(describe_preflight(subject.name, preflight))
 
 
 def train(

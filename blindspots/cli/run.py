@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -173,10 +174,14 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     for note in prepared.notes:
         reporter.say(f"note: {note}")
     for subject in prepared.subjects:
-        reporter.say(describe_preflight(subject.name, prepared.survey.preflight(subject)))
+        found = prepared.preflight[subject.name]
+        reporter.say(describe_preflight(subject.name, found))
+        for finding in found["findings"]:
+            if finding["level"] == "wrong":
+                reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
 
 
-def describe_preflight(name: str, preflight: dict[str, Any]) -> str:
+def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:
     """One line: clean accuracy (where there are labels) and mean confidence."""
     if preflight["mean_confidence"] is None:
         return f"{name}: an embedding, without classes; {preflight['images']} images looked at"

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from blindspots.errors import Refused
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.output import check_embeddings, check_logits, first_line
+from blindspots.models.output import check_embeddings, check_logits, check_shape, first_line
 from blindspots.settings import check_choice
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -122,7 +122,15 @@ class Classifier(nn.Module):
     @cached_property
     def _width(self) -> int:
         check = check_embeddings if self.embeds else check_logits
-        return check(self.name, self._answer_to_grey(2), batch=2).shape[1]
+        return check(self.name, self._two_answers, batch=2).shape[1]
+
+    def count_outputs(self) -> int:
+        """The width of what it returns, also where that is not finite, or no logits."""
+        return check_shape(self.name, self._two_answers, batch=2).shape[1]
+
+    @cached_property
+    def _two_answers(self) -> object:
+        return self._answer_to_grey(2)
 
     def _answer_to_grey(self, batch: int) -> object:
         grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)

@@ -29,6 +29,14 @@ def check_embeddings(name: str, output: object, batch: int) -> Float[Tensor, "ba
     return cast(Tensor, output)
 
 
+def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch outputs"]:
+    """The output unchanged, whatever its values; refused where its shape is not that."""
+    fault = _shape_fault(output, batch, least=1)
+    if fault:
+        raise Refused(f"{name} {fault}; it must return a tensor of shape (batch, outputs)")
+    return cast(Tensor, output)
+
+
 def looks_like_probabilities(output: Float[Tensor, "batch classes"]) -> bool:
     """Whether every row is non-negative and sums to 1, which logits do not by chance."""
     sums = output.float().sum(1)
@@ -42,12 +50,16 @@ def first_line(error: BaseException) -> str:
 
 
 def _fault(output: object, batch: int, least: int) -> str | None:
+    fault = _shape_fault(output, batch, least)
+    finite = fault or bool(cast(Tensor, output).isfinite().all())
+    return fault or (None if finite else "returns NaN or infinity for a grey image")
+
+
+def _shape_fault(output: object, batch: int, least: int) -> str | None:
     if not isinstance(output, Tensor):
         return f"returns a {type(output).__name__}, not a tensor"
     if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < least:
         return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
-    if not output.isfinite().all():
-        return "returns NaN or infinity for a grey image"
     return None
 
 

@@ -21,16 +21,27 @@ def load_model(
     logits (batch, classes), as many as its class file has names, or embeddings (batch, features)
     where it has no classes.
     """
-    parsed = parse_model_spec(spec)
-    trust = Trust(file=trust_file, remote_code=trust_remote_code)
-    model = SCHEMES[parsed.scheme](parsed, trust)
-    _check_output(model)
-    return model
+    return load_trusted(spec, Trust(file=trust_file, remote_code=trust_remote_code))
 
 
 def load_trusted(spec: str, trust: Trust) -> Classifier:
     """`load_model` with its trust in one."""
-    return load_model(spec, trust_file=trust.file, trust_remote_code=trust.remote_code)
+    model = load_unchecked(spec, trust)
+    _ = model.num_classes, model.features
+    return model
+
+
+def load_unchecked(spec: str, trust: Trust) -> Classifier:
+    """As `load_model`, also where the model answers NaN or probabilities: for the doctor."""
+    parsed = parse_model_spec(spec)
+    model = SCHEMES[parsed.scheme](parsed, trust)
+    names = model.class_names
+    if names is not None and len(names) != model.count_outputs():
+        raise Refused(
+            f"the class table has {len(names)} names, but {model.name} returns "
+            f"{model.count_outputs()} classes; give --classes a file with one name a class"
+        )
+    return model
 
 
 def list_models() -> list[dict[str, str]]:
@@ -45,12 +56,3 @@ def list_models() -> list[dict[str, str]]:
         {"spec": spec, "what": what, "clean": "", "pgd": ""} for spec, what in EXAMPLES.items()
     ]
     return [*zoo_rows(), *examples]
-
-
-def _check_output(model: Classifier) -> None:
-    names, count, _ = model.class_names, model.num_classes, model.features
-    if names is not None and len(names) != count:
-        raise Refused(
-            f"the class table has {len(names)} names, but {model.name} returns "
-            f"{count} classes; give --classes a file with one name a class"
-        )

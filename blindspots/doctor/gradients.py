@@ -1,0 +1,116 @@
+"""Checks of the gradient with respect to the image: attached, finite, not zero, and true."""
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from blindspots.doctor.evidence import Evidence
+from blindspots.doctor.finding import Finding, Level
+from blindspots.methods.base import Evaluation
+from blindspots.models.output import first_line
+from blindspots.objectives import margin
+from blindspots.oracle import Oracle
+
+EACH = 4
+SHRINK, LARGEST_STEP = 0.98, 0.01
+SHARE_OF_RANGE = 2e-3
+TRUE_FROM, TRUE_TO = 0.8, 1.25
+
+_WHY = (
+    "a traversal walks where the gradient with respect to the image says the score stays; without "
+    "a true gradient it walks out of the level set, or not at all"
+)
+_ATTACH = (
+    "leave detach(), .data, .item(), numpy() and no_grad() out of the forward; what cannot be "
+    "differentiated needs a differentiable stand-in"
+)
+
+Images = Float[Tensor, "image 3 height width"]
+Classes = Int64[Tensor, "image"]
+
+
+def hard_and_easy(evidence: Evidence) -> tuple[Images, Classes]:
+    """The images the model is surest of, those it is least sure of, and mixtures of the two."""
+    order = evidence.margins.argsort()
+    low, high = order[:EACH], order.flip(0)[:EACH]
+    unsure, sure = evidence.images[low], evidence.images[high]
+    images = torch.cat([unsure, sure, (unsure + sure) / 2])
+    return images, evidence.predicted[torch.cat([low, high, high])]
+
+
+def check_attached(oracle: Oracle, images: Images, labels: Classes) -> list[Finding]:
+    """Whether there is a gradient at every image, finite and not zero.
+
+    Wrong where the model cannot be differentiated, where a gradient is not finite, and where half
+    of them are zero; a note where fewer are.
+    """
+    try:
+        said = _differentiate(oracle, images, labels)
+    except (RuntimeError, NotImplementedError) as error:
+        return [_finding(Level.WRONG, _detached(error), _ATTACH, {"attached": False})]
+    flat = said.gradient.flatten(1)
+    finite, zero = flat.isfinite().all(dim=1), (flat == 0).all(dim=1)
+    values = {
+        "attached": True,
+        "images": len(flat),
+        "not_finite": int((~finite).sum()),
+        "zero": int(zero.sum()),
+    }
+    if not finite.all():
+        found = f"NaN or infinity in the gradient at {values['not_finite']} of {len(flat)} images"
+        remedy = (
+            "look for a root, a division or a logarithm at 0 in your module; add a small number"
+        )
+        return [_finding(Level.WRONG, found, remedy, values)]
+    if zero.any():
+        level = Level.WRONG if 2 * values["zero"] >= len(flat) else Level.NOTE
+        found = f"the gradient is 0 at {values['zero']} of {len(flat)} images"
+        remedy = "leave rounding, argmax, thresholds and a saturated softmax out of the forward"
+        return [_finding(level, found, remedy, values)]
+    found = f"attached, finite and not 0 at {len(flat)} images, sure and unsure ones"
+    return [_finding(Level.OK, found, "", values)]
+
+
+def check_true(oracle: Oracle, images: Images, labels: Classes) -> list[Finding]:
+    """Whether the margin changes along the gradient as much as the gradient says.
+
+    Central differences, so small that the model is all but linear between them; the middle of all
+    images counts.
+    """
+    # Away from 0 and 1, where a module that clamps its input has a kink.
+    inside = (0.5 + SHRINK * (images - 0.5)).to(oracle.model.device)
+    said = _differentiate(oracle, inside, labels)
+    norm = said.gradient.flatten(1).norm(dim=1)
+    direction = said.gradient / norm.view(-1, 1, 1, 1)
+    logits = oracle.logits(inside)
+    step = SHARE_OF_RANGE * (logits.amax(dim=1) - logits.amin(dim=1)) / norm
+    step = torch.minimum(step, LARGEST_STEP / direction.flatten(1).abs().amax(dim=1))
+    places = labels.to(inside.device)
+    up, down = (
+        margin(oracle.logits(inside + sign * step.view(-1, 1, 1, 1) * direction), places)
+        for sign in (1, -1)
+    )
+    ratio = float(((up - down) / (2 * step * norm)).median())
+    values = {"ratio": ratio, "images": len(images)}
+    if TRUE_FROM <= ratio <= TRUE_TO:
+        found = f"true: along it the margin changes {ratio:.2f} times as much as it says"
+        return [_finding(Level.OK, found, "", values)]
+    found = f"not true: along it the margin changes {ratio:.2f} times as much as it says"
+    return [_finding(Level.WRONG, found, _ATTACH, values)]
+
+
+def _differentiate(oracle: Oracle, images: Images, labels: Classes) -> Evaluation:
+    device = oracle.model.device
+    return oracle.evaluate(images.to(device), labels.to(device))
+
+
+def _detached(error: Exception) -> str:
+    reason = first_line(error)
+    unused = "does not require grad" in reason or "not have been used" in reason
+    return f"there is none: {'the output is cut off from the image' if unused else reason}"
+
+
+def _finding(level: Level, found: str, remedy: str, values: dict) -> Finding:
+    return Finding(
+        name="gradient", level=level, found=found, why=_WHY, remedy=remedy, values=values
+    )

@@ -1,0 +1,230 @@
+"""Checks of what the model is fed: mean, std and range, the order of the channels, 8 bits."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blindspots.doctor.evidence import (
+    SIGNIFICANT,
+    Evidence,
+    above_chance,
+    gains_enough,
+    sign_test,
+)
+from blindspots.doctor.finding import Finding, Level
+from blindspots.models.classifier import Classifier
+from blindspots.objectives import confidence, margin
+from blindspots.oracle import Oracle
+
+MOST_TRIED = 40
+BGR_SIGNIFICANT = 1e-4
+MUCH_MOVED, MANY_CHANGED = 0.02, 0.05
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
+
+_WHY_NORMALISATION = (
+    "mean and std are applied once, to images in [0, 1]; a model that normalises inside as well, "
+    "or wants another range, sees other images than it was trained on"
+)
+_WHY_CHANNELS = "images here are RGB; a model trained on BGR sees red as blue"
+_WHY_8BIT = (
+    "found images are saved in 8 bits too; where rounding moves the confidence, a saved image may "
+    "not hold what the exact one does"
+)
+
+Channels = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Another way to feed the model: what it is called, its mean and std, for RGB or for BGR."""
+
+    said: str
+    mean: Channels
+    std: Channels
+    bgr: bool = False
+
+    @property
+    def typed(self) -> str:
+        """What to write into a spec."""
+        return f"mean={_typed(self.mean)}&std={_typed(self.std)}"
+
+
+class _Flipped(nn.Module):
+    """The module, given its input's channels in the opposite order."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.module(images.flip(1))
+
+
+def given_normaliser(model: Classifier) -> Normaliser:
+    """The normaliser that the model has now."""
+    mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
+    return Normaliser("as given", tuple(mean), tuple(std))
+
+
+def candidates(given: Normaliser) -> list[Normaliser]:
+    """What else is often meant: none, twice, half, other ranges, well-known means and stds."""
+    mean, std = given.mean, given.std
+    grey_levels = 255.0 if max(mean) > 1 else 1.0
+    return [
+        Normaliser("no normalisation, images in [0, 1]", (0.0,) * 3, (1.0,) * 3),
+        Normaliser("images in [−1, 1]", (0.5,) * 3, (0.5,) * 3),
+        Normaliser("images in [0, 255]", (0.0,) * 3, (1 / 255,) * 3),
+        Normaliser("ImageNet's mean and std", *IMAGENET),
+        Normaliser("ImageNet's mean, in [0, 255]", IMAGENET[0], (1 / 255,) * 3),
+        Normaliser("CLIP's mean and std", *CLIP),
+        _twice(given),
+        Normaliser("half your std", mean, tuple(s / 2 for s in std)),
+        Normaliser("twice your std", mean, tuple(s * 2 for s in std)),
+        Normaliser(
+            "yours divided by 255",
+            tuple(m / grey_levels for m in mean),
+            tuple(s / 255 for s in std),
+        ),
+    ]
+
+
+def check_normalisation(evidence: Evidence) -> tuple[list[Finding], Normaliser]:
+    """Whether another normaliser names far more images rightly, and the better of the two.
+
+    Every candidate is tried on a part of the images, the best of them on all. Nothing is tried
+    where the model is right so often that no gain could be told from chance.
+    """
+    given = given_normaliser(evidence.oracle.model)
+    missed = int((~evidence.right).sum())
+    if sign_test(missed, 0) >= SIGNIFICANT:
+        found = "right too often for another normalisation to be better"
+        return [_normalisation(Level.OK, found, "", {"mean": given.mean, "std": given.std})], given
+    part = evidence.first(MOST_TRIED)
+    best = max(candidates(given), key=lambda one: _success(part, one))
+    logits = _ask(evidence, best)
+    right = logits.argmax(dim=1) == evidence.labels
+    before, after = (float(one.double().mean()) for one in (evidence.right, right))
+    values = {"accuracy": before, "best_accuracy": after, "mean": best.mean, "std": best.std}
+    if not gains_enough(right, evidence.right, evidence.labels):
+        found = f"none of {len(candidates(given))} others is better (the best: {after:.0%})"
+        return [_normalisation(Level.OK, found, "", values)], given
+    found = f"{best.said}: {after:.0%} of the images are named rightly; as given {before:.0%}"
+    remedy = f"{best.typed} in the spec"
+    return [_normalisation(Level.WRONG, found, remedy, values)], best
+
+
+def check_channels(evidence: Evidence, normaliser: Normaliser) -> list[Finding]:
+    """Whether the model is surer of the labels when it is given blue, green, red.
+
+    The images' margins are compared one by one, which says more than the accuracy. A model that
+    does not care for colours shows no difference, and none matters.
+    """
+    known = {"rgb": normaliser, "bgr": replace(normaliser, bgr=True)}
+    logits = {order: _ask(evidence, one) for order, one in known.items()}
+    margins = {order: margin(one, evidence.labels) for order, one in logits.items()}
+    hits = {order: one.argmax(dim=1) == evidence.labels for order, one in logits.items()}
+    right = {order: float(one.double().mean()) for order, one in hits.items()}
+    gains = int((margins["bgr"] > margins["rgb"]).sum())
+    losses = int((margins["bgr"] < margins["rgb"]).sum())
+    values = {"accuracy_rgb": right["rgb"], "accuracy_bgr": right["bgr"], "surer_in_bgr": gains}
+    better = sign_test(gains, losses) < BGR_SIGNIFICANT and right["bgr"] >= right["rgb"]
+    if not better or not above_chance(hits["bgr"], evidence.labels):
+        found = f"RGB: {gains} of {len(evidence)} images have a larger margin in BGR"
+        return [_channels(Level.OK, found, "", values)]
+    found = (
+        f"BGR: {gains} of {len(evidence)} images have a larger margin with blue and red exchanged; "
+        f"{right['bgr']:.0%} are then named rightly, {right['rgb']:.0%} in RGB"
+    )
+    remedy = "in your module: def forward(self, images): return self.model(images.flip(1))"
+    return [_channels(Level.WRONG, found, remedy, values)]
+
+
+def check_8bit(evidence: Evidence) -> list[Finding]:
+    """How much confidences move when images between grey levels are rounded to 8 bits.
+
+    Each image is moved by less than half a grey level everywhere, so rounding gives it back.
+    """
+    part = evidence.first(MOST_TRIED)
+    generator = torch.Generator().manual_seed(0)
+    noise = (torch.rand(part.images.shape, generator=generator) - 0.5) / 255
+    moved = part.oracle.logits((part.images + noise).clamp(0, 1)).cpu()
+    rounded = part.oracle.logits(part.images).cpu()
+    change = (confidence(moved, part.own) - confidence(rounded, part.own)).abs()
+    flips = int((moved.argmax(dim=1) != rounded.argmax(dim=1)).sum())
+    values = {"mean_change": float(change.mean()), "largest_change": float(change.max())}
+    found = (
+        f"rounding moves the confidence by {values['mean_change']:.1g} on average, "
+        f"{values['largest_change']:.1g} at most, and changes {flips} of {len(part)} predictions"
+    )
+    little = values["mean_change"] < MUCH_MOVED and flips <= MANY_CHANGED * len(part)
+    level = Level.OK if little else Level.NOTE
+    remedy = "" if little else "--keep found: its .safetensors is exact; compare p_found_8bit"
+    return [
+        Finding(
+            name="8 bits",
+            level=level,
+            found=found,
+            why=_WHY_8BIT,
+            remedy=remedy,
+            values={**values, "changed_predictions": flips, "images": len(part)},
+        )
+    ]
+
+
+def _success(evidence: Evidence, normaliser: Normaliser) -> tuple[float, float]:
+    """The accuracy, then how likely the labels are: to compare normalisers by."""
+    logits = _ask(evidence, normaliser)
+    right = (logits.argmax(dim=1) == evidence.labels).double().mean()
+    likelihood = -nn.functional.cross_entropy(logits.nan_to_num(), evidence.labels)
+    return float(right), float(likelihood)
+
+
+def _ask(evidence: Evidence, normaliser: Normaliser) -> Float[Tensor, "image classes"]:
+    """The logits of the images with another normaliser."""
+    model = evidence.oracle.model
+    other = Classifier(
+        _Flipped(model.module) if normaliser.bgr else model.module,
+        size=model.size,
+        mean=normaliser.mean,
+        std=normaliser.std,
+        name=model.name,
+    ).to(model.device)
+    other.layout = model.layout
+    with other.frozen():
+        return Oracle(other, chunk=evidence.oracle.chunk).logits(evidence.images).cpu()
+
+
+def _twice(given: Normaliser) -> Normaliser:
+    """((x − m)/s − m)/s = (x − m(1 + s))/s²."""
+    mean = tuple(m * (1 + s) for m, s in zip(given.mean, given.std, strict=True))
+    return Normaliser("yours applied twice", mean, tuple(s * s for s in given.std))
+
+
+def _typed(values: Channels) -> str:
+    numbers = [f"{value:.6g}" for value in values]
+    return numbers[0] if len(set(numbers)) == 1 else ",".join(numbers)
+
+
+def _normalisation(level: Level, found: str, remedy: str, values: dict) -> Finding:
+    return Finding(
+        name="normalisation",
+        level=level,
+        found=found,
+        why=_WHY_NORMALISATION,
+        remedy=remedy,
+        values=values,
+    )
+
+
+def _channels(level: Level, found: str, remedy: str, values: dict) -> Finding:
+    return Finding(
+        name="channel order",
+        level=level,
+        found=found,
+        why=_WHY_CHANNELS,
+        remedy=remedy,
+        values=values,
+    )

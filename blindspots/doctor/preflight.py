@@ -1,0 +1,67 @@
+"""The cheap part of the examination, which every run does before it starts."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from blindspots.doctor.answers import check_saturation
+from blindspots.doctor.finding import Finding, Level
+from blindspots.doctor.gradients import check_attached
+from blindspots.doctor.labels import check_class_order
+from blindspots.doctor.steadiness import check_steadiness
+from blindspots.errors import Refused
+from blindspots.oracle import Oracle
+from blindspots.scores import Confidence
+from blindspots.survey import Subject, Survey
+
+
+def preflight(subject: Subject, surveyed: Survey) -> list[Finding]:
+    """Order of the classes, saturation, steadiness and gradient of a model of a run.
+
+    The first two are read from answers that the run has anyway; the others look at the image the
+    model is surest of and the one it is least sure of, which costs 4.5 evaluations.
+    """
+    # A feature is asked about as a logit is, so the score held is of no account.
+    oracle = replace(subject.oracle.exact, score=Confidence())
+    seen = [i for i in surveyed.seen if surveyed.answer(subject, i).finite]
+    if subject.model.embeds:
+        return _of_embedding(subject, oracle, seen[:2])
+    if not seen:
+        return []
+    said = [surveyed.answer(subject, i) for i in seen]
+    predicted = torch.tensor([one.predicted for one in said])
+    confidence = torch.tensor([one.confidence for one in said])
+    order, _ = check_class_order(
+        predicted,
+        subject.images.labels[seen],
+        subject.model.num_classes,
+        subject.images.class_names,
+    )
+    extremes = [int(confidence.argmin()), int(confidence.argmax())]
+    images = subject.images.take([seen[i] for i in extremes])
+    with subject.model.frozen():
+        steady = check_steadiness(oracle, images, alone=1)
+        gradient = check_attached(oracle, images, predicted[extremes])
+    return [*order, *check_saturation(1 - confidence), *steady, *gradient]
+
+
+def _of_embedding(subject: Subject, oracle: Oracle, some: Sequence[int]) -> list[Finding]:
+    if not some:
+        return []
+    images = subject.images.take(some)
+    with subject.model.frozen():
+        steady = check_steadiness(oracle, images, alone=1)
+        first = torch.zeros(len(images), dtype=torch.long)
+        return [*steady, *check_attached(oracle, images, first)]
+
+
+def check_differentiable(name: str, findings: list[dict[str, Any]]) -> None:
+    """Refuse a model that has no gradient with respect to the image; `findings` as plain data."""
+    for one in findings:
+        if one["level"] == Level.WRONG and one["values"].get("attached") is False:
+            raise Refused(
+                f"{name} has no gradient with respect to the image ({one['found']}); expected a "
+                f"module that can be differentiated: {one['remedy']}"
+            )
