@@ -18,7 +18,7 @@ from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seeded_order
 from blindspots.progress import Reporter
-from blindspots.settings import Machine, Science, Trust, differences, plan_hash
+from blindspots.settings import NO_TRUST, Machine, Science, Trust, differences, plan_hash
 from blindspots.store import read_info, read_predictions
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
@@ -40,7 +40,7 @@ class Request:
     machine: Machine = field(default_factory=Machine)
     classes: Path | None = None
     pairs_file: Path | None = None
-    trust: Trust = field(default_factory=Trust)
+    trust: Trust = NO_TRUST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def examine(
     device: str,
     batch: int | None,
     reporter: Reporter,
-    trust: Trust | None = None,
+    trust: Trust = NO_TRUST,
 ) -> tuple[Subject, dict[str, Any]]:
     """A model with its images, and its preflight: clean accuracy and mean confidence.
 
@@ -114,12 +114,7 @@ def examine(
     science = Science(method={}, sources=LEAST_IMAGES)
     machine = Machine(device=device, batch=batch)
     request = Request(
-        models=[spec],
-        images=images,
-        science=science,
-        machine=machine,
-        classes=classes,
-        trust=trust or Trust(),
+        models=[spec], images=images, science=science, machine=machine, classes=classes, trust=trust
     )
     (subject,) = subjects = _subjects(request)
     order = seeded_order(subject.images.ids, science.seed)

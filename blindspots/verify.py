@@ -21,7 +21,7 @@ from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
-from blindspots.settings import Trust
+from blindspots.settings import NO_TRUST, Trust
 from blindspots.store import load_exact
 from blindspots.stream import Corners
 
@@ -100,7 +100,7 @@ def verify_run(
     batch: int | None,
     lpips_weights: Path | None,
     reporter: Reporter,
-    trust: Trust | None = None,
+    trust: Trust = NO_TRUST,
 ) -> Verification:
     """Recompute p_source, p_found, distances, segments, triangles and simplices of a run.
 
@@ -114,9 +114,7 @@ def verify_run(
             "run it with --keep found"
         )
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch, lpips_weights, trust or Trust()).verify(
-            result, reporter
-        )
+        _Verifier.load(run, facts, device, batch, lpips_weights, trust).verify(result, reporter)
     return result
 
 
