@@ -19,7 +19,7 @@ from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, pair_id, read_pairs, seeded_order
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
-from blindspots.settings import Machine, Science, Trust, differences, plan_hash
+from blindspots.settings import NO_TRUST, Machine, Science, Trust, differences, plan_hash
 from blindspots.store import read_info, read_predictions
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
@@ -41,7 +41,7 @@ class Request:
     machine: Machine = field(default_factory=Machine)
     classes: Path | None = None
     pairs_file: Path | None = None
-    trust: Trust = field(default_factory=Trust)
+    trust: Trust = NO_TRUST
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -107,6 +107,9 @@ class Trust:
     remote_code: bool = False
 
 
+NO_TRUST = Trust()
+
+
 def check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
     """Refuse a value that is not among an option's choices."""
     if given not in choices:

@@ -28,7 +28,7 @@ from blindspots.progress import Reporter
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Row, Run
 from blindspots.saved import Image, check_kept, load_again, saved_found, saved_image
-from blindspots.settings import Trust
+from blindspots.settings import NO_TRUST, Trust
 
 Seen = Float[Tensor, "3 judge_height judge_width"]
 Probabilities = Float[Tensor, "classes"]
@@ -59,7 +59,7 @@ def judge_run(
     device: str,
     batch: int | None,
     reporter: Reporter,
-    trust: Trust | None = None,
+    trust: Trust = NO_TRUST,
 ) -> Path:
     """Ask the run's models and those of `specs` about every found image; the file of the answers.
 
@@ -79,7 +79,7 @@ def judge_run(
             f"{path} has no pair that was traversed, so there is no found image to judge; "
             "expected a run with some: look at blindspots table --table summary"
         )
-    bench = _bench(run, specs, rows, trust or Trust())
+    bench = _bench(run, specs, rows, trust)
     for note in bench.notes:
         reporter.say(f"note: {note}")
     total = sum(len(rows[model]) for model, _ in bench.classes)

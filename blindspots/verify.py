@@ -24,7 +24,7 @@ from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.saved import check_kept, load_again, saved_found, saved_image
 from blindspots.scores import make_score
-from blindspots.settings import Trust
+from blindspots.settings import NO_TRUST, Trust
 from blindspots.stream import Corners
 
 CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
@@ -108,7 +108,7 @@ def verify_run(
     batch: int | None,
     lpips_weights: Path | None,
     reporter: Reporter,
-    trust: Trust | None = None,
+    trust: Trust = NO_TRUST,
 ) -> Verification:
     """Recompute p_source, p_found, distances, segments, hulls and nulls of a run.
 
@@ -118,9 +118,7 @@ def verify_run(
     run, result = Run(path), Verification()
     check_kept(run, "verified")
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch, lpips_weights, trust or Trust()).verify(
-            result, reporter
-        )
+        _Verifier.load(run, facts, device, batch, lpips_weights, trust).verify(result, reporter)
     return result
 
 

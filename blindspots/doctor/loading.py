@@ -8,7 +8,7 @@ from blindspots.images.preprocessing import Preprocessing
 from blindspots.machine import find_device, lay_out
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_unchecked
-from blindspots.settings import Trust
+from blindspots.settings import NO_TRUST, Trust
 
 
 @dataclass
@@ -28,13 +28,13 @@ def admit(
     images: str,
     classes: Path | None,
     device: str = "auto",
-    trust: Trust | None = None,
+    trust: Trust = NO_TRUST,
 ) -> tuple[Classifier, ImageSet]:
     """The model of a spec on its device, and the images of another as it sees them.
 
     Refused where either cannot be read, or the module takes no image of its size.
     """
-    model = lay_out(load_unchecked(spec, trust or Trust()).to(find_device(device)))
+    model = lay_out(load_unchecked(spec, trust).to(find_device(device)))
     seen = _Seen(
         model.name,
         model.preprocessing,

@@ -84,7 +84,7 @@ def parse_model_spec(text: str) -> Spec:
     if scheme in _UNOFFERED:
         raise Refused(f"{text} was given; {_UNOFFERED[scheme]}; {_EXPORT}")
     if ":" not in text and (meant := _meant(text.partition("?")[0])):
-        raise Refused(f"{text!r} names no scheme; did you mean {' or '.join(meant)}?")
+        raise Refused(f"{text!r} names no known scheme; did you mean {' or '.join(meant)}?")
     return parse_spec(text, SCHEMES, EXAMPLE)
 
 
