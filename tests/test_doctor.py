@@ -80,7 +80,7 @@ PLANTED = {
     "shuffled": ("class order", "--classes FILE"),
     "off_by_one": ("class order", "logits[:, 1:]"),
     "detached": ("gradient", "detach()"),
-    "half_detached": ("gradient", "detach()"),
+    "half_detached": ("finite differences", "detach()"),
     "rounded": ("gradient", "rounding"),
     "nan": ("finite", "division by 0"),
     "nan_for_some": ("finite", "division by 0"),

@@ -9,7 +9,7 @@ from blindspots.doctor.answers import check_finite, check_logits, check_saturati
 from blindspots.doctor.evidence import Evidence, gather
 from blindspots.doctor.finding import Finding, wrong_names
 from blindspots.doctor.gradients import check_attached, check_true, hard_and_easy
-from blindspots.doctor.inputs import check_8bit, check_channels, check_normalisation
+from blindspots.doctor.inputs import ask, check_8bit, check_channels, check_normalisation
 from blindspots.doctor.labels import check_accuracy, check_class_order
 from blindspots.doctor.orders import Order
 from blindspots.doctor.speed import check_speed
@@ -53,12 +53,18 @@ def _meaning(evidence: Evidence) -> list[Finding]:
     labelled = evidence.only(evidence.labels >= 0)
     if not len(labelled):
         return []
-    classes = evidence.logits.shape[1]
-    names = evidence.class_names
-    findings, order = check_class_order(labelled.predicted, labelled.labels, classes, names)
+    ordering, order = _class_order(labelled)
     labelled = _relabelled(labelled, order)
     normalisation, better = check_normalisation(labelled)
-    return [*findings, *normalisation, *check_channels(labelled, better)]
+    if order is None and wrong_names(normalisation):
+        # Wrongly fed, a model says nothing about its classes.
+        ordering, _ = _class_order(replace(labelled, logits=ask(labelled, better)))
+    return [*ordering, *normalisation, *check_channels(labelled, better)]
+
+
+def _class_order(evidence: Evidence) -> tuple[list[Finding], Order | None]:
+    classes = evidence.logits.shape[1]
+    return check_class_order(evidence.predicted, evidence.labels, classes, evidence.class_names)
 
 
 def _relabelled(evidence: Evidence, order: Order | None) -> Evidence:

@@ -92,11 +92,10 @@ def check_true(oracle: Oracle, images: Images, labels: Classes) -> list[Finding]
     )
     ratio = float(((up - down) / (2 * step * norm)).median())
     values = {"ratio": ratio, "images": len(images)}
+    found = f"along its gradient the margin changes {ratio:.2f} times as much as that says"
     if TRUE_FROM <= ratio <= TRUE_TO:
-        found = f"true: along it the margin changes {ratio:.2f} times as much as it says"
-        return [_finding(Level.OK, found, "", values)]
-    found = f"not true: along it the margin changes {ratio:.2f} times as much as it says"
-    return [_finding(Level.WRONG, found, _ATTACH, values)]
+        return [_finding(Level.OK, found, "", values, "finite differences")]
+    return [_finding(Level.WRONG, found, _ATTACH, values, "finite differences")]
 
 
 def _differentiate(oracle: Oracle, images: Images, labels: Classes) -> Evaluation:
@@ -110,7 +109,7 @@ def _detached(error: Exception) -> str:
     return f"there is none: {'the output is cut off from the image' if unused else reason}"
 
 
-def _finding(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="gradient", level=level, found=found, why=_WHY, remedy=remedy, values=values
-    )
+def _finding(
+    level: Level, found: str, remedy: str, values: dict, name: str = "gradient"
+) -> Finding:
+    return Finding(name=name, level=level, found=found, why=_WHY, remedy=remedy, values=values)

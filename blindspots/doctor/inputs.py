@@ -104,7 +104,7 @@ def check_normalisation(evidence: Evidence) -> tuple[list[Finding], Normaliser]:
         return [_normalisation(Level.OK, found, "", {"mean": given.mean, "std": given.std})], given
     part = evidence.first(MOST_TRIED)
     best = max(candidates(given), key=lambda one: _success(part, one))
-    logits = _ask(evidence, best)
+    logits = ask(evidence, best)
     right = logits.argmax(dim=1) == evidence.labels
     before, after = (float(one.double().mean()) for one in (evidence.right, right))
     values = {"accuracy": before, "best_accuracy": after, "mean": best.mean, "std": best.std}
@@ -112,7 +112,7 @@ def check_normalisation(evidence: Evidence) -> tuple[list[Finding], Normaliser]:
         found = f"none of {len(candidates(given))} others is better (the best: {after:.0%})"
         return [_normalisation(Level.OK, found, "", values)], given
     found = f"{best.said}: {after:.0%} of the images are named rightly; as given {before:.0%}"
-    remedy = f"{best.typed} in the spec"
+    remedy = f"{best.typed} in the spec (or --mean and --std)"
     return [_normalisation(Level.WRONG, found, remedy, values)], best
 
 
@@ -123,7 +123,7 @@ def check_channels(evidence: Evidence, normaliser: Normaliser) -> list[Finding]:
     does not care for colours shows no difference, and none matters.
     """
     known = {"rgb": normaliser, "bgr": replace(normaliser, bgr=True)}
-    logits = {order: _ask(evidence, one) for order, one in known.items()}
+    logits = {order: ask(evidence, one) for order, one in known.items()}
     margins = {order: margin(one, evidence.labels) for order, one in logits.items()}
     hits = {order: one.argmax(dim=1) == evidence.labels for order, one in logits.items()}
     right = {order: float(one.double().mean()) for order, one in hits.items()}
@@ -176,13 +176,13 @@ def check_8bit(evidence: Evidence) -> list[Finding]:
 
 def _success(evidence: Evidence, normaliser: Normaliser) -> tuple[float, float]:
     """The accuracy, then how likely the labels are: to compare normalisers by."""
-    logits = _ask(evidence, normaliser)
+    logits = ask(evidence, normaliser)
     right = (logits.argmax(dim=1) == evidence.labels).double().mean()
     likelihood = -nn.functional.cross_entropy(logits.nan_to_num(), evidence.labels)
     return float(right), float(likelihood)
 
 
-def _ask(evidence: Evidence, normaliser: Normaliser) -> Float[Tensor, "image classes"]:
+def ask(evidence: Evidence, normaliser: Normaliser) -> Float[Tensor, "image classes"]:
     """The logits of the images with another normaliser."""
     model = evidence.oracle.model
     other = Classifier(
