@@ -23,8 +23,11 @@ Numbers = Sequence[float] | np.ndarray
 _SAVING: dict[Any, Any] = {
     "svg.hashsalt": "blindspots",
     "svg.fonttype": "path",
+    # TrueType, embedded as it is: submission systems refuse matplotlib's usual Type 3 fonts.
+    "pdf.fonttype": 42,
     "savefig.facecolor": PAPER,
 }
+_UNDATED = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
@@ -56,8 +59,16 @@ def axes_grid(
     ]
 
 
-def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes."""
+def save(
+    ax: Axes,
+    path: str | Path,
+    formats: Sequence[str] = ("png", "svg"),
+    dpi: float | None = None,
+) -> list[Path]:
+    """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes.
+
+    `formats`: png, svg, pdf. `dpi`: dots an inch, also of the pictures in svg and pdf; None: 150.
+    """
     figure = ax.get_figure(root=True)
     if figure is None:
         raise ValueError("the axis belongs to no figure; draw into one that does")
@@ -66,7 +77,7 @@ def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) ->
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
     with rc_context(_SAVING):
         for target in paths:
-            figure.savefig(target, metadata={"Date": None} if target.suffix == ".svg" else None)
+            figure.savefig(target, dpi=dpi or "figure", metadata=_UNDATED.get(target.suffix))
     return paths
 
 

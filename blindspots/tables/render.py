@@ -58,11 +58,12 @@ def shown(cell: Cell, column: Column) -> str:
     if cell.mean is None:
         return _UNKNOWN
     digits = column.digits if cell.digits is None else cell.digits
-    mean = _number(cell.mean, digits, column.percent)
-    return mean if cell.std is None else f"{mean} ± {_number(cell.std, digits)}"
+    mean = number(cell.mean, digits, column.percent)
+    return mean if cell.std is None else f"{mean} ± {number(cell.std, digits)}"
 
 
-def _number(value: float, digits: int, percent: bool = False) -> str:
+def number(value: float, digits: int, percent: bool = False) -> str:
+    """A number in the slides' style: ".25", "−.25", "25 %"."""
     if percent:
         return f"{100 * value:.{digits}f} %"
     text = f"{value:.{digits}f}".replace("-", "−")
@@ -82,16 +83,16 @@ def _grid(table: Table, transposed: bool) -> tuple[list[str], list[list[str]]]:
 
 
 def _text(table: Table, width: int) -> str:
-    lines = _aligned(*_grid(table, table.transposed), width)
+    lines = aligned(*_grid(table, table.transposed), width)
     if not table.transposed and len(lines[0]) > width:
-        lines = _aligned(*_grid(table, transposed=True), width)
+        lines = aligned(*_grid(table, transposed=True), width)
     notes = [
         line for note in table.notes for line in wrap(note, min(width, 100), break_on_hyphens=False)
     ]
     return "\n".join([table.title, "", *lines, *([""] if notes else []), *notes]) + "\n"
 
 
-def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
+def aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
     """Lines of equal length; only the head may be folded, for a cut number cannot be read."""
     widths = [max(map(len, column)) for column in zip(*body, strict=True)] or [1] * len(head)
     room = (width - sum(widths)) // len(head) - len(_GAP)
@@ -152,7 +153,7 @@ def _markdown(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     head, body = _grid(table, table.transposed)
-    lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (head, *body)]
+    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *body)]
     notes = [f"% {note}" for note in table.notes]
     return "\n".join(
         [
@@ -160,7 +161,7 @@ def _latex(table: Table) -> str:
             *notes,
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{_escaped(table.title)}}}",
+            f"  \\caption{{{escaped(table.title)}}}",
             f"  \\label{{tab:blindspots-{table.kind}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"    \toprule",
@@ -175,7 +176,8 @@ def _latex(table: Table) -> str:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as LaTeX has it."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
