@@ -106,7 +106,7 @@ def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind])
         len(pairs),
         sources,
         {kind: known[kind] for kind in kinds},
-        verdicts(before.label, after.label, known, deltas[0]),
+        verdicts(before.label, after.label, known, deltas[0], list(pairs.values())),
         (*_left_out(before, after, len(pairs)), *_delta_note(deltas), *_few_note(sources)),
     )
 

@@ -15,7 +15,7 @@ from blindspots.compare.verdict import interval, signed
 from blindspots.files import write_text
 from blindspots.tables.render import number
 
-_WIDE = 0.4  # share of the scale left free beyond the widest interval
+_WIDE = 0.08  # share of the scale left free beyond the widest interval
 
 
 def write_page(comparison: Comparison, path: Path) -> Path:

@@ -112,7 +112,11 @@ def _each(
         yield f"{heading.format(title(contrast))}\n"
         yield f"{table(contrast)}\n"
         for sentence in (*contrast.verdicts, *contrast.notes):
-            yield "\n".join(wrap(sentence, _WIDTH)) if wrapped else f"{sentence}\n"
+            yield (
+                "\n".join(wrap(sentence, _WIDTH, break_on_hyphens=False))
+                if wrapped
+                else f"{sentence}\n"
+            )
         yield ""
     yield "\n".join(wrap(EXPLAINED, _WIDTH)) if wrapped else EXPLAINED
 

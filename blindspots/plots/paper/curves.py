@@ -106,4 +106,5 @@ def _key(page: Axes, rows: Sequence[Row], top: float, columns: int) -> None:
         style = _STYLES[index % len(_STYLES)]
         page.plot([x, x + 0.3], [y, y], color=limb_colour(index), linestyle=style, linewidth=1.1)
         name = f"{class_name(row, 'source')} → {class_name(row, 'target')}"
-        words(page, x + 0.37, y, f"{name}, {row['model']}" if several else name, NOTE)
+        text = f"{name}, {row['model']}" if several else name
+        words(page, x + 0.37, y, text, NOTE, room=WIDTHS[1] - _LEFT - 0.4)

@@ -69,18 +69,21 @@ def _height(layout: GridLayout, width: float) -> float:
 def _grid(page: Axes, run: Run, model: str, layout: GridLayout, panel: Panel) -> None:
     size, label = _size(layout, panel.width), _label_width(panel.width)
     first, pitch = panel.top + _head(layout, size), _pitch(layout, size)
-    words(page, panel.left + 0.01, panel.top + LINE, model, HEADING, weight="bold")
+    room = panel.width - 0.02
+    words(page, panel.left + 0.01, panel.top + LINE, model, HEADING, room=room, weight="bold")
     second = panel.top + 2.2 * LINE
     words(page, panel.left + 0.01, second, "model sees", NOTE, MODEL)
     words(page, panel.left + label, second, "a person sees", NOTE, PERSON)
     for at, name in enumerate(layout.columns):
         middle = panel.left + label + at * (size + _GAP) + size / 2
         lines = "\n".join(_folded(name, size))
-        words(page, middle, first - 0.03, lines, NOTE, PERSON, ha="center", va="bottom")
+        words(
+            page, middle, first - 0.03, lines, NOTE, PERSON, size + _GAP, ha="center", va="bottom"
+        )
     for down, (name, line) in enumerate(zip(layout.rows, layout.spots, strict=True)):
         top = first + pitch * down
         folded = "\n".join(_folded(name, label - 0.05))
-        words(page, panel.left + 0.01, top + size / 2, folded, NOTE, MODEL)
+        words(page, panel.left + 0.01, top + size / 2, folded, NOTE, MODEL, label - 0.05)
         for at, spot in enumerate(line):
             left = panel.left + label + at * (size + _GAP)
             _tile(page, run, spot, left, top, size, named=not layout.columns)
@@ -103,7 +106,7 @@ def _tile(
     words(page, middle, under, text, NOTE, MODEL, ha="center")
     if named:
         name = class_name(row, "source" if clean else "target")
-        words(page, middle, under + 0.9 * LINE, name, NOTE, PERSON, ha="center")
+        words(page, middle, under + 0.9 * LINE, name, NOTE, PERSON, size + _GAP, ha="center")
 
 
 def _folded(name: str, width: float) -> list[str]:

@@ -1,11 +1,14 @@
 """The paper a figure is printed on: one or two columns wide, everything measured in inches."""
 
+from bisect import bisect
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from blindspots.plots.style import (
     COLOUR_MAP,
@@ -25,6 +28,8 @@ GUTTER = 0.25
 HEADING, WORDS, NOTE = 8.0, 7.0, 6.0
 LINE = 0.115
 RESOLUTION = 600
+# Letters on a grid of pixels are a little wider than their outlines.
+_HINTED = 1.02
 
 
 class Panel(NamedTuple):
@@ -75,10 +80,39 @@ def figure_of(page: Axes) -> Figure:
     return figure
 
 
+def cut(text: str, room: float, size: float = WORDS, **font: Any) -> str:
+    """The text, its middle left out where it is wider than `room` inches."""
+    look = FontProperties(size=size, **font)
+    if _width(text, look) <= room:
+        return text
+    fitting = bisect(range(len(text)), room, key=lambda kept: _width(_kept(text, kept), look))
+    return _kept(text, max(fitting - 1, 0))
+
+
+def _kept(text: str, letters: int) -> str:
+    half = letters // 2
+    return f"{text[: letters - half].rstrip()}…{text[len(text) - half :].lstrip()}"
+
+
+def _width(text: str, look: FontProperties) -> float:
+    width = text_to_path.get_text_width_height_descent(text, look, ismath=False)[0]
+    return _HINTED * width / 72
+
+
 def words(
-    page: Axes, x: float, y: float, text: str, size: float = WORDS, colour: str = INK, **how: Any
+    page: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float = WORDS,
+    colour: str = INK,
+    room: float | None = None,
+    **how: Any,
 ) -> None:
-    """A text whose middle is at height `y`."""
+    """A text whose middle is at height `y`, each line cut to `room` inches."""
+    if room is not None:
+        font = {"weight": how["weight"]} if "weight" in how else {}
+        text = "\n".join(cut(line, room, size, **font) for line in text.split("\n"))
     page.text(x, y, text, fontsize=size, color=colour, **{"va": "center", **how})
 
 

@@ -36,6 +36,8 @@ MOST_LIMBS = 7
 _SOURCE, _FOUND = 0.56, 0.5
 _RADIUS = (1.22, 1.02)
 _FOOT = 0.32
+_CURVED = 1.75
+_ROOM = 0.78
 
 
 def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
@@ -45,10 +47,10 @@ def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     """
     stars = [_limbs(run, group) for group in by_source(rows).values()]
     heights = [_height(len(limbs)) for limbs in stars]
-    beside, height = across(columns, len(stars)), max(heights)
+    curved = columns == 2 and len(stars) == 1
+    beside, height = across(columns, len(stars)), max(*heights, _CURVED if curved else 0)
     width = WIDTHS[1]
     page = sheet(columns, -(-len(stars) // beside) * height + _FOOT - LINE)
-    curved = columns == 2 and len(stars) == 1
     for place, limbs in enumerate(stars):
         left = (place % beside) * (width + GUTTER)
         _star(page, run, limbs, Panel(left, (place // beside) * height, width), curved)
@@ -84,7 +86,8 @@ def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) 
     angles = _angles(len(limbs))
     highest = min(_RADIUS[1] * sin(angle) for angle in angles)
     centre = (panel.left + panel.width / 2, panel.top + 2.2 * LINE + _FOUND / 2 - highest)
-    words(page, panel.left + 0.01, panel.top + LINE, limbs[0]["model"], HEADING, weight="bold")
+    name, room = limbs[0]["model"], panel.width - 0.02
+    words(page, panel.left + 0.01, panel.top + LINE, name, HEADING, room=room, weight="bold")
     for index, (row, angle) in enumerate(zip(limbs, angles, strict=True)):
         end = (centre[0] + _RADIUS[0] * cos(angle), centre[1] + _RADIUS[1] * sin(angle))
         _limb(page, run, row, centre, end, limb_colour(index) if coloured else None)
@@ -121,7 +124,18 @@ def _seen(row: Row) -> str:
 def _caption(page: Axes, centre: tuple, size: float, name: str, sure: float, colour: str) -> None:
     back = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
     y = centre[1] + size / 2
-    words(page, centre[0], y + 0.75 * LINE, name, NOTE, colour, ha="center", bbox=back, zorder=5)
+    words(
+        page,
+        centre[0],
+        y + 0.75 * LINE,
+        name,
+        NOTE,
+        colour,
+        _ROOM,
+        ha="center",
+        bbox=back,
+        zorder=5,
+    )
     text = short(sure)
     words(page, centre[0], y + 1.7 * LINE, text, NOTE, MODEL, ha="center", bbox=back, zorder=5)
 

@@ -52,5 +52,5 @@ def _strip(page: Axes, run: Run, row: Row, top: float, columns: int, several: bo
 def _heading(page: Axes, row: Row, y: float, width: float, several: bool) -> None:
     source, target = class_name(row, "source"), class_name(row, "target")
     sees = f"{row['model']} sees {source}" if several else f"the model sees {source}"
-    words(page, 0.01, y, sees, WORDS, MODEL)
-    words(page, width - 0.01, y, f"towards {target}", WORDS, PERSON, ha="right")
+    words(page, 0.01, y, sees, WORDS, MODEL, 0.6 * width)
+    words(page, width - 0.01, y, f"towards {target}", WORDS, PERSON, 0.38 * width, ha="right")

@@ -15,6 +15,7 @@ from blindspots.plots.paper.sheet import (
     WIDTHS,
     WORDS,
     axes_at,
+    cut,
     figure_of,
     panels,
 )
@@ -24,6 +25,8 @@ from blindspots.run_reader import Row, Run
 
 _TYPE = {TITLE: HEADING, LABEL: WORDS, SMALL: NOTE}
 _DOT = 2.5
+# Inches for a caption beside a thumbnail, and for the name of a model above.
+_ROOM = (0.78, 2.5)
 
 
 def draw_triangle(run: Run, rows: Sequence[Row], columns: int) -> Axes:
@@ -38,7 +41,7 @@ def draw_triangle(run: Run, rows: Sequence[Row], columns: int) -> Axes:
         left = panel.left + (panel.width - WIDTHS[1]) / 2
         ax = axes_at(page, left, panel.top, WIDTHS[1], WIDTHS[1])
         model_triangle(run, row["model"], row["source_id"], targets, ax)
-    _typeset(page)
+    _typeset(page, {facts.name for facts in run.models})
     return page
 
 
@@ -59,11 +62,15 @@ def _targets(run: Run, group: list[Row]) -> tuple[str, str]:
     return usual if usual in fitting else (fitting[0][0], fitting[0][1])
 
 
-def _typeset(page: Axes) -> None:
+def _typeset(page: Axes, models: set[str]) -> None:
     """Type and dots for print: the drawing shrinks to a column, its words must not."""
     for text in figure_of(page).findobj(Text):
         if isinstance(text, Text):
-            text.set_fontsize(_TYPE.get(float(text.get_fontsize()), text.get_fontsize()))
+            size = _TYPE.get(float(text.get_fontsize()), text.get_fontsize())
+            room = _ROOM[text.get_text() in models]
+            lines = text.get_text().split("\n")
+            text.set_fontsize(size)
+            text.set_text("\n".join(cut(line, room, float(size)) for line in lines))
     for dots in figure_of(page).findobj(PathCollection):
         if isinstance(dots, PathCollection):
             dots.set_sizes([_DOT])

@@ -56,7 +56,7 @@ def not_measured(run: Run, pair_id: str) -> str:
 def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> None:
     left, top = panel.left + _LEFT, panel.top + 2 * LINE
     wide = panel.width - _LEFT - _RIGHT
-    words(page, left, panel.top + LINE, _title(row, widths), NOTE, MUTED)
+    words(page, left, panel.top + LINE, _title(row, widths), NOTE, MUTED, panel.width - _LEFT)
     ax = plain_axes(axes_at(page, left, top, wide, _HIGH))
     confidence_axis(ax)
     _bands(page, ax, widths, (left + wide, top))
@@ -68,7 +68,7 @@ def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> N
 
 def _title(row: Row, widths: list[Row]) -> str:
     count = widths[0]["directions"]
-    return f"{row['model']}: confidence, 5–95 % of {count} directions"
+    return f"confidence, 5–95 % of {count} directions; {row['model']}"
 
 
 def _bands(page: Axes, ax: Axes, widths: list[Row], corner: tuple[float, float]) -> None:
@@ -95,14 +95,8 @@ def _ends(page: Axes, run: Run, row: Row, panel: Panel, top: float) -> None:
     left, right = panel.left + _LEFT, panel.left + panel.width - _RIGHT
     tile(page, kept_image(run, row["source_id"], row["model"]), left, top, _THUMB)
     tile(page, kept_found(run, row), right - _THUMB, top, _THUMB)
-    middle = top + _THUMB / 2
-    words(page, left + _THUMB + 0.06, middle, f"source\n{class_name(row, 'source')}", NOTE, MODEL)
-    words(
-        page,
-        right - _THUMB - 0.06,
-        middle,
-        f"found\n{class_name(row, 'target')}",
-        NOTE,
-        PERSON,
-        ha="right",
-    )
+    middle, room = top + _THUMB / 2, (right - left) / 2 - _THUMB - 0.1
+    source = f"source\n{class_name(row, 'source')}"
+    words(page, left + _THUMB + 0.06, middle, source, NOTE, MODEL, room)
+    found = f"found\n{class_name(row, 'target')}"
+    words(page, right - _THUMB - 0.06, middle, found, NOTE, PERSON, room, ha="right")
