@@ -23,7 +23,7 @@ from blindspots.plots.paper.sheet import (
 from blindspots.plots.style import LIMBS, MUTED, limb_colour
 from blindspots.run_reader import Row, Run
 
-_HIGH, _LEFT, _FOOT = 1.35, 0.36, 0.36
+_HIGH, _LEFT, _FOOT = 1.35, 0.36, 0.3
 _HEAD = 1.8 * LINE
 _STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 

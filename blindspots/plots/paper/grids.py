@@ -23,7 +23,7 @@ from blindspots.plots.style import MODEL, MUTED, PERSON, short
 from blindspots.run_reader import Row, Run, arrived
 
 _GAP, _UNDER = 0.05, 1.5 * LINE
-_LARGEST = 1.0
+_LARGEST = 1.15
 _CHARACTER = 0.62 * NOTE / 72
 
 
@@ -35,13 +35,21 @@ def draw_grid(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     of their combinations were traversed, a line a source.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
-    layouts = [layout_of([row for row in rows if row["model"] == model]) for model in models]
+    layouts = [_filled([row for row in rows if row["model"] == model]) for model in models]
     width = panel_width(columns, len(models))
     height = max(_height(layout, width) for layout in layouts)
     page, places = panels(columns, len(models), height)
     for model, layout, panel in zip(models, layouts, places, strict=True):
         _grid(page, run, model, layout, panel)
     return page
+
+
+def _filled(pairs: list[Row]) -> GridLayout:
+    """The layout without the lines that would be empty: no source of theirs was traversed."""
+    layout = layout_of(pairs)
+    filled = [at for at, line in enumerate(layout.spots) if any(line)]
+    spots = [layout.spots[at] for at in filled]
+    return GridLayout(spots, [layout.rows[at] for at in filled], layout.columns)
 
 
 def _label_width(width: float) -> float:

@@ -37,13 +37,14 @@ _SOURCE, _FOUND = 0.56, 0.5
 _RADIUS = (1.22, 1.02)
 _FOOT = 0.32
 _CURVED = 1.75
-_ROOM = 0.78
+_ROOM = 0.9
 
 
 def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     """A star a source and model; one alone on two columns has its curves beside it.
 
-    A source of which one pair is named has all its limbs. Thick: inside the superlevel set.
+    A source of which one pair is named has all its limbs. Thick: inside the superlevel set. An
+    arrow before a name: the found image is only on its way there.
     """
     stars = [_limbs(run, group) for group in by_source(rows).values()]
     heights = [_height(len(limbs)) for limbs in stars]
@@ -64,6 +65,8 @@ def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
 def _limbs(run: Run, rows: list[Row]) -> list[Row]:
     named, first = len(rows) > 1, rows[0]
     limbs = rows if named else pairs_of(run, first["model"], first["source_id"])
+    if not named:  # every model's limbs to one target point the same way
+        limbs.sort(key=lambda row: row["target_id"])
     if named and len(limbs) > MOST_LIMBS:
         raise Refused(
             f"{len(limbs)} pairs of source {first['source_id']} were given; a star has room for "
@@ -118,7 +121,7 @@ def _limb(page: Axes, run: Run, row: Row, start: tuple, end: tuple, edge: str | 
 
 
 def _seen(row: Row) -> str:
-    return f"{'' if arrived(row) else 'towards '}{class_name(row, 'target')}"
+    return f"{'' if arrived(row) else '→ '}{class_name(row, 'target')}"
 
 
 def _caption(page: Axes, centre: tuple, size: float, name: str, sure: float, colour: str) -> None:
