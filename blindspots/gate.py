@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from math import isfinite
+from math import isclose, isfinite
 from typing import Any, Literal
 
 from blindspots.choice import named_models
@@ -12,6 +12,7 @@ from blindspots.run_reader import Run
 from blindspots.specs import nearest_names
 from blindspots.tables import build_table
 
+_ROUNDING = 1e-9
 TABLES = ("summary", "confidence", "distance")
 
 
@@ -24,7 +25,9 @@ class Limit:
     bound: float
 
     def holds(self, value: float) -> bool:
-        """Whether the value is within the limit."""
+        """Whether the value is within the limit; at the bound it is, to float tolerance."""
+        if isclose(value, self.bound, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
+            return True
         return value <= self.bound if self.kind == "max" else value >= self.bound
 
 

@@ -34,10 +34,10 @@ from blindspots.run_reader import Row, Run, arrived
 
 MOST_LIMBS = 7
 _SOURCE, _FOUND = 0.56, 0.5
-_RADIUS = (1.22, 1.02)
+_RADIUS = (1.19, 1.02)
 _FOOT = 0.32
 _CURVED = 1.75
-_ROOM = 0.9
+_ROOM = 0.83
 
 
 def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
