@@ -2,7 +2,8 @@
 
 BlindspotsError        anything this package raises on purpose        exit status 1
 ├── Refused            wrong input or usage, before any work          exit status 2
-└── WorkFailed         the work broke on the way; finished is kept    exit status 1
+├── WorkFailed         the work broke on the way; finished is kept    exit status 1
+└── LimitBroken        a run is beyond a limit it was checked for     exit status 3
 """
 
 
@@ -23,3 +24,9 @@ class Refused(BlindspotsError, ValueError):
 
 class WorkFailed(BlindspotsError, RuntimeError):
     """Work that broke on the way (disk full, out of memory); what is finished is kept."""
+
+
+class LimitBroken(BlindspotsError):
+    """A number of a run that is beyond a limit it was checked for, or is not known."""
+
+    exit_status = 3

@@ -18,6 +18,7 @@ from blindspots.cli.app import app
 from blindspots.methods import METHODS
 from blindspots.records import NULLS, PAIRS, SIMPLICES, TRANSFER, TRIANGLES, Ending
 from blindspots.store import PREDICTIONS
+from blindspots.widths.records import WIDTHS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -112,8 +113,9 @@ def test_every_line_of_the_paper_map_has_its_code_and_its_test():
         ("nulls", NULLS),
         ("transfer", TRANSFER),
         ("predictions", PREDICTIONS),
+        ("widths", WIDTHS),
     ],
-    ids=["pairs", "triangles", "simplices", "nulls", "transfer", "predictions"],
+    ids=["pairs", "triangles", "simplices", "nulls", "transfer", "predictions", "widths"],
 )
 def test_every_column_is_documented_in_its_order(table, schema):
     text = _sections(read(DOCS / "run-directory.md"))[f"`{table}.parquet`"]

@@ -1,4 +1,4 @@
-"""`blindspots …`: dispatch, and the four exit statuses."""
+"""`blindspots …`: dispatch, and the exit statuses."""
 
 import sys
 import warnings
@@ -19,7 +19,8 @@ app = App(
     version=lambda: version("blindspots"),
     help_epilogue=(
         "Exit status: 0 done; 1 the work failed on the way, finished pairs are kept; "
-        "2 refused, nothing written; 130 interrupted, finished pairs are kept."
+        "2 refused, nothing written; 3 a checked limit is broken; "
+        "130 interrupted, finished pairs are kept."
     ),
     suppress_keyboard_interrupt=False,
     result_action="return_none",
@@ -33,6 +34,10 @@ app.command("blindspots.cli.show:table", name="table")
 app.command("blindspots.cli.show:report", name="report")
 app.command("blindspots.cli.show:verify", name="verify")
 app.command("blindspots.cli.transfer:transfer", name="transfer")
+app.command("blindspots.cli.figures:plot", name="plot")
+app.command("blindspots.cli.figures:widths", name="widths")
+app.command("blindspots.cli.judge:compare", name="compare")
+app.command("blindspots.cli.judge:check", name="check")
 app.command("blindspots.cli.models:models", name="models")
 app.command("blindspots.cli.doctor:doctor", name="doctor")
 zoo.command("blindspots.cli.models:train", name="train")

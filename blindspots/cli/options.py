@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become settings."""
 
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -117,7 +118,7 @@ class MethodFlags:
         from blindspots.methods import make_method
         from blindspots.scores import parse_score
 
-        score, settings = parse_score(self.score), key_values("--set", self.set)
+        score, settings = parse_score(self.score), key_values("--set", self.set, "max_steps=400")
         if self.delta is not None:
             settings["delta"] = str(self.delta)
         if "delta" in settings:
@@ -202,15 +203,15 @@ def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
     return [str(Spec(spec.scheme, spec.name, {**spec.options, **given}))]
 
 
-def key_values(option: str, texts: Sequence[str]) -> dict[str, str]:
-    """The pairs of repeated `key=value` texts; others are refused."""
+def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same") -> dict[str, str]:
+    """The pairs of repeated `key=value` texts; others are refused, with an example."""
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key or key in pairs:
             raise Refused(
                 f"{option} {text} was given; expected name=value, each name once, "
-                f"as in {option} {'max_steps=400' if option == '--set' else 'pad_type=same'}"
+                f"as in {option} {example}"
             )
         pairs[key] = value
     return pairs
@@ -227,3 +228,19 @@ def make_number(text: str) -> float:
 def terminal_width() -> int | None:
     """The terminal's width in columns; None where standard output is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def check_file(option: str, file: Path, example: str) -> None:
+    """Refuse a file that cannot be written."""
+    nearest = next(parent for parent in (file, *file.parents) if parent.exists())
+    if nearest != file and not nearest.is_dir():
+        why = f"{nearest} is a file"
+    elif file.is_dir():
+        why = "it is a directory"
+    elif not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
+        why = f"{nearest} is read-only"
+    else:
+        return
+    raise Refused(
+        f"{option} {file} cannot be written: {why}; name a file, as in {option} {example}"
+    )

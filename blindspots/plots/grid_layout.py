@@ -34,7 +34,11 @@ def grid_layout(run: Run, model: str) -> GridLayout:
 
     Where too few of the classes' combinations were traversed for a square, a line a source.
     """
-    pairs = run.pair_rows(model, started=True)
+    return layout_of(run.pair_rows(model, started=True))
+
+
+def layout_of(pairs: list[Row]) -> GridLayout:
+    """The layout of these pairs of one model."""
     # The first pair of two classes wins: reversed, because a later key overwrites.
     cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}
     names = _densest(list(cells))

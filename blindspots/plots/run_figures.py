@@ -1,12 +1,12 @@
 """The figures of a run, drawn from its stored files and written as png and svg."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from blindspots.choice import class_name, corners, pairs_of, telling_source, telling_targets
 from blindspots.plots.grid import grid, run_grid
 from blindspots.plots.star import BOX, PANEL, Limb, star
 from blindspots.plots.strip import path_strip
@@ -32,30 +32,19 @@ def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
     ]
 
 
-def telling_source(run: Run) -> str | None:
-    """The source that all models' figures start from: most models, most targets, nearest found."""
-    rows = run.pair_rows(started=True)
-    if not rows:
-        return None
-    counts = Counter(row["source_id"] for row in rows)
-    most = max(counts.values())
-    best = nearest_believed(row for row in rows if counts[row["source_id"]] == most)
-    return best["source_id"] if best else None
-
-
 def model_star(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
     """The star of one source and model; None where no segment is stored."""
-    rows = [row for row in _of_source(run, model, source_id) if row["segment_confidence"]]
+    rows = [row for row in pairs_of(run, model, source_id) if row["segment_confidence"]]
     if not rows:
         return None
     first = rows[0]
     return star(
         [
-            Limb(row["segment_confidence"], _name(row, "target"), run.found(row["pair_id"]))
+            Limb(row["segment_confidence"], class_name(row, "target"), run.found(row["pair_id"]))
             for row in rows[:MOST_LIMBS]
         ],
         source=run.image(source_id, model),
-        source_name=_name(first, "source"),
+        source_name=class_name(first, "source"),
         p_source=first["p_source"],
         delta=run.delta,
         heading=model,
@@ -67,16 +56,16 @@ def model_triangle(
     run: Run, model: str, source_id: str, targets: tuple[str, str], ax: Axes | None = None
 ) -> Axes | None:
     """The triangle of one source, two targets and model; None where it is not stored."""
-    row = next((t for t in run.triangle_rows(model) if _corners(t) == (source_id, *targets)), None)
+    row = next((t for t in run.triangle_rows(model) if corners(t) == (source_id, *targets)), None)
     if row is None:
         return None
-    rows = {pair["target_id"]: pair for pair in _of_source(run, model, source_id)}
+    rows = {pair["target_id"]: pair for pair in pairs_of(run, model, source_id)}
     seen = [_seen(rows[target]) for target in targets]
     return triangle(
         triangle_images(run, row),
         row["confidence"],
         sides=side_lengths(run, row),
-        names=[_name(rows[targets[0]], "source"), *seen],
+        names=[class_name(rows[targets[0]], "source"), *seen],
         p_source=row["p_source"],
         delta=run.delta,
         heading=model,
@@ -86,7 +75,7 @@ def model_triangle(
 
 def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
     """The path strip of a model's most telling pair from this source; None where none was kept."""
-    row = nearest_believed(_of_source(run, model, source_id))
+    row = nearest_believed(pairs_of(run, model, source_id))
     frames = run.frames(row["pair_id"], len(row["path_step"] or ())) if row else []
     if row is None or not frames:
         return None
@@ -96,8 +85,8 @@ def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) ->
         steps=row["path_step"],
         step_label="{} %" if run.straight else "step {}",
         target=run.image(row["target_id"], model),
-        source_name=_name(row, "source"),
-        target_name=_name(row, "target"),
+        source_name=class_name(row, "source"),
+        target_name=class_name(row, "target"),
         heading=model,
         ax=ax,
     )
@@ -126,14 +115,14 @@ def _of_model(run: Run, model: str, source: str) -> Iterator[Drawing]:
     drawn = {"grid": model_grid(run, model), "path": model_strip(run, model, source)}
     # Several models' stars and triangles stand side by side in one figure each.
     if len(run.models) == 1:
-        targets = _telling_targets(run, source)
+        targets = telling_targets(run, source)
         drawn["star"] = model_star(run, model, source)
         drawn["triangle"] = model_triangle(run, model, source, targets) if targets else None
     yield from ((f"{kind}-{model}", ax) for kind, ax in drawn.items() if ax is not None)
 
 
 def _side_by_side(run: Run, source: str) -> Iterator[Drawing]:
-    models, targets = [facts.name for facts in run.models], _telling_targets(run, source)
+    models, targets = [facts.name for facts in run.models], telling_targets(run, source)
     if len(models) < 2:
         return
     stars = axes_grid(len(models), *PANEL, box=BOX)
@@ -153,26 +142,8 @@ def _panels(
     yield from ((name, ax) for ax in [ax for ax in drawn if ax is not None][:1])
 
 
-def _telling_targets(run: Run, source: str) -> tuple[str, str] | None:
-    shared = Counter(_corners(row) for row in run.triangle_rows() if row["source_id"] == source)
-    best = max(shared, key=lambda corners: shared[corners], default=None)
-    return best and (best[1], best[2])
-
-
-def _of_source(run: Run, model: str, source: str) -> list[Row]:
-    return [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
-
-
-def _corners(row: Row) -> tuple[str, str, str]:
-    return row["source_id"], row["target_1"], row["target_2"]
-
-
 def _seen(row: Row) -> str:
-    return f"{'looks like' if arrived(row) else 'towards'}\n{_name(row, 'target')}"
-
-
-def _name(row: Row, which: str) -> str:
-    return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
+    return f"{'looks like' if arrived(row) else 'towards'}\n{class_name(row, 'target')}"
 
 
 def _file_name(name: str) -> str:

@@ -23,12 +23,14 @@ WHOLE = (0.0, 0.0, 1.0, 1.0)
 
 Box = tuple[float, float, float, float]
 Numbers = Sequence[float] | np.ndarray
-_METADATA: dict[str, dict[Any, Any]] = {"svg": {"Date": None}}
 _SAVING: dict[Any, Any] = {
     "svg.hashsalt": "blindspots",
     "svg.fonttype": "path",
+    # TrueType, embedded as it is: submission systems refuse matplotlib's usual Type 3 fonts.
+    "pdf.fonttype": 42,
     "savefig.facecolor": PAPER,
 }
+_UNDATED: dict[str, dict[Any, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
 def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
@@ -60,8 +62,16 @@ def axes_grid(
     ]
 
 
-def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) -> list[Path]:
-    """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes."""
+def save(
+    ax: Axes,
+    path: str | Path,
+    formats: Sequence[str] = ("png", "svg"),
+    dpi: float | None = None,
+) -> list[Path]:
+    """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes.
+
+    `formats`: png, svg, pdf. `dpi`: dots an inch, also of the pictures in svg and pdf; None: 150.
+    """
     figure = ax.get_figure(root=True)
     if figure is None:
         raise ValueError("the axis belongs to no figure; draw into one that does")
@@ -70,7 +80,8 @@ def save(ax: Axes, path: str | Path, formats: Sequence[str] = ("png", "svg")) ->
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
     with rc_context(_SAVING):
         for target, ending in zip(paths, formats, strict=True):
-            draw = partial(figure.savefig, format=ending, metadata=_METADATA.get(ending))
+            undated = _UNDATED.get(target.suffix)
+            draw = partial(figure.savefig, format=ending, dpi=dpi or "figure", metadata=undated)
             write_whole(target, draw)
     return paths
 

@@ -64,11 +64,12 @@ def shown(cell: Cell, column: Column) -> str:
     if cell.mean is None:
         return _UNKNOWN
     digits = column.digits if cell.digits is None else cell.digits
-    mean = _number(cell.mean, digits, column.percent)
-    return mean if cell.std is None else f"{mean} ± {_number(cell.std, digits)}"
+    mean = number(cell.mean, digits, column.percent)
+    return mean if cell.std is None else f"{mean} ± {number(cell.std, digits)}"
 
 
-def _number(value: float, digits: int, percent: bool = False) -> str:
+def number(value: float, digits: int, percent: bool = False) -> str:
+    """A number in the slides' style: ".25", "−.25", "25 %"."""
     if percent:
         return f"{100 * value:.{digits}f} %"
     text = f"{value:.{digits}f}".replace("-", "−")
@@ -92,7 +93,7 @@ def _grid(table: Table, transposed: bool, below: str = "{}") -> Grid:
 
 
 def _text(table: Table, width: int) -> str:
-    grids = [] if table.transposed else [_aligned(*_grid(table, False, "  {}"), width)]
+    grids = [] if table.transposed else [aligned(*_grid(table, False, "  {}"), width)]
     if not grids or len(grids[0][0]) > width:
         grids = _turned(table, width)
     notes = [
@@ -115,7 +116,7 @@ def _turned(table: Table, width: int) -> list[list[str]]:
 
 
 def _turned_grid(table: Table, rows: tuple[Row, ...], width: int) -> list[str]:
-    return _aligned(*_grid(replace(table, rows=rows), transposed=True), width)
+    return aligned(*_grid(replace(table, rows=rows), transposed=True), width)
 
 
 def _groups(rows: tuple[Row, ...]) -> list[tuple[Row, ...]]:
@@ -124,7 +125,7 @@ def _groups(rows: tuple[Row, ...]) -> list[tuple[Row, ...]]:
     return [rows[i:j] for i, j in pairwise([*starts, len(rows)])]
 
 
-def _aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
+def aligned(head: list[str], body: list[list[str]], width: int) -> list[str]:
     """Lines of equal length; only the head may be folded, for a cut number cannot be read."""
     widths = [max(map(len, column)) for column in zip(*body, strict=True)] or [1] * len(head)
     room = (width - sum(widths)) // len(head) - len(_GAP)
@@ -185,7 +186,7 @@ def _markdown(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     head, body = _grid(table, table.transposed, f"{_INDENT}{{}}")
-    lines = [" & ".join(map(_escaped, line)) + r" \\" for line in (head, *body)]
+    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *body)]
     notes = [f"% {note}" for note in table.notes]
     return "\n".join(
         [
@@ -193,7 +194,7 @@ def _latex(table: Table) -> str:
             *notes,
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{_escaped(table.title)}}}",
+            f"  \\caption{{{escaped(table.title)}}}",
             f"  \\label{{tab:blindspots-{table.kind}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"    \toprule",
@@ -208,7 +209,8 @@ def _latex(table: Table) -> str:
     )
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as LaTeX has it."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 

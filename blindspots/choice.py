@@ -1,0 +1,103 @@
+"""Which pairs of a run to show: those that are named, or the most telling ones. No torch here."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from blindspots.errors import Refused
+from blindspots.records import Ending
+from blindspots.run_reader import Row, Run, nearest_believed
+from blindspots.specs import nearest_names
+
+
+def named_models(run: Run, names: Sequence[str] = ()) -> list[str]:
+    """The run's models of these names, all where none is named; an unknown one is refused."""
+    known = [facts.name for facts in run.models]
+    for name in names:
+        if name not in known:
+            hint = nearest_names(name, known) or f"it has {', '.join(known) or 'none'}"
+            raise Refused(f"--model {name} was given, which is no model of {run.path}; {hint}")
+    return [name for name in known if not names or name in names]
+
+
+def named_pairs(run: Run, ids: Sequence[str]) -> list[Row]:
+    """The pairs of these ids in the order given; a beginning does where only one id has it.
+
+    Refused where an id is unknown or of several pairs, or its traversal did not start.
+    """
+    return list({row["pair_id"]: row for row in (_named(run, name) for name in ids)}.values())
+
+
+def telling_pairs(run: Run, models: Sequence[str]) -> list[Row]:
+    """Each model's most telling pair from the run's most telling source."""
+    source = telling_source(run)
+    pairs = [nearest_believed(pairs_of(run, model, source)) for model in models]
+    return [row for row in pairs if row is not None]
+
+
+def telling_source(run: Run) -> str | None:
+    """The source that all models' figures start from: most models, most targets, nearest found."""
+    rows = run.pair_rows(started=True)
+    if not rows:
+        return None
+    counts = Counter(row["source_id"] for row in rows)
+    most = max(counts.values())
+    best = nearest_believed(row for row in rows if counts[row["source_id"]] == most)
+    return best["source_id"] if best else None
+
+
+def telling_targets(run: Run, source: str | None) -> tuple[str, str] | None:
+    """The two targets of a source whose triangle most models have; None where none has one."""
+    shared = Counter(corners(row) for row in run.triangle_rows() if row["source_id"] == source)
+    best = max(shared, key=lambda ids: shared[ids], default=None)
+    return best and (best[1], best[2])
+
+
+def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
+    """A model's traversed pairs from one source."""
+    return [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
+
+
+def corners(row: Row) -> tuple[str, str, str]:
+    """The image ids of a triangle: source, target 1, target 2."""
+    return row["source_id"], row["target_1"], row["target_2"]
+
+
+def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Pairs by model and source, in their order."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["source_id"]), []).append(row)
+    return groups
+
+
+def class_name(row: Row, which: str) -> str:
+    """The class of a pair's source or target in words; `which`: source or target."""
+    return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
+
+
+def _named(run: Run, name: str) -> Row:
+    rows = [row for row in run.pair_rows() if name and row["pair_id"].startswith(name)]
+    rows = [row for row in rows if row["pair_id"] == name] or rows
+    if len(rows) != 1:
+        raise Refused(_unclear(run, name, rows))
+    ending = Ending(rows[0]["ending"])
+    if not ending.started:
+        raise Refused(
+            f"--pair {name} was given, which was not traversed ({ending}): "
+            f"{ending.sentence.lower().rstrip('.')}; name another pair"
+        )
+    return rows[0]
+
+
+def _unclear(run: Run, name: str, rows: Sequence[Row]) -> str:
+    if rows:
+        return (
+            f"--pair {name} was given, with which {len(rows)} pairs begin; expected the id of one, "
+            f"as in --pair {rows[0]['pair_id']}"
+        )
+    known = [row["pair_id"] for row in run.pair_rows(started=True)]
+    hint = nearest_names(name, known) or (f"type --pair {known[0]}" if known else "it has none")
+    return (
+        f"--pair {name!r} was given, which is no pair of {run.path}; expected a pair_id of its "
+        f"pairs.parquet; {hint}"
+    )

@@ -1,0 +1,35 @@
+"""The matrix of a transfer, no wider than the page."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+
+from blindspots.errors import Refused
+from blindspots.plots.paper.sheet import NOTE, WIDTHS, figure_of
+from blindspots.plots.transfer import run_transfer
+from blindspots.run_reader import Row, Run
+
+
+def draw_transfer(run: Run, pairs: Sequence[Row], columns: int) -> Axes:  # noqa: ARG001
+    """What other models say of the run's found images: rows the traversed ones, columns the judges.
+
+    All pairs of the run count. Refused where no model was asked.
+    """
+    axis = run_transfer(run)
+    if axis is None:
+        raise Refused(
+            f"{run.path} holds no transfer.parquet, so there is no matrix to draw; type "
+            f"blindspots transfer {run.path} --model SPEC first"
+        )
+    figure = figure_of(axis)
+    width, height = (float(side) for side in figure.get_size_inches())
+    scale = min(1.0, WIDTHS[columns] / width)
+    if columns == 1 and min(text.get_fontsize() for text in axis.texts) * scale < NOTE:
+        raise Refused(
+            "the matrix is too wide to be read on one column; expected fewer models or a wider "
+            "page; type --columns 2"
+        )
+    figure.set_size_inches(width * scale, height * scale)
+    for text in axis.texts:
+        text.set_fontsize(float(text.get_fontsize()) * scale)
+    return axis

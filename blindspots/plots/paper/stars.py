@@ -1,0 +1,162 @@
+"""`star`: every segment from a source, coloured by the confidence along it."""
+
+from collections.abc import Sequence
+from math import cos, pi, sin
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
+
+from blindspots.choice import by_source, class_name, pairs_of
+from blindspots.errors import Refused
+from blindspots.plots.paper.kept import kept_found, kept_image
+from blindspots.plots.paper.sheet import (
+    GUTTER,
+    HEADING,
+    LINE,
+    NOTE,
+    WIDTHS,
+    WORDS,
+    Panel,
+    across,
+    axes_at,
+    colour_bar,
+    confidence_axis,
+    level,
+    plain_axes,
+    sheet,
+    tile,
+    words,
+)
+from blindspots.plots.style import COLOUR_MAP, MODEL, MUTED, PERSON, limb_colour, short
+from blindspots.run_reader import Row, Run, arrived
+
+MOST_LIMBS = 7
+_SOURCE, _FOUND = 0.56, 0.5
+_RADIUS = (1.19, 1.02)
+_FOOT = 0.32
+_CURVED = 1.75
+_ROOM = 0.83
+
+
+def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
+    """A star a source and model; one alone on two columns has its curves beside it.
+
+    A source of which one pair is named has all its limbs. Thick: inside the superlevel set. An
+    arrow before a name: the found image is only on its way there.
+    """
+    stars = [_limbs(run, group) for group in by_source(rows).values()]
+    heights = [_height(len(limbs)) for limbs in stars]
+    curved = columns == 2 and len(stars) == 1
+    beside, height = across(columns, len(stars)), max(*heights, _CURVED if curved else 0)
+    width = WIDTHS[1]
+    page = sheet(columns, -(-len(stars) // beside) * height + _FOOT - LINE)
+    for place, limbs in enumerate(stars):
+        left = (place % beside) * (width + GUTTER)
+        _star(page, run, limbs, Panel(left, (place // beside) * height, width), curved)
+    if curved:
+        _curves(page, run, stars[0], height)
+    foot = page.get_ylim()[0] - 0.12
+    colour_bar(page, 0.0, foot, 1.0, "confidence; thick: inside")
+    return page
+
+
+def _limbs(run: Run, rows: list[Row]) -> list[Row]:
+    named, first = len(rows) > 1, rows[0]
+    limbs = rows if named else pairs_of(run, first["model"], first["source_id"])
+    if not named:  # every model's limbs to one target point the same way
+        limbs.sort(key=lambda row: row["target_id"])
+    if named and len(limbs) > MOST_LIMBS:
+        raise Refused(
+            f"{len(limbs)} pairs of source {first['source_id']} were given; a star has room for "
+            f"{MOST_LIMBS}; name fewer with --pair"
+        )
+    return limbs[:MOST_LIMBS]
+
+
+def _angles(count: int) -> list[float]:
+    start = -90 + (180 / count if count % 2 == 0 else 0)
+    return [(start + 360 * i / count) * pi / 180 for i in range(count)]
+
+
+def _height(count: int) -> float:
+    reach = [_RADIUS[1] * sin(angle) for angle in _angles(count)]
+    return 2.2 * LINE + max(reach) - min(reach) + _FOUND + 3.2 * LINE
+
+
+def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) -> None:
+    angles = _angles(len(limbs))
+    highest = min(_RADIUS[1] * sin(angle) for angle in angles)
+    centre = (panel.left + panel.width / 2, panel.top + 2.2 * LINE + _FOUND / 2 - highest)
+    name, room = limbs[0]["model"], panel.width - 0.02
+    words(page, panel.left + 0.01, panel.top + LINE, name, HEADING, room=room, weight="bold")
+    for index, (row, angle) in enumerate(zip(limbs, angles, strict=True)):
+        end = (centre[0] + _RADIUS[0] * cos(angle), centre[1] + _RADIUS[1] * sin(angle))
+        _limb(page, run, row, centre, end, limb_colour(index) if coloured else None)
+    first = limbs[0]
+    pixels = kept_image(run, first["source_id"], first["model"])
+    tile(page, pixels, centre[0] - _SOURCE / 2, centre[1] - _SOURCE / 2, _SOURCE, MODEL)
+    _caption(page, centre, _SOURCE, class_name(first, "source"), first["p_source"], MODEL)
+
+
+def _limb(page: Axes, run: Run, row: Row, start: tuple, end: tuple, edge: str | None) -> None:
+    confidence = np.asarray(row["segment_confidence"])
+    floor = row["p_source"] - (run.delta or 0)
+    points = np.linspace(start, end, len(confidence))
+    pieces = np.stack((points[:-1], points[1:]), axis=1)
+    middles = (confidence[:-1] + confidence[1:]) / 2
+    lines = LineCollection(
+        list(pieces),
+        array=middles,
+        cmap=COLOUR_MAP,
+        norm=Normalize(0, 1),
+        linewidths=np.where(middles >= floor, 4.0, 1.6).tolist(),
+        capstyle="butt",
+        zorder=2,
+    )
+    page.add_collection(lines, autolim=False)
+    tile(page, kept_found(run, row), end[0] - _FOUND / 2, end[1] - _FOUND / 2, _FOUND, edge)
+    _caption(page, end, _FOUND, _seen(row), row["p_found"], PERSON)
+
+
+def _seen(row: Row) -> str:
+    return f"{'' if arrived(row) else '→ '}{class_name(row, 'target')}"
+
+
+def _caption(page: Axes, centre: tuple, size: float, name: str, sure: float, colour: str) -> None:
+    back = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
+    y = centre[1] + size / 2
+    words(
+        page,
+        centre[0],
+        y + 0.75 * LINE,
+        name,
+        NOTE,
+        colour,
+        _ROOM,
+        ha="center",
+        bbox=back,
+        zorder=5,
+    )
+    text = short(sure)
+    words(page, centre[0], y + 1.7 * LINE, text, NOTE, MODEL, ha="center", bbox=back, zorder=5)
+
+
+def _curves(page: Axes, run: Run, limbs: list[Row], height: float) -> None:
+    left = WIDTHS[1] + GUTTER + 0.3
+    wide, high = WIDTHS[2] - left - 0.03, min(height - 5 * LINE, 1.9)
+    ax = plain_axes(axes_at(page, left, 3 * LINE, wide, high))
+    confidence_axis(ax)
+    for index, row in enumerate(limbs):
+        values = row["segment_confidence"]
+        along = np.linspace(0, 1, len(values))
+        ax.plot(along, values, color=limb_colour(index), linewidth=1.2, label="")
+    level(ax, None if run.delta is None else limbs[0]["p_source"] - run.delta)
+    ax.set(xlim=(0, 1), xticks=(0, 1))
+    ax.set_xticklabels(["source", "found"], fontsize=WORDS)
+    for label, colour, side in zip(
+        ax.get_xticklabels(), (MODEL, PERSON), ("left", "right"), strict=True
+    ):
+        label.set(color=colour, ha=side)
+    words(page, left, 2 * LINE, "confidence on the straight line", WORDS, MUTED)

@@ -1,0 +1,102 @@
+"""`widths`: confidence in random directions orthogonal to a path, at several radii."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+
+from blindspots.choice import class_name
+from blindspots.errors import Refused
+from blindspots.plots.paper.kept import kept_found, kept_image
+from blindspots.plots.paper.sheet import (
+    LINE,
+    NOTE,
+    Panel,
+    axes_at,
+    confidence_axis,
+    level,
+    panels,
+    plain_axes,
+    tile,
+    words,
+)
+from blindspots.plots.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON
+from blindspots.run_reader import Row, Run
+from blindspots.widths.records import read_widths
+
+_HIGH, _LEFT, _RIGHT, _THUMB = 1.45, 0.3, 0.62, 0.42
+_HEIGHT = 2 * LINE + _HIGH + 0.2 + _THUMB + 2 * LINE
+
+
+def draw_widths(run: Run, rows: Sequence[Row], columns: int) -> Axes:
+    """A panel a pair: the band between the 5 % and 95 % quantiles of each radius, along the path.
+
+    The black line is the path itself. Refused where the widths were not measured.
+    """
+    stored = read_widths(run.path)
+    measured = [[w for w in stored if w["pair_id"] == row["pair_id"]] for row in rows]
+    for row, widths in zip(rows, measured, strict=True):
+        if not widths:
+            raise Refused(not_measured(run, row["pair_id"]))
+    page, places = panels(columns, len(rows), _HEIGHT)
+    for row, widths, panel in zip(rows, measured, places, strict=True):
+        _panel(page, run, row, widths, panel)
+    return page
+
+
+def not_measured(run: Run, pair_id: str) -> str:
+    """Why a pair has no such figure, and what to type."""
+    return (
+        f"the widths of pair {pair_id} were not measured; "
+        f"type blindspots widths {run.path} --pair {pair_id}"
+    )
+
+
+def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> None:
+    left, top = panel.left + _LEFT, panel.top + 2 * LINE
+    wide = panel.width - _LEFT - _RIGHT
+    words(page, left, panel.top + LINE, _title(row, widths), NOTE, MUTED, panel.width - _LEFT)
+    ax = plain_axes(axes_at(page, left, top, wide, _HIGH))
+    confidence_axis(ax)
+    _bands(page, ax, widths, (left + wide, top))
+    level(ax, None if run.delta is None else row["p_source"] - run.delta)
+    ax.set(xlim=(0, 1), xticks=(0, 0.5, 1))
+    ax.set_xticklabels(["0", "50 %", "100 %"])
+    _ends(page, run, row, panel, top + _HIGH + 0.2)
+
+
+def _title(row: Row, widths: list[Row]) -> str:
+    count = widths[0]["directions"]
+    return f"confidence, 5–95 % of {count} directions; {row['model']}"
+
+
+def _bands(page: Axes, ax: Axes, widths: list[Row], corner: tuple[float, float]) -> None:
+    radii = sorted({w["radius"] for w in widths})
+    colours = colormaps[COLOUR_MAP](np.linspace(0.05, 0.82, len(radii)))
+    for place, (radius, colour) in reversed(list(enumerate(zip(radii, colours, strict=True)))):
+        band = sorted((w for w in widths if w["radius"] == radius), key=lambda w: w["along"])
+        along, low, high = ([w[key] for w in band] for key in ("along", "low", "high"))
+        ax.fill_between(along, low, high, color=colour, alpha=0.35, linewidth=0, zorder=2)
+        for edge in (low, high):
+            ax.plot(along, edge, color=colour, linewidth=0.9, zorder=3)
+        y = corner[1] + 0.1 + place * 1.25 * LINE
+        box = [corner[0] + 0.08, corner[0] + 0.2], [y, y]
+        page.plot(*box, color=colour, linewidth=4, solid_capstyle="butt")
+        words(page, corner[0] + 0.26, y, f"r = {radius:g}", NOTE)
+    path = {w["along"]: w["confidence"] for w in widths}
+    ax.plot(sorted(path), [path[t] for t in sorted(path)], color=INK, linewidth=1.2, zorder=4)
+    y = corner[1] + 0.1 + len(radii) * 1.25 * LINE
+    page.plot([corner[0] + 0.08, corner[0] + 0.2], [y, y], color=INK, linewidth=1.2)
+    words(page, corner[0] + 0.26, y, "path", NOTE)
+
+
+def _ends(page: Axes, run: Run, row: Row, panel: Panel, top: float) -> None:
+    left, right = panel.left + _LEFT, panel.left + panel.width - _RIGHT
+    tile(page, kept_image(run, row["source_id"], row["model"]), left, top, _THUMB)
+    tile(page, kept_found(run, row), right - _THUMB, top, _THUMB)
+    middle, room = top + _THUMB / 2, (right - left) / 2 - _THUMB - 0.1
+    source = f"source\n{class_name(row, 'source')}"
+    words(page, left + _THUMB + 0.06, middle, source, NOTE, MODEL, room)
+    found = f"found\n{class_name(row, 'target')}"
+    words(page, right - _THUMB - 0.06, middle, found, NOTE, PERSON, room, ha="right")

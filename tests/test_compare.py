@@ -1,0 +1,312 @@
+"""Comparisons: intervals against scipy's bootstrap, differences computed by hand, every format."""
+
+import csv
+import io
+import json
+import math
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from blindspots.cli.app import call
+from blindspots.compare import FORMATS, compare, render
+from blindspots.compare.bootstrap import cluster_intervals
+from blindspots.compare.page import page_html
+from blindspots.errors import Refused
+from blindspots.run_reader import Run
+from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+
+NORMAL, TRAINED = "zoo:own", "zoo:own-at"
+SOURCES = "abcdefghijkl"
+VOID = {"meta", "link", "line", "rect"}
+
+
+def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=True):
+    """A run of two pairs and a triangle a source; `models`: name → what its rows hold.
+
+    A value may be a function of the source's number.
+    """
+    path.mkdir(parents=True)
+    plan = {"method": {"name": "reference", "delta": delta}, "seed": 0, "images": images}
+    info = {"format": 1, "plan": plan, "models": [{"name": name} for name in models]}
+    (path / "run.json").write_text(json.dumps({**info, "finished": finished or None}))
+    pairs, triangles = [], []
+    for model, given in models.items():
+        for number, source in enumerate(sources):
+            held = {
+                key: value(number) if callable(value) else value for key, value in given.items()
+            }
+            fraction = held.pop("fraction", 0.5)
+            both = [pair(model, source, target, **held) for target in "12"]
+            pairs += both
+            triangles.append(triangle_row(*both, **{"fraction_0.2": fraction}))
+    write_rows(path, pairs, triangles)
+    return Run(path)
+
+
+def pair(model, source, target, **given):
+    ids = {"model": model, "pair_id": model + source + target, "source_id": source}
+    base = {"rmse": 0.1, "linf": 0.5, "ssim": 0.9, "source_rmse": 0.5, "source_linf": 0.4}
+    return pair_row(**ids, target_id=target, **{**base, **given})
+
+
+def found(comparison, key, place=0):
+    lines = comparison.contrasts[place].differences.values()
+    return next(d for differences in lines for d in differences if d.column.key == key)
+
+
+@pytest.mark.parametrize("draw", ["normal", "exponential"])
+def test_the_interval_is_scipys_for_single_observations(draw):
+    values = getattr(np.random.default_rng(0), draw)(size=30)
+    (mine,) = cluster_intervals(values[:, None], np.ones((30, 1)))
+    theirs = bootstrap((values,), np.mean, n_resamples=9999, rng=np.random.default_rng(1))
+    noise = 0.05 * theirs.standard_error
+    assert mine.mean == pytest.approx(values.mean())
+    assert mine.low == pytest.approx(theirs.confidence_interval.low, abs=noise * 2)
+    assert mine.high == pytest.approx(theirs.confidence_interval.high, abs=noise * 2)
+
+
+def test_the_interval_of_clusters_is_scipys_of_a_ratio():
+    rng = np.random.default_rng(2)
+    counts = rng.integers(1, 6, 25).astype(float)
+    sums = counts * rng.gamma(2, size=25)
+    (mine,) = cluster_intervals(sums[:, None], counts[:, None])
+    theirs = bootstrap(
+        (sums, counts),
+        lambda s, n, axis: s.sum(axis=axis) / n.sum(axis=axis),
+        paired=True,
+        n_resamples=9999,
+        rng=np.random.default_rng(3),
+    )
+    assert mine.mean == pytest.approx(sums.sum() / counts.sum())
+    expected = theirs.confidence_interval
+    assert mine[1:] == pytest.approx((expected.low, expected.high), abs=0.1 * theirs.standard_error)
+
+
+def test_resamples_are_the_same_for_the_same_seed_and_in_parts(monkeypatch):
+    values = np.random.default_rng(0).normal(size=(20, 3))
+    whole = cluster_intervals(values, np.ones((20, 3)), seed=5)
+    assert whole == cluster_intervals(values, np.ones((20, 3)), seed=5)
+    assert whole != cluster_intervals(values, np.ones((20, 3)), seed=6)
+    monkeypatch.setattr("blindspots.compare.bootstrap._AT_ONCE", 20 * 1000)
+    assert whole == cluster_intervals(values, np.ones((20, 3)), seed=5)
+
+
+def test_a_constant_difference_is_its_own_interval_and_one_source_has_none():
+    (mine,) = cluster_intervals(np.full((9, 1), 0.25), np.ones((9, 1)))
+    assert mine == pytest.approx((0.25, 0.25, 0.25))
+    (alone,) = cluster_intervals(np.ones((1, 1)), np.full((1, 1), 2.0))
+    assert alone.mean == 0.5
+    assert math.isnan(alone.low)
+
+
+def test_models_of_a_run_are_compared_with_the_first_in_the_designs_words(tmp_path):
+    models = {NORMAL: {"fraction": 0.5}, TRAINED: {"fraction": lambda n: 0.8 + 0.01 * n}}
+    comparison = compare([make_run(tmp_path / "run", models)])
+    (contrast,) = comparison.contrasts
+    assert (contrast.before, contrast.after) == (NORMAL, TRAINED)
+    assert (contrast.pairs, contrast.sources) == (24, 12)
+    assert found(comparison, "fraction_0.2").interval.mean == pytest.approx(0.355)
+    sentence = (
+        r"zoo:own-at is more under-sensitive than zoo:own on this data: triangle fraction "
+        r"\+(\.\d\d) \[(\.\d\d), (\.\d\d)\]\."
+    )
+    shown = [float(text) for text in re.fullmatch(sentence, contrast.verdicts[0]).groups()]
+    theirs = bootstrap(([0.3 + 0.01 * n for n in range(12)],), np.mean).confidence_interval
+    assert shown == pytest.approx([0.355, theirs.low, theirs.high], abs=0.008)
+    assert "No difference shown in how near" in contrast.verdicts[1]
+
+
+def test_an_interval_that_holds_zero_shows_no_difference(tmp_path):
+    models = {NORMAL: {"fraction": 0.5}, TRAINED: {"fraction": lambda n: 0.5 + 0.1 * (-1) ** n}}
+    comparison = compare([make_run(tmp_path / "run", models)])
+    assert not found(comparison, "fraction_0.2").shown
+    assert comparison.contrasts[0].verdicts[0].startswith("No difference shown between")
+
+
+def test_images_that_hardly_changed_give_no_verdict(tmp_path):
+    models = {NORMAL: {}, TRAINED: {"fraction": 1.0, "rmse": 0.5, "source_rmse": 0.01}}
+    (sentence,) = compare([make_run(tmp_path / "run", models)]).contrasts[0].verdicts
+    assert sentence.startswith("No verdict between")
+    assert "only 0 of 24 found images of zoo:own-at" in sentence
+
+
+def test_more_under_sensitive_but_farther_says_so(tmp_path):
+    models = {NORMAL: {}, TRAINED: {"fraction": 0.9, "rmse": 0.2}}
+    verdicts = compare([make_run(tmp_path / "run", models)]).contrasts[0].verdicts
+    assert "more under-sensitive" in verdicts[0]
+    assert verdicts[1].startswith("But found images of zoo:own-at stay farther")
+
+
+def test_distances_are_pooled_and_confidences_averaged_by_source(tmp_path):
+    before = Run(Factory(size=8, sources=5, targets=3, models=["zoo:m"]).write(tmp_path / "a"))
+    after = Run(Factory(size=8, sources=5, targets=2, models=["zoo:m"]).write(tmp_path / "b"))
+    comparison = compare([before, after])
+    ours = {(r["source_id"], r["target_id"]): r for r in after.pair_rows(started=True)}
+    theirs = {(r["source_id"], r["target_id"]): r for r in before.pair_rows(started=True)}
+    both = ours.keys() & theirs.keys()
+    assert comparison.contrasts[0].pairs == len(both) == 10
+    assert "5 traversed pairs of a have no partner" in comparison.contrasts[0].notes[0]
+    gap = [ours[key]["rmse"] - theirs[key]["rmse"] for key in both]
+    assert found(comparison, "rmse").interval.mean == pytest.approx(np.mean(gap))
+    sources = {key[0] for key in both}
+    gaps = [
+        np.mean([ours[k]["p_source"] - theirs[k]["p_source"] for k in both if k[0] == source])
+        for source in sources
+    ]
+    assert found(comparison, "p_source").interval.mean == pytest.approx(np.mean(gaps))
+
+
+def test_runs_that_share_models_compare_each_with_itself_unless_a_baseline_is_named(tmp_path):
+    models = {NORMAL: {}, TRAINED: {}}
+    runs = [make_run(tmp_path / name, models) for name in ("old", "new")]
+    named = [(c.before, c.after) for c in compare(runs).contrasts]
+    assert named == [(f"old/{m}", f"new/{m}") for m in (NORMAL, TRAINED)]
+    based = [(c.before, c.after) for c in compare(runs, baseline=f"new/{TRAINED}").contrasts]
+    assert len(based) == 3
+    assert {before for before, _ in based} == {f"new/{TRAINED}"}
+    (one,) = compare(runs, models=[TRAINED]).contrasts
+    assert (one.before, one.after) == ("old", "new")
+
+
+def test_a_triangle_matches_whichever_target_is_first(tmp_path):
+    models = {NORMAL: {}, TRAINED: {"fraction": 0.7}}
+    run = make_run(tmp_path / "run", models)
+    pairs = run.pair_rows()
+    triangles = [
+        {**t, "target_1": t["target_2"], "target_2": t["target_1"]} if t["model"] == NORMAL else t
+        for t in run.triangle_rows()
+    ]
+    write_rows(run.path, pairs, triangles)
+    assert found(compare([Run(run.path)]), "fraction_0.2").values == len(SOURCES)
+
+
+def test_with_other_deltas_segments_inside_are_left_out_with_a_note(tmp_path):
+    runs = [make_run(tmp_path / f"{d}", {NORMAL: {}}, delta=d) for d in (0.2, 0.3)]
+    comparison = compare(runs)
+    keys = {d.column.key for ds in comparison.contrasts[0].differences.values() for d in ds}
+    assert "segment_inside" not in keys
+    assert any("Delta is 0.2 before and 0.3 after" in n for n in comparison.contrasts[0].notes)
+
+
+def test_one_source_gives_no_interval_and_says_what_to_type(tmp_path):
+    comparison = compare([make_run(tmp_path / "run", {NORMAL: {}, TRAINED: {}}, sources="a")])
+    (contrast,) = comparison.contrasts
+    assert "One source shows no difference" in contrast.verdicts[0]
+    assert any("--sources" in note for note in contrast.notes)
+    data = json.loads(render(comparison, "json"))
+    assert data["contrasts"][0]["differences"]["distance"][0]["low"] is None
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory):
+    models = {NORMAL: {}, "<b>&_%": {"fraction": 0.9}}
+    return compare([make_run(tmp_path_factory.mktemp("runs") / "run", models)])
+
+
+def test_csv_and_json_hold_every_digit(comparison):
+    lines = list(csv.DictReader(io.StringIO(render(comparison, "csv"))))
+    data = json.loads(render(comparison, "json"))["contrasts"][0]
+    flat = [d for differences in data["differences"].values() for d in differences]
+    assert len(lines) == len(flat)
+    for line, entry in zip(lines, flat, strict=True):
+        assert line["column"] == entry["column"]
+        for key in ("before_mean", "after_mean", "difference", "low", "high"):
+            assert float(line[key]) == entry[key]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_every_format_has_the_verdict_or_its_numbers(comparison, format):
+    text = render(comparison, format)
+    assert text.endswith("\n")
+    assert "0.4" in text or "+.40" in text
+
+
+def test_latex_escapes_and_markdown_aligns(comparison):
+    latex = render(comparison, "latex")
+    body = "\n".join(line for line in latex.splitlines() if not line.startswith("%"))
+    assert r"<b>\&\_\%" in body
+    assert body.isascii()
+    assert latex.count(r"\begin{") == latex.count(r"\end{") == 2
+    grid = [line for line in render(comparison, "markdown").splitlines() if line[:1] == "|"]
+    assert len({line.count("|") for line in grid}) == 1
+
+
+class Page(HTMLParser):
+    """Checks that every element is closed in its order, and collects the text."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.text = [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, _attrs):
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def test_the_page_is_whole_escaped_and_leads_nowhere(comparison):
+    text = page_html(comparison)
+    page = Page(text)
+    assert page.open == []
+    words = " ".join(" ".join(page.text).split())
+    assert "<b>&_% is more under-sensitive than zoo:own on this data" in words
+    assert "<b>" not in text
+    assert not re.search(r"(https?|ftp|ws)://|//[a-z]+\.[a-z]", text)
+    assert text.count('class="verdict"') == 2
+
+
+def test_the_command_prints_and_writes_the_page(tmp_path, capsys):
+    runs = [str(make_run(tmp_path / name, {NORMAL: {}}).path) for name in ("old", "new")]
+    page = tmp_path / "pages" / "compare.html"
+    assert call(["compare", *runs, "--html", str(page), "--table", "summary", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert list(told["contrasts"][0]["differences"]) == ["summary"]
+    assert page.read_text("utf-8").startswith("<!doctype html>")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ([], "blindspots compare DIR DIR"),
+        (["{0}/one"], "nothing to compare it with"),
+        (["{0}/one", "{0}/one"], "given twice"),
+        (["{0}/one", "{0}/nowhere"], "no directory"),
+        (["{0}/one", "{0}/other"], 'images is "one" there and "two" here'),
+        (["{0}/one", "{0}/two", "--baseline", "tow"], "did you mean two"),
+        (["{0}/one", "{0}/two", "--model", "zoo:won"], "did you mean zoo:own"),
+        (["{0}/one", "{0}/two", "--format", "word"], "latex"),
+        (["{0}/one", "{0}/two", "--html", "{0}"], "directory"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_refused_and_nothing_written(tmp_path, capsys, given, words):
+    for name in ("one", "two"):
+        make_run(tmp_path / name, {NORMAL: {}})
+    make_run(tmp_path / "other", {NORMAL: {}}, sources="xyz", images="two")
+    before = sorted(tmp_path.rglob("*"))
+    assert call(["compare", *(text.format(tmp_path) for text in given)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_runs_that_hold_different_scores_are_refused(tmp_path):
+    runs = [make_run(tmp_path / name, {NORMAL: {}}) for name in ("one", "two")]
+    info = json.loads((runs[1].path / "run.json").read_text())
+    info["plan"]["score"] = {"name": "margin"}
+    (runs[1].path / "run.json").write_text(json.dumps(info))
+    with pytest.raises(Refused, match="holds margin"):
+        compare([runs[0], Run(runs[1].path)])

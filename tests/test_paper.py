@@ -1,0 +1,216 @@
+"""Figures for papers: their size on the page, their fonts, and a sentence where a file is gone."""
+
+import json
+import re
+import shutil
+from typing import get_args
+
+import numpy as np
+import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
+from PIL import Image
+
+from blindspots.cli.app import call
+from blindspots.cli.figures import FigureName
+from blindspots.errors import Refused
+from blindspots.plots.paper import FIGURES, FORMATS, write_figure
+from blindspots.plots.paper.curves import distances
+from blindspots.plots.paper.sheet import RESOLUTION
+from blindspots.run_reader import Run
+from blindspots.widths.records import add_widths
+from tests.run_factory import Factory
+
+MODELS = ("zoo:own", "timm:vit_base_patch16_clip_quickgelu_224.openai_ft_in12k_in1k-at")
+LONG = ("soft-coated_wheaten_terrier", "disc", "American_Staffordshire_terrier", "cup")
+INCHES = {1: 3.25, 2: 6.75}
+POINTS_AN_INCH, SMALLEST = 72, 6
+
+
+def widths(row, radii=(0.5, 2.0), points=3):
+    """Made-up rows of a pair's widths."""
+    return [
+        {
+            "model": row["model"],
+            "pair_id": row["pair_id"],
+            "point": point,
+            "along": point / (points - 1),
+            "confidence": 0.99,
+            "radius": radius,
+            "directions": 8,
+            "seed": 0,
+            "low": 0.9 - 0.2 * radius,
+            "median": 0.9,
+            "high": 0.95,
+            "inside": 0.5,
+        }
+        for point in range(points)
+        for radius in radii
+    ]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    factory = Factory(size=16, sources=3, frames=4, models=MODELS, classes=LONG)
+    run = Run(factory.write(tmp_path_factory.mktemp("run")))
+    for row in run.pair_rows(started=True)[:2]:
+        add_widths(run.path, widths(row))
+    return run
+
+
+def media_box(pdf):
+    """Width and height of a PDF's page in inches, from its bytes."""
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
+    return tuple(float(side) / POINTS_AN_INCH for side in box.groups())
+
+
+@pytest.mark.parametrize("columns", INCHES)
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_figure_is_as_wide_as_its_columns_and_all_its_words_are_on_the_page(run, figure, columns):
+    kind = FIGURES[figure]
+    page = kind.draw(run, kind.usual(run, [facts.name for facts in run.models]), columns).figure
+    width, height = page.get_size_inches()
+    assert width == INCHES[columns]
+    assert 0.5 < height < 11
+    page.set_dpi(RESOLUTION)
+    drawn = page.get_tightbbox(FigureCanvasAgg(page).get_renderer())
+    assert min(drawn.x0, drawn.y0) > -1e-9
+    assert drawn.x1 < width + 1e-9
+    assert drawn.y1 < height + 1e-9
+    assert min(text.get_fontsize() for text in page.findobj(Text) if text.get_text()) >= SMALLEST
+
+
+@pytest.fixture(scope="module")
+def pdf(run, tmp_path_factory):
+    drawn = write_figure(run, "curves", columns=2, out=tmp_path_factory.mktemp("new") / "a.b.pdf")
+    return drawn, drawn.file.read_bytes()
+
+
+def test_a_pdf_has_the_size_of_its_figure(pdf):
+    drawn, text = pdf
+    assert drawn.file.name == "a.b.pdf"
+    assert media_box(text) == pytest.approx(drawn.size, abs=0.01)
+    assert drawn.size[0] == INCHES[2]
+
+
+def test_every_font_of_a_pdf_is_embedded_as_truetype(pdf):
+    descriptors = re.findall(rb"/Type /FontDescriptor.*?endobj", pdf[1], re.DOTALL)
+    assert descriptors
+    assert all(b"/FontFile2" in descriptor for descriptor in descriptors)
+    assert b"/Type3" not in pdf[1]
+    used = set(re.findall(rb"/BaseFont /([\w+-]+)", pdf[1]))
+    known = {re.search(rb"/FontName /([\w+-]+)", descriptor)[1] for descriptor in descriptors}
+    assert used
+    assert used <= known
+
+
+def test_the_same_figure_has_the_same_bytes(run, pdf, tmp_path):
+    again = write_figure(run, "curves", columns=2, out=tmp_path / "a.pdf")
+    assert again.file.read_bytes() == pdf[1]
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_format_is_what_it_says_and_goes_into_the_run(run, format, capsys):
+    assert call(["plot", str(run.path), "--figure", "path", "--format", format, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    file = run.path / "figures" / f"path-1-column.{format}"
+    assert told["file"] == str(file)
+    starts = {"pdf": b"%PDF-", "svg": b"<?xml", "png": b"\x89PNG"}
+    assert file.read_bytes().startswith(starts[format])
+    if format == "png":
+        size = Image.open(file).size
+        expected = [told[f"{side}_inches"] * RESOLUTION for side in ("width", "height")]
+        assert size == pytest.approx(expected, abs=1)
+
+
+def test_the_command_knows_every_figure():
+    assert set(get_args(FigureName)) == set(FIGURES)
+
+
+def test_without_pairs_every_model_shows_its_most_telling_one(run, tmp_path):
+    drawn = write_figure(run, "path", out=tmp_path / "a.svg", format="svg")
+    rows = {row["pair_id"]: row for row in run.pair_rows(started=True)}
+    assert [rows[pair]["model"] for pair in drawn.pairs] == [facts.name for facts in run.models]
+
+
+def test_a_pair_is_named_by_its_id_or_the_beginning_that_only_it_has(run, tmp_path):
+    pair = run.pair_rows(started=True)[-1]["pair_id"]
+    for name in (pair, pair[:7]):
+        drawn = write_figure(run, "curves", pairs=[name], out=tmp_path / "a.svg", format="svg")
+        assert drawn.pairs == (pair,)
+
+
+def test_the_curve_ends_at_the_distance_of_the_stored_found_image(run):
+    row = run.pair_rows(started=True)[0]
+    found = run.found(row["pair_id"]).astype(float)
+    target = run.image(row["target_id"], row["model"]).astype(float)
+    expected = np.sqrt(np.mean((found / 255 - target / 255) ** 2))
+    along = distances(run, row)
+    assert len(along) == len(row["path_step"])
+    assert along[-1] == pytest.approx(expected, rel=0.02)
+    assert along[0] > along[-1]
+
+
+@pytest.mark.parametrize(
+    ("keep", "figure", "option"),
+    [
+        ("found", "path", "--keep path"),
+        ("found", "curves", "--keep path"),
+        ("none", "grid", "--keep found"),
+        ("none", "star", "--keep found"),
+        ("none", "triangle", "--keep found"),
+        ("path", "widths", "blindspots widths"),
+    ],
+)
+def test_what_was_not_kept_is_one_sentence_with_the_option(tmp_path, capsys, keep, figure, option):
+    path = Factory(size=8, sources=2, keep=keep, models=["zoo:one"]).write(tmp_path / "run")
+    before = sorted(tmp_path.rglob("*"))
+    assert call(["plot", str(path), "--figure", figure]) == 2
+    error = capsys.readouterr().err
+    assert option in error
+    assert len(error.strip().splitlines()) == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--pair", "nothing"], "pairs.parquet"),
+        (["--pair", "0"], "pairs begin"),
+        (["--pair", "own-misread"], "not traversed"),
+        (["--model", "zoo:won"], "did you mean zoo:own"),
+        (["--pair", "0000001abcdef", "--model", "zoo:own"], "one of the two"),
+        (["--columns", "3"], "columns"),
+        (["--format", "eps"], "pdf"),
+        (["--out", "{0}/figure.jpg"], "figure.pdf"),
+        (["--out", "{0}/figure.svg", "--format", "png"], "figure.png"),
+        (["--out", "{0}/run.json/figure.pdf"], "is a file"),
+        (["--figure", "transfers"], "figure"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_refused_and_nothing_written(run, tmp_path, capsys, given, words):
+    path = shutil.copytree(run.path, tmp_path / "run")
+    before = sorted(path.rglob("*"))
+    figure = [] if "--figure" in given else ["--figure", "path"]
+    assert call(["plot", str(path), *figure, *(text.format(path) for text in given)]) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+    assert sorted(path.rglob("*")) == before
+
+
+def test_more_limbs_or_lines_than_can_be_told_apart_are_refused(tmp_path):
+    factory = Factory(size=8, sources=9, targets=8, keep="found", models=["zoo:one"])
+    run = Run(factory.write(tmp_path))
+    rows = run.pair_rows(started=True)
+    for figure in ("star", "curves"):
+        with pytest.raises(Refused, match="name fewer"):
+            write_figure(run, figure, pairs=[row["pair_id"] for row in rows[:8]])
+
+
+def test_an_empty_run_is_refused(tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    for figure in FIGURES:
+        with pytest.raises(Refused, match="no traversed pair"):
+            write_figure(Run(tmp_path), figure)

@@ -1,0 +1,183 @@
+"""Widths against closed forms: spheres around a centre, and the law of a random direction."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import beta
+
+from blindspots import Run
+from blindspots.cli.app import call
+from blindspots.errors import Refused
+from blindspots.oracle import Oracle
+from blindspots.widths.measure import Way, directions, path_of, path_widths
+from blindspots.widths.records import WIDTHS_FILE, WidthSettings, add_widths, read_widths
+from tests.run_factory import Factory
+from tests.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
+
+ROW = {"model": "own", "pair_id": "pair", "source_class": 0, "p_source": 0.9}
+
+
+def way(points, tangent):
+    tangents = tangent.expand(len(points), *tangent.shape)
+    return Way(points, tangents, np.linspace(0, 1, len(points)).tolist())
+
+
+def sigmoid(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def test_directions_are_unit_and_orthogonal_and_the_same_in_any_number():
+    tangent = random_images(1)[0]
+    drawn = torch.stack(list(directions(tangent, 32, seed=3, key="a")))
+    assert drawn.flatten(1).norm(dim=1) == pytest.approx(torch.ones(32), abs=1e-5)
+    assert (drawn * tangent).flatten(1).sum(dim=1) == pytest.approx(torch.zeros(32), abs=1e-5)
+    fewer = torch.stack(list(directions(tangent, 5, seed=3, key="a")))
+    assert torch.equal(drawn[:5], fewer)
+    other = torch.stack(list(directions(tangent, 5, seed=4, key="a")))
+    assert not torch.allclose(fewer, other)
+
+
+def test_across_a_ray_every_direction_leads_to_the_same_sphere():
+    """Level sets are spheres around a centre; a path through it is orthogonal to all of them."""
+    centre, slope, radius = torch.full((3, SIDE, SIDE), 0.5), 2.0, 1.0
+    model = toy(Radial(centre, radius, slope))
+    ray = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    ray = ray / ray.norm()
+    away = torch.tensor([0.2, 0.7])
+    settings = WidthSettings(directions=16, radii=(0.5, 2.0), points=2)
+    points = centre + away.view(-1, 1, 1, 1) * ray
+    rows = path_widths(Oracle(model, chunk=7), ROW, way(points, ray), settings, delta=0.2)
+    assert len(rows) == 4
+    for row in rows:
+        at = float(away[row["point"]])
+        expected = sigmoid(slope * (radius - math.hypot(at, row["radius"])))
+        assert [row[name] for name in ("low", "median", "high")] == pytest.approx([expected] * 3)
+        assert row["confidence"] == pytest.approx(sigmoid(slope * (radius - at)))
+        assert row["inside"] == (expected >= 0.9 - 0.2)
+
+
+def test_the_quantiles_are_those_of_a_random_direction():
+    """⟨w, u⟩² / ‖w‖² of a uniform unit u in n dimensions is Beta(1/2, (n − 1)/2)."""
+    weight = torch.zeros(2, PIXELS)
+    weight[0] = torch.randn(PIXELS, generator=torch.Generator().manual_seed(1))
+    tangent = random_images(1, seed=2)[0] - 0.5
+    flat = tangent.flatten()
+    weight[0] -= (weight[0] @ flat) / (flat @ flat) * flat
+    radius, settings = 1.5, WidthSettings(directions=4000, radii=(1.5,), points=2)
+    points = torch.zeros(2, 3, SIDE, SIDE)
+    rows = path_widths(
+        Oracle(toy(Linear(weight)), chunk=512), ROW, way(points, tangent), settings, delta=0.2
+    )
+    share = math.sqrt(beta(0.5, (PIXELS - 2) / 2).ppf(0.9))
+    logit = radius * float(weight[0].norm()) * share
+    for row in rows:
+        assert row["low"] == pytest.approx(sigmoid(-logit), abs=0.02)
+        assert row["median"] == pytest.approx(0.5, abs=0.02)
+        assert row["high"] == pytest.approx(sigmoid(logit), abs=0.02)
+
+
+def test_the_batch_size_does_not_change_a_row():
+    model = toy(Linear(torch.randn(3, PIXELS, generator=torch.Generator().manual_seed(0))))
+    settings = WidthSettings(directions=9, points=2)
+    path = way(random_images(2), random_images(1)[0])
+    small, large = (
+        path_widths(Oracle(model, chunk=chunk), ROW, path, settings, 0.2) for chunk in (3, 100)
+    )
+    for one, other in zip(small, large, strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+
+
+def test_a_stepwise_path_is_its_snapshots_with_central_differences(tmp_path):
+    run = Run(Factory(size=8, sources=2, frames=5, models=["zoo:one"]).write(tmp_path))
+    row = run.pair_rows(started=True)[0]
+    found = path_of(run, row, 11)
+    frames = np.stack(run.frames(row["pair_id"], 5)).transpose(0, 3, 1, 2) / 255
+    assert found.points.numpy() == pytest.approx(frames, abs=1e-6)
+    assert found.tangents.numpy() == pytest.approx(np.gradient(frames, axis=0), abs=1e-6)
+    assert found.along == pytest.approx(np.array(row["path_step"]) / row["path_step"][-1])
+    assert len(path_of(run, row, 3).points) == 3
+
+
+@pytest.mark.parametrize(
+    ("method", "keep", "option"), [("reference", "found", "--keep path"), ("star", "none", "found")]
+)
+def test_a_path_that_was_not_kept_is_refused_with_the_option(tmp_path, method, keep, option):
+    factory = Factory(size=8, sources=2, models=["zoo:one"], method=method, keep=keep)
+    run = Run(factory.write(tmp_path))
+    with pytest.raises(Refused, match=option):
+        path_of(run, run.pair_rows(started=True)[0], 11)
+
+
+def test_stored_widths_are_replaced_pair_by_pair(tmp_path):
+    names = {"low": 0.1, "median": 0.2, "high": 0.3, "inside": 1.0, "confidence": 0.9}
+    first = {"model": "m", "pair_id": "a", "point": 0, "along": 0.0, "radius": 0.5, **names}
+    first |= {"directions": 8, "seed": 0}
+    add_widths(tmp_path, [first, {**first, "pair_id": "b"}])
+    add_widths(tmp_path, [{**first, "low": 0.05}])
+    assert [(row["pair_id"], row["low"]) for row in read_widths(tmp_path)] == [
+        ("b", 0.1),
+        ("a", 0.05),
+    ]
+    (tmp_path / WIDTHS_FILE).write_text("no table")
+    with pytest.raises(Refused, match="remove it"):
+        read_widths(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def run_path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("widths") / "run"
+    given = ["--model", "zoo:shapes-resnet", "--images", "sample:shapes?n=30", "--sources", "2"]
+    settings = ["--targets-per-source", "1", "--set", "max_steps=2", "--quiet"]
+    assert call(["run", *given, *settings, "--out", str(path)]) == 0
+    return path
+
+
+def test_the_command_measures_once_and_the_figure_reads_what_is_stored(run_path, capsys):
+    few = ["--directions", "3", "--points", "3", "--radii", "0.5,2", "--quiet"]
+    assert call(["widths", str(run_path), *few]) == 0
+    rows, file = read_widths(run_path), run_path / WIDTHS_FILE
+    assert len(rows) == 3 * 2
+    line = Run(run_path).pair_rows(started=True)
+    curve = next(r for r in line if r["pair_id"] == rows[0]["pair_id"])["segment_confidence"]
+    on_path = [row["confidence"] for row in rows if row["radius"] == 2]
+    assert on_path == pytest.approx(np.array(curve)[[0, 50, 100]], abs=1e-3)
+    before = file.stat().st_mtime_ns
+    assert call(["widths", str(run_path), *few]) == 0
+    assert file.stat().st_mtime_ns == before
+    assert call(["widths", str(run_path), *few, "--seed", "1"]) == 0
+    assert {row["seed"] for row in read_widths(run_path)} == {1}
+    capsys.readouterr()
+    assert call(["plot", str(run_path), "--figure", "widths", "--format", "svg"]) == 0
+    assert capsys.readouterr().out.strip().endswith("widths-1-column.svg")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["--radii", "0.5,-1"], "--radii"),
+        (["--radii", "0.5,nan"], "--radii"),
+        (["--radii", "1,1"], "different"),
+        (["--radii", "much"], "number"),
+        (["--directions", "0"], "at least 1"),
+        (["--points", "1"], "at least 2"),
+        (["--pair", "zzz"], "pairs.parquet"),
+        (["--model", "zoo:shape-resnet"], "did you mean"),
+        (["--batch-size", "0"], "--batch-size"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_input_is_refused_and_nothing_written(tmp_path, capsys, given, words):
+    path = Factory(size=8, sources=2, frames=3).write(tmp_path / "run")
+    before = sorted(tmp_path.rglob("*"))
+    assert call(["widths", str(path), *given]) == 2
+    assert words in capsys.readouterr().err
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_model_that_is_no_longer_the_one_is_refused(tmp_path, capsys):
+    path = Factory(size=64, sources=2, models=["zoo:shapes-resnet"]).write(tmp_path)
+    assert call(["widths", str(path)]) == 2
+    assert "fingerprint" in capsys.readouterr().err
+    assert not (path / WIDTHS_FILE).exists()
