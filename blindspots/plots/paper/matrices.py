@@ -24,7 +24,8 @@ def draw_transfer(run: Run, pairs: Sequence[Row], columns: int) -> Axes:  # noqa
     figure = figure_of(axis)
     width, height = (float(side) for side in figure.get_size_inches())
     scale = min(1.0, WIDTHS[columns] / width)
-    if columns == 1 and min(text.get_fontsize() for text in axis.texts) * scale < NOTE:
+    smallest = min(float(text.get_fontsize()) for text in axis.texts)
+    if columns == 1 and smallest * scale < NOTE:
         raise Refused(
             "the matrix is too wide to be read on one column; expected fewer models or a wider "
             "page; type --columns 2"
