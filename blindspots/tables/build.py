@@ -152,8 +152,8 @@ def _lpips_note(rows: Iterable[Row]) -> tuple[str, ...]:
         return ()
     what = f"measured of {measured} of {pairs} pairs" if measured else "not measured"
     return (
-        f"LPIPS is {what} here: it needs AlexNet's weights, given to blindspots run with "
-        f"--lpips-weights FILE, and images of at least {LPIPS_SMALLEST} pixels a side.",
+        f"LPIPS is {what} here: it needs AlexNet's weights; give them to blindspots run with "
+        f"--lpips-weights FILE. It takes images of at least {LPIPS_SMALLEST} pixels a side.",
     )
 
 
