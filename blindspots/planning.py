@@ -20,7 +20,15 @@ from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seed
 from blindspots.progress import Reporter
 from blindspots.settings import Machine, Science, differences, plan_hash
 from blindspots.store import read_info, read_predictions
-from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
+from blindspots.survey import (
+    LEAST_IMAGES,
+    Said,
+    Subject,
+    Survey,
+    check_accuracy,
+    check_pairs,
+    survey,
+)
 
 DRAWS_PER_SOURCE = "targets_per_source"
 
@@ -68,7 +76,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
     refused with the differences.
     """
-    subjects = _subjects(request)
+    subjects = _subjects(request, reporter)
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
@@ -81,6 +89,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
     if chosen_pairs is not None:
+        check_pairs(images, chosen_pairs)
         chosen, notes = list(chosen_pairs), []
         missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
     else:
@@ -113,14 +122,14 @@ def examine(
     request = Request(
         models=[spec], images=images, science=science, machine=machine, classes=classes
     )
-    (subject,) = subjects = _subjects(request)
+    (subject,) = subjects = _subjects(request, reporter)
     order = seeded_order(subject.images.ids, science.seed)
     preflight = _survey(request, subjects, order, {}, reporter).preflight(subject)
     check_accuracy(subject, preflight)
     return subject, preflight
 
 
-def _subjects(request: Request) -> list[Subject]:
+def _subjects(request: Request, reporter: Reporter) -> list[Subject]:
     """Every model with its images; models that see images alike share their saved copies."""
     device, precision = find_device(request.machine.device), request.science.precision
     check_precision(precision, device)
@@ -130,7 +139,9 @@ def _subjects(request: Request) -> list[Subject]:
     for spec in request.models:
         model = lay_out(load_model(spec).to(device), request.machine.layout)
         if listing is None:
-            listing = images = load_images(request.images, model, classes=request.classes)
+            listing = images = load_images(
+                request.images, model, classes=request.classes, reporter=reporter
+            )
         else:
             images = listing.for_model(model)
         suffix = geometries.setdefault(

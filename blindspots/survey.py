@@ -54,7 +54,7 @@ class Subject:
 class Survey:
     """Which class each model gives an image, and how surely: `said[model, image id]`.
 
-    `seen`: the indices of the images asked about, in order.
+    `seen`: the indices of the images asked about, in order, but for those that do not decode.
     """
 
     said: dict[tuple[str, str], Said] = field(default_factory=dict)
@@ -63,6 +63,10 @@ class Survey:
     def answer(self, subject: Subject, index: int) -> Said:
         """What the model said of an image."""
         return self.said[subject.name, subject.images.ids[index]]
+
+    def is_answered(self, subjects: Sequence[Subject], index: int) -> bool:
+        """Whether every model was asked about the image; not so where it is damaged."""
+        return all((subject.name, subject.images.ids[index]) in self.said for subject in subjects)
 
     def label(self, subject: Subject, index: int) -> int:
         """The class to keep: the image's label, or what the model says where it has none."""
@@ -109,8 +113,9 @@ def survey(
             break
         for subject in subjects:
             result.said.update(_ask(subject, chunk, result.said))
-        result.seen += chunk
-        found += sum(result.right_by_all(subjects, i) for i in chunk)
+        readable = [i for i in chunk if result.is_answered(subjects, i)]
+        result.seen += readable
+        found += sum(result.right_by_all(subjects, i) for i in readable)
         tick(len(chunk))
     return result
 
@@ -126,21 +131,31 @@ def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
         )
 
 
+def check_pairs(images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
+    """Refuse given pairs, by ids, with an image that was listed and does not decode."""
+    named = {image_id for pair in pairs for image_id in pair}
+    for index, reason in images.damaged.items():
+        if images.ids[index] in named:
+            raise Refused(
+                f"--pairs names {images.names[index]}, which cannot be used: {reason}; leave it out"
+            )
+
+
 def _ask(
     subject: Subject, chunk: Sequence[int], known: Mapping[tuple[str, str], Said]
 ) -> Iterator[tuple[tuple[str, str], Said]]:
-    """The answers about images that are not known yet."""
-    names = [(subject.name, subject.images.ids[i]) for i in chunk]
-    new = [(i, name) for i, name in zip(chunk, names, strict=True) if name not in known]
-    if not new:
+    """The answers about images that are not known yet; none about those that are damaged."""
+    ids = subject.images.ids
+    new = [i for i in chunk if (subject.name, ids[i]) not in known]
+    readable, images = subject.images.take_readable(new)
+    if not readable:
         return
     with subject.model.frozen():
-        logits = subject.oracle.exact.logits(subject.images.take([i for i, _ in new]))
+        logits = subject.oracle.exact.logits(images)
     _check_logits(subject, logits)
-    _check_labels(subject, [i for i, _ in new], logits.shape[1])
-    labels = [int(subject.images.labels[i]) for i, _ in new]
-    for (_, name), row, label in zip(new, logits.softmax(dim=1).cpu(), labels, strict=True):
-        yield name, _answer(row, label)
+    _check_labels(subject, readable, logits.shape[1])
+    for i, row in zip(readable, logits.softmax(dim=1).cpu(), strict=True):
+        yield (subject.name, ids[i]), _answer(row, int(subject.images.labels[i]))
 
 
 def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Said:

@@ -325,7 +325,7 @@ def test_links_into_circles_end(photos):
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [({}, "holds no image file"), ({"a.png": b"", "b.jpg": b"x"}, "no readable image .*a.png")],
+    [({}, "holds no image; expected files that end in .jpg"), ({"a.png": b"", "b.jpg": b"x"}, "no readable image .*a.png")],
 )
 def test_nothing_to_read_is_refused(tmp_path, content, says):
     for name, data in content.items():
@@ -340,7 +340,7 @@ def test_nothing_to_read_is_refused(tmp_path, content, says):
         ("folder:no/such/place", "no directory"),
         ("foldr:photos", "did you mean folder:"),
         ("folder:.?n=3", "no option 'n'"),
-        ("sample:shapes?sede=3", "no option 'sede'; expected split, n, seed; did you mean"),
+        ("sample:shapes?sede=3", "no option 'sede'; expected split, n, seed, map; did you mean"),
         ("sample:circles", "type sample:shapes"),
         ("sample:shapes?n=0", "not a whole number from 1"),
         ("sample:shapes?split=tset", "did you mean test"),
@@ -383,8 +383,8 @@ def test_another_model_sees_the_same_listing_without_reading_a_file(photos, monk
 def test_a_listing_holds_no_pixels(photos, monkeypatch):
     calls = []
     images = load_images(f"folder:{photos}")
-    original = ImageSet.uint8
-    monkeypatch.setattr(ImageSet, "uint8", lambda s, i: calls.append(i) or original(s, i))
+    original = ImageSet._decoded
+    monkeypatch.setattr(ImageSet, "_decoded", lambda s, i: calls.append(i) or original(s, i))
     images.take([1])
     assert calls == [1]
 
