@@ -20,15 +20,7 @@ from blindspots.plan import PlannedPair, draw_targets, pair_id, read_pairs, seed
 from blindspots.progress import Reporter
 from blindspots.settings import Machine, Science, differences, plan_hash
 from blindspots.store import read_info, read_predictions
-from blindspots.survey import (
-    LEAST_IMAGES,
-    Said,
-    Subject,
-    Survey,
-    check_accuracy,
-    check_pairs,
-    survey,
-)
+from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
 DRAWS_PER_SOURCE = "targets_per_source"
 
@@ -89,7 +81,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
     if chosen_pairs is not None:
-        check_pairs(images, chosen_pairs)
+        surveyed.check_pairs(images, chosen_pairs)
         chosen, notes = list(chosen_pairs), []
         missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
     else:

@@ -82,6 +82,16 @@ class Survey:
         """Whether every model gives the image its class."""
         return all(self.right(subject, index) for subject in subjects)
 
+    def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
+        """Refuse given pairs, by ids, with an image that was listed and does not decode."""
+        named = {image_id for pair in pairs for image_id in pair}
+        for index, reason in images.damaged.items():
+            if images.ids[index] in named:
+                raise Refused(
+                    f"--pairs names {images.names[index]}, which cannot be used: {reason}; "
+                    "leave it out"
+                )
+
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
         labelled = [i for i in self.seen if int(subject.images.labels[i]) >= 0]
@@ -129,16 +139,6 @@ def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
             f"expected at least {LEAST_ACCURACY:.0%}: is the normalisation right (--mean, --std: "
             "they are applied once, to images in [0, 1]), the class order (--classes), the size?"
         )
-
-
-def check_pairs(images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
-    """Refuse given pairs, by ids, with an image that was listed and does not decode."""
-    named = {image_id for pair in pairs for image_id in pair}
-    for index, reason in images.damaged.items():
-        if images.ids[index] in named:
-            raise Refused(
-                f"--pairs names {images.names[index]}, which cannot be used: {reason}; leave it out"
-            )
 
 
 def _ask(

@@ -89,7 +89,8 @@ def examine(data: bytes) -> Examined:
         if not _is_whole(image, data):
             image.draft("RGB", (1, 1))
             _rgb(image)
-        upright = size[::-1] if _orientation(image) >= 5 else size
+        width, height = size
+        upright = (height, width) if _orientation(image) >= 5 else (width, height)
         return Examined(upright, converted + (turning or _turning(image)))
 
 

@@ -109,12 +109,13 @@ def _entry(path: Path, columns: Columns, place: tuple[int, int], number: int, ro
 def _read_row(path: Path, column: str, group: int, offset: int) -> bytes:
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path) as file:
-        small = file.metadata.row_group(group).total_byte_size <= _LARGEST_KEPT
-        table = None if small else _batch_of_row(file, column, group, offset)
     stamp = path.stat()
-    kept = _group(path, stamp.st_mtime_ns, stamp.st_size, column, group) if small else table
-    (row,) = rows(str(path), kept.slice(offset if small else offset % _BATCH, 1), Columns(column))
+    with pq.ParquetFile(path) as file:
+        if file.metadata.row_group(group).total_byte_size > _LARGEST_KEPT:
+            table, place = _batch_of_row(file, column, group, offset), offset % _BATCH
+        else:
+            table, place = _group(path, stamp.st_mtime_ns, stamp.st_size, column, group), offset
+    (row,) = rows(str(path), table.slice(place, 1), Columns(column))
     return row.read(path.parent)
 
 
