@@ -191,9 +191,10 @@ def _own_table(model: Viewer, classes: Sequence[str]) -> ClassTable | None:
     """What the model calls its classes; ImageNet's table for a model without names that fits it."""
     origin = f"{model.name}'s classes"
     if model.class_names is not None:
-        imagenet = model.class_folders is None and is_imagenet(model.class_names)
-        folders = imagenet_table().folders if imagenet else model.class_folders
-        return ClassTable(model.class_names, folders, origin)
+        if not is_imagenet(model.class_names):
+            return ClassTable(model.class_names, model.class_folders, origin)
+        folders = model.class_folders or imagenet_table().folders
+        return ClassTable(model.class_names, folders, origin, imagenet_table().synonyms)
     if model.num_classes != IMAGENET_CLASSES or not classes:
         return None
     table = imagenet_table()

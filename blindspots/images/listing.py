@@ -1,6 +1,7 @@
 """A list of images: which there are, and how to get each one; no model and no torch here."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -55,6 +56,14 @@ class Listing:
     skipped: Sequence[Remark] = ()
     converted: Sequence[Remark] = ()
     notes: tuple[str, ...] = ()
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes; those that several have get their index as a further synonym."""
+    counts = Counter(names)
+    return tuple(
+        name if counts[name] == 1 else f"{name}, {index}" for index, name in enumerate(names)
+    )
 
 
 def image_id(name: str, content: str) -> str:

@@ -7,7 +7,7 @@ import pytest
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
 from blindspots.images.classes import ClassTable, imagenet_table, read_class_table
-from blindspots.images.listing import Item, Listing
+from blindspots.images.listing import Item, Listing, distinct_names
 from blindspots.images.mapping import read_mapping
 from tests.images.material import Model, noise
 
@@ -185,9 +185,13 @@ def test_imagenette_maps_into_the_thousand(called, model, kind):
 def test_names_in_the_models_order_need_no_note():
     model = Model(names=("airplane", "car, automobile"))
     assert labelled(["Airplane", "automobile"], model) == ([0, 1], [])
-    thousand = long_names()
-    assert len(set(thousand)) < 1000
-    assert labelled(imagenet_table().names, Model(names=thousand))[0] == list(range(1000))
+
+
+def test_classes_of_one_name_are_told_apart_by_their_places():
+    thousand = distinct_names(long_names())
+    assert len(set(long_names())) < len(set(thousand)) == 1000
+    for names in (imagenet_table().names, long_names()):
+        assert labelled(thousand, Model(names=names)) == (list(range(1000)), [])
 
 
 def test_a_synonym_of_two_classes_stands_for_neither():

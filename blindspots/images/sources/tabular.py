@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blindspots.errors import Refused
 from blindspots.images.decode import Unreadable
+from blindspots.images.listing import distinct_names
 from blindspots.specs import nearest_names
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def choose_columns(what: str, schema: "pa.Schema", image: str | None, label: str
     usual = [one for one in _LABEL_NAMES if one in labels]
     found = _choose(what, "label", label, named or usual[:1], labels, _LABEL_NAMES, schema)
     names = features.get(found or "", {}).get("names") if found else None
-    return Columns(chosen, found, tuple(map(str, names)) if names else None)
+    return Columns(chosen, found, distinct_names(list(map(str, names))) if names else None)
 
 
 def rows(what: str, table: "pa.Table | pa.RecordBatch", columns: Columns) -> Iterator[Row]:

@@ -16,7 +16,7 @@ from typing import Any, Literal, NamedTuple
 
 from blindspots.errors import Refused
 from blindspots.images.collect import Entry, classed, collect
-from blindspots.images.listing import Listing
+from blindspots.images.listing import Listing, distinct_names
 from blindspots.images.sources.folder import read_file
 from blindspots.images.sources.options import said_options, yes_or_no
 from blindspots.progress import Reporter
@@ -124,7 +124,7 @@ def _class_names(dataset: Any) -> tuple[str, ...] | None:
     names = getattr(dataset, "classes", None)
     if not names:
         return None
-    return tuple(name if isinstance(name, str) else ", ".join(name) for name in names)
+    return distinct_names([name if isinstance(name, str) else ", ".join(name) for name in names])
 
 
 def _entries(
