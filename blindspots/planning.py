@@ -75,7 +75,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
     refused with the differences.
     """
-    subjects = _subjects(request)
+    subjects = _subjects(request, reporter)
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
@@ -89,6 +89,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
         check_accuracy(subject, surveyed.preflight(subject))
     preflights = _preflights(subjects, surveyed, out)
     if chosen_pairs is not None:
+        surveyed.check_pairs(images, chosen_pairs)
         chosen, notes = list(chosen_pairs), []
         missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
     else:
@@ -105,7 +106,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     )
 
 
-def _subjects(request: Request) -> list[Subject]:
+def _subjects(request: Request, reporter: Reporter) -> list[Subject]:
     """Every model with its images; models that see images alike share their saved copies."""
     device, precision = find_device(request.machine.device), request.science.precision
     check_precision(precision, device)
@@ -115,7 +116,9 @@ def _subjects(request: Request) -> list[Subject]:
     for spec in request.models:
         model = lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
         if listing is None:
-            listing = images = load_images(request.images, model, classes=request.classes)
+            listing = images = load_images(
+                request.images, model, classes=request.classes, reporter=reporter
+            )
         else:
             images = listing.for_model(model)
         suffix = geometries.setdefault(

@@ -65,7 +65,7 @@ class Subject:
 class Survey:
     """Which class each model gives an image, and how surely: `said[model, image id]`.
 
-    `seen`: the indices of the images asked about, in order.
+    `seen`: the indices of the images asked about, in order, but for those that do not decode.
     """
 
     said: dict[tuple[str, str], Said] = field(default_factory=dict)
@@ -74,6 +74,10 @@ class Survey:
     def answer(self, subject: Subject, index: int) -> Said:
         """What the model said of an image."""
         return self.said[subject.name, subject.images.ids[index]]
+
+    def is_answered(self, subjects: Sequence[Subject], index: int) -> bool:
+        """Whether every model was asked about the image; not so where it is damaged."""
+        return all((subject.name, subject.images.ids[index]) in self.said for subject in subjects)
 
     def label(self, subject: Subject, index: int) -> int:
         """The class to keep: the image's label, or what the model says where it has none."""
@@ -88,6 +92,16 @@ class Survey:
     def right_by_all(self, subjects: Sequence[Subject], index: int) -> bool:
         """Whether every model gives the image its class."""
         return all(self.right(subject, index) for subject in subjects)
+
+    def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
+        """Refuse given pairs, by ids, with an image that was listed and does not decode."""
+        named = {image_id for pair in pairs for image_id in pair}
+        for index, reason in images.damaged.items():
+            if images.ids[index] in named:
+                raise Refused(
+                    f"--pairs names {images.names[index]}, which cannot be used: {reason}; "
+                    "leave it out"
+                )
 
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
@@ -121,8 +135,9 @@ def survey(
             break
         for subject in subjects:
             result.said.update(_ask(subject, chunk, result.said))
-        result.seen += chunk
-        found += sum(result.right_by_all(subjects, i) for i in chunk)
+        readable = [i for i in chunk if result.is_answered(subjects, i)]
+        result.seen += readable
+        found += sum(result.right_by_all(subjects, i) for i in readable)
         tick(len(chunk))
     return result
 
@@ -142,23 +157,24 @@ def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
 def _ask(
     subject: Subject, chunk: Sequence[int], known: Mapping[tuple[str, str], Said]
 ) -> Iterator[tuple[tuple[str, str], Said]]:
-    """The answers about images that are not known yet."""
-    names = [(subject.name, subject.images.ids[i]) for i in chunk]
-    new = [(i, name) for i, name in zip(chunk, names, strict=True) if name not in known]
-    if not new:
+    """The answers about images that are not known yet; none about those that are damaged."""
+    ids = subject.images.ids
+    new = [i for i in chunk if (subject.name, ids[i]) not in known]
+    readable, images = subject.images.take_readable(new)
+    if not readable:
         return
     with subject.model.frozen():
-        logits = subject.oracle.exact.logits(subject.images.take([i for i, _ in new]))
-    labels = [int(subject.images.labels[i]) for i, _ in new]
+        logits = subject.oracle.exact.logits(images)
     _check_finite(subject, logits)
     if subject.model.embeds:
-        for (_, name), finite in zip(new, logits.isfinite().all(dim=1).tolist(), strict=True):
-            yield name, EMBEDDED if finite else UNKNOWN
+        for i, finite in zip(readable, logits.isfinite().all(dim=1).tolist(), strict=True):
+            yield (subject.name, ids[i]), EMBEDDED if finite else UNKNOWN
         return
+    labels = [int(subject.images.labels[i]) for i in readable]
     _check_logits(subject, logits)
     _check_labels(subject, labels, logits.shape[1])
-    for (_, name), row, label in zip(new, logits.softmax(dim=1).cpu(), labels, strict=True):
-        yield name, _answer(row, label)
+    for i, row, label in zip(readable, logits.softmax(dim=1).cpu(), labels, strict=True):
+        yield (subject.name, ids[i]), _answer(row, label)
 
 
 def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Said:

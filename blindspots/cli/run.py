@@ -3,7 +3,8 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
 DEMO_SOURCES = 4
+MOST_WARNINGS, MOST_ALIKE = 40, 5
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 
@@ -58,7 +60,7 @@ def run(
     model
         Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k; may be repeated.
     images
-        Image spec, such as folder:photos or sample:shapes.
+        Image spec, such as folder:photos or parquet:test.parquet.
     out
         Run directory.
     sources
@@ -169,8 +171,11 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     """What was skipped or converted, what was noted, and each model on the clean images."""
     images = prepared.subjects[0].images
     for what, entries in (("skipped", images.skipped), ("converted", images.converted)):
-        for entry in entries:
-            reporter.warn(f"{what} {entry['name']}: {entry['reason']}")
+        lines = list(_by_reason(what, entries))
+        for line in lines[:MOST_WARNINGS]:
+            reporter.warn(line)
+        if len(lines) > MOST_WARNINGS:
+            reporter.warn(f"{len(lines) - MOST_WARNINGS} more such lines; run.json has all of them")
     for note in prepared.notes:
         reporter.say(f"note: {note}")
     for subject in prepared.subjects:
@@ -179,6 +184,19 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
         for finding in found["findings"]:
             if finding["level"] == "wrong":
                 reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
+
+
+def _by_reason(what: str, entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
+    """A line an image; one line for many of the same reason, which names the first of them."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        names[entry["reason"]].append(entry["name"])
+    for reason, alike in names.items():
+        if len(alike) > MOST_ALIKE:
+            shown = ", ".join(alike[:MOST_ALIKE])
+            yield f"{what} {len(alike):,} images: {reason} ({shown}, ...; run.json names each)"
+        else:
+            yield from (f"{what} {name}: {reason}" for name in alike)
 
 
 def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:

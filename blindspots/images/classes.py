@@ -1,8 +1,8 @@
 """Class tables: what each logit is called, and what the folders of its images are called."""
 
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 from blindspots.errors import Refused
 from blindspots.specs import nearest_names
 
-_ALIKE = 0.95
+IMAGENET_CLASSES = 1000
+_LEAST_KNOWN = 950
 _FORMS = "a list of names, one a line or as JSON, or [[folder, name], ...] as JSON"
 
 
@@ -18,12 +19,14 @@ _FORMS = "a list of names, one a line or as JSON, or [[folder, name], ...] as JS
 class ClassTable:
     """The names of the classes by index, and their folders; None: folders are called as classes.
 
-    `origin`: where the table comes from, for messages.
+    `origin`: where the table comes from, for messages. `synonyms`: for each class all its names,
+    separated by commas; None: `names` are these.
     """
 
     names: tuple[str, ...]
     folders: tuple[str, ...] | None = None
     origin: str = "the class table"
+    synonyms: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -34,15 +37,33 @@ class ClassTable:
 
         A name that two classes share stands for neither.
         """
-        plain = [plain_name(name) for name in self.names]
-        shared = {name for name, count in Counter(plain).items() if count > 1}
-        by_name = {name: index for index, name in enumerate(plain) if name not in shared}
+        by_name = _unshared((plain_name(name),) for name in self.names)
         by_folder = {name: index for index, name in enumerate(self.folders or ())}
         return {**by_name, **by_folder}
 
+    @cached_property
+    def _by_synonym(self) -> Mapping[str, int]:
+        return _unshared(map(_names_in, self.synonyms or self.names))
+
     def index(self, folder: str) -> int | None:
-        """The class of images in `folder`; None where the table does not know it."""
-        return self.indices.get(folder, self.indices.get(plain_name(folder)))
+        """The class that `folder`, or one of the names it lists, stands for; None: none or several.
+
+        A whole name comes before its parts: "crane" is the class of that name, "tench, Tinca tinca"
+        is tench.
+        """
+        whole = self.indices.get(folder, self.indices.get(plain_name(folder)))
+        if whole is not None:
+            return whole
+        found = {self._by_synonym.get(name) for name in _names_in(folder)} - {None}
+        return found.pop() if len(found) == 1 else None
+
+    def has_in_order(self, names: Sequence[str]) -> bool:
+        """Whether these are the names of all classes in their order, each by one name at least."""
+        own = self.synonyms or self.names
+        return len(names) == len(own) and all(
+            set(_names_in(name)) & {*_names_in(mine), plain_name(called)}
+            for name, mine, called in zip(names, own, self.names, strict=True)
+        )
 
     def nearest(self, folder: str) -> str:
         """The spellings nearest to `folder`, as a phrase; empty where none is near."""
@@ -52,6 +73,20 @@ class ClassTable:
 def plain_name(name: str) -> str:
     """A name without what file systems and habits change in it: case, underscores, hyphens."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+
+
+def _names_in(text: str) -> tuple[str, ...]:
+    """The names that a text lists, separated by commas, as `plain_name` spells them."""
+    return tuple(name for name in map(plain_name, text.split(",")) if name)
+
+
+def _unshared(names: Iterable[Sequence[str]]) -> dict[str, int]:
+    """From a name to the only index that has it."""
+    owners: dict[str, set[int]] = defaultdict(set)
+    for index, own in enumerate(names):
+        for name in own:
+            owners[name].add(index)
+    return {name: min(having) for name, having in owners.items() if len(having) == 1}
 
 
 def read_class_table(path: str | Path) -> ClassTable:
@@ -84,7 +119,17 @@ def imagenet_table() -> ClassTable:
     folders, long = info.label_names(), list(info.label_descriptions())
     short = [name.split(",")[0] for name in long]
     unique = _first_unique(short, long, [f"{a} ({b})" for a, b in zip(long, folders, strict=True)])
-    return ClassTable(tuple(unique), tuple(folders), "ImageNet-1k's class table")
+    return ClassTable(tuple(unique), tuple(folders), "ImageNet-1k's class table", tuple(long))
+
+
+@cache
+def is_imagenet(names: tuple[str, ...]) -> bool:
+    """Whether these are ImageNet-1k's classes in their order, by whatever of their names."""
+    if len(names) != IMAGENET_CLASSES:
+        return False
+    found = [imagenet_table().index(name) for name in names]
+    known = [(index, place) for index, place in enumerate(found) if place is not None]
+    return len(known) >= _LEAST_KNOWN and all(index == place for index, place in known)
 
 
 def _first_unique(*spellings: Sequence[str]) -> list[str]:
@@ -129,19 +174,13 @@ def _reason(error: Exception) -> str:
 def table_of(names: Sequence[str], origin: str) -> ClassTable:
     """The table of classes of these names; wnids are the folders of names that are ImageNet's.
 
-    They are where nearly all begin as ImageNet-1k's do, in its order. Names that two classes share
+    They are where nearly all are ImageNet-1k's, in its order. Names that two classes share
     then get their wnid.
     """
     imagenet = imagenet_table()
     if len(names) != len(imagenet) or imagenet.folders is None:
         return ClassTable(tuple(names), None, origin)
-    own, theirs = ([_first_word(name) for name in table] for table in (names, imagenet.names))
-    alike = sum(a == b for a, b in zip(own, theirs, strict=True))
-    if alike < _ALIKE * len(names):
+    if not is_imagenet(tuple(names)):
         return ClassTable(tuple(names), None, origin)
     spelt_out = [f"{name} ({wnid})" for name, wnid in zip(names, imagenet.folders, strict=True)]
     return ClassTable(tuple(_first_unique(list(names), spelt_out)), imagenet.folders, origin)
-
-
-def _first_word(name: str) -> str:
-    return plain_name(name.split(",")[0]).split(" (")[0]

@@ -71,22 +71,42 @@ def decode(data: bytes) -> Decoded:
     """The image in a file's bytes, as the table above says; raises `Unreadable`."""
     with _naming_damage():
         image = _open(data)
-        converted = tuple(_conversions(image))
-        return Decoded(_rgb(_upright(image)), converted)
+        converted, turning = tuple(_conversions(image)), _turning(image)
+        image.load()
+        return Decoded(_rgb(_upright(image)), converted + (turning or _turning(image)))
 
 
 def examine(data: bytes) -> Examined:
-    """Whether the image decodes to its end, without keeping it; raises `Unreadable`.
+    """What an image's header says, once its bytes are known to reach its end; raises `Unreadable`.
 
-    JPEGs are read at an eighth of their size, which follows every byte at a part of the cost.
+    JPEG, GIF and WebP are not decoded where their last bytes are those of a whole file, nor PNG
+    where its checksums are right, so damage inside one is found by `decode` alone. Whatever else
+    is decoded to its end; JPEGs at an eighth of their size, which follows every byte.
     """
     with _naming_damage():
         image = _open(data)
-        converted = tuple(_conversions(image))
-        width, height = image.size
-        image.draft("RGB", (1, 1))
-        _rgb(image)
-        return Examined((height, width) if _orientation(image) >= 5 else (width, height), converted)
+        converted, turning, size = tuple(_conversions(image)), _turning(image), image.size
+        if not _is_whole(image, data):
+            image.draft("RGB", (1, 1))
+            _rgb(image)
+        width, height = size
+        upright = (height, width) if _orientation(image) >= 5 else (width, height)
+        return Examined(upright, converted + (turning or _turning(image)))
+
+
+def _is_whole(image: Image.Image, data: bytes) -> bool:
+    """Whether the bytes are surely not cut short; False: only decoding can tell."""
+    match image.format:
+        case "JPEG":
+            return data.endswith(b"\xff\xd9")
+        case "GIF":
+            return data.endswith(b";")
+        case "WEBP":
+            return int.from_bytes(data[4:8], "little") + 8 <= len(data)
+        case "PNG" if b"eXIf" not in data:
+            image.verify()
+            return True
+    return False
 
 
 @contextmanager
@@ -130,8 +150,11 @@ def _conversions(image: Image.Image) -> Iterator[str]:
         yield "transparency composited on white"
     if _colours(image) is not None:
         yield f"{_colours(image)} converted to RGB"
-    if _orientation(image) > 1:
-        yield "turned upright by its EXIF orientation"
+
+
+def _turning(image: Image.Image) -> tuple[str, ...]:
+    """Asked before and after loading: a PNG tells late, and a TIFF turns itself when it loads."""
+    return ("turned upright by its EXIF orientation",) if _orientation(image) > 1 else ()
 
 
 def _colours(image: Image.Image) -> str | None:
@@ -152,7 +175,8 @@ def _is_16_bit(image: Image.Image) -> bool:
 
 def _orientation(image: Image.Image) -> int:
     try:
-        turned = image.getexif().get(_ORIENTATION, 1)
+        # A PNG's own getexif decodes the image first, in case the data stands at its end.
+        turned = Image.Image.getexif(image).get(_ORIENTATION, 1)
     except _DAMAGE:
         return 1
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1

@@ -2,18 +2,22 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, UInt8
+from PIL import Image
 from torch import Tensor
 
-from blindspots.errors import Refused
+from blindspots.errors import Refused, WorkFailed
 from blindspots.images.classes import ClassTable
-from blindspots.images.labels import Labelling, Viewer, label_folders, label_known
+from blindspots.images.decode import Unreadable
+from blindspots.images.labels import Viewer, label_images
 from blindspots.images.listing import Item, Listing, Remark
+from blindspots.images.mapping import ClassMap
 from blindspots.specs import nearest_names
 
 _UNKNOWN = -1
@@ -25,21 +29,30 @@ class ImageSet:
 
     `labels`: int64, one an image, -1 where unknown. `ids`: stable, safe as file names: the slug of
     the file's name and 8 hex digits of its content's SHA-256. `names`: paths relative to the
-    source. `class_names`: by class index; None: unknown. `skipped`, `converted`: `{name, reason}`
-    of files left out and of images changed beyond scaling. `notes`: sentences for the user.
+    source. `class_names`: by class index; None: unknown. `class_map`: the index of each class of
+    the source. `converted`: `{name, reason}` of images changed beyond scaling. `notes`: sentences
+    for the user.
     Nothing is kept in memory but the listing, unless `images` is asked for.
     """
 
     def __init__(
-        self, listing: Listing, model: Viewer | None = None, classes: ClassTable | None = None
+        self,
+        listing: Listing,
+        model: Viewer | None = None,
+        classes: ClassTable | None = None,
+        *,
+        mapping: ClassMap | None = None,
+        damaged: dict[int, str] | None = None,
     ) -> None:
-        self._listing = listing
-        self._classes = classes
+        self._listing, self._classes, self._mapping = listing, classes, mapping
+        self._damaged = {} if damaged is None else damaged
+        self._model = model
         self._preprocessing = None if model is None else model.preprocessing
-        labelling = _labelling(listing, model, classes)
+        labelling = label_images(listing, model, classes, mapping)
+        self.class_map = dict(labelling.indices)
         self.labels: Int64[Tensor, " image"] = torch.tensor(
             [
-                _UNKNOWN if item.folder is None else labelling.indices.get(item.folder, _UNKNOWN)
+                _UNKNOWN if item.label is None else self.class_map.get(item.label, _UNKNOWN)
                 for item in listing.items
             ],
             dtype=torch.int64,
@@ -47,7 +60,6 @@ class ImageSet:
         self.class_names = labelling.class_names
         self.ids = [item.id for item in listing.items]
         self.names = [item.name for item in listing.items]
-        self.skipped = _as_rows(listing.skipped)
         self.converted = _as_rows(listing.converted)
         self.notes = [*listing.notes, *labelling.notes]
         self.spec = listing.spec
@@ -55,9 +67,37 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def skipped(self) -> list[dict[str, str]]:
+        """Files left out, `{name, reason}` each, by name: at listing, or where decoding failed."""
+        damaged = [Remark(self.names[index], why) for index, why in self._damaged.items()]
+        return _as_rows(sorted([*self._listing.skipped, *damaged]))
+
+    @property
+    def damaged(self) -> Mapping[int, str]:
+        """Why images of the listing could not be decoded, by index; of those that were tried."""
+        return self._damaged
+
     def for_model(self, model: Viewer | None) -> "ImageSet":
         """The same listing, with the geometry and labels of another model; no file is read."""
-        return ImageSet(self._listing, model, self._classes)
+        return ImageSet(
+            self._listing, model, self._classes, mapping=self._mapping, damaged=self._damaged
+        )
+
+    def checked(self) -> "ImageSet":
+        """The set without images that do not decode: every one is decoded once, none is kept."""
+        kept = [index for index in range(len(self)) if self._decoded(index) is not None]
+        if not kept:
+            raise Refused(f"{self.spec} holds no readable image; give one that has images")
+        lost = [Remark(self.names[index], why) for index, why in self._damaged.items()]
+        items = [self._listing.items[index] for index in kept]
+        skipped = sorted([*self._listing.skipped, *lost])
+        return ImageSet(
+            replace(self._listing, items=items, skipped=skipped),
+            self._model,
+            self._classes,
+            mapping=self._mapping,
+        )
 
     @cached_property
     def images(self) -> Float[Tensor, "image 3 height width"]:
@@ -67,18 +107,48 @@ class ImageSet:
     def take(self, indices: Sequence[int]) -> Float[Tensor, "image 3 height width"]:
         """Some images in [0, 1], decoded now.
 
-        Refused where there is no model to bring images of several sizes to one.
+        Refused where there is no model to bring images of several sizes to one. The work fails
+        where one is damaged inside, which listing does not find: `checked` leaves such images out.
         """
+        readable, images = self.take_readable(indices)
+        if len(readable) < len(indices):
+            raise WorkFailed(self._damage(next(i for i in indices if i in self._damaged)))
+        return images
+
+    def take_readable(
+        self, indices: Sequence[int]
+    ) -> tuple[list[int], Float[Tensor, "image 3 height width"]]:
+        """Which of some images decode, and these in [0, 1]; the others join `skipped`."""
         self._check_one_size([self._listing.items[index] for index in indices])
-        pixels = [torch.from_numpy(self.uint8(index)) for index in indices]
+        decoded = {index: self._decoded(index) for index in indices}
+        readable = [index for index in indices if decoded[index] is not None]
+        pixels = [torch.from_numpy(np.array(decoded[index])) for index in readable]
         if not pixels:
-            return torch.zeros(0, 3, *(self._preprocessing.size if self._preprocessing else (1, 1)))
-        return torch.stack(pixels).permute(0, 3, 1, 2).contiguous().float() / 255
+            size = self._preprocessing.size if self._preprocessing else (1, 1)
+            return readable, torch.zeros(0, 3, *size)
+        return readable, torch.stack(pixels).permute(0, 3, 1, 2).contiguous().float() / 255
 
     def uint8(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
         """One image as the model sees it, exactly, in 8 bits; without a model at its own size."""
-        image = self._listing.items[index].open()
-        return np.array(image if self._preprocessing is None else self._preprocessing(image))
+        image = self._decoded(index)
+        if image is None:
+            raise WorkFailed(self._damage(index))
+        return np.array(image)
+
+    def _decoded(self, index: int) -> Image.Image | None:
+        """An image as the model sees it; None where it is damaged, which is kept in mind."""
+        try:
+            image = self._listing.items[index].open()
+        except Unreadable as error:
+            self._damaged[index] = str(error)
+            return None
+        return image if self._preprocessing is None else self._preprocessing(image)
+
+    def _damage(self, index: int) -> str:
+        return (
+            f"{self.names[index]} of {self.spec} cannot be used: {self._damaged[index]}; "
+            "leave it out"
+        )
 
     def find(self, text: str) -> int:
         """The index of the image with this id, path below the source, file name, or stem.
@@ -125,17 +195,6 @@ class ImageSet:
     def _some(self, indices: Sequence[int]) -> str:
         more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
         return ", ".join(self.names[index] for index in indices[:_SHOWN]) + more
-
-
-def _labelling(listing: Listing, model: Viewer | None, classes: ClassTable | None) -> Labelling:
-    if model is not None and model.embeds:
-        model = None  # Without classes of its own, the data's say what may be a pair.
-    if not listing.folders:
-        own = None if model is None else model.class_names
-        return Labelling({}, own if classes is None else classes.names)
-    if listing.generated and classes is None:
-        return label_known(listing.folders, model, listing.spec)
-    return label_folders(listing.folders, model, classes)
 
 
 def _as_rows(remarks: Sequence[Remark]) -> list[dict[str, str]]:

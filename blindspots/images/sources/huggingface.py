@@ -1,0 +1,140 @@
+"""`hf:ORG/NAME:SPLIT` and `hf:DIR:SPLIT`: data sets through the `datasets` library.
+
+A name is looked up on the hub, unless a directory of that name exists. A directory is what
+`save_to_disk` wrote, or holds data files as `load_dataset` reads them: Parquet files, or folders of
+images. `datasets` runs no code of a data set. Keys: `split=` (the same as behind the colon),
+`config=`, `image=`, `label=`.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from blindspots.errors import Refused
+from blindspots.images.collect import Entry, classed, collect
+from blindspots.images.listing import Listing
+from blindspots.images.sources.options import said_options
+from blindspots.images.sources.tabular import Columns, Row, choose_columns, rows
+from blindspots.progress import Reporter
+from blindspots.specs import Spec, nearest_names
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_BATCH = 64
+_SAVED = ("dataset_dict.json", "dataset_info.json", "state.json")
+
+
+def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
+    """The images of one split, in its order.
+
+    Refused: `datasets` is not installed, nothing of that name, a broken data set, a split that is
+    not there or not said, and columns that are not evident.
+    """
+    said = said_options(spec, {"split": "", "config": "", "image": "", "label": ""})
+    name, split = _name_and_split(spec, said["split"])
+    dataset = _of_split(spec, name, _loaded(spec, name, said["config"] or None), split)
+    schema = dataset.features.arrow_schema
+    columns = choose_columns(str(spec), schema, said["image"] or None, said["label"] or None)
+    dataset = dataset.select_columns(columns.wanted).with_format("arrow")
+    root = Path(name).expanduser().absolute()
+    listing = collect(
+        str(spec),
+        _entries(spec, dataset, columns, root),
+        len(dataset),
+        reporter,
+        expected="expected rows with images",
+    )
+    names = columns.names
+    return classed(listing) if names is None else replace(listing, classes=names, kind="names")
+
+
+def _name_and_split(spec: Spec, said: str) -> tuple[str, str]:
+    name, colon, split = spec.name.rpartition(":")
+    if not colon or Path(spec.name).expanduser().is_dir():
+        return spec.name, said
+    if said and split != said:
+        raise Refused(f"{spec} says two splits, {split} and {said}; say one, as hf:{name}:{said}")
+    return name, split
+
+
+def _loaded(spec: Spec, name: str, config: str | None) -> Any:
+    """All splits, or a single saved one; files are mapped, not read."""
+    try:
+        import datasets
+    except ImportError as error:
+        raise Refused(
+            f"{spec} needs the datasets package; type pip install 'blindspots[datasets]'"
+        ) from error
+    directory = Path(name).expanduser()
+    bar = datasets.utils.logging.is_progress_bar_enabled()
+    datasets.disable_progress_bars()
+    try:
+        if any((directory / one).is_file() for one in _SAVED):
+            return datasets.load_from_disk(str(directory))
+        return datasets.load_dataset(str(directory) if directory.is_dir() else name, config)
+    except Exception as error:
+        # Whatever the library or its network client raises, the data set is not to be had.
+        raise Refused(_cannot_load(spec, name, directory, error)) from error
+    finally:
+        if bar:
+            datasets.enable_progress_bars()
+
+
+def _cannot_load(spec: Spec, name: str, directory: Path, error: Exception) -> str:
+    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
+    if directory.is_dir():
+        return (
+            f"{spec}: datasets cannot read the directory {name} ({reason}); expected one that "
+            "save_to_disk wrote, or Parquet files, or folders of images"
+        )
+    return (
+        f"{spec}: there is no directory {name}, and the hub does not give a data set of that name "
+        f"({reason}); check the name and the network, or type hf:DIR"
+    )
+
+
+def _of_split(spec: Spec, name: str, loaded: Any, split: str) -> "Dataset":
+    from datasets import DatasetDict
+
+    if not isinstance(loaded, DatasetDict):
+        own = str(loaded.split) if loaded.split is not None else ""
+        if split and split != own:
+            raise Refused(f"{spec} holds one split{f', {own}' if own else ''}; type hf:{name}")
+        return loaded
+    names = list(map(str, loaded))
+    if not split and len(names) == 1:
+        return loaded[names[0]]
+    if split not in names:
+        asked = f"has no split {split!r}" if split else "has several splits"
+        hint = nearest_names(split, names) or f"type hf:{name}:{names[-1]}"
+        raise Refused(f"{spec} {asked}; expected one of {', '.join(names)}; {hint}")
+    return loaded[split]
+
+
+def _entries(spec: Spec, dataset: "Dataset", columns: Columns, root: Path) -> Iterator[Entry]:
+    number = 0
+    for table in dataset.iter(_BATCH):
+        for row in rows(str(spec), table, columns):
+            yield _entry(dataset, columns.image, number, row, root)
+            number += 1
+
+
+def _entry(dataset: "Dataset", column: str, number: int, row: Row, root: Path) -> Entry:
+    read = partial(_read_row, dataset, column, number, root)
+    name = _below(root, row) or f"{number:06d}"
+    return Entry(name, row.label, read, row.data, unnamed=row.name is None)
+
+
+def _below(root: Path, row: Row) -> str | None:
+    """A file's path below the directory of its data set, else its own name."""
+    if row.path is not None and Path(row.path).is_relative_to(root):
+        return Path(row.path).relative_to(root).as_posix()
+    return row.name
+
+
+def _read_row(dataset: "Dataset", column: str, number: int, root: Path) -> bytes:
+    (row,) = rows("the data set", dataset[number : number + 1], Columns(column))
+    return row.read(root)
