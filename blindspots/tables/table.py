@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pyarrow as pa
+
+Values = Iterable[float | None] | pa.ChunkedArray
 
 
 @dataclass(frozen=True)
@@ -55,16 +58,22 @@ class Table:
     transposed: bool = False
 
 
-def spread(values: Iterable[float | None]) -> Cell:
+def spread(values: Values) -> Cell:
     """Mean ± standard deviation (ddof 0, as the slides) of the values that are known."""
-    known = np.array([value for value in values if value is not None], dtype=float)
+    known = _known(values)
     known = known[np.isfinite(known)]
     if not known.size:
         return Cell()
     return Cell(float(known.mean()), float(known.std()), known.size)
 
 
-def share(flags: Iterable[bool | None]) -> Cell:
+def _known(values: Values) -> np.ndarray:
+    if isinstance(values, pa.ChunkedArray):
+        return values.drop_null().cast(pa.float64()).to_numpy()
+    return np.array([value for value in values if value is not None], dtype=float)
+
+
+def share(flags: Iterable[bool | None] | pa.ChunkedArray) -> Cell:
     """The fraction of the known flags that hold, without a deviation."""
     cell = spread(flags)
     return Cell(cell.mean, None, cell.n)

@@ -1,0 +1,135 @@
+"""A run's rows column by column: statistics of a million rows, none of them a Python object."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from blindspots.errors import Refused
+from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
+
+PAIR_KEY = ("model", "pair_id")
+TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
+SIMPLEX_KEY = ("model", "source_id")
+AGAIN = "start it again with blindspots run and another --out"
+
+_STARTED = pa.array([ending.value for ending in Ending if ending.started])
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The numbers and names of a run's rows as columns; the lists of single rows when asked for.
+
+    `path`: the run directory. Read once; a run in progress is read as it is.
+    """
+
+    path: Path
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """Every pair, without its lists."""
+        return read_rows(self.path, "pairs", _scalars(PAIRS), PAIR_KEY)
+
+    @cached_property
+    def triangles(self) -> pa.Table:
+        """The triangles whose two pairs both started, without their lists."""
+        table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
+        lost = _joined(self.pairs_of(started=False), "target_id")
+        for target in ("target_1", "target_2"):
+            table = table.filter(pc.invert(pc.is_in(_joined(table, target), lost)))
+        return table
+
+    def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
+        """The pairs of one model or all, optionally only those (not) started."""
+        table = _of_model(self.pairs, model)
+        if started is None:
+            return table
+        begun = pc.is_in(table["ending"], _STARTED)
+        return table.filter(begun if started else pc.invert(begun))
+
+    def triangles_of(self, model: str | None = None) -> pa.Table:
+        """The triangles of one model or all."""
+        return _of_model(self.triangles, model)
+
+    def endings(self, model: str | None = None) -> dict[str, int]:
+        """How many pairs had each ending, of one model or all."""
+        counts = pc.value_counts(self.pairs_of(model)["ending"]).to_pylist()
+        return {entry["values"]: entry["counts"] for entry in counts}
+
+    def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
+        """The pairs of these ids with their lists, as dictionaries, in the order stored."""
+        return self._whole("pairs", PAIRS, PAIR_KEY, "pair_id", ids)
+
+    def whole_triangles(self, sources: Collection[str]) -> list[dict[str, Any]]:
+        """The triangles of these sources with their lists, as dictionaries, in the order stored.
+
+        Those with a pair that did not start are among them.
+        """
+        return self._whole("triangles", TRIANGLES, TRIANGLE_KEY, "source_id", sources)
+
+    def _whole(
+        self,
+        kind: str,
+        schema: pa.Schema,
+        key: tuple[str, ...],
+        name: str,
+        chosen: Collection[str],
+    ) -> list[dict[str, Any]]:
+        wanted = pc.field(name).isin(pa.array(list(chosen), pa.string()))
+        return read_rows(self.path, kind, schema, key, wanted).to_pylist()
+
+
+def read_rows(
+    path: Path,
+    kind: str,
+    schema: pa.Schema,
+    key: tuple[str, ...],
+    wanted: pc.Expression | None = None,
+) -> pa.Table:
+    """Rows of a run's `kind`.parquet and of its parts, each key once, columns as `schema`.
+
+    `wanted`: only these. Refused where a file is no table of this version.
+    """
+    parts = sorted(path.glob(f"parts/{kind}-*.parquet"))
+    files = [file for file in (path / f"{kind}.parquet", *parts) if file.is_file()]
+    tables = [_read(file, schema, wanted) for file in files]
+    return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
+
+
+def finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The same numbers as floats, null where they are not finite."""
+    numbers = values.cast(pa.float64())
+    return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
+
+
+def _read(path: Path, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
+    try:
+        table = pq.read_table(path, columns=schema.names, filters=wanted)
+        return table.select(schema.names).cast(schema)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise Refused(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+
+
+def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    # A kill between writing the whole table and removing its parts leaves rows twice.
+    numbered = table.select(key).append_column("row", pa.array(range(len(table)), pa.int64()))
+    first = numbered.group_by(list(key)).aggregate([("row", "min")])["row_min"]
+    return table if len(first) == len(table) else table.take(first.sort())
+
+
+def _scalars(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field for field in schema if not pa.types.is_list(field.type)])
+
+
+def _of_model(table: pa.Table, model: str | None) -> pa.Table:
+    return table if model is None else table.filter(pc.equal(table["model"], model))
+
+
+def _joined(table: pa.Table, target: str) -> pa.ChunkedArray:
+    columns: Iterable[pa.ChunkedArray] = (table[name] for name in ("model", "source_id", target))
+    return pc.binary_join_element_wise(*columns, "\x1f")
