@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
@@ -17,8 +18,6 @@ PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 SIMPLEX_KEY = ("model", "source_id")
 AGAIN = "start it again with blindspots run and another --out"
-
-_STARTED = pa.array([ending.value for ending in Ending if ending.started])
 
 
 @dataclass(frozen=True)
@@ -39,18 +38,20 @@ class Columns:
     def triangles(self) -> pa.Table:
         """The triangles whose two pairs both started, without their lists."""
         table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
-        lost = _joined(self.pairs_of(started=False), "target_id")
-        for target in ("target_1", "target_2"):
+        lost = pc.drop_null(_joined(self.pairs_of(started=False), "target_id"))
+        for target in ("target_1", "target_2") if len(lost) else ():
             table = table.filter(pc.invert(pc.is_in(_joined(table, target), lost)))
         return table
 
     def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
         """The pairs of one model or all, optionally only those (not) started."""
-        table = _of_model(self.pairs, model)
-        if started is None:
-            return table
-        begun = pc.is_in(table["ending"], _STARTED)
-        return table.filter(begun if started else pc.invert(begun))
+        wanted = pa.array(
+            [e.value for e in Ending if started in (None, e.started)], self.pairs["ending"].type
+        )
+        chosen = pc.is_in(self.pairs["ending"], wanted)
+        if model is not None:
+            chosen = pc.and_(chosen, pc.equal(self.pairs["model"], model))
+        return self.pairs.filter(chosen)
 
     def triangles_of(self, model: str | None = None) -> pa.Table:
         """The triangles of one model or all."""
@@ -58,8 +59,8 @@ class Columns:
 
     def endings(self, model: str | None = None) -> dict[str, int]:
         """How many pairs had each ending, of one model or all."""
-        counts = pc.value_counts(self.pairs_of(model)["ending"]).to_pylist()
-        return {entry["values"]: entry["counts"] for entry in counts}
+        names = _of_model(self.pairs.select(["model", "ending"]), model)["ending"]
+        return {entry["values"]: entry["counts"] for entry in pc.value_counts(names).to_pylist()}
 
     def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
         """The pairs of these ids with their lists, as dictionaries, in the order stored."""
@@ -98,7 +99,8 @@ def read_rows(
     parts = sorted(path.glob(f"parts/{kind}-*.parquet"))
     files = [file for file in (path / f"{kind}.parquet", *parts) if file.is_file()]
     tables = [_read(file, schema, wanted) for file in files]
-    return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
+    table = pa.concat_tables([schema.empty_table(), *tables])
+    return _distinct(table, key) if len(files) > 1 else table
 
 
 def finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -109,10 +111,16 @@ def finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _read(path: Path, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
     try:
-        table = pq.read_table(path, columns=schema.names, filters=wanted)
+        table = pq.ParquetFile(path).read(schema.names) if wanted is None else _scan(path, wanted)
         return table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise Refused(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+
+
+def _scan(path: Path, wanted: pc.Expression) -> pa.Table:
+    # A few rows of many: what is read ahead would be held, lists and all, only to be dropped.
+    few = {"batch_size": 4096, "batch_readahead": 1, "fragment_readahead": 1}
+    return ds.dataset(path, format="parquet").to_table(filter=wanted, **few)
 
 
 def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:

@@ -1,6 +1,6 @@
 """From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 import pyarrow as pa
@@ -104,8 +104,8 @@ def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
     return {columns.ending(ending).key: count(endings.get(ending, 0)) for ending in Ending}
 
 
-def _by_model(run: Run) -> list[tuple[ModelFacts, pa.Table]]:
-    return [(facts, run.columns.pairs_of(facts.name, started=True)) for facts in run.models]
+def _by_model(run: Run) -> Iterator[tuple[ModelFacts, pa.Table]]:
+    return ((facts, run.columns.pairs_of(facts.name, started=True)) for facts in run.models)
 
 
 def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
