@@ -46,7 +46,7 @@ function modelSheet(pairs, place) {
     values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
   }));
   const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, label: `Star of the ${source}, ${model}` });
-  return el("article", { class: "sheet", "aria-label": model }, el("h4", {}, model), star, linesOf(pairs, level), place);
+  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model), star, linesOf(pairs, level), place);
 }
 
 function linesOf(pairs, level) {
