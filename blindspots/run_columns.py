@@ -1,18 +1,19 @@
 """A run's rows column by column: statistics of a million rows, none of them a Python object."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.records import PAIRS, TRIANGLES, Ending
 
 PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
@@ -38,20 +39,15 @@ class Columns:
     def triangles(self) -> pa.Table:
         """The triangles whose two pairs both started, without their lists."""
         table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
-        lost = pc.drop_null(_joined(self.pairs_of(started=False), "target_id"))
+        lost = self.pairs_of(started=False).select(["model", "source_id", "target_id"])
         for target in ("target_1", "target_2") if len(lost) else ():
-            table = table.filter(pc.invert(pc.is_in(_joined(table, target), lost)))
+            table = _without(table, ["model", "source_id", target], lost)
         return table
 
     def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
         """The pairs of one model or all, optionally only those (not) started."""
-        wanted = pa.array(
-            [e.value for e in Ending if started in (None, e.started)], self.pairs["ending"].type
-        )
-        chosen = pc.is_in(self.pairs["ending"], wanted)
-        if model is not None:
-            chosen = pc.and_(chosen, pc.equal(self.pairs["model"], model))
-        return self.pairs.filter(chosen)
+        endings = [e.value for e in Ending if started in (None, e.started)]
+        return _of_model(self.pairs, model).filter(pc.field("ending").isin(endings))
 
     def triangles_of(self, model: str | None = None) -> pa.Table:
         """The triangles of one model or all."""
@@ -60,7 +56,7 @@ class Columns:
     def endings(self, model: str | None = None) -> dict[str, int]:
         """How many pairs had each ending, of one model or all."""
         names = _of_model(self.pairs.select(["model", "ending"]), model)["ending"]
-        return {entry["values"]: entry["counts"] for entry in pc.value_counts(names).to_pylist()}
+        return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
 
     def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
         """The pairs of these ids with their lists, as dictionaries, in the order stored."""
@@ -103,10 +99,16 @@ def read_rows(
     return _distinct(table, key) if len(files) > 1 else table
 
 
-def finite(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The same numbers as floats, null where they are not finite."""
-    numbers = values.cast(pa.float64())
-    return pc.if_else(pc.is_finite(numbers), numbers, pa.scalar(None, pa.float64()))
+def finite(values: pa.ChunkedArray) -> np.ndarray:
+    """A column's numbers as floats, NaN where they are not known or not finite."""
+    numbers = values.cast(pa.float64()).to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
+    """Which of its distinct words each row holds, and these words as they first come."""
+    encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
 def _read(path: Path, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
@@ -125,7 +127,7 @@ def _scan(path: Path, wanted: pc.Expression) -> pa.Table:
 
 def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
     # A kill between writing the whole table and removing its parts leaves rows twice.
-    numbered = table.select(key).append_column("row", pa.array(range(len(table)), pa.int64()))
+    numbered = table.select(key).append_column("row", pa.array(np.arange(len(table))))
     first = numbered.group_by(list(key)).aggregate([("row", "min")])["row_min"]
     return table if len(first) == len(table) else table.take(first.sort())
 
@@ -135,9 +137,11 @@ def _scalars(schema: pa.Schema) -> pa.Schema:
 
 
 def _of_model(table: pa.Table, model: str | None) -> pa.Table:
-    return table if model is None else table.filter(pc.equal(table["model"], model))
+    return table if model is None else table.filter(pc.field("model") == model)
 
 
-def _joined(table: pa.Table, target: str) -> pa.ChunkedArray:
-    columns: Iterable[pa.ChunkedArray] = (table[name] for name in ("model", "source_id", target))
-    return pc.binary_join_element_wise(*columns, "\x1f")
+def _without(table: pa.Table, keys: list[str], others: pa.Table) -> pa.Table:
+    # A join keeps no order.
+    numbered = table.append_column("row", pa.array(np.arange(len(table))))
+    left = numbered.join(others, keys, others.column_names, join_type="left anti")
+    return left.sort_by("row").drop_columns(["row"])

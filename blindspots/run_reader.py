@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from PIL import Image
 
 from blindspots.errors import Refused
@@ -94,7 +93,7 @@ class Run:
         """The run's models in the order they were asked for."""
         listed = [_facts(entry) for entry in self.info.get("models") or []]
         known = {facts.name for facts in listed}
-        stored = pc.unique(self.columns.pairs["model"]).to_pylist()
+        stored = self.columns.pairs["model"].unique().to_pylist()
         return (*listed, *(ModelFacts(name) for name in stored if name not in known))
 
     @property

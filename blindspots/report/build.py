@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from blindspots.plots.style import COLOUR_MAP
 from blindspots.records import Ending
 from blindspots.report import data
 from blindspots.report.facts import run_facts
-from blindspots.report.pictures import Pictures, rmse
+from blindspots.report.pictures import Pictures, fitting, rmse
 from blindspots.report.sample import SEED, Sample, sample
 from blindspots.report.spreads import spreads
 from blindspots.report.words import case_of, spoken
@@ -41,7 +42,7 @@ def report_data(run: Run) -> data.ReportData:
     """
     chosen = sample(run)
     rows = run.columns.whole_pairs(chosen.ids)
-    pictures = Pictures(run, rows)
+    pictures = fitting(run, rows)
     tables = {kind: build_table(run, kind) for kind in KINDS}
     return data.ReportData(
         schema=data.SCHEMA,
@@ -56,7 +57,7 @@ def report_data(run: Run) -> data.ReportData:
         spreads=spreads(run),
         facts=run_facts(run),
         colours=colour_ramp(),
-        pairs=[_pair(run, row, pictures) for row in rows],
+        pairs=_pairs(run, rows, pictures),
         triangles=_triangles(run, rows),
         grids=[_grid(facts.name, rows) for facts in run.models],
         images=pictures.images(),
@@ -134,6 +135,12 @@ def _table_row(row: Any, columns: Sequence[Column]) -> Row:
         **asdict(row),
         "cells": {key: {**asdict(cell), "text": texts[key]} for key, cell in cells.items()},
     }
+
+
+def _pairs(run: Run, rows: Sequence[Row], pictures: Pictures) -> list[data.PairEntry]:
+    # Pictures are read and written by Pillow, which lets other threads work meanwhile.
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(lambda row: _pair(run, row, pictures), rows))
 
 
 def _pair(run: Run, row: Row, pictures: Pictures) -> data.PairEntry:

@@ -3,17 +3,18 @@
 import base64
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
 
 from blindspots.run_reader import Pixels, Row, Run
 
-FEW_PAIRS = 40
+BUDGET = 11_500_000
 RESIDUAL_GAIN = 4
 _SMALL = 96
 _GREY = 128
+_PROBES = 6
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,13 @@ class Sizes:
     quality: int
 
 
-LARGE, SCALED = Sizes(224, 160, 92), Sizes(112, 80, 82)
+SIZES = (
+    Sizes(224, 160, 92),
+    Sizes(160, 112, 86),
+    Sizes(128, 88, 82),
+    Sizes(104, 72, 78),
+    Sizes(80, 56, 72),
+)
 
 
 @dataclass(frozen=True)
@@ -48,30 +55,29 @@ class PairPictures:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of the pairs that are shown, at a size that follows from their number."""
+    """The pictures of the pairs that are shown, at one size."""
 
     run: Run
     rows: Sequence[Row]
-
-    @property
-    def sizes(self) -> Sizes:
-        """Large where there are few pairs."""
-        return LARGE if len(self.rows) <= FEW_PAIRS else SCALED
+    sizes: Sizes
 
     def images(self) -> dict[str, str]:
         """Sources and targets: the name of the stored file to data URI.
 
         Models that saw the very same file share its entry.
         """
+        uris = {stem: self._uri(self.run.image(*key)) for stem, key in self.files().items()}
+        return {stem: uri for stem, uri in uris.items() if uri is not None}
+
+    def files(self) -> dict[str, tuple[str, str]]:
+        """The name of each stored source and target to its (image id, model)."""
         keys = {
             (name, row["model"])
             for row in self.rows
             for name in (row["source_id"], row["target_id"])
             if name
         }
-        paths = {self.run.image_path(*key).stem: key for key in sorted(keys)}
-        uris = {stem: self._uri(self.run.image(*key)) for stem, key in paths.items()}
-        return {stem: uri for stem, uri in uris.items() if uri is not None}
+        return {self.run.image_path(*key).stem: key for key in sorted(keys)}
 
     def of_pair(self, row: Row) -> PairPictures:
         """The pictures of one pair; empty where nothing was traversed or kept."""
@@ -107,6 +113,24 @@ class Pictures:
             return None
         signed = RESIDUAL_GAIN * (found.astype(np.int16) - target) + _GREY
         return self._uri(signed.clip(0, 255).astype(np.uint8))
+
+
+def fitting(run: Run, rows: Sequence[Row]) -> Pictures:
+    """The pictures at the largest size at which all of them stay within `BUDGET` characters."""
+    sizes = (Pictures(run, rows, size) for size in SIZES[:-1])
+    fits = (pictures for pictures in sizes if expected_length(pictures) <= BUDGET)
+    return next(fits, Pictures(run, rows, SIZES[-1]))
+
+
+def expected_length(pictures: Pictures) -> float:
+    """Characters of all pictures, from those of a few pairs."""
+    rows = pictures.rows[:: max(1, len(pictures.rows) // _PROBES)]
+    few = replace(pictures, rows=rows)
+    own = [pictures.of_pair(row) for row in rows]
+    singles = [len(uri or "") for one in own for uri in (one.found, one.strip, one.residual)]
+    shared = [len(uri) for uri in few.images().values()]
+    apiece = sum(shared) / len(shared) if shared else 0
+    return sum(singles) / max(len(rows), 1) * len(pictures.rows) + apiece * len(pictures.files())
 
 
 def data_uri(pixels: Pixels, quality: int | None = None) -> str:

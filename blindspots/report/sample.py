@@ -1,12 +1,12 @@
 """Which pairs of a run the report shows one by one: all, or the extremes and a seeded sample."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from blindspots.run_columns import finite
+from blindspots.run_columns import codes, finite
 from blindspots.run_reader import Run
 from blindspots.tables.columns import PAIR_NUMBERS
 
@@ -42,7 +42,7 @@ def sample(run: Run) -> Sample:
         return Sample(pairs["pair_id"].to_pylist(), len(pairs), case)
     picked = dict.fromkeys(_extremes(pairs))
     if case is not None:
-        picked[pc.index(pairs["pair_id"], case).as_py()] = None
+        picked[pairs["pair_id"].index(case).as_py()] = None
     for rows in _sources(pairs):
         picked |= dict.fromkeys(rows)
         if len(picked) >= MOST_PAIRS:
@@ -58,7 +58,7 @@ def striking_case(run: Run) -> str | None:
     None where no pair was traversed.
     """
     pairs = run.columns.pairs_of(started=True)
-    distance, belief = _numbers(pairs, "rmse"), _numbers(pairs, "p_found")
+    distance, belief = finite(pairs["rmse"]), finite(pairs["p_found"])
     known = np.isfinite(distance) & np.isfinite(belief)
     believed = known & (belief >= _BELIEVED)
     order = _lowest(np.where(believed, distance, np.nan), _LOOKED_AT)
@@ -70,7 +70,7 @@ def striking_case(run: Run) -> str | None:
 
 
 def _extremes(pairs: pa.Table) -> list[int]:
-    columns = [_numbers(pairs, column.key) for column in PAIR_NUMBERS]
+    columns = [finite(pairs[column.key]) for column in PAIR_NUMBERS]
     return [row for values in columns for side in (values, -values) for row in _few(side)]
 
 
@@ -87,13 +87,8 @@ def _lowest(values: np.ndarray, count: int) -> np.ndarray:
     return known[np.argsort(values[known], kind="stable")][:count]
 
 
-def _sources(pairs: pa.Table):
+def _sources(pairs: pa.Table) -> Iterator[list[int]]:
     """The rows of each source, sources in an order drawn by the seed."""
-    names = pc.unique(pairs["source_id"])
-    codes = pc.index_in(pairs["source_id"], names).to_numpy()
-    for code in np.random.default_rng(SEED).permutation(len(names)):
-        yield np.flatnonzero(codes == code).tolist()
-
-
-def _numbers(pairs: pa.Table, key: str) -> np.ndarray:
-    return pc.fill_null(finite(pairs[key]), float("nan")).to_numpy()
+    owners, names = codes(pairs["source_id"])
+    for source in np.random.default_rng(SEED).permutation(len(names)):
+        yield np.flatnonzero(owners == source).tolist()

@@ -4,10 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from blindspots.records import Ending
-from blindspots.run_columns import finite
+from blindspots.run_columns import codes, finite
 from blindspots.run_reader import Run
 from blindspots.tables.columns import PAIR_NUMBERS
 
@@ -35,13 +34,15 @@ def spreads(run: Run) -> list[Spread]:
 
 def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
     """Which model each pair is of, −1 where it did not start."""
-    started = pa.array([ending.value for ending in Ending if ending.started])
-    owners = pc.index_in(pairs["model"], pa.array(models, pa.string())).to_numpy()
-    return np.where(pc.is_in(pairs["ending"], started).to_numpy(), owners, -1)
+    owners, names = codes(pairs["model"])
+    endings, words = codes(pairs["ending"])
+    places = np.array([models.index(str(name)) for name in names] or [0])
+    started = np.array([Ending(word).started for word in words] or [False])
+    return np.where(started[endings], places[owners], -1)
 
 
 def _spread(run: Run, key: str, models: list[str], owners: np.ndarray) -> Spread | None:
-    values = pc.fill_null(finite(run.columns.pairs[key]), float("nan")).to_numpy()
+    values = finite(run.columns.pairs[key])
     known = np.isfinite(values) & (owners >= 0)
     if not known.any():
         return None

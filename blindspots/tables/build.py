@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS, Ending
@@ -65,12 +64,13 @@ def _confidence_cells(pairs: pa.Table, triangles: pa.Table) -> dict[str, Cell]:
 
 
 def _sources(pairs: pa.Table) -> int:
-    return pc.count_distinct(pairs["source_id"]).as_py()
+    return len(pairs["source_id"].unique().drop_null())
 
 
 def _per_source(rows: pa.Table, key: str) -> Cell:
-    known = pa.table({"source": rows["source_id"], "value": finite(rows[key])})
-    return spread(known.group_by("source").aggregate([("value", "mean")])["value_mean"])
+    known = pa.array(finite(rows[key]), from_pandas=True)
+    sources = pa.table({"source": rows["source_id"], "value": known}).group_by("source")
+    return spread(finite(sources.aggregate([("value", "mean")])["value_mean"]))
 
 
 def _summary(run: Run) -> Table:
@@ -90,13 +90,13 @@ def _summary_cells(facts: ModelFacts, pairs: pa.Table) -> dict[str, Cell]:
         "pairs": count(len(pairs)),
         "sources": count(_sources(pairs)),
         **_spreads(pairs, columns.SUMMARY_SPREADS),
-        "segment_inside": share(pairs["segment_inside"]),
+        "segment_inside": share(finite(pairs["segment_inside"])),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
     }
 
 
 def _in_epsilons(pairs: pa.Table, epsilon: float | None) -> Cell:
-    return spread(pc.divide(pairs["source_linf"], epsilon)) if epsilon else Cell()
+    return spread(finite(pairs["source_linf"]) / epsilon) if epsilon else Cell()
 
 
 def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
@@ -109,7 +109,7 @@ def _by_model(run: Run) -> Iterator[tuple[ModelFacts, pa.Table]]:
 
 
 def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
-    return {column.key: spread(pairs[column.key]) for column in shown}
+    return {column.key: spread(finite(pairs[column.key])) for column in shown}
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, ...]:

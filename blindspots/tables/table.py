@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 
-Values = Iterable[float | None] | pa.ChunkedArray
+Values = Iterable[float | None] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -68,12 +67,12 @@ def spread(values: Values) -> Cell:
 
 
 def _known(values: Values) -> np.ndarray:
-    if isinstance(values, pa.ChunkedArray):
-        return values.drop_null().cast(pa.float64()).to_numpy()
+    if isinstance(values, np.ndarray):
+        return values
     return np.array([value for value in values if value is not None], dtype=float)
 
 
-def share(flags: Iterable[bool | None] | pa.ChunkedArray) -> Cell:
+def share(flags: Values) -> Cell:
     """The fraction of the known flags that hold, without a deviation."""
     cell = spread(flags)
     return Cell(cell.mean, None, cell.n)
