@@ -4,10 +4,13 @@ import json
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import blindspots.report
 from blindspots.report import write_report
 from blindspots.report.build import report_data
 from blindspots.report.data import SCHEMA
@@ -237,6 +240,16 @@ def test_modules_are_bundled_once_in_the_order_they_need():
     assert script.count("export ") == script.count("import ") == 0
     assert "return { b, c };" in script
     assert "const { b } = module_two_2;" in script
+
+
+def test_every_module_is_short_and_says_what_it_gives():
+    modules = sorted(Path(blindspots.report.__path__[0]).glob("*.js"))
+    assert len(modules) > 10
+    for module in modules:
+        lines = module.read_text("utf-8").splitlines()
+        assert len(lines) < 300
+        for above, line in pairwise(lines):
+            assert not line.startswith("export ") or above.rstrip().endswith("*/"), line
 
 
 def test_modules_that_import_each_other_are_refused():

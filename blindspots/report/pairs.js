@@ -75,14 +75,16 @@ function table(pairs, chosen) {
     el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, pair.model),
     el("td", { class: "words" }, el("span", { class: "term", tabindex: 0, "data-definition": endingOf(pair).sentence }, endingOf(pair).title)),
     ...columns.map(({ key, digits }) => el("td", {}, number(pair.numbers[key], digits)))));
-  const foot = el("tr", {}, el("th", { scope: "row", colspan: 3 }, `mean ± standard deviation of ${chosen.filter(started).length} traversed`), ...columns.map((one) => el("td", {}, spread(chosen, one))));
+  const traversed = chosen.filter(started);
+  const foot = el("tr", {}, el("th", { scope: "row", colspan: 3 }, `mean ± standard deviation of ${traversed.length} traversed`),
+    ...columns.map((one) => el("td", {}, spread(traversed, one))));
   return el("div", { class: "scroll", role: "region", "aria-label": "Pairs", tabindex: 0 },
     el("table", { class: "pair-table" }, el("thead", {}, head), el("tbody", {}, ...body), el("tfoot", {}, foot)));
 }
 
-/** Mean ± standard deviation (ddof 0) over the pairs that were traversed; of a flag its share. */
+/** Mean ± standard deviation (ddof 0) over pairs; of a flag its share. */
 function spread(pairs, { key, digits, percent }) {
-  const values = pairs.filter(started).map((pair) => numberOf(pair, key)).filter((value) => value !== null);
+  const values = pairs.map((pair) => numberOf(pair, key)).filter((value) => value !== null);
   if (!values.length) return "–";
   const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
   if (percent) return `${(100 * mean).toFixed(digits)}\u00a0%`;

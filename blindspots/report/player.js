@@ -4,7 +4,7 @@ import { stage } from "./stage.js";
 import { aspectOf, filesOf, foundImage, foundWords, picture, report, sourceImage, targetImage } from "./run.js";
 
 const GAINS = [1, 2, 4, 8, 16, 32];
-const VIEWS = { picture: "Picture", target: "− target", source: "− source" };
+const VIEWS = { picture: "Picture", target: "Difference to target", source: "to source" };
 const RESIDUAL_GAIN = 4;
 const PAUSE = 220;
 let players = 0;
@@ -101,14 +101,16 @@ function viewChoice(view, more) {
   const name = `view-${players++}`;
   const gain = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Gain of the difference", disabled: "" },
     ...GAINS.map((value) => el("option", { value }, `× ${value}`))));
-  gain.value = "4";
+  gain.value = "16";
   gain.addEventListener("change", () => view.show({ gain: Number(gain.value) }));
   const pick = (kind) => {
     gain.disabled = kind === "picture";
     view.show({ view: kind, gain: Number(gain.value) });
   };
-  const radios = Object.entries(VIEWS).map(([kind, words], i) => el("label", {},
-    el("input", { type: "radio", name, value: kind, checked: i ? null : "", onchange: () => pick(kind) }), el("span", {}, words)));
+  const radios = Object.entries(VIEWS).map(([kind, words], i) => el("label", {}, el("input", {
+    type: "radio", name, value: kind, checked: i ? null : "", onchange: () => pick(kind),
+    "aria-label": kind === "picture" ? null : `Difference to the ${kind}`,
+  }), el("span", {}, words)));
   return el("div", { class: "views" },
     el("fieldset", { class: "switch" }, el("legend", { class: "unseen" }, "Show the picture or its difference"), ...radios), gain, more());
 }

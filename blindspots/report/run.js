@@ -47,6 +47,7 @@ const pairs = new Map(report.pairs.map((pair) => [pair.id, pair]));
 const aspects = new Map(report.models.map((model) => [model.name, model.aspect]));
 const endings = new Map(report.endings.map((ending) => [ending.ending, ending]));
 
+/** The colour of a confidence, on the scale of the figures. */
 export const colourOf = colourScale(report.colours);
 
 /** @type {Column[]} the numbers that any pair has */
@@ -58,6 +59,7 @@ export const pairById = (id) => pairs.get(id);
 export const column = (key) => report.columns.find((one) => one.key === key);
 /** @param {Pair} pair */
 export const started = (pair) => pair.numbers.rmse !== null;
+/** The pairs that were traversed. */
 export const startedPairs = report.pairs.filter(started);
 /** @param {Pair} pair @returns {{title: string, sentence: string}} */
 export const endingOf = (pair) => endings.get(pair.ending);

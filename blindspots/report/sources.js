@@ -1,4 +1,4 @@
-import { byId, el, percent } from "./dom.js";
+import { byId, el, number, percent } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
 import { levelOf, openPair, segmentWords } from "./dialog.js";
@@ -46,7 +46,8 @@ function modelSheet(pairs, place) {
     values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
   }));
   const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, label: `Star of the ${source}, ${model}` });
-  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model), star, linesOf(pairs, level), place);
+  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model),
+    el("div", { class: "parts" }, el("div", {}, star, linesOf(pairs, level)), place));
 }
 
 function linesOf(pairs, level) {
@@ -82,7 +83,7 @@ function showTriangles(triangles, sheets) {
       for (const other of maps) if (other.map !== map) other.map.show(other.turned === turned ? weights : swapped(weights));
     });
     maps.push({ map, turned });
-    place.append(map.node);
+    place.append(el("p", { class: "hint" }, `Triangle: mean confidence ${number(own.mean)}; sides are RMSE`), map.node);
   }
   for (const { map } of maps) map.show(CENTRE);
 }
@@ -96,7 +97,6 @@ function triangleOf(triangle, pairs, onmove) {
     confidence: triangle.confidence,
     sides: triangle.sides,
     level: report.run.delta === null ? null : triangle.p_source - report.run.delta,
-    pSource: triangle.p_source,
     names: [source, first.target, second.target],
     images: [sourceImage(first), foundImage(first), foundImage(second)],
     aspect: aspectOf(first),

@@ -20,19 +20,20 @@ export function radialStar({ name, image, confidence, limbs, level, colourOf, la
   // Two limbs lie flat; an odd number stands on its feet.
   const angles = limbs.map((_, k) => (2 * Math.PI * k) / limbs.length - (limbs.length === 2 ? Math.PI : Math.PI / 2));
   const heights = angles.map((angle) => CENTRE + Math.sin(angle) * REACH);
-  const top = Math.min(CENTRE - CORE / 2, ...heights.map((y) => y - size / 2 - (y < CENTRE - 50 ? 44 : 0))) - 6;
-  const bottom = Math.max(CENTRE + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < CENTRE - 50 ? 0 : 44)));
+  const top = Math.min(CENTRE - CORE / 2, ...heights.map((y) => y - size / 2 - (y < CENTRE - 50 ? 52 : 0))) - 6;
+  const bottom = Math.max(CENTRE + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < CENTRE - 50 ? 0 : 48)));
   const star = svg("svg", { class: "chart star", viewBox: `0 ${top} 500 ${bottom - top}`, role: "group", "aria-label": label });
   star.append(...limbs.map((limb, k) => limbGroup(limb, angles[k], size, level, colourOf)),
     thumbnail(image, CENTRE, CENTRE, CORE, "core"),
-    svg("text", { class: "model strong", x: CENTRE, y: CENTRE + CORE / 2 + 18, "text-anchor": "middle" }, `${name} ${percent(confidence)}`));
+    svg("text", { class: "model strong", x: CENTRE, y: CENTRE + CORE / 2 + 20, "text-anchor": "middle" }, `${name} ${percent(confidence)}`));
   return star;
 }
 
 function limbGroup(limb, angle, size, level, colourOf) {
   const [ux, uy] = [Math.cos(angle), Math.sin(angle)];
   const along = (r, off) => [CENTRE + ux * r - uy * off, CENTRE + uy * r + ux * off].map((v) => v.toFixed(1)).join(",");
-  const from = CORE / 2 + 20, to = REACH - size / 2 - 8;
+  // Below the source stands its name.
+  const from = CORE / 2 + (uy > 0.3 ? 36 : 20), to = REACH - size / 2 - 8;
   const group = svg("g", { class: "spoke", role: "button", tabindex: 0, "aria-label": limbWords(limb), onclick: limb.open, onkeydown: (event) => pressed(event, limb.open) });
   group.append(svg("path", { class: "hit", d: `M${along(from, 0)}L${along(REACH, 0)}` }), ribbon(limb.values, (t) => from + t * (to - from), along, colourOf));
   for (const edge of [1, level ?? 0]) {
@@ -41,9 +42,9 @@ function limbGroup(limb, angle, size, level, colourOf) {
   const [x, y] = [CENTRE + ux * REACH, CENTRE + uy * REACH];
   const above = uy < -0.3;
   group.append(thumbnail(limb.image, x, y, size, "tip"),
-    svg("text", { class: "person strong", x, y: above ? y - size / 2 - (size > 60 ? 27 : 7) : y + size / 2 + 18, "text-anchor": "middle" }, limb.name));
+    svg("text", { class: "person strong", x, y: above ? y - size / 2 - (size > 60 ? 30 : 8) : y + size / 2 + 20, "text-anchor": "middle" }, limb.name));
   if (size > 60) {
-    group.append(svg("text", { class: "model", x, y: above ? y - size / 2 - 7 : y + size / 2 + 37, "text-anchor": "middle" }, percent(limb.confidence)));
+    group.append(svg("text", { class: "model", x, y: above ? y - size / 2 - 8 : y + size / 2 + 41, "text-anchor": "middle" }, percent(limb.confidence)));
   }
   return group;
 }

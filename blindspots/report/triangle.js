@@ -9,7 +9,6 @@ import { loaded, mixInto } from "./mixing.js";
  * @property {Array<number|null>} confidence on the stored grid
  * @property {number[]} sides
  * @property {number|null} level below it is outside the superlevel set
- * @property {number} pSource
  * @property {string[]} names source and what a person sees in found 1 and found 2
  * @property {Array<string|null>} images their addresses
  * @property {number} aspect of the images
@@ -147,7 +146,7 @@ function sideLengths(sides, corners) {
   return [[0, 1], [0, 2], [1, 2]].map(([a, b], k) => {
     const x = (corners[a][0] + corners[b][0]) / 2 + [-8, 8, 0][k];
     const y = (corners[a][1] + corners[b][1]) / 2 + [0, 0, 16][k];
-    return svg("text", { x, y, "text-anchor": ["end", "start", "middle"][k] }, number(sides[k]));
+    return svg("text", { x, y, dy: k === 2 ? "0.3em" : null, "text-anchor": ["end", "start", "middle"][k] }, number(sides[k]));
   });
 }
 

@@ -3,6 +3,7 @@
 import shutil
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from blindspots.report import write_report
@@ -12,6 +13,7 @@ from tests.run_factory import Factory
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 STAYS = ("file:", "data:", "blob:")
+MODELS = ("zoo:shapes-resnet", "zoo:shapes-resnet-at")
 
 
 @pytest.fixture(scope="session")
@@ -66,3 +68,17 @@ def desk(chromium, report):
     """The opened report on a desk, for what is the same on a phone."""
     with opened(chromium, report) as page:
         yield page
+
+
+def pair_table(page):
+    page.locator("#pair-tools label", has_text="Table").click()
+
+
+def pixels(canvas):
+    """The canvas as (height, width, 3), once it is drawn."""
+    canvas.page.wait_for_function("one => one.dataset.drawn", arg=canvas.element_handle())
+    drawn = canvas.evaluate(
+        "one => [...one.getContext('2d').getImageData(0, 0, one.width, one.height).data]"
+    )
+    height, width = canvas.evaluate("one => [one.height, one.width]")
+    return np.array(drawn).reshape(height, width, 4)[..., :3]
