@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from blindspots.errors import Refused
@@ -20,16 +19,20 @@ from blindspots.records import (
     STRAIGHT_METHODS,
     TRANSFER,
     TRIANGLES,
-    YOUNGER,
     Ending,
+)
+from blindspots.run_columns import (
+    AGAIN,
+    NULL_KEY,
+    PAIR_KEY,
+    SIMPLEX_KEY,
+    TRANSFER_KEY,
+    TRIANGLE_KEY,
+    Columns,
+    read_rows,
 )
 
 FORMAT = 1
-PAIR_KEY = ("model", "pair_id")
-TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
-SIMPLEX_KEY = ("model", "source_id")
-NULL_KEY = ("model", "source_id", "target_id")
-TRANSFER_KEY = ("model", "judge", "pair_id")
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
@@ -70,10 +73,15 @@ class Run:
         try:
             info = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise Refused(f"{self.path / 'run.json'} cannot be read ({error}); {_AGAIN}") from error
+            raise Refused(f"{self.path / 'run.json'} cannot be read ({error}); {AGAIN}") from error
         if not isinstance(info, dict) or info.get("format", FORMAT) != FORMAT:
-            raise Refused(f"{self.path} is not a run of format {FORMAT}; {_AGAIN}")
+            raise Refused(f"{self.path} is not a run of format {FORMAT}; {AGAIN}")
         return info
+
+    @cached_property
+    def columns(self) -> Columns:
+        """The run's rows column by column, for what is asked of very many of them."""
+        return Columns(self.path)
 
     @cached_property
     def pairs(self) -> pa.Table:
@@ -105,7 +113,7 @@ class Run:
         """The run's models in the order they were asked for."""
         listed = [_facts(entry) for entry in self.info.get("models") or []]
         known = {facts.name for facts in listed}
-        stored = dict.fromkeys(self.pairs["model"].to_pylist())
+        stored = self.columns.pairs["model"].unique().to_pylist()
         return (*listed, *(ModelFacts(name) for name in stored if name not in known))
 
     @property
@@ -207,10 +215,7 @@ class Run:
         return self.nulls.to_pylist()
 
     def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
-        parts = sorted(self.path.glob(f"parts/{kind}-*.parquet"))
-        files = [path for path in (self.path / f"{kind}.parquet", *parts) if path.is_file()]
-        tables = [_read(path, kind, schema) for path in files]
-        return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
+        return read_rows(self.path, kind, schema, key)
 
 
 def read_pixels(path: Path) -> Pixels | None:
@@ -243,9 +248,6 @@ def arrived(row: Row) -> bool:
     return 2 * row["rmse"] <= row["source_rmse"]
 
 
-_AGAIN = "start it again with blindspots run and another --out"
-
-
 def _no_run(path: Path) -> str:
     what = "holds no run.json" if path.is_dir() else "is no directory"
     return (
@@ -258,24 +260,6 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts:
     known = {key: entry[key] for key in ModelFacts.__dataclass_fields__ if entry.get(key)}
     known["name"] = entry.get("name") or entry.get("spec") or "model"
     return ModelFacts(**{**known, "size": tuple(entry.get("size") or ()) or None})
-
-
-def _read(path: Path, kind: str, schema: pa.Schema) -> pa.Table:
-    try:
-        table = pq.read_table(path)
-        for name in schema.names:
-            if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
-                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
-        return table.select(schema.names).cast(schema)
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise Refused(f"{path} is not a table of this version ({error}); {_AGAIN}") from error
-
-
-def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    # A kill between writing the whole table and removing its parts leaves rows twice.
-    keys = list(zip(*(table[name].to_pylist() for name in key), strict=True))
-    first = {value: index for index, value in reversed(list(enumerate(keys)))}
-    return table if len(first) == len(keys) else table.take(sorted(first.values()))
 
 
 def _edges(row: Row) -> tuple[tuple[str, str, str], ...]:

@@ -143,7 +143,8 @@ class Factory:
         if self.keep == "path":
             ways = np.linspace(0, 1, self.frames) ** 0.5
             strip = np.concatenate([source * (1 - w) + found * w for w in ways], axis=1)
-            Image.fromarray(strip.astype(np.uint8)).save(path / "path" / f"{pair_id}.png")
+            image = Image.fromarray(strip.astype(np.uint8))
+            image.save(path / "path" / f"{pair_id}.png", compress_level=1)
 
     def _info(self, count: int) -> Row:
         size = [self.size, self.size]

@@ -2,15 +2,23 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import blindspots.report
 from blindspots.report import write_report
-from blindspots.report.data import report_data, spoken, with_article
-from blindspots.report.page import percent, report_html, striking_case
-from blindspots.report.pictures import MOST_PAIRS, Pictures
+from blindspots.report.build import report_data
+from blindspots.report.data import SCHEMA
+from blindspots.report.page import page_html, report_html
+from blindspots.report.scripts import bundle
+from blindspots.report.words import percent, spoken, with_article
 from blindspots.run_reader import Run
+from blindspots.tables import build_table, render
 from tests.run_factory import Factory, pair_row, write_rows
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -79,6 +87,8 @@ def test_no_address_leads_out_of_the_file(run, page):
     assert not re.search(r"(https?|ftp|ws)://|//[a-z]+\.[a-z]", text)
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", page.raw["style"])
+    asking = r"\b(fetch|XMLHttpRequest|WebSocket|EventSource|sendBeacon)\b"
+    assert not re.search(asking, page.raw["script"])
     assert all(link.startswith(("#", "data:")) for link in page.links)
     assert "default-src 'none'" in text
 
@@ -96,12 +106,21 @@ def test_every_pair_is_in_the_data_with_its_numbers(run, page):
 def test_pictures_are_embedded_once_a_file(page):
     data = data_of(page)
     started = [pair for pair in data["pairs"] if pair["numbers"]["rmse"] is not None]
-    assert data["pictures"]["found"].keys() == {pair["id"] for pair in started}
-    assert data["pictures"]["paths"].keys() == {pair["id"] for pair in started}
-    keys = {pair[key] for pair in started for key in ("sourceKey", "targetKey")}
-    assert data["pictures"]["images"].keys() == keys
-    found = data["pictures"]["found"].values()
-    assert all(uri.startswith("data:image/webp;base64,") for uri in found)
+    for pair in started:
+        for name in ("found", "strip", "residual"):
+            assert pair["pictures"][name].startswith("data:image/webp;base64,")
+    keys = {pair[key] for pair in started for key in ("source_key", "target_key")}
+    assert data["images"].keys() == keys
+
+
+def test_distances_on_the_way_are_measured_on_the_exact_snapshots(run, page):
+    pair = next(pair for pair in data_of(page)["pairs"] if pair["arrived"])
+    row = next(row for row in run.pair_rows() if row["pair_id"] == pair["id"])
+    frames = np.stack(run.frames(pair["id"], 3)).astype(float)
+    for which in ("source", "target"):
+        end = run.image(row[f"{which}_id"], row["model"])
+        expected = np.sqrt(((frames - end) ** 2).mean(axis=(1, 2, 3))) / 255
+        assert pair["pictures"][f"path_{which}_rmse"] == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -118,9 +137,8 @@ def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewher
 ):
     run = Run(Factory(size=8, sources=2, frames=3, method=method).write(tmp_path))
     page = Page(report_html(run))
-    assert data_of(page)["straight"] is (way == "along one straight line")
+    assert data_of(page)["run"]["straight"] is (way == "along one straight line")
     assert f"was changed, {way}" in words(page)
-    assert "if (run.straight) return" in page.raw["script"]
 
 
 def test_triangles_are_drawn_from_the_stored_grid(run, page):
@@ -163,8 +181,7 @@ def test_a_case_that_is_not_believed_is_not_said_to_be(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     row = pair_row(model="m", pair_id="1", p_found=0.2, rmse=0.1, source_name="ring")
     write_rows(tmp_path, [{**row, "target_name": "disc", "target_id": "t", "source_id": "s"}], [])
-    case = striking_case(Run(tmp_path))
-    assert not case["believes"]
+    assert not report_data(Run(tmp_path)).case.believes
     assert "The model gives a ring 20.0" in words(Page(report_html(Run(tmp_path))))
 
 
@@ -179,20 +196,69 @@ def test_an_image_still_on_its_way_is_not_said_to_look_like_its_target(tmp_path)
 
 def test_numbers_that_are_not_finite_become_unknown(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    write_rows(tmp_path, [pair_row(model="m", pair_id="1", rmse=float("nan"))], [])
-    assert report_data(Run(tmp_path))["pairs"][0]["numbers"]["rmse"] is None
+    write_rows(tmp_path, [pair_row(model="m", pair_id="1", source_id="s", rmse=float("nan"))], [])
+    assert report_data(Run(tmp_path)).pairs[0].numbers["rmse"] is None
 
 
-def test_of_many_pairs_the_extremes_and_an_even_choice_have_pictures(tmp_path):
-    (tmp_path / "run.json").write_text("{}")
-    rows = [pair_row(model="m", pair_id=str(i), rmse=i / 1000) for i in range(999)]
-    write_rows(tmp_path, rows, [])
-    run = Run(tmp_path)
-    chosen = [row["pair_id"] for row in Pictures(run, run.pair_rows()).chosen]
-    assert len(chosen) <= MOST_PAIRS
-    assert {"0", "998"} <= set(chosen)
-    assert chosen == sorted(chosen, key=int)
-    assert "Up to 200 pairs have their pictures" in words(Page(report_html(run)))
+def test_the_page_is_drawn_from_the_data_alone(run):
+    data = report_data(run)
+    assert page_html(data) == report_html(run)
+    assert data_of(Page(page_html(data))) == json.loads(json.dumps(data.as_json()))
+    assert data.schema == SCHEMA
+
+
+def test_every_table_is_on_the_page_with_every_cell(run, page):
+    shown = {table["kind"]: table for table in data_of(page)["tables"]}
+    assert list(shown) == ["distance", "confidence", "summary"]
+    for kind, table in shown.items():
+        assert table["csv"] == render(build_table(run, kind), "csv")
+        for row in table["rows"]:
+            for column in table["columns"]:
+                assert row["cells"][column["key"]]["text"] in words(page)
+
+
+def test_rows_below_a_model_and_published_ones_are_told_apart(run):
+    data = report_data(run)
+    null = {**data.headline.rows[0], "title": "random pair", "origin": "random_pair"}
+    published = {**data.headline.rows[0], "label": "theirs", "origin": "slides"}
+    rows = [data.headline.rows[0], null, published]
+    text = page_html(replace(data, headline=replace(data.headline, rows=rows)))
+    assert '<tr class="own"><th scope="row">zoo:shapes-resnet</th>' in text
+    assert '<tr class="below"><th scope="row">random pair</th>' in text
+    assert '<tr class="published"><th scope="row">theirs</th>' in text
+
+
+def test_modules_are_bundled_once_in_the_order_they_need():
+    modules = {
+        "start": 'import { a } from "./one.js";\nimport { b } from "./two-2.js";\na(b);\n',
+        "one": 'import { b } from "./two-2.js";\nexport function a() {}\nconst own = 1;\n',
+        "two-2": "export const b = 2;\nexport async function c() {}\n",
+    }
+    script = bundle("start", modules.__getitem__)
+    starts = [script.index(f"const module_{name} =") for name in ("two_2", "one", "start")]
+    assert starts == sorted(starts)
+    assert script.count("export ") == script.count("import ") == 0
+    assert "return { b, c };" in script
+    assert "const { b } = module_two_2;" in script
+
+
+def test_every_module_is_short_and_says_what_it_gives():
+    modules = sorted(Path(blindspots.report.__path__[0]).glob("*.js"))
+    assert len(modules) > 10
+    for module in modules:
+        lines = module.read_text("utf-8").splitlines()
+        assert len(lines) < 300
+        for above, line in pairwise(lines):
+            assert not line.startswith("export ") or above.rstrip().endswith("*/"), line
+
+
+def test_modules_that_import_each_other_are_refused():
+    modules = {
+        "one": 'import { b } from "./two.js";\nexport const a = 1;\n',
+        "two": 'import { a } from "./one.js";\nexport const b = 1;\n',
+    }
+    with pytest.raises(ValueError, match="one → two → one"):
+        bundle("one", modules.__getitem__)
 
 
 def test_a_run_in_progress_is_reported_as_it_is(tmp_path):

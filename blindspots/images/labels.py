@@ -53,13 +53,13 @@ def label_images(
     """The classes of a listing's images, also of those classes that have no image.
 
     In order: what `mapping` says; the table, where one is given; without a model, or for one
-    without classes, the listing's own order. Else the model's own classes, where the images' classes are called as they are (an
-    ImageNet model's also by wnid); the order, where they are called otherwise and are as many,
-    which is said in a note. Refused where none of these applies, and where some classes are the
-    model's and others are not. A note says what was mapped, unless both have the same names.
+    without classes, the listing's own order. Else the model's own classes, where the images'
+    classes are called as they are (an ImageNet model's also by wnid); the order, where they are
+    called otherwise and are as many, which is said in a note. Refused where none of these applies,
+    and where some classes are the model's and others are not. A note says what was mapped, unless
+    both have the same names.
     """
-    if model is not None and model.embeds:
-        model = None  # Without classes of its own, the images' say which may be pairs.
+    model = _with_classes(model)
     own = None if model is None else model.class_names
     names = own if table is None else table.names
     if not listing.classes:
@@ -78,6 +78,11 @@ def label_images(
     if listing.kind == "generated":
         return _label_generated(listing, model)
     return _noted(_by_model(listing, model), listing, model)
+
+
+def _with_classes(model: Viewer | None) -> Viewer | None:
+    """The model; None for one without classes, where the images' own say which may be pairs."""
+    return None if model is None or model.embeds else model
 
 
 def _by_model(listing: Listing, model: Viewer) -> Labelling:

@@ -30,15 +30,16 @@ class GridLayout:
 
 
 def grid_layout(run: Run, model: str) -> GridLayout:
-    """At most six classes a side, those with most pairs between them, untouched on the diagonal.
-
-    Where too few of the classes' combinations were traversed for a square, a line a source.
-    """
+    """The layout of a model's started pairs; see `layout_of`."""
     return layout_of(run.pair_rows(model, started=True))
 
 
 def layout_of(pairs: list[Row]) -> GridLayout:
-    """The layout of these pairs of one model."""
+    """At most six classes a side, those with most pairs between them, untouched on the diagonal.
+
+    `pairs`: one model's, started. Where too few of the classes' combinations were traversed for a
+    square, a line a source.
+    """
     # The first pair of two classes wins: reversed, because a later key overwrites.
     cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}
     names = _densest(list(cells))

@@ -1,136 +1,152 @@
-"""What the report shows, as plain data: the page's scripts read nothing else."""
+"""What the report shows, as data: the page is drawn from this alone, and holds it as JSON."""
 
-import math
-from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from matplotlib import colormaps
+from blindspots.report.pictures import PairPictures
+from blindspots.report.spreads import Spread
+from blindspots.report.words import Case
 
-from blindspots.plots.grid_layout import grid_layout
-from blindspots.plots.style import COLOUR_MAP
-from blindspots.plots.triangle import side_lengths
-from blindspots.records import Ending
-from blindspots.report.pictures import Pictures
-from blindspots.run_reader import Row, Run, arrived
-from blindspots.tables.columns import PAIR_NUMBERS
-
-SCHEMA = 1
-MOST_ROWS = 4000
-_COLOURS = 64
+SCHEMA = 2
 
 
-def report_data(run: Run) -> dict[str, Any]:
-    """Everything the page draws: models, pairs, triangles, pictures, words; all JSON values.
+@dataclass(frozen=True)
+class RunEntry:
+    """The run as a whole. `total`: its pairs, of which `listed` are shown one by one.
 
-    At most `MOST_ROWS` pairs are listed, in the run's order; `total` says how many there are.
+    `extremes`: see `sample.Sample`; `seed`: of the sample.
     """
-    rows = run.pair_rows()
-    listed = rows[:MOST_ROWS]
-    pictures = Pictures(run, listed)
-    shown = {(row["model"], row["source_id"], row["target_id"]) for row in pictures.chosen}
-    return {
-        "schema": SCHEMA,
-        "total": len(rows),
-        "delta": run.delta,
-        "straight": run.straight,
-        "models": [{"name": facts.name, "epsilon": facts.training_epsilon} for facts in run.models],
-        "columns": [
-            {"key": c.key, "title": c.title, "definition": c.definition, "digits": c.digits}
-            for c in PAIR_NUMBERS
-        ],
-        "endings": {ending.value: ending.sentence for ending in Ending},
-        "colours": colour_ramp(),
-        "pairs": [_pair(run, row) for row in listed],
-        "triangles": [_triangle(run, row) for row in run.triangle_rows() if _both(row, shown)],
-        "grids": [_grid(run, facts.name) for facts in run.models],
-        "pictures": {
-            "images": pictures.images(),
-            "found": pictures.found(),
-            "paths": pictures.paths(),
-        },
-    }
+
+    name: str
+    delta: float | None
+    straight: bool
+    labelled: bool
+    finished: bool
+    total: int
+    listed: int
+    extremes: int
+    seed: int
 
 
-def colour_ramp() -> list[str]:
-    """The figures' colour map as hex colours from confidence 0 to 1."""
-    ramp = (255 * colormaps[COLOUR_MAP](np.linspace(0, 1, _COLOURS))).round().astype(int)
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp]
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model; `epsilon`: what it was trained to withstand; `aspect`: width / height of images."""
+
+    name: str
+    epsilon: float | None
+    aspect: float
 
 
-def spoken(name: str | None, index: int | None = None) -> str:
-    """A class name for a sentence: no underscores; a bare number becomes "class 7"."""
-    text = (name or "").replace("_", " ").strip()
-    if not text or text.isdigit():
-        return f"class {text or index}" if text or index is not None else "unknown"
-    return text
+@dataclass(frozen=True)
+class ColumnEntry:
+    """A number of every pair; `blind`: which end shows the deeper blind spot, if one does."""
+
+    key: str
+    title: str
+    definition: str
+    digits: int
+    percent: bool
+    blind: str | None
 
 
-def with_article(name: str) -> str:
-    """ "a goose", "an academic gown"; "class 7" stays as it is."""
-    if name.startswith("class ") or name == "unknown":
-        return name
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+@dataclass(frozen=True)
+class EndingEntry:
+    """Why traversals ended, in words; `counts`: pairs of each model."""
+
+    ending: str
+    title: str
+    sentence: str
+    counts: dict[str, int]
 
 
-def _pair(run: Run, row: Row) -> Row:
-    return {
-        "id": row["pair_id"],
-        "model": row["model"],
-        "source": spoken(row["source_name"], row["source_class"]),
-        "target": spoken(row["target_name"], row["target_class"]) if row["target_id"] else None,
-        "sourceId": row["source_id"],
-        "targetId": row["target_id"],
-        "sourceKey": _key(run, row["source_id"], row["model"]),
-        "targetKey": _key(run, row["target_id"], row["model"]),
-        "ending": row["ending"],
-        "arrived": arrived(row),
-        "numbers": {column.key: _value(row[column.key]) for column in PAIR_NUMBERS},
-        "segment": _rounded(row["segment_confidence"]),
-        "steps": row["path_step"] or [],
-        "path": _rounded(row["path_confidence"]),
-    }
+@dataclass(frozen=True)
+class TableEntry:
+    """A table of the run: columns and rows as in `blindspots.tables`, and the same as CSV.
+
+    A row is `label`, `title`, `origin` and `cells`: column key to mean, std, n and `text`.
+    """
+
+    kind: str
+    title: str
+    transposed: bool
+    columns: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    notes: list[str]
+    csv: str
 
 
-def _triangle(run: Run, row: Row) -> Row:
-    return {
-        "model": row["model"],
-        "sourceId": row["source_id"],
-        "targetIds": [row["target_1"], row["target_2"]],
-        "pSource": _value(row["p_source"]),
-        "mean": _value(row["mean"]),
-        "confidence": _rounded(row["confidence"]),
-        "sides": [round(side, 6) for side in side_lengths(run, row)],
-    }
+@dataclass(frozen=True)
+class PairEntry:
+    """A pair: names and numbers as stored, its way, its pictures.
+
+    `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points.
+    `steps`, `path`: step and confidence of each snapshot.
+    """
+
+    id: str
+    model: str
+    source: str
+    target: str | None
+    source_id: str
+    target_id: str | None
+    source_key: str | None
+    target_key: str | None
+    ending: str
+    arrived: bool
+    numbers: dict[str, Any]
+    segment: list[float | None]
+    steps: list[int]
+    path: list[float | None]
+    pictures: PairPictures
 
 
-def _grid(run: Run, model: str) -> Row:
-    layout = grid_layout(run, model)
-    return {
-        "model": model,
-        "rows": [spoken(name) for name in layout.rows],
-        "columns": [spoken(name) for name in layout.columns],
-        "spots": [
-            [spot and {"pair": spot.row["pair_id"], "clean": spot.clean} for spot in line]
-            for line in layout.spots
-        ],
-    }
+@dataclass(frozen=True)
+class TriangleEntry:
+    """A triangle: confidence on the stored grid; `sides`: RMSE as `plots.triangle` has them."""
+
+    model: str
+    source_id: str
+    target_ids: list[str]
+    p_source: float | None
+    mean: float | None
+    confidence: list[float | None]
+    sides: list[float]
 
 
-def _both(row: Row, shown: set[tuple[str, str, str]]) -> bool:
-    names = ("target_1", "target_2")
-    return all((row["model"], row["source_id"], row[name]) in shown for name in names)
+@dataclass(frozen=True)
+class GridEntry:
+    """A model's grid: rows the model sees, columns a person sees; a spot is a pair or its source.
+
+    Without columns each row holds a source and its own found images.
+    """
+
+    model: str
+    rows: list[str]
+    columns: list[str]
+    spots: list[list[dict[str, Any] | None]]
 
 
-def _key(run: Run, image_id: str | None, model: str) -> str | None:
-    return run.image_path(image_id, model).stem if image_id else None
+@dataclass(frozen=True)
+class ReportData:
+    """Everything the page shows; all JSON values. `schema` changes when a field does."""
 
+    schema: int
+    run: RunEntry
+    case: Case | None
+    models: list[ModelEntry]
+    columns: list[ColumnEntry]
+    glossary: dict[str, str]
+    endings: list[EndingEntry]
+    headline: TableEntry
+    tables: list[TableEntry]
+    spreads: list[Spread]
+    facts: dict[str, Any]
+    colours: list[str]
+    pairs: list[PairEntry]
+    triangles: list[TriangleEntry]
+    grids: list[GridEntry]
+    images: dict[str, str]
 
-def _rounded(values: Sequence[float] | None) -> list[float | None]:
-    return [_value(value) for value in values or ()]
-
-
-def _value(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 5) if math.isfinite(value) else None
-    return value
+    def as_json(self) -> dict[str, Any]:
+        """The same as dictionaries and lists."""
+        return asdict(self)

@@ -1,17 +1,32 @@
-"use strict";
-// Every word of the run reaches the page as text, never as markup.
-const run = JSON.parse(document.getElementById("run-data").textContent);
-const drawing = document.getElementById("drawing").namespaceURI;
-const LIMBS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#808080"];
+/** @typedef {Node|string|number|null|undefined} Child */
 
-/** An element with its properties ("on…" listens, "class" and "aria-…" are attributes). */
-function el(tag, properties = {}, ...children) {
-  return filled(document.createElement(tag), properties, children);
+// The namespace is asked of the page itself, so that no address stands in the file.
+const drawing = (() => {
+  const box = document.createElement("div");
+  box.innerHTML = "<svg></svg>";
+  return /** @type {Element} */ (box.firstChild).namespaceURI;
+})();
+
+/**
+ * An element with its properties: "on…" listens, "style" is an object, all others are attributes.
+ * @param {string} tag
+ * @param {Record<string, any>} properties null leaves one out
+ * @param {...Child} children text stays text, never markup
+ * @returns {HTMLElement}
+ */
+export function el(tag, properties = {}, ...children) {
+  return /** @type {HTMLElement} */ (filled(document.createElement(tag), properties, children));
 }
 
-/** The same for a drawing. */
-function svg(tag, attributes = {}, ...children) {
-  return filled(document.createElementNS(drawing, tag), attributes, children);
+/**
+ * The same for a drawing.
+ * @param {string} tag
+ * @param {Record<string, any>} attributes
+ * @param {...Child} children
+ * @returns {SVGElement}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  return /** @type {SVGElement} */ (filled(document.createElementNS(drawing, tag), attributes, children));
 }
 
 function filled(node, properties, children) {
@@ -24,41 +39,51 @@ function filled(node, properties, children) {
   return node;
 }
 
-const limbColour = (index) => LIMBS[index % LIMBS.length];
+/** @param {string} id @returns {any} the element with this id, or null */
+export function byId(id) {
+  return document.getElementById(id);
+}
 
-/** A number in the slides' style: ".008", "1.000"; "–" where it is not known. */
-function number(value, digits = 3) {
+/**
+ * A number in the slides' style: ".008", "1.000"; "–" where it is not known.
+ * @param {number|boolean|null|undefined} value
+ * @param {number} digits
+ */
+export function number(value, digits = 3) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "boolean") return value ? "yes" : "no";
   const text = value.toFixed(digits).replace("-", "−");
   return /^−?0\./.test(text) ? text.replace("0.", ".") : text;
 }
 
-/** A confidence as a percentage that never rounds up to certainty. */
-function percent(value) {
+/**
+ * A confidence as a percentage that never rounds up to certainty.
+ * @param {number|null|undefined} value
+ */
+export function percent(value) {
   if (value === null || value === undefined) return "–";
   return (value < 1 ? Math.min(100 * value, 99.9) : 100).toFixed(1) + "\u00a0%";
 }
 
-/** The colour of a confidence on the figures' scale. */
-function colourOf(confidence) {
-  const last = run.colours.length - 1;
-  return run.colours[Math.round(Math.min(Math.max(confidence, 0), 1) * last)];
+/**
+ * Offers a text as a file to keep.
+ * @param {string} name of the file
+ * @param {string} text
+ */
+export function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  el("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
 }
 
-/** A picture of the run, or a dashed frame that says that it was not kept. */
-function picture(uri, alt, extra = {}) {
-  if (!uri) return el("span", { class: "shot absent" }, "not kept");
-  const image = el("img", { class: "shot", src: uri, alt, ...extra });
-  image.addEventListener("load", () => image.classList.toggle("crisp", isSmall(image)));
-  return image;
+/**
+ * Rows as comma-separated values, quoted where they need it.
+ * @param {Array<Array<string|number|boolean|null|undefined>>} rows
+ */
+export function csvText(rows) {
+  const quoted = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return rows.map((row) => row.map(quoted).join(",") + "\n").join("");
 }
-
-const isSmall = (image) => image.naturalHeight <= 96;
-const sourceImage = (pair) => run.pictures.images[pair.sourceKey];
-const targetImage = (pair) => run.pictures.images[pair.targetKey];
-const foundImage = (pair) => run.pictures.found[pair.id];
-/** "the model sees" where it does believe in the source's class, else how little it does. */
-const sees = (pair) => (pair.numbers.p_found >= 0.5 ? "the model sees" : "the model still gives");
-const youSee = (pair) => (pair.arrived ? "You see" : "On the way to");
-const started = (pair) => pair.numbers.rmse !== null;

@@ -25,7 +25,7 @@ def run_facts(run: Run) -> dict[str, Any]:
             }
         ),
         "versions": _known(info.get("versions") or {}),
-        "models": [(facts, _model(facts)) for facts in run.models],
+        "models": [(facts.name, _model(facts)) for facts in run.models],
         "notes": [str(note) for note in info.get("notes") or ()],
         "skipped": _listed(images.get("skipped")),
         "converted": _listed(images.get("converted")),

@@ -1,24 +1,30 @@
-const PAGE = 24;
-const tools = Object.fromEntries(["search", "model", "ending", "sort", "direction", "count", "list", "more", "dialog"]
-  .map((name) => [name, document.getElementById(`pair-${name}`)]));
-const state = { key: "rmse", falling: false, view: "cards", shown: PAGE };
-const columns = run.columns.filter((column) => run.pairs.some((pair) => pair.numbers[column.key] !== null));
+import { byId, csvText, download, el, number } from "./dom.js";
+import { card } from "./cards.js";
+import { openPair } from "./dialog.js";
+import { inOrder } from "./tables.js";
+import { columns, endingOf, foundImage, picture, report, sourceImage, started } from "./run.js";
 
-function startPairs() {
-  for (const { name } of run.models) tools.model.append(el("option", { value: name }, name));
-  for (const ending of new Set(run.pairs.map((pair) => pair.ending))) {
-    tools.ending.append(el("option", { value: ending }, ending.replaceAll("_", " ")));
-  }
+const PAGE = 24;
+const NAMES = ["search", "model", "ending", "sort", "direction", "csv", "count", "list", "more"];
+const state = { key: "rmse", falling: false, view: "cards", shown: PAGE };
+const tools = /** @type {Record<string, any>} */ ({});
+
+/** The pairs one by one, as cards or as a table. */
+export function startPairs() {
+  for (const name of NAMES) tools[name] = byId(`pair-${name}`);
+  for (const { name } of report.models) tools.model.append(el("option", { value: name }, name));
+  for (const ending of report.endings) tools.ending.append(el("option", { value: ending.ending }, ending.title));
   for (const { key, title } of columns) tools.sort.append(el("option", { value: key }, title));
   tools.sort.value = state.key;
   for (const name of ["search", "model", "ending"]) tools[name].addEventListener("input", fresh);
   tools.sort.addEventListener("input", () => sortBy(tools.sort.value, state.falling));
   tools.direction.addEventListener("click", () => sortBy(state.key, !state.falling));
   tools.more.addEventListener("click", () => { state.shown += 2 * PAGE; showPairs(); });
+  tools.csv.addEventListener("click", () => download("pairs.csv", csvOf(chosenPairs())));
   for (const choice of document.querySelectorAll("input[name=view]")) {
-    choice.addEventListener("change", () => { state.view = choice.value; fresh(); });
+    choice.addEventListener("change", () => { state.view = /** @type {HTMLInputElement} */ (choice).value; fresh(); });
   }
-  document.getElementById("pair-tools").addEventListener("submit", (event) => event.preventDefault());
+  byId("pair-tools").addEventListener("submit", (event) => event.preventDefault());
   showPairs();
 }
 
@@ -36,56 +42,54 @@ function sortBy(key, falling) {
 
 /** The pairs that pass the filters, in order; those without the number last, either way. */
 function chosenPairs() {
-  const words = tools.search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const tests = tools.search.value.toLowerCase().split(/\s+/).filter(Boolean).map(testOf);
   const passes = (pair) =>
     (!tools.model.value || pair.model === tools.model.value) &&
     (!tools.ending.value || pair.ending === tools.ending.value) &&
-    words.every((word) => haystack(pair).includes(word));
-  return run.pairs.filter(passes).sort(byNumber);
+    tests.every((test) => test(pair));
+  return report.pairs.filter(passes).sort((a, b) => inOrder(numberOf(a, state.key), numberOf(b, state.key), state.falling));
 }
 
-const haystack = (pair) => [pair.source, pair.target ?? "", pair.model, pair.ending, pair.id].join(" ").toLowerCase();
+const numberOf = (pair, key) => (pair.numbers[key] === null ? null : Number(pair.numbers[key]));
+const haystack = (pair) => [pair.source, pair.target ?? "", pair.model, endingOf(pair).title, pair.ending, pair.id].join(" ").toLowerCase();
 
-function byNumber(a, b) {
-  const [p, q] = [a.numbers[state.key], b.numbers[state.key]];
-  if (p === null || q === null) return (p === null) - (q === null);
-  return state.falling ? q - p : p - q;
+/** What a word of the search asks of a pair: a condition such as rmse<.02, or to be found in it. */
+function testOf(word) {
+  const [, key, sign, bound] = word.match(/^(\w+)([<>]=?)(-?[\d.]+)$/) ?? [];
+  if (!columns.some((one) => one.key === key)) return (pair) => haystack(pair).includes(word);
+  const holds = { "<": (v) => v < bound, "<=": (v) => v <= bound, ">": (v) => v > bound, ">=": (v) => v >= bound }[sign];
+  return (pair) => pair.numbers[key] !== null && holds(Number(pair.numbers[key]));
 }
 
 function showPairs() {
   const chosen = chosenPairs();
   const shown = chosen.slice(0, state.shown);
-  tools.count.textContent = `${chosen.length} of ${run.pairs.length} pairs`;
-  tools.list.replaceChildren(state.view === "cards" ? el("ul", { class: "cards" }, ...shown.map(card)) : table(shown));
+  tools.count.textContent = `${chosen.length} of ${report.pairs.length} pairs`;
+  tools.list.replaceChildren(state.view === "cards" ? el("ul", { class: "cards" }, ...shown.map((pair) => card(pair))) : table(shown, chosen));
   tools.more.hidden = shown.length === chosen.length;
 }
 
-function card(pair) {
-  const said = started(pair)
-    ? [`${youSee(pair)} ${pair.target}, ${sees(pair)} `, el("span", { class: "model" }, `${pair.source} ${percent(pair.numbers.p_found)}`)]
-    : [`${pair.source}: ${pair.ending.replaceAll("_", " ")}`];
-  const few = ["rmse", "segment_min", "source_linf"].map((key) => {
-    const { title, digits } = run.columns.find((column) => column.key === key);
-    return el("span", {}, `${title} `, el("b", {}, number(pair.numbers[key], digits)));
-  });
-  return el("li", {}, el("button", { type: "button", class: "card", "data-pair": pair.id, onclick: () => openPair(pair) },
-    trio(pair), el("span", { class: "said" }, ...said), el("span", { class: "few" }, el("span", {}, pair.model), ...(started(pair) ? few : []))));
-}
-
-function trio(pair) {
-  const one = (uri, alt, words) => el("span", {}, picture(uri, alt), words);
-  return el("span", { class: "trio" }, one(sourceImage(pair), `source: ${pair.source}`, "source"),
-    started(pair) ? one(foundImage(pair), foundWords(pair), "found") : null,
-    pair.target ? one(targetImage(pair), `target: ${pair.target}`, "target") : null);
-}
-
-function table(pairs) {
+function table(pairs, chosen) {
   const head = el("tr", {}, ...["pair", "model", "ending"].map((word) => el("th", { scope: "col", class: "words" }, word)), ...columns.map(heading));
   const body = pairs.map((pair) => el("tr", { "data-pair": pair.id },
-    el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, pair.model), el("td", { class: "words" }, pair.ending.replaceAll("_", " ")),
+    el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, pair.model),
+    el("td", { class: "words" }, el("span", { class: "term", tabindex: 0, "data-definition": endingOf(pair).sentence }, endingOf(pair).title)),
     ...columns.map(({ key, digits }) => el("td", {}, number(pair.numbers[key], digits)))));
+  const traversed = chosen.filter(started);
+  const foot = el("tr", {}, el("th", { scope: "row", colspan: 3 }, `mean ± standard deviation of ${traversed.length} traversed`),
+    ...columns.map((one) => el("td", {}, spread(traversed, one))));
   return el("div", { class: "scroll", role: "region", "aria-label": "Pairs", tabindex: 0 },
-    el("table", { class: "pair-table" }, el("thead", {}, head), el("tbody", {}, ...body)));
+    el("table", { class: "pair-table" }, el("thead", {}, head), el("tbody", {}, ...body), el("tfoot", {}, foot)));
+}
+
+/** Mean ± standard deviation (ddof 0) over pairs; of a flag its share. */
+function spread(pairs, { key, digits, percent }) {
+  const values = pairs.map((pair) => numberOf(pair, key)).filter((value) => value !== null);
+  if (!values.length) return "–";
+  const mean = values.reduce((sum, v) => sum + v, 0) / values.length;
+  if (percent) return `${(100 * mean).toFixed(digits)}\u00a0%`;
+  const deviation = Math.sqrt(values.reduce((sum, v) => sum + (v - mean) ** 2, 0) / values.length);
+  return `${number(mean, digits)} ± ${number(deviation, digits)}`;
 }
 
 function heading({ key, title, definition }) {
@@ -95,7 +99,7 @@ function heading({ key, title, definition }) {
     tools.list.querySelector(`[data-key="${key}"]`).focus();
   };
   return el("th", { scope: "col", "aria-sort": sort },
-    el("button", { type: "button", "data-key": key, "data-definition": definition, onclick: turn }, title));
+    el("button", { type: "button", class: "sort", "data-key": key, "data-definition": definition, onclick: turn }, title));
 }
 
 function miniature(pair) {
@@ -104,25 +108,9 @@ function miniature(pair) {
     picture(sourceImage(pair), ""), started(pair) ? picture(foundImage(pair), "") : null, el("span", {}, words));
 }
 
-/** One pair at full length: player, segment, every number with its definition. */
-function openPair(pair) {
-  const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => tools.dialog.close() }, "✕");
-  const heading = started(pair)
-    ? [`${youSee(pair)} `, el("em", { class: "person" }, pair.target), `, ${sees(pair)} `, el("em", { class: "model" }, `${pair.source}, ${percent(pair.numbers.p_found)}`)]
-    : [`${pair.source}: ${pair.ending.replaceAll("_", " ")}`];
-  tools.dialog.replaceChildren(el("div", { class: "detail" }, close, el("h3", { id: "pair-dialog-title" }, ...heading),
-    el("div", { class: "split" }, el("div", {}, started(pair) ? player(pair) : trio(pair), ...segmentOf(pair)), numbersOf(pair))));
-  tools.dialog.showModal();
-}
-
-function segmentOf(pair) {
-  if (!pair.segment.length) return [];
-  const level = run.delta === null ? null : pair.numbers.p_source - run.delta;
-  return [el("p", { class: "hint" }, "Segment"), starChart([{ values: pair.segment, colour: limbColour(0), name: pair.target }], level, segmentWords(pair))];
-}
-
-function numbersOf(pair) {
-  const fact = (name, value, definition) => el("div", {}, el("dt", {}, el("span", definition ? { class: "term", tabindex: 0, "data-definition": definition } : {}, name)), el("dd", {}, value));
-  return el("dl", { class: "facts" }, fact("model", pair.model), fact("ending", pair.ending.replaceAll("_", " "), run.endings[pair.ending]),
-    ...columns.map(({ key, title, definition, digits }) => fact(title, number(pair.numbers[key], digits), definition)));
+function csvOf(pairs) {
+  const names = ["pair_id", "model", "source_id", "target_id", "source_name", "target_name", "ending"];
+  const rows = pairs.map((pair) => [pair.id, pair.model, pair.source_id, pair.target_id, pair.source, pair.target, pair.ending,
+    ...columns.map(({ key }) => pair.numbers[key])]);
+  return csvText([[...names, ...columns.map(({ key }) => key)], ...rows]);
 }

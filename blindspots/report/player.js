@@ -1,72 +1,136 @@
-/** Source, the picture on its way, target; with a slider over the snapshots where they were kept. */
-function player(pair) {
-  const frames = pair.path.length;
-  const strip = run.pictures.paths[pair.id];
-  const middle = strip && frames > 1 ? stage(pair, strip, frames) : picture(foundImage(pair), foundWords(pair));
+import { el, number, percent } from "./dom.js";
+import { pathChart } from "./chart.js";
+import { stage } from "./stage.js";
+import { aspectOf, filesOf, foundImage, foundWords, picture, report, sourceImage, targetImage } from "./run.js";
+
+const GAINS = [1, 2, 4, 8, 16, 32];
+const VIEWS = { picture: "Picture", target: "Difference to target", source: "to source" };
+const RESIDUAL_GAIN = 4;
+const PAUSE = 220;
+let players = 0;
+
+/**
+ * Source, the picture on its way, target; with a slider over the snapshots where they were kept.
+ * @param {import("./run.js").Pair} pair
+ * @param {{chart?: boolean, full?: boolean}} options `chart`: confidence and distances along the
+ *   path; `full`: a switch to the exact pictures beside this file
+ */
+export function player(pair, { chart = false, full = false } = {}) {
+  const frames = pair.pictures.strip && pair.path.length > 1 ? pair.path.length : 0;
+  const shots = {
+    source: sourceImage(pair), target: targetImage(pair), found: foundImage(pair),
+    strip: frames ? pair.pictures.strip : null, residual: pair.pictures.residual,
+  };
+  if (!shots.found && !frames) return still(pair);
+  const view = stage({ shots, frames, residualGain: RESIDUAL_GAIN, aspect: aspectOf(pair), label: foundWords(pair) });
   const box = el("div", { class: "player" },
-    side(sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
-    el("figure", {}, middle),
-    side(targetImage(pair), "It was led to", pair.target, "person", null));
-  if (strip && frames > 1) box.append(controls(pair, middle, frames));
+    side(pair, sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
+    el("figure", {}, view.node),
+    side(pair, targetImage(pair), "It was led to", pair.target, "person", null));
+  if (frames) box.append(controls(pair, view, frames, chart));
+  box.append(viewChoice(view, full ? () => fullSwitch(pair, view, shots) : () => null));
   return box;
 }
 
-const foundWords = (pair) => `Found image: ${youSee(pair).toLowerCase()} ${pair.target}, ${sees(pair)} ${pair.source}`;
-
-function side(uri, words, name, kind, confidence) {
-  const sure = confidence === null || confidence === undefined ? null : el("span", {}, percent(confidence));
-  return el("figure", {}, picture(uri, name), el("figcaption", {}, words, el("b", { class: kind }, name), sure));
+function still(pair) {
+  return el("div", { class: "player" },
+    side(pair, sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
+    el("figure", {}, picture(null, "")),
+    side(pair, targetImage(pair), "It was led to", pair.target, "person", null));
 }
 
-function stage(pair, strip, frames) {
-  const view = el("div", { class: "stage", role: "img", "aria-label": foundWords(pair) });
-  view.style.backgroundImage = `url("${strip}")`;
-  view.style.backgroundSize = `${100 * frames}% 100%`;
-  const probe = new Image();
-  probe.addEventListener("load", () => {
-    view.classList.toggle("crisp", probe.naturalHeight <= 96);
-    view.style.aspectRatio = `${probe.naturalWidth / frames} / ${probe.naturalHeight}`;
-  });
-  probe.src = strip;
-  return view;
+function side(pair, address, words, name, kind, confidence) {
+  const sure = confidence === null ? null : el("span", {}, percent(confidence));
+  const shot = picture(address, `${words} ${name}`, { style: { aspectRatio: aspectOf(pair) } });
+  return el("figure", {}, shot, el("figcaption", {}, words, el("b", { class: kind }, name), sure));
 }
 
-function controls(pair, view, frames) {
-  const slider = el("input", { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1, "aria-label": `Way from ${pair.source} to ${pair.target}` });
-  const step = el("span"), sure = el("span");
+function controls(pair, view, frames, withChart) {
+  const slider = /** @type {HTMLInputElement} */ (el("input", { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1, "aria-label": `Way from ${pair.source} to ${pair.target}` }));
+  const step = el("span"), sure = el("span"), far = el("span", { class: "far" });
+  const chart = withChart ? pathChart(pair, whereabouts) : null;
   const show = () => {
     const at = Number(slider.value);
-    view.style.backgroundPositionX = `${(100 * at) / (frames - 1)}%`;
-    step.textContent = whereabouts(pair, at, frames - 1);
+    view.show({ at });
+    chart?.mark(at);
+    step.textContent = whereabouts(pair, at);
     sure.replaceChildren("the model: ", el("b", {}, `${pair.source} ${percent(pair.path[at])}`));
-    slider.setAttribute("aria-valuetext", `${step.textContent}, ${sure.textContent}`);
+    far.textContent = distanceWords(pair, at);
+    slider.setAttribute("aria-valuetext", `${step.textContent}, ${sure.textContent}, ${far.textContent}`);
   };
   slider.addEventListener("input", show);
   show();
-  return el("div", { class: "controls" }, playButton(slider, show, frames), slider, el("div", { class: "readout" }, step, sure));
+  return el("div", { class: "controls" }, playButton(slider, show, frames), slider,
+    el("div", { class: "readout" }, step, sure, far), chart?.node);
 }
 
 /** How far a snapshot is: steps taken, or the share of the way where the way is a segment. */
-function whereabouts(pair, at, last) {
-  if (run.straight) return `${pair.steps[at] ?? Math.round((100 * at) / last)}\u00a0% of the way`;
+function whereabouts(pair, at) {
+  const last = pair.path.length - 1;
+  if (report.run.straight) return `${pair.steps[at] ?? Math.round((100 * at) / last)}\u00a0% of the way`;
   return `step ${pair.steps[at] ?? at} of ${pair.steps[last] ?? last}`;
 }
 
+function distanceWords(pair, at) {
+  const { path_source_rmse: from, path_target_rmse: to } = pair.pictures;
+  if (!from.length || !to.length) return "";
+  return `RMSE ${number(from[at])} from the source, ${number(to[at])} to the target`;
+}
+
 function playButton(slider, show, frames) {
-  let timer = null;
+  let timer = 0;
   const button = el("button", { type: "button", class: "play", "aria-label": "Play", onclick: () => (timer ? stop() : start()) }, "▶");
   const face = (sign, words) => { button.textContent = sign; button.setAttribute("aria-label", words); };
-  const stop = () => { clearInterval(timer); timer = null; face("▶", "Play"); };
+  const stop = () => { clearInterval(timer); timer = 0; face("▶", "Play"); };
   const start = () => {
-    if (Number(slider.value) === frames - 1) slider.value = 0;
+    if (Number(slider.value) === frames - 1) slider.value = "0";
     show();
     face("❙❙", "Pause");
-    timer = setInterval(() => {
+    timer = window.setInterval(() => {
       if (Number(slider.value) >= frames - 1 || !button.isConnected) return stop();
-      slider.value = Number(slider.value) + 1;
+      slider.value = String(Number(slider.value) + 1);
       show();
-    }, 220);
+    }, PAUSE);
   };
   slider.addEventListener("pointerdown", stop);
+  slider.addEventListener("keydown", stop);
   return button;
+}
+
+function viewChoice(view, more) {
+  const name = `view-${players++}`;
+  const gain = /** @type {HTMLSelectElement} */ (el("select", { "aria-label": "Gain of the difference", disabled: "" },
+    ...GAINS.map((value) => el("option", { value }, `× ${value}`))));
+  gain.value = "16";
+  gain.addEventListener("change", () => view.show({ gain: Number(gain.value) }));
+  const pick = (kind) => {
+    gain.disabled = kind === "picture";
+    view.show({ view: kind, gain: Number(gain.value) });
+  };
+  const radios = Object.entries(VIEWS).map(([kind, words], i) => el("label", {}, el("input", {
+    type: "radio", name, value: kind, checked: i ? null : "", onchange: () => pick(kind),
+    "aria-label": kind === "picture" ? null : `Difference to the ${kind}`,
+  }), el("span", {}, words)));
+  return el("div", { class: "views" },
+    el("fieldset", { class: "switch" }, el("legend", { class: "unseen" }, "Show the picture or its difference"), ...radios), gain, more());
+}
+
+let wantsFull = false;
+
+/** A switch to the exact pictures; what was chosen holds for the pairs opened next. */
+function fullSwitch(pair, view, shots) {
+  const said = el("span", { role: "status" });
+  const box = /** @type {HTMLInputElement} */ (el("input", { type: "checkbox" }));
+  const turn = async () => {
+    wantsFull = box.checked;
+    if (!box.checked) { said.textContent = ""; return view.use(shots); }
+    if (await view.use({ ...filesOf(pair), residual: null })) { said.textContent = "exact"; return true; }
+    box.checked = wantsFull = false;
+    said.textContent = "The run directory is not beside this file.";
+    return false;
+  };
+  box.addEventListener("change", turn);
+  box.checked = wantsFull;
+  if (wantsFull) turn();
+  return el("label", { class: "full" }, box, " Full images ", said);
 }

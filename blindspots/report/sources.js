@@ -1,72 +1,107 @@
-const sourceView = document.getElementById("source-view");
-const sourceChoice = document.getElementById("source-choice");
+import { byId, el, number, percent } from "./dom.js";
+import { limbColour } from "./colours.js";
+import { lineChart } from "./chart.js";
+import { levelOf, openPair, segmentWords } from "./dialog.js";
+import { radialStar } from "./star.js";
+import { triangleMap } from "./triangle.js";
+import { aspectOf, colourOf, foundImage, report, sourceImage, startedPairs } from "./run.js";
 
-/** The sources that were traversed, those with most targets first, and the choice among them. */
-function startSources(preferred) {
+/** @typedef {import("./run.js").Pair} Pair */
+/** @typedef {import("./run.js").Triangle} Triangle */
+
+const CENTRE = /** @type {[number, number, number]} */ ([1 / 3, 1 / 3, 1 / 3]);
+
+/**
+ * The sources that were traversed, those with most pairs first, and the choice among them.
+ * @param {string|undefined} preferred the source shown first
+ */
+export function startSources(preferred) {
+  const choice = byId("source-choice");
   const counts = new Map();
-  for (const pair of run.pairs.filter(started)) {
-    const entry = counts.get(pair.sourceId) ?? { name: pair.source, pairs: 0 };
-    counts.set(pair.sourceId, { ...entry, pairs: entry.pairs + 1 });
+  for (const pair of startedPairs) {
+    const entry = counts.get(pair.source_id) ?? { name: pair.source, pairs: 0 };
+    counts.set(pair.source_id, { ...entry, pairs: entry.pairs + 1 });
   }
-  if (!counts.size) return document.getElementById("sources").remove();
-  for (const [id, { name }] of counts) sourceChoice.append(el("option", { value: id }, `${name} (${id})`));
-  sourceChoice.value = counts.has(preferred) ? preferred : counts.keys().next().value;
-  sourceChoice.addEventListener("change", showSource);
-  return showSource();
+  if (!counts.size) return byId("sources").remove();
+  const most = [...counts].sort(([, a], [, b]) => b.pairs - a.pairs);
+  for (const [id, { name, pairs }] of most) choice.append(el("option", { value: id }, `${name} (${id}, ${pairs} pairs)`));
+  choice.value = (counts.get(preferred)?.pairs ?? 0) > 1 ? preferred : most[0][0];
+  choice.addEventListener("change", () => showSource(choice.value));
+  return showSource(choice.value);
 }
 
-function showSource() {
-  const own = run.pairs.filter((pair) => pair.sourceId === sourceChoice.value && started(pair));
-  const sheets = run.models.map(({ name }) => modelSheet(name, own.filter((pair) => pair.model === name)));
-  sourceView.replaceChildren(el("div", { class: "models" }, ...sheets.filter(Boolean)));
+function showSource(id) {
+  // In one order, so that a target lies in the same direction in every model's star.
+  const own = startedPairs.filter((pair) => pair.source_id === id).sort((a, b) => (a.target_id < b.target_id ? -1 : 1));
+  const sheets = report.models.map(({ name }) => own.filter((pair) => pair.model === name)).filter((pairs) => pairs.length)
+    .map((pairs) => ({ pairs, place: el("div", { class: "place" }) }));
+  byId("source-view").replaceChildren(el("div", { class: "models" }, ...sheets.map(({ pairs, place }) => modelSheet(pairs, place))));
+  chooseTriangle(report.triangles.filter((triangle) => triangle.source_id === id), sheets);
 }
 
-function modelSheet(name, pairs) {
-  if (!pairs.length) return null;
-  const limbs = pairs.map((pair, i) => ({ values: pair.segment, colour: limbColour(i), name: pair.target }));
-  const level = run.delta === null ? null : pairs[0].numbers.p_source - run.delta;
-  const words = `Confidence from ${pairs[0].source} ${pairs.map(segmentWords).join("; ")}`;
-  return el("article", { class: "sheet" }, el("h4", {}, name),
-    el("div", { class: "limbs", role: "group", "aria-label": `${name}: source and found images`, tabindex: 0 },
-      limbCard(sourceImage(pairs[0]), "the source", pairs[0].source, pairs[0].numbers.p_source),
-      ...pairs.map((pair, i) => foundCard(pair, limbColour(i)))),
-    el("div", { class: "figures" }, starOf(limbs.filter((limb) => limb.values.length), level, words), triangleOf(pairs)));
+function modelSheet(pairs, place) {
+  const [{ model, source, numbers }] = pairs;
+  const level = levelOf(pairs[0]);
+  const limbs = pairs.map((pair) => ({
+    values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
+  }));
+  const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, label: `Star of the ${source}, ${model}` });
+  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model),
+    el("div", { class: "parts" }, el("div", {}, star, linesOf(pairs, level)), place));
 }
 
-function starOf(limbs, level, words) {
-  return limbs.length ? el("div", {}, el("p", { class: "hint" }, "Star: one line a found image"), starChart(limbs, level, words)) : null;
+function linesOf(pairs, level) {
+  const lines = pairs.map((pair, i) => ({ values: pair.segment, colour: limbColour(i), name: pair.target })).filter((line) => line.values.length);
+  if (!lines.length) return null;
+  const label = `Confidence from ${pairs[0].source} ${pairs.map(segmentWords).join("; ")}`;
+  const key = lines.map(({ colour, name }) => el("span", {}, el("i", { style: { borderTop: `2.5px solid ${colour}` } }), ` ${name}`));
+  return el("details", { class: "lines" }, el("summary", {}, "The limbs as lines"), lineChart({ lines, level, label, ends: ["source", "found images"] }).node, el("p", { class: "key" }, ...key));
 }
 
-function limbCard(uri, words, name, confidence) {
-  return el("figure", {}, picture(uri, name), el("span", {}, words), el("b", { class: "model" }, `${name} ${percent(confidence)}`));
+/** One choice for all models, so that they show the same two targets side by side. */
+function chooseTriangle(triangles, sheets) {
+  const choice = byId("triangle-choice");
+  const names = new Map(sheets.flatMap(({ pairs }) => pairs.map((pair) => [pair.target_id, pair.target])));
+  const keys = [...new Set(triangles.map(keyOf))];
+  choice.replaceChildren(...keys.map((key) => el("option", { value: key }, JSON.parse(key).map((id) => names.get(id)).join(" and "))));
+  byId("triangle-label").hidden = !keys.length;
+  choice.onchange = () => showTriangles(triangles.filter((triangle) => keyOf(triangle) === choice.value), sheets);
+  choice.onchange();
 }
 
-function foundCard(pair, colour) {
-  const image = picture(foundImage(pair), foundWords(pair), { style: { borderColor: colour } });
-  return el("figure", {}, el("button", { type: "button", onclick: () => openPair(pair) }, image,
-    el("span", {}, `${youSee(pair).toLowerCase()} `, el("b", { class: "person" }, pair.target)),
-    el("b", { class: "model" }, `${pair.source} ${percent(pair.numbers.p_found)}`)));
+// The two targets in one order: another model may have stored them in the other.
+const keyOf = (triangle) => JSON.stringify([...triangle.target_ids].sort());
+
+function showTriangles(triangles, sheets) {
+  const maps = [];
+  for (const { pairs, place } of sheets) {
+    const own = triangles.find((triangle) => triangle.model === pairs[0].model);
+    place.replaceChildren();
+    if (!own) continue;
+    const turned = own.target_ids[0] > own.target_ids[1];
+    const map = triangleOf(own, pairs, (weights) => {
+      for (const other of maps) if (other.map !== map) other.map.show(other.turned === turned ? weights : swapped(weights));
+    });
+    maps.push({ map, turned });
+    place.append(el("p", { class: "hint" }, `Triangle: mean confidence ${number(own.mean)}; sides are RMSE`), map.node);
+  }
+  for (const { map } of maps) map.show(CENTRE);
 }
 
-function triangleOf(pairs) {
-  const own = run.triangles.filter((t) => t.model === pairs[0].model && t.sourceId === pairs[0].sourceId);
-  if (!own.length) return null;
-  const target = (id) => pairs.find((pair) => pair.targetId === id);
-  const box = el("div"), pick = el("p", { class: "pick" });
-  const show = (triangle) => {
-    const [first, second] = triangle.targetIds.map(target);
-    pick.textContent = `mean confidence ${number(triangle.mean)}; point at a cell to read it`;
-    box.replaceChildren(triangleChart(triangle, first, second, (words) => { pick.textContent = words; }));
-  };
-  show(own[0]);
-  return el("div", {}, el("p", { class: "hint" }, "Triangle: between the source and two found images; sides are RMSE"),
-    own.length > 1 ? triangleChoice(own, target, show) : null, box, pick);
-}
+const swapped = ([source, first, second]) => /** @type {[number, number, number]} */ ([source, second, first]);
 
-function triangleChoice(own, target, show) {
-  const choice = el("select", { "aria-label": "Which triangle", onchange: () => show(own[choice.value]) });
-  own.forEach((triangle, i) => {
-    choice.append(el("option", { value: i }, triangle.targetIds.map((id) => target(id).target).join(" and ")));
+function triangleOf(triangle, pairs, onmove) {
+  const [first, second] = triangle.target_ids.map((id) => pairs.find((pair) => pair.target_id === id));
+  const { source, model } = pairs[0];
+  return triangleMap({
+    confidence: triangle.confidence,
+    sides: triangle.sides,
+    level: report.run.delta === null ? null : triangle.p_source - report.run.delta,
+    names: [source, first.target, second.target],
+    images: [sourceImage(first), foundImage(first), foundImage(second)],
+    aspect: aspectOf(first),
+    colourOf,
+    label: `Triangle between the ${source} and the found ${first.target} and ${second.target}, ${model}: mean confidence ${percent(triangle.mean)}`,
+    onmove,
   });
-  return choice;
 }

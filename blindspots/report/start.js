@@ -1,43 +1,41 @@
-const definition = document.getElementById("definition");
+import { byId, el } from "./dom.js";
+import { histograms } from "./chart.js";
+import { startDefinitions } from "./definitions.js";
+import { startDialog } from "./dialog.js";
+import { startEnds, startGrid } from "./gallery.js";
+import { startPairs } from "./pairs.js";
+import { player } from "./player.js";
+import { column, pairById, report } from "./run.js";
+import { startSources } from "./sources.js";
+import { startTables } from "./tables.js";
 
-/** One tooltip for every number, by pointer or by keyboard, always within the window. */
-function startDefinitions() {
-  let term = null;
-  const show = (event) => {
-    term = event.target.closest?.("[data-definition]");
-    if (!term) return;
-    // A modal dialog covers everything outside it, its tooltip included.
-    (term.closest("dialog") ?? document.body).append(definition);
-    definition.textContent = term.dataset.definition;
-    definition.hidden = false;
-    place();
+function startSpread() {
+  const choice = byId("spread-choice"), view = byId("spread-view");
+  if (!report.spreads.length) return byId("spread").remove();
+  const keys = report.spreads.map((spread) => spread.key);
+  for (const key of keys) choice.append(el("option", { value: key }, column(key).title));
+  choice.value = keys.includes("segment_min") ? "segment_min" : keys[0];
+  const show = () => {
+    const spread = report.spreads.find(({ key }) => key === choice.value);
+    const { title, digits, definition } = column(spread.key);
+    view.replaceChildren(el("p", { class: "aside" }, definition), el("div", { class: "spreads" }, ...histograms(spread, title, digits)));
   };
-  const place = () => {
-    if (!term) return;
-    const at = term.getBoundingClientRect(), own = definition.getBoundingClientRect();
-    const left = Math.min(Math.max(at.left, 8), innerWidth - own.width - 8);
-    const below = at.bottom + 8 + own.height < innerHeight;
-    definition.style.left = `${left}px`;
-    definition.style.top = `${below ? at.bottom + 8 : at.top - own.height - 8}px`;
-  };
-  const hide = () => { term = null; definition.hidden = true; };
-  document.addEventListener("pointerover", show);
-  document.addEventListener("focusin", show);
-  document.addEventListener("pointerout", hide);
-  document.addEventListener("focusout", hide);
-  // Focus may scroll a term into view after the tooltip came, so that it has to follow.
-  document.addEventListener("scroll", place, true);
+  choice.addEventListener("change", show);
+  return show();
 }
 
 function start() {
-  startDefinitions();
-  const hero = document.getElementById("case-player");
-  const pair = hero && run.pairs.find((one) => one.id === hero.dataset.pair);
+  const hero = byId("case-player");
+  const pair = hero && pairById(hero.dataset.pair);
   if (pair) hero.append(player(pair));
+  startDefinitions();
+  startTables([report.headline, ...report.tables]);
+  startSpread();
   startGrid(pair?.model);
-  startSources(pair?.sourceId);
+  startEnds();
+  startSources(pair?.source_id);
   startPairs();
-  tools.dialog.addEventListener("click", (event) => { if (event.target === tools.dialog) tools.dialog.close(); });
+  startDialog();
 }
 
 start();

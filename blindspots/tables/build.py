@@ -1,13 +1,14 @@
 """From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
+
+import pyarrow as pa
 
 from blindspots.errors import Refused
 from blindspots.records import LPIPS_SMALLEST, TRIANGLE_DROPS, Ending
+from blindspots.run_columns import finite
 from blindspots.run_reader import ModelFacts, Run
-from blindspots.run_reader import Row as StoredRow
 from blindspots.tables import columns
 from blindspots.tables.nulls import null_cells, null_note, null_rows
 from blindspots.tables.slides import METHODS, published_row, setting_differences
@@ -60,7 +61,7 @@ def _distance(run: Run) -> Table:
 
 def _confidence(run: Run) -> Table:
     rows = tuple(
-        Row(facts.name, _confidence_cells(pairs, run.triangle_rows(facts.name)))
+        Row(facts.name, _confidence_cells(pairs, run.columns.triangles_of(facts.name)))
         for facts, pairs in _by_model(run)
     )
     rows += _published(run, "confidence")
@@ -69,25 +70,28 @@ def _confidence(run: Run) -> Table:
     return Table("confidence", title, columns.CONFIDENCE, rows, notes)
 
 
-def _confidence_cells(pairs: list[StoredRow], triangles: list[StoredRow]) -> dict[str, Cell]:
+def _confidence_cells(pairs: pa.Table, triangles: pa.Table) -> dict[str, Cell]:
     return {
-        "sources": count(len({row["source_id"] for row in pairs})),
+        "sources": count(_sources(pairs)),
         "p_source": _per_source(pairs, "p_source"),
         **{key: _per_source(triangles, key) for key in _TRIANGLE_KEYS},
         "segment_mean": _per_source(pairs, "segment_mean"),
     }
 
 
-def _per_source(rows: Iterable[StoredRow], key: str) -> Cell:
-    groups: defaultdict[str, list[float | None]] = defaultdict(list)
-    for row in rows:
-        groups[row["source_id"]].append(row[key])
-    return spread(spread(values).mean for values in groups.values())
+def _sources(pairs: pa.Table) -> int:
+    return len(pairs["source_id"].unique().drop_null())
+
+
+def _per_source(rows: pa.Table, key: str) -> Cell:
+    known = pa.array(finite(rows[key]), from_pandas=True)
+    sources = pa.table({"source": rows["source_id"], "value": known}).group_by("source")
+    return spread(finite(sources.aggregate([("value", "mean")])["value_mean"]))
 
 
 def _summary(run: Run) -> Table:
-    endings = Counter(row["ending"] for row in run.pair_rows())
-    shown = tuple(columns.ending(ending) for ending in Ending if endings[ending])
+    endings = run.columns.endings()
+    shown = tuple(columns.ending(ending) for ending in Ending if ending in endings)
     rows = tuple(
         Row(facts.name, _summary_cells(run, facts, pairs)) for facts, pairs in _by_model(run)
     )
@@ -96,36 +100,33 @@ def _summary(run: Run) -> Table:
     return Table("summary", "Summary", (*columns.COUNTS, *shown, *known), rows, notes, True)
 
 
-def _summary_cells(run: Run, facts: ModelFacts, pairs: list[StoredRow]) -> dict[str, Cell]:
+def _summary_cells(run: Run, facts: ModelFacts, pairs: pa.Table) -> dict[str, Cell]:
     return {
         "pairs": count(len(pairs)),
-        "sources": count(len({row["source_id"] for row in pairs})),
+        "sources": count(_sources(pairs)),
         **_spreads(pairs, columns.SUMMARY_SPREADS),
-        "segment_inside": share(row["segment_inside"] for row in pairs),
+        "segment_inside": share(finite(pairs["segment_inside"])),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
         **null_cells(run, facts.name),
         **_ending_cells(run, facts.name),
     }
 
 
-def _in_epsilons(pairs: list[StoredRow], epsilon: float | None) -> Cell:
-    if not epsilon:
-        return Cell()
-    known = (row["source_linf"] for row in pairs if row["source_linf"] is not None)
-    return spread(value / epsilon for value in known)
+def _in_epsilons(pairs: pa.Table, epsilon: float | None) -> Cell:
+    return spread(finite(pairs["source_linf"]) / epsilon) if epsilon else Cell()
 
 
 def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
-    endings = Counter(row["ending"] for row in run.pair_rows(model))
-    return {columns.ending(ending).key: count(endings[ending]) for ending in Ending}
+    endings = run.columns.endings(model)
+    return {columns.ending(ending).key: count(endings.get(ending, 0)) for ending in Ending}
 
 
-def _by_model(run: Run) -> list[tuple[ModelFacts, list[StoredRow]]]:
-    return [(facts, run.pair_rows(facts.name, started=True)) for facts in run.models]
+def _by_model(run: Run) -> Iterator[tuple[ModelFacts, pa.Table]]:
+    return ((facts, run.columns.pairs_of(facts.name, started=True)) for facts in run.models)
 
 
-def _spreads(pairs: list[StoredRow], shown: Iterable[Column]) -> dict[str, Cell]:
-    return {column.key: spread(row[column.key] for row in pairs) for column in shown}
+def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
+    return {column.key: spread(finite(pairs[column.key])) for column in shown}
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[Row, ...]) -> tuple[Column, ...]:
@@ -158,14 +159,14 @@ def _lpips_note(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _triangle_note(run: Run) -> tuple[str, ...]:
-    if run.triangle_rows() or not run.pair_rows(started=True):
+    if run.columns.triangles_of() or not run.columns.pairs_of(started=True):
         return ()
     return ("No source has two targets, so there is no triangle; give --targets-per-source 2.",)
 
 
 def _left_out(run: Run) -> tuple[str, ...]:
-    endings = Counter(row["ending"] for row in run.pair_rows(started=False))
-    listed = ", ".join(f"{number} {ending}" for ending, number in sorted(endings.items()))
+    endings = sorted(run.columns.endings().items())
+    listed = ", ".join(f"{n} {ending}" for ending, n in endings if not Ending(ending).started)
     missing = (f"Left out, because nothing was traversed: {listed}.",) if listed else ()
     return missing if run.finished else (*missing, "The run is not finished; more rows will come.")
 

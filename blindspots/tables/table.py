@@ -13,6 +13,7 @@ NULLS: dict[Origin, str] = {
     "source": "clean source",
     "target": "target itself",
 }
+Values = Iterable[float | None] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,22 @@ class Table:
     transposed: bool = False
 
 
-def spread(values: Iterable[float | None]) -> Cell:
+def spread(values: Values) -> Cell:
     """Mean ± standard deviation (ddof 0, as the slides) of the values that are known."""
-    known = np.array([value for value in values if value is not None], dtype=float)
+    known = _known(values)
     known = known[np.isfinite(known)]
     if not known.size:
         return Cell()
     return Cell(float(known.mean()), float(known.std()), known.size)
 
 
-def share(flags: Iterable[bool | None]) -> Cell:
+def _known(values: Values) -> np.ndarray:
+    if isinstance(values, np.ndarray):
+        return values
+    return np.array([value for value in values if value is not None], dtype=float)
+
+
+def share(flags: Values) -> Cell:
     """The fraction of the known flags that hold, without a deviation."""
     cell = spread(flags)
     return Cell(cell.mean, None, cell.n)

@@ -1,7 +1,9 @@
 """A real Chromium, or a sentence why there is none; no request may leave the disk."""
 
 import shutil
+from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 from blindspots.report import write_report
@@ -10,6 +12,8 @@ from tests.run_factory import Factory
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
+STAYS = ("file:", "data:", "blob:")
+MODELS = ("zoo:shapes-resnet", "zoo:shapes-resnet-at")
 
 
 @pytest.fixture(scope="session")
@@ -34,22 +38,47 @@ def report(tmp_path_factory):
     return write_report(Run(factory.write(tmp_path_factory.mktemp("run"))))
 
 
-@pytest.fixture(params=["desktop", "phone", "dark phone"])
-def page(chromium, report, request):
-    """The opened report; fails on any console error and any request that leaves the file."""
-    context = chromium.new_context(
-        viewport=PHONE if "phone" in request.param else DESKTOP,
-        color_scheme="dark" if "dark" in request.param else "light",
-    )
-    page, faults = context.new_page(), []
+@contextmanager
+def opened(chromium, report, viewport=DESKTOP, **context):
+    """The report in a window; fails on any console error and any request that leaves the disk."""
+    window = chromium.new_context(viewport=viewport, **context)
+    page, faults = window.new_page(), []
+    page.set_default_timeout(10_000)
     page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda r: None if _stays(r.url) else faults.append(r.url))
+    page.on("request", lambda r: None if r.url.startswith(STAYS) else faults.append(r.url))
     page.goto(report.as_uri())
     yield page
-    context.close()
+    window.close()
     assert faults == []
 
 
-def _stays(url):
-    return url.startswith(("file:", "data:"))
+@pytest.fixture(params=["desktop", "phone", "dark phone"])
+def page(chromium, report, request):
+    """The opened report on a desk and on a phone, by day and by night."""
+    scheme = "dark" if "dark" in request.param else "light"
+    phone = "phone" in request.param
+    viewport = PHONE if phone else DESKTOP
+    with opened(chromium, report, viewport, color_scheme=scheme, has_touch=phone) as page:
+        yield page
+
+
+@pytest.fixture
+def desk(chromium, report):
+    """The opened report on a desk, for what is the same on a phone."""
+    with opened(chromium, report) as page:
+        yield page
+
+
+def pair_table(page):
+    page.locator("#pair-tools label", has_text="Table").click()
+
+
+def pixels(canvas):
+    """The canvas as (height, width, 3), once it is drawn."""
+    canvas.page.wait_for_function("one => one.dataset.drawn", arg=canvas.element_handle())
+    drawn = canvas.evaluate(
+        "one => [...one.getContext('2d').getImageData(0, 0, one.width, one.height).data]"
+    )
+    height, width = canvas.evaluate("one => [one.height, one.width]")
+    return np.array(drawn).reshape(height, width, 4)[..., :3]

@@ -1,131 +1,55 @@
 """The report as a person uses it, on a desk and on a phone."""
 
+import pyarrow.parquet as pq
 import pytest
 
 from blindspots.report import write_report
 from blindspots.run_reader import Run
+from tests.browser.conftest import MODELS, opened, pair_table
 from tests.run_factory import Factory
 
 pytestmark = pytest.mark.browser
 
-CONTRAST = """() => {
-  const channel = (c) => (c /= 255) <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
-  const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const ground = (node) => {
-    for (; node; node = node.parentElement) {
-      const colour = rgb(getComputedStyle(node).backgroundColor);
-      if (colour.length === 3 || colour[3] === 1) return colour;
-    }
-    return [255, 255, 255];
-  };
-  const low = [];
-  for (const node of document.querySelectorAll('body *')) {
-    const own = [...node.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
-    if (!own || node.closest('script, style, svg, option, [hidden], noscript')) continue;
-    const style = getComputedStyle(node);
-    const [a, b] = [light(rgb(style.color)), light(ground(node))].sort((x, y) => y - x);
-    if ((a + .05) / (b + .05) < 4.5) low.push(node.outerHTML.slice(0, 80));
-  }
-  return low;
-}"""
-
-
-def shown_numbers(page, column):
-    page.locator("label", has_text="Table").click()
-    headings = page.locator(".pair-table thead th").all_inner_texts()
-    at = [heading.strip(" ↑↓") for heading in headings].index(column)
-    rows = page.locator(".pair-table tbody tr").all()
-    return [row.locator("th, td").nth(at).inner_text() for row in rows]
-
 
 def test_nothing_is_wider_than_the_window(page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    page.locator("label", has_text="Table").click()
+    pair_table(page)
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_the_first_screen_shows_the_case(page):
+def test_the_first_screen_shows_the_case_and_on_a_desk_the_models(page):
     heading = page.locator("h1")
     assert "You see" in heading.inner_text()
     assert "99.9" in heading.inner_text()
+    height = page.viewport_size["height"]
     box = page.locator("#case-player .stage").bounding_box()
     assert box["width"] > 150
-    assert box["y"] + box["height"] < page.viewport_size["height"]
+    assert box["y"] + box["height"] < height
+    if page.viewport_size["width"] > 1000:
+        table = page.locator("#short table").bounding_box()
+        assert table["y"] + table["height"] < height
 
 
-def test_sorting_orders_the_rows_both_ways(page):
-    page.select_option("#pair-sort", "segment_min")
-    rising = [float(text) for text in shown_numbers(page, "segment min") if text != "–"]
-    assert rising == sorted(rising)
-    page.locator("[data-key=segment_min]").click()
-    falling = [float(text) for text in shown_numbers(page, "segment min") if text != "–"]
-    assert falling == sorted(falling, reverse=True)
-    heading = page.locator("th:has([data-key=segment_min])")
-    assert heading.get_attribute("aria-sort") == "descending"
-
-
-def test_filtering_leaves_the_pairs_that_match(page):
-    page.select_option("#pair-model", "zoo:shapes-resnet-at")
-    assert "16 of 32 pairs" in page.locator("#pair-count").inner_text()
-    page.select_option("#pair-ending", "source_misclassified")
-    assert "1 of 32 pairs" in page.locator("#pair-count").inner_text()
-    page.select_option("#pair-ending", "")
-    page.fill("#pair-search", "Misclassified RESNET")
-    assert "1 of 32 pairs" in page.locator("#pair-count").inner_text()
-    page.select_option("#pair-model", "")
-    cards = page.locator(".card")
-    assert cards.count() == 2
-    assert all("source misclassified" in text for text in cards.all_inner_texts())
-    page.fill("#pair-search", "no such thing")
-    assert cards.count() == 0
-
-
-def test_more_pairs_come_when_asked_for(page):
-    before = page.locator(".card").count()
-    page.locator("#pair-more").click()
-    assert page.locator(".card").count() == 32 > before
-    assert page.locator("#pair-more").is_hidden()
-
-
-def test_the_slider_walks_the_path(page):
-    slider = page.locator("#case-player input[type=range]")
-    stage = page.locator("#case-player .stage")
-    readout = page.locator("#case-player .readout")
-    assert "step 400 of 400" in readout.inner_text()
-    slider.focus()
-    slider.press("Home")
-    assert "step 0 of 400" in readout.inner_text()
-    assert stage.evaluate("one => one.style.backgroundPositionX") == "0%"
-    slider.press("ArrowRight")
-    assert "step 40 of 400" in readout.inner_text()
-    page.locator("#case-player .play").click()
-    page.wait_for_timeout(700)
-    assert int(slider.input_value()) > 2
-
-
-def test_a_straight_way_is_told_in_per_cent(chromium, tmp_path):
-    page = chromium.new_page()
-    factory = Factory(size=32, sources=2, method="star")
-    page.goto(write_report(Run(factory.write(tmp_path))).as_uri())
-    slider = page.locator("#case-player input[type=range]")
-    slider.focus()
-    slider.press("Home")
-    readout = page.locator("#case-player .readout")
-    assert "0\u00a0% of the way" in readout.inner_text()
-    slider.press("ArrowRight")
-    assert "10\u00a0% of the way" in readout.inner_text()
-    assert "step" not in readout.inner_text()
-    page.close()
+def test_nothing_moves_once_it_is_there(page):
+    page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
+    page.wait_for_timeout(300)
+    shift = page.evaluate("""() => new Promise((done) => {
+      let sum = 0;
+      const count = (list) => { for (const entry of list.getEntries()) sum += entry.value; };
+      new PerformanceObserver(count).observe({type: 'layout-shift', buffered: true});
+      setTimeout(() => done(sum), 100);
+    })""")
+    assert shift < 0.001
 
 
 def test_a_pair_opens_by_keyboard_and_closes_again(page):
-    page.locator(".card").first.focus()
+    page.locator("#pair-list .card").first.focus()
     page.keyboard.press("Enter")
     dialog = page.locator("#pair-dialog")
     assert dialog.is_visible()
     assert "You see" in dialog.inner_text()
     assert "evaluations" in dialog.inner_text()
+    assert "All steps were done." in dialog.inner_text()
     assert dialog.evaluate("one => one.scrollWidth <= one.clientWidth + 1")
     page.keyboard.press("Escape")
     assert dialog.is_hidden()
@@ -133,51 +57,125 @@ def test_a_pair_opens_by_keyboard_and_closes_again(page):
 
 def test_a_number_explains_itself_to_pointer_and_keyboard(page):
     tooltip = page.locator("#definition")
-    page.locator("#short .term", has_text="RMSE").focus()
+    term = page.locator("#short .sort", has_text="RMSE")
+    term.focus()
     assert "Root mean square" in tooltip.inner_text()
+    assert term.get_attribute("aria-describedby") == "definition"
     box = tooltip.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= page.viewport_size["width"]
+    page.keyboard.press("Escape")
+    assert tooltip.is_hidden()
+    page.locator("#short .sort", has_text="p found").hover()
+    assert "found image" in tooltip.inner_text()
 
 
-def test_another_source_draws_its_star_and_triangle(page):
-    choice = page.locator("#source-choice")
-    values = choice.locator("option").evaluate_all("all => all.map((one) => one.value)")
-    choice.select_option(values[-1])
-    sheets = page.locator("#source-view .sheet")
-    assert sheets.count() == 2
-    assert sheets.first.locator("path.limb").count() == 3
-    assert sheets.first.locator("g polygon").count() == 66
-    select = sheets.first.locator("select")
-    assert select.locator("option").count() == 3
-    select.select_option("2")
-    cell = sheets.first.locator("g polygon").nth(30)
-    cell.dispatch_event("pointerenter")
-    assert "confidence" in sheets.first.locator(".pick").inner_text()
+def test_the_worst_pairs_come_first_whichever_way_a_number_runs(desk, report):
+    rows = Run(report.parent).pair_rows(started=True)
+    for key, worst in (("rmse", min), ("segment_min", max)):
+        desk.select_option("#ends-choice", key)
+        first = desk.locator("#ends-view .card").first
+        assert first.get_attribute("data-pair") == worst(rows, key=lambda r: r[key])["pair_id"]
+        assert desk.locator("#ends-view h4").first.inner_text().startswith("Worst:")
+    desk.select_option("#ends-choice", "steps")
+    assert desk.locator("#ends-view h4").first.inner_text() == "The lowest steps"
+
+
+def test_endings_are_told_in_words(page):
+    words = page.locator("#endings").inner_text()
+    assert "All steps were done." in words
+    assert "The model does not give the source its class" in words
+    assert "zoo:shapes-resnet-at 15" in words
 
 
 def test_the_grid_changes_with_the_model(page):
-    page.locator("#grid-choice").select_option(label="zoo:shapes-resnet-at")
+    page.locator("#grid-choice").select_option(label=MODELS[1])
     assert page.locator("#grid-view img").count() > 0
     region = page.locator("#grid-view .scroll")
-    assert "zoo:shapes-resnet-at" in region.get_attribute("aria-label")
+    assert MODELS[1] in region.get_attribute("aria-label")
 
 
 def test_a_hostile_class_name_is_shown_as_text(page):
     page.fill("#pair-search", "a<b>")
-    assert page.locator(".card", has_text="a<b>").count() > 0
+    assert page.locator("#pair-list .card", has_text="a<b>").count() > 0
 
 
-def test_every_picture_has_words_and_every_field_a_name(page):
+def test_on_paper_the_tools_are_gone_and_the_content_is_there(desk):
+    desk.emulate_media(media="print")
+    for hidden in ("nav", "#pair-tools", ".table-tools", "#case-player .views"):
+        assert desk.locator(hidden).first.is_hidden()
+    for shown in (
+        "h1",
+        "#short table",
+        ".star >> nth=0",
+        ".heat >> nth=0",
+        "#pair-list .card >> nth=0",
+    ):
+        assert desk.locator(shown).is_visible()
+    assert desk.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    desk.set_viewport_size({"width": 740, "height": 1000})
+    assert desk.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert desk.pdf().startswith(b"%PDF")
+
+
+def test_nothing_moves_by_itself_where_motion_is_not_wanted(chromium, report):
+    with opened(chromium, report, reduced_motion="reduce") as page:
+        behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
+        assert page.evaluate(behaviour) == "auto"
+        assert page.evaluate("document.getAnimations().length") == 0
+        before = page.locator("#case-player input[type=range]").input_value()
+        page.wait_for_timeout(500)
+        assert page.locator("#case-player input[type=range]").input_value() == before
+
+
+def test_every_field_has_a_name_and_every_picture_words(page):
     assert page.locator("img:not([alt])").count() == 0
-    assert page.locator("svg[role=img]:not([aria-label])").count() == 0
-    assert page.evaluate(
-        "[...document.querySelectorAll('select, input')]"
-        ".every((one) => one.labels.length || one.getAttribute('aria-label'))"
-    )
+    unnamed = "canvas:not([aria-label]), svg[role]:not([aria-label])"
+    assert page.locator(unnamed).count() == 0
 
 
-def test_text_stands_out_from_its_ground(page):
-    assert page.evaluate(CONTRAST) == []
-    page.locator(".card").first.click()
-    assert page.evaluate(CONTRAST) == []
+@pytest.mark.parametrize("part", ["page", "table", "dialog"])
+def test_axe_finds_nothing(page, part):
+    from axe_playwright_python.sync_playwright import Axe
+
+    if part == "table":
+        pair_table(page)
+    if part == "dialog":
+        page.locator("#pair-list .card").first.click()
+    found = Axe().run(page, "#pair-dialog" if part == "dialog" else None)
+    assert found.violations_count == 0, found.generate_report()
+
+
+def test_a_run_of_many_pairs_says_what_is_shown(chromium, tmp_path):
+    factory = Factory(size=8, sources=110, targets=2, models=MODELS[:1], frames=2)
+    path = factory.write(tmp_path)
+    total = pq.read_metadata(path / "pairs.parquet").num_rows
+    with opened(chromium, write_report(Run(path))) as page:
+        words = page.locator("#sampled").inner_text()
+        assert f"all {total} pairs" in words
+        assert "200 of them" in words
+        assert "2 lowest and 2 highest" in words
+        assert page.locator("#pair-count").inner_text() == "200 of 200 pairs"
+        assert page.locator("#ends-view .card").count() == 4
+
+
+@pytest.mark.parametrize(
+    "wishes",
+    [{"keep": "none"}, {"keep": "found"}, {"targets": 1}, {"labelled": False}],
+    ids=["no picture", "no path", "no triangle", "no label"],
+)
+def test_what_a_run_lacks_is_said_or_left_out(chromium, tmp_path, wishes):
+    path = Factory(size=16, sources=3, frames=3, **{"targets": 2, **wishes}).write(tmp_path)
+    with opened(chromium, write_report(Run(path))) as page:
+        assert page.locator("#pair-list .card").count() > 0
+        assert page.locator(".map").count() == (0 if "targets" in wishes else 2)
+        assert page.locator("#triangle-label").is_visible() == ("targets" not in wishes)
+        page.locator("#pair-list .card").first.click()
+        assert page.locator("#pair-dialog").is_visible()
+
+
+def test_a_run_without_pairs_is_still_a_page(chromium, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    with opened(chromium, write_report(Run(tmp_path))) as page:
+        assert page.locator("h1").inner_text() == "Nothing was traversed yet."
+        assert page.locator("#pair-count").inner_text() == "0 of 0 pairs"

@@ -1,0 +1,21 @@
+const LIMBS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#808080"];
+
+/** @param {number} index @returns {string} the colour of the limb with this number; they repeat */
+export function limbColour(index) {
+  return LIMBS[index % LIMBS.length];
+}
+
+/**
+ * The colours of confidences, from 0 to 1.
+ * @param {string[]} colours "#rrggbb", equally spaced
+ * @returns {(confidence: number|null) => string} grey where it is not known
+ */
+export function colourScale(colours) {
+  const last = colours.length - 1;
+  return (p) => (p === null ? "#888888" : colours[Math.round(Math.min(Math.max(p, 0), 1) * last)]);
+}
+
+/** @param {string} colour "#rrggbb" @returns {number[]} red, green, blue */
+export function channels(colour) {
+  return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
+}

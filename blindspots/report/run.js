@@ -1,0 +1,113 @@
+import { el } from "./dom.js";
+import { colourScale } from "./colours.js";
+
+/**
+ * @typedef {object} PairPictures
+ * @property {string|null} found
+ * @property {string|null} strip
+ * @property {string|null} residual
+ * @property {number[]} path_source_rmse
+ * @property {number[]} path_target_rmse
+ */
+/**
+ * @typedef {object} Pair
+ * @property {string} id
+ * @property {string} model
+ * @property {string} source
+ * @property {string|null} target
+ * @property {string} source_id
+ * @property {string|null} target_id
+ * @property {string|null} source_key
+ * @property {string|null} target_key
+ * @property {string} ending
+ * @property {boolean} arrived
+ * @property {Record<string, number|boolean|null>} numbers
+ * @property {Array<number|null>} segment
+ * @property {number[]} steps
+ * @property {Array<number|null>} path
+ * @property {PairPictures} pictures
+ */
+/**
+ * @typedef {object} Triangle
+ * @property {string} model
+ * @property {string} source_id
+ * @property {string[]} target_ids
+ * @property {number} p_source
+ * @property {number} mean
+ * @property {Array<number|null>} confidence
+ * @property {number[]} sides
+ */
+/** @typedef {{key: string, title: string, definition: string, digits: number, percent: boolean, blind: string|null}} Column */
+
+/** The data of the page: `ReportData` in Python, see docs/report.md. */
+export const report = JSON.parse(document.getElementById("run-data").textContent);
+
+/** @type {Map<string, Pair>} */
+const pairs = new Map(report.pairs.map((pair) => [pair.id, pair]));
+const aspects = new Map(report.models.map((model) => [model.name, model.aspect]));
+const endings = new Map(report.endings.map((ending) => [ending.ending, ending]));
+
+/** The colour of a confidence, on the scale of the figures. */
+export const colourOf = colourScale(report.colours);
+
+/** @type {Column[]} the numbers that any pair has */
+export const columns = report.columns.filter(({ key }) => report.pairs.some((pair) => pair.numbers[key] !== null));
+
+/** @param {string} id @returns {Pair|undefined} */
+export const pairById = (id) => pairs.get(id);
+/** @param {string} key @returns {Column} */
+export const column = (key) => report.columns.find((one) => one.key === key);
+/** @param {Pair} pair */
+export const started = (pair) => pair.numbers.rmse !== null;
+/** The pairs that were traversed. */
+export const startedPairs = report.pairs.filter(started);
+/** @param {Pair} pair @returns {{title: string, sentence: string}} */
+export const endingOf = (pair) => endings.get(pair.ending);
+/** @param {Pair} pair @returns {number} width of its images by their height */
+export const aspectOf = (pair) => aspects.get(pair.model) ?? 1;
+
+/** @param {Pair} pair */
+export const sourceImage = (pair) => report.images[pair.source_key];
+/** @param {Pair} pair */
+export const targetImage = (pair) => report.images[pair.target_key];
+/** @param {Pair} pair */
+export const foundImage = (pair) => pair.pictures.found;
+
+const file = (folder, name) => (name ? `${folder}/${encodeURIComponent(name)}.png` : null);
+/**
+ * Where a pair's exact pictures lie beside this file, if the run directory does.
+ * @param {Pair} pair
+ */
+export const filesOf = (pair) => ({
+  source: file("images", pair.source_key),
+  target: file("images", pair.target_key),
+  found: file("found", pair.id),
+  strip: pair.path.length ? file("path", pair.id) : null,
+});
+
+/** @param {string} name @returns {string} "a goose", "an academic gown"; "class 7" as it is */
+export function article(name) {
+  if (name.startsWith("class ") || name === "unknown") return name;
+  return `${"aeiou".includes(name[0].toLowerCase()) ? "an" : "a"} ${name}`;
+}
+
+/** "the model sees" where it does believe in the source's class, else how little it does. */
+export const sees = (pair) => (pair.numbers.p_found >= 0.5 ? "the model sees" : "the model still gives");
+/** @param {Pair} pair */
+export const youSee = (pair) => (pair.arrived ? "You see" : "On the way to");
+/** @param {Pair} pair */
+export const foundWords = (pair) =>
+  `Found image: ${youSee(pair).toLowerCase()} ${article(pair.target)}, ${sees(pair)} ${article(pair.source)}`;
+
+/**
+ * A picture, or a dashed frame that says that it was not kept.
+ * @param {string|null|undefined} address
+ * @param {string} alt
+ * @param {Record<string, any>} extra
+ */
+export function picture(address, alt, extra = {}) {
+  if (!address) return el("span", { class: "shot absent" }, "not kept");
+  const image = /** @type {HTMLImageElement} */ (el("img", { class: "shot", src: address, alt, ...extra }));
+  image.addEventListener("load", () => image.classList.toggle("crisp", image.naturalHeight <= 96));
+  return image;
+}

@@ -1,0 +1,152 @@
+"""A run's rows column by column: statistics of a million rows, none of them a Python object."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from blindspots.errors import Refused
+from blindspots.records import PAIRS, TRIANGLES, YOUNGER, Ending
+
+PAIR_KEY = ("model", "pair_id")
+TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
+SIMPLEX_KEY = ("model", "source_id")
+NULL_KEY = ("model", "source_id", "target_id")
+TRANSFER_KEY = ("model", "judge", "pair_id")
+AGAIN = "start it again with blindspots run and another --out"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The numbers and names of a run's rows as columns; the lists of single rows when asked for.
+
+    `path`: the run directory. Read once; a run in progress is read as it is.
+    """
+
+    path: Path
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """Every pair, without its lists."""
+        return read_rows(self.path, "pairs", _scalars(PAIRS), PAIR_KEY)
+
+    @cached_property
+    def triangles(self) -> pa.Table:
+        """The triangles whose two pairs both started, without their lists."""
+        table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
+        lost = self.pairs_of(started=False).select(["model", "source_id", "target_id"])
+        for target in ("target_1", "target_2") if len(lost) else ():
+            table = _without(table, ["model", "source_id", target], lost)
+        return table
+
+    def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
+        """The pairs of one model or all, optionally only those (not) started."""
+        endings = [e.value for e in Ending if started in (None, e.started)]
+        return _of_model(self.pairs, model).filter(pc.field("ending").isin(endings))
+
+    def triangles_of(self, model: str | None = None) -> pa.Table:
+        """The triangles of one model or all."""
+        return _of_model(self.triangles, model)
+
+    def endings(self, model: str | None = None) -> dict[str, int]:
+        """How many pairs had each ending, of one model or all."""
+        names = _of_model(self.pairs.select(["model", "ending"]), model)["ending"]
+        return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
+
+    def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
+        """The pairs of these ids with their lists, as dictionaries, in the order stored."""
+        return self._whole("pairs", PAIRS, PAIR_KEY, "pair_id", ids)
+
+    def whole_triangles(self, sources: Collection[str]) -> list[dict[str, Any]]:
+        """The triangles of these sources with their lists, as dictionaries, in the order stored.
+
+        Those with a pair that did not start are among them.
+        """
+        return self._whole("triangles", TRIANGLES, TRIANGLE_KEY, "source_id", sources)
+
+    def _whole(
+        self,
+        kind: str,
+        schema: pa.Schema,
+        key: tuple[str, ...],
+        name: str,
+        chosen: Collection[str],
+    ) -> list[dict[str, Any]]:
+        wanted = pc.field(name).isin(pa.array(list(chosen), pa.string()))
+        return read_rows(self.path, kind, schema, key, wanted).to_pylist()
+
+
+def read_rows(
+    path: Path,
+    kind: str,
+    schema: pa.Schema,
+    key: tuple[str, ...],
+    wanted: pc.Expression | None = None,
+) -> pa.Table:
+    """Rows of a run's `kind`.parquet and of its parts, each key once, columns as `schema`.
+
+    `wanted`: only these. Refused where a file is no table of this version.
+    """
+    parts = sorted(path.glob(f"parts/{kind}-*.parquet"))
+    files = [file for file in (path / f"{kind}.parquet", *parts) if file.is_file()]
+    tables = [_read(file, kind, schema, wanted) for file in files]
+    table = pa.concat_tables([schema.empty_table(), *tables])
+    return _distinct(table, key) if len(files) > 1 else table
+
+
+def finite(values: pa.ChunkedArray) -> np.ndarray:
+    """A column's numbers as floats, NaN where they are not known or not finite."""
+    numbers = values.cast(pa.float64()).to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
+    """Which of its distinct words each row holds, and these words as they first come."""
+    encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _read(path: Path, kind: str, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
+    try:
+        table = pq.ParquetFile(path).read(schema.names) if wanted is None else _scan(path, wanted)
+        for name in schema.names:
+            if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
+                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+        return table.select(schema.names).cast(schema)
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise Refused(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+
+
+def _scan(path: Path, wanted: pc.Expression) -> pa.Table:
+    # A few rows of many: what is read ahead would be held, lists and all, only to be dropped.
+    few = {"batch_size": 4096, "batch_readahead": 1, "fragment_readahead": 1}
+    return ds.dataset(path, format="parquet").to_table(filter=wanted, **few)
+
+
+def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    # A kill between writing the whole table and removing its parts leaves rows twice.
+    numbered = table.select(key).append_column("row", pa.array(np.arange(len(table))))
+    first = numbered.group_by(list(key)).aggregate([("row", "min")])["row_min"]
+    return table if len(first) == len(table) else table.take(first.sort())
+
+
+def _scalars(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field for field in schema if not pa.types.is_list(field.type)])
+
+
+def _of_model(table: pa.Table, model: str | None) -> pa.Table:
+    return table if model is None else table.filter(pc.field("model") == model)
+
+
+def _without(table: pa.Table, keys: list[str], others: pa.Table) -> pa.Table:
+    # A join keeps no order.
+    numbered = table.append_column("row", pa.array(np.arange(len(table))))
+    left = numbered.join(others, keys, others.column_names, join_type="left anti")
+    return left.sort_by("row").drop_columns(["row"])

@@ -1,0 +1,141 @@
+"""The star and the triangle: by mouse, by touch and by keyboard; what they say is stored."""
+
+import json
+
+import numpy as np
+import pytest
+
+from blindspots.run_reader import Run
+from tests.browser.conftest import MODELS, pixels
+
+pytestmark = pytest.mark.browser
+
+
+def test_a_limb_of_the_star_opens_its_pair(page):
+    sheet = page.locator("#source-view .sheet").first
+    assert sheet.locator(".spoke").count() == 3
+    limb = sheet.locator(".spoke").nth(1)
+    name = limb.locator("text.person").text_content()
+    limb.locator(".tip").click()
+    dialog = page.locator("#pair-dialog")
+    assert f"It was led to\n{name}" in dialog.inner_text()
+    page.keyboard.press("Escape")
+    limb.focus()
+    page.keyboard.press("Enter")
+    assert dialog.is_visible()
+
+
+def test_a_limb_is_as_wide_as_the_model_is_sure(desk, report):
+    limb = desk.locator("#source-view .spoke").first
+    widths = limb.locator(".ribbon polygon").evaluate_all("""all => all.map((one) => {
+      const [a, , , d] = [...one.points];
+      return Math.hypot(a.x - d.x, a.y - d.y);
+    })""")
+    source = desk.locator("#source-choice").input_value()
+    rows = [r for r in Run(report.parent).pair_rows(MODELS[0]) if r["source_id"] == source]
+    rows = sorted((row for row in rows if row["rmse"]), key=lambda row: row["target_id"])
+    confidence = rows[0]["segment_confidence"][:-1:2]
+    assert np.array(widths) / 20 == pytest.approx(confidence, abs=0.011)
+
+
+def test_another_source_draws_its_star_and_triangle(page):
+    choice = page.locator("#source-choice")
+    values = choice.locator("option").evaluate_all("all => all.map((one) => one.value)")
+    choice.select_option(values[-1])
+    sheets = page.locator("#source-view .sheet")
+    assert sheets.count() == 2
+    assert sheets.first.locator(".spoke").count() == 3
+    assert sheets.first.locator(".dots circle").count() == 66
+    triangles = page.locator("#triangle-choice option")
+    assert triangles.count() == 3
+    first = page.locator(".map").first.get_attribute("aria-label")
+    page.locator("#triangle-choice").select_option(index=2)
+    assert page.locator(".map").first.get_attribute("aria-label") != first
+
+
+def interpolator(run, page, model):
+    """Our own reading of the stored grid, by matplotlib's triangulation; and the corner images."""
+    from matplotlib.tri import LinearTriInterpolator, Triangulation
+
+    source = page.locator("#source-choice").input_value()
+    targets = set(json.loads(page.locator("#triangle-choice").input_value()))
+    row = next(
+        row
+        for row in run.triangle_rows(model)
+        if row["source_id"] == source and {row["target_1"], row["target_2"]} == targets
+    )
+    u, v = np.array([(i, j) for i in range(11) for j in range(11 - i)]).T / 10
+    # On an equilateral grid only one triangulation is Delaunay's.
+    plane = Triangulation(u + v / 2, v * np.sqrt(0.75))
+    read = LinearTriInterpolator(plane, row["confidence"])
+    pairs = {r["target_id"]: r for r in run.pair_rows(model) if r["source_id"] == source}
+    found = [run.found(pairs[row[name]]["pair_id"]) for name in ("target_1", "target_2")]
+    corners = [run.image(source, model), *found]
+    return lambda w: float(read(w[1] + w[2] / 2, w[2] * np.sqrt(0.75))), corners
+
+
+def place(map_, weights):
+    """The whole screen pixel nearest to these weights, and the weights of that very pixel."""
+    corners = np.array(
+        map_.locator(".outline").evaluate("""one => {
+      const at = one.getScreenCTM();
+      return [...one.points].map((p) => { const q = p.matrixTransform(at); return [q.x, q.y]; });
+    }""")
+    )
+    x, y = np.rint(weights @ corners)
+    system = np.vstack([corners.T, np.ones(3)])
+    return (x, y), np.linalg.solve(system, [x, y, 1])
+
+
+def believed(map_):
+    text = map_.locator("xpath=..").locator("figcaption b").inner_text()
+    return float(text.split()[-1])
+
+
+@pytest.mark.parametrize("weights", [(0.3, 0.45, 0.25), (0.05, 0.52, 0.43), (0.62, 0.09, 0.29)])
+def test_pointing_into_a_triangle_shows_the_mixed_image_and_its_confidence(page, report, weights):
+    run, maps = Run(report.parent), page.locator(".map")
+    maps.first.scroll_into_view_if_needed()
+    (x, y), exact = place(maps.first, np.array(weights))
+    if page.viewport_size["width"] < 500:
+        page.touchscreen.tap(x, y)
+    else:
+        page.mouse.move(x, y)
+    for map_, model in zip(maps.all(), MODELS, strict=True):
+        confidence, corners = interpolator(run, page, model)
+        assert believed(map_) == pytest.approx(confidence(exact), abs=1e-3)
+        mixed = sum(w * image.astype(float) for w, image in zip(exact, corners, strict=True))
+        drawn = pixels(map_.locator("xpath=..").locator("canvas"))
+        assert np.abs(drawn - mixed).max() <= 2.5
+
+
+def test_arrow_keys_move_the_cursor_of_every_model(page, report):
+    run, maps = Run(report.parent), page.locator(".map")
+    maps.first.focus()
+    page.keyboard.press("Home")
+    confidence, _ = interpolator(run, page, MODELS[0])
+    assert believed(maps.first) == pytest.approx(confidence((1, 0, 0)), abs=1e-3)
+    for key in ("ArrowDown", "ArrowDown", "ArrowLeft"):
+        page.keyboard.press(key)
+    page.keyboard.press("Shift+ArrowDown")
+    weights = (0.89, 0.105, 0.005)
+    for map_, model in zip(maps.all(), MODELS, strict=True):
+        confidence, _ = interpolator(run, page, model)
+        assert believed(map_) == pytest.approx(confidence(weights), abs=1e-3)
+    said = maps.first.get_attribute("aria-valuetext")
+    assert said.startswith("89\u00a0% ")
+    for _ in range(40):
+        page.keyboard.press("ArrowLeft")
+    assert "0\u00a0%" in maps.first.get_attribute("aria-valuetext").split(",")[2]
+
+
+def test_dragging_on_a_triangle_moves_its_cursor(desk):
+    map_ = desk.locator(".map").first
+    map_.scroll_into_view_if_needed()
+    (x, y), _ = place(map_, np.array([0.4, 0.3, 0.3]))
+    desk.mouse.move(x, y)
+    desk.mouse.down()
+    before = map_.get_attribute("aria-valuetext")
+    desk.mouse.move(x + 40, y + 20, steps=3)
+    desk.mouse.up()
+    assert map_.get_attribute("aria-valuetext") != before

@@ -1,0 +1,139 @@
+"""Tables and the list of pairs: sorted, searched, filtered, kept as files."""
+
+import csv
+import io
+
+import numpy as np
+import pytest
+
+from blindspots.run_reader import Run
+from blindspots.tables import build_table, render
+from tests.browser.conftest import MODELS, pair_table
+
+pytestmark = pytest.mark.browser
+
+
+def shown_numbers(page, column):
+    pair_table(page)
+    headings = page.locator(".pair-table thead th").all_inner_texts()
+    at = [heading.strip() for heading in headings].index(column)
+    rows = page.locator(".pair-table tbody tr").all()
+    return [row.locator("th, td").nth(at).inner_text() for row in rows]
+
+
+def downloaded(page, press):
+    with page.expect_download() as waiting:
+        press()
+    return waiting.value.path().read_text("utf-8")
+
+
+def test_sorting_orders_the_rows_both_ways(page):
+    page.select_option("#pair-sort", "segment_min")
+    rising = [float(text) for text in shown_numbers(page, "segment min") if text != "–"]
+    assert rising == sorted(rising)
+    page.locator("#pair-list [data-key=segment_min]").click()
+    falling = [float(text) for text in shown_numbers(page, "segment min") if text != "–"]
+    assert falling == sorted(falling, reverse=True)
+    heading = page.locator("#pair-list th:has([data-key=segment_min])")
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_filtering_leaves_the_pairs_that_match(page):
+    page.select_option("#pair-model", MODELS[1])
+    assert "16 of 32 pairs" in page.locator("#pair-count").inner_text()
+    page.select_option("#pair-ending", "source_misclassified")
+    assert "1 of 32 pairs" in page.locator("#pair-count").inner_text()
+    page.select_option("#pair-ending", "")
+    page.fill("#pair-search", "Misclassified RESNET")
+    assert "1 of 32 pairs" in page.locator("#pair-count").inner_text()
+    page.select_option("#pair-model", "")
+    cards = page.locator("#pair-list .card")
+    assert cards.count() == 2
+    assert all("source misclassified" in text for text in cards.all_inner_texts())
+    page.fill("#pair-search", "no such thing")
+    assert cards.count() == 0
+
+
+def test_a_number_can_be_searched_for(desk, report):
+    rows = Run(report.parent).pair_rows(started=True)
+    page = desk
+    page.fill("#pair-search", "rmse<.05 segment_min>=.5")
+    expected = [row for row in rows if row["rmse"] < 0.05 and row["segment_min"] >= 0.5]
+    assert 0 < len(expected) < len(rows)
+    assert page.locator("#pair-count").inner_text() == f"{len(expected)} of 32 pairs"
+
+
+def test_more_pairs_come_when_asked_for(page):
+    before = page.locator("#pair-list .card").count()
+    page.locator("#pair-more").click()
+    assert page.locator("#pair-list .card").count() == 32 > before
+    assert page.locator("#pair-more").is_hidden()
+
+
+def test_the_pairs_are_a_file_with_the_stored_numbers(desk, report):
+    desk.select_option("#pair-model", MODELS[0])
+    desk.select_option("#pair-sort", "rmse")
+    rows = list(csv.DictReader(io.StringIO(downloaded(desk, desk.locator("#pair-csv").click))))
+    known = {row["pair_id"]: row for row in Run(report.parent).pair_rows(MODELS[0])}
+    assert {row["pair_id"] for row in rows} == known.keys()
+    distances = [float(row["rmse"]) for row in rows if row["rmse"]]
+    assert distances == sorted(distances)
+    for row in rows:
+        for key in ("rmse", "p_found", "segment_min"):
+            kept = known[row["pair_id"]][key]
+            assert (row[key] == "") == (kept is None)
+            assert kept is None or float(row[key]) == pytest.approx(kept, abs=1e-5)
+    assert {row["source_name"] for row in rows} >= {"a<b>", "c d"}
+
+
+def test_the_selection_has_its_mean_and_deviation(desk, report):
+    pair_table(desk)
+    desk.select_option("#pair-model", MODELS[0])
+    foot = desk.locator(".pair-table tfoot td").first.inner_text()
+    values = [row["rmse"] for row in Run(report.parent).pair_rows(MODELS[0], started=True)]
+    mean, deviation = (float(f"0{part}") for part in foot.split(" ± "))
+    assert mean == pytest.approx(np.mean(values), abs=6e-4)
+    assert deviation == pytest.approx(np.std(values), abs=6e-4)
+
+
+def test_models_are_sorted_by_any_number_of_a_table(desk):
+    rows = desk.locator("#short tbody th")
+    heading = desk.locator("#short th:has(.sort)", has_text="RMSE")
+    heading.locator(".sort").click()
+    assert rows.all_inner_texts() == list(MODELS)
+    heading.locator(".sort").click()
+    assert rows.all_inner_texts() == list(reversed(MODELS))
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_in_a_turned_table_the_models_columns_change_places(desk):
+    table = desk.locator("[data-table=summary] table")
+    before = table.locator("tr", has_text="RMSE").first.locator("td").all_inner_texts()
+    button = table.locator(".sort", has_text="RMSE").first
+    button.click()
+    button.click()
+    assert table.locator("thead th").all_inner_texts() == list(reversed(MODELS))
+    after = table.locator("tr", has_text="RMSE").first.locator("td").all_inner_texts()
+    assert after == list(reversed(before))
+
+
+def test_the_rows_of_a_table_are_filtered(page):
+    table = page.locator("[data-table=summary]")
+    table.locator("input[type=search]").fill("segment")
+    assert table.locator("tbody tr:visible th").all_inner_texts() == ["segment min"]
+
+
+@pytest.mark.parametrize("kind", ["distance", "confidence", "summary"])
+def test_a_table_is_the_same_as_the_file_that_is_kept_of_it(desk, report, kind):
+    save = desk.locator(f"[data-table={kind}] button", has_text="CSV")
+    assert downloaded(desk, save.click) == render(build_table(Run(report.parent), kind), "csv")
+
+
+def test_the_spread_of_a_number_counts_every_traversed_pair(page):
+    page.select_option("#spread-choice", "rmse")
+    figures = page.locator(".spread svg")
+    counts = figures.evaluate_all(
+        "all => all.map((one) => [...one.querySelectorAll('rect title')]"
+        ".reduce((sum, title) => sum + parseInt(title.textContent), 0))"
+    )
+    assert counts == [15, 15]
