@@ -55,7 +55,7 @@ class RowMaker:
         traversed = [outcome for _, outcome in ended if outcome.ending.started]
         measured = iter(self.measurer.found(traversed))
         return [
-            {**self._identity(pair), **_course(outcome)}
+            {**self._identity(pair), **course(outcome)}
             | (next(measured) if outcome.ending.started else {})
             for pair, outcome in ended
         ]
@@ -130,7 +130,7 @@ class RowMaker:
         return names[index] if names and 0 <= index < len(names) else f"class {index}"
 
 
-def _course(outcome: Outcome) -> Row:
+def course(outcome: Outcome) -> Row:
     """How the traversal went."""
     row: Row = {
         "p_source": None if isnan(outcome.p_source) else outcome.p_source,
