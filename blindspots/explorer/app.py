@@ -133,6 +133,10 @@ def _images(app: FastAPI, hub: Hub) -> None:
         kept = await asyncio.to_thread(hub.gallery.add, name, data)
         return {"id": kept.id, "name": kept.name}
 
+    @app.post("/api/known")
+    async def known(body: asked.Known) -> dict[str, str | None]:
+        return {image: hub.gallery.known(image) for image in body.images}
+
     @app.post("/api/looks")
     async def look(body: asked.Look) -> dict[str, Any]:
         subject = hub.subject(body.model)

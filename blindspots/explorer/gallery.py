@@ -44,10 +44,13 @@ class Gallery:
         ]
         return {"spec": images.spec, "count": len(images), "images": entries}
 
-    def name(self, image: str) -> str:
-        """What an image is called for people: its label, or its name."""
+    def known(self, image: str) -> str | None:
+        """What an image is called; None where there is no such image."""
         upload = self.uploads.get(image)
-        return upload.name if upload else self._first.images.names[self._place(image)]
+        if upload is not None:
+            return upload.name
+        place = self._index.get(image)
+        return None if place is None else self.label(image) or self._first.images.names[place]
 
     def label(self, image: str) -> str | None:
         """The name of the class that an image is labelled with; None where it has none."""

@@ -47,6 +47,12 @@ class Look(Body):
     image: Name
 
 
+class Known(Body):
+    """Which of these images are here."""
+
+    images: Annotated[list[Name], Field(max_length=MOST_TARGETS + 1)]
+
+
 class Contrast(Body):
     """PGD on the source towards the class of the target, for one or two models."""
 

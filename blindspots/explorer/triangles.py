@@ -45,9 +45,9 @@ def triangle(subject: Subject, first: Found, second: Found) -> Iterator[Event]:
             said = _ask(subject.oracle, corners, part, finest, first.outcome.label)
             known |= said
             points = [[i // scale, j // scale, _known(p)] for (i, j), (p, _) in said.items()]
-            yield {"kind": "points", "steps": steps, "points": points}
+            yield {"kind": "points", "model": subject.name, "steps": steps, "points": points}
         if steps == TRIANGLE_STEPS:
-            yield _summary([known[point] for point in every])
+            yield {"model": subject.name, **_summary([known[point] for point in every])}
 
 
 def corners_of(subject: Subject, found: Sequence[Found]) -> Float[Tensor, "corners 3 h w"]:
