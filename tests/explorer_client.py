@@ -1,4 +1,4 @@
-"""A real server of the explorer on a thread, and a plain HTTP client that speaks as its page does."""
+"""A real server of the explorer on a thread, and an HTTP client that speaks as its page does."""
 
 import http.client
 import json
