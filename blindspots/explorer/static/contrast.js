@@ -9,7 +9,10 @@ export class Contrast {
     this.now = el("canvas", { class: "shot", role: "img", "aria-label": "The source while its prediction is changed" });
     this.over = el("div", { class: "sum" });
     this.step = el("figcaption", {}, "…");
-    this.over.append(el("figure", {}, this.now, this.step));
+    const { corners, result } = trace, blank = el("canvas", { class: "shot", width: 1, height: 1, "aria-hidden": "true" });
+    this.over.append(part(corners.source, result.sourceName, percent(result.numbers.p_source), "model"),
+      el("figure", { "data-sign": "+" }, blank, el("figcaption", {}, "…")),
+      el("figure", { "data-sign": "=" }, this.now, this.step));
     this.node = el("article", { class: "sheet", "aria-label": trace.model }, el("h3", {}, trace.model),
       el("h4", {}, "Over-sensitive: nobody sees the change"), this.over,
       el("h4", {}, "Under-sensitive: anybody sees the change"), this.under());

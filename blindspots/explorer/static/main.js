@@ -3,7 +3,7 @@ import { Contrast, run as runContrast } from "./contrast.js";
 import { byId, el, percent, withArticle } from "./dom.js";
 import { showPairs } from "./pairs.js";
 import { Panel } from "./panel.js";
-import { Picker } from "./picker.js";
+import { Picker, plainName } from "./picker.js";
 import { read, written } from "./share.js";
 import { Star } from "./star.js";
 import { Trace } from "./trace.js";
@@ -96,7 +96,7 @@ async function restore(fragment, first) {
   const ids = [wanted.source, wanted.target, wanted.second].filter(Boolean);
   const known = ids.length ? await post("/api/known", { images: ids }) : {};
   const gone = ids.filter((id) => known[id] === null);
-  for (const id of ids) if (known[id]) app.picker.names.set(id, app.picker.names.get(id) ?? known[id]);
+  for (const id of ids) if (known[id]) app.picker.names.set(id, app.picker.names.get(id) ?? plainName(known[id]));
   const asked = ids.length > 0 && !gone.length;
   const pick = asked ? wanted : { source: images[0]?.id, target: images[1]?.id };
   for (const key of ["source", "target", "second"]) app.picker.put(key, pick[key] ?? null, true);
@@ -124,7 +124,7 @@ function say(text, wrong = false) {
 /** The panels before anything was started. */
 function idle() {
   makePanels();
-  for (const panel of app.panels) panel.begin([new Trace(panel.model, app.picker.picked.target)], app.picker.picked.source);
+  for (const panel of app.panels) panel.begin([new Trace(panel.model, app.picker.picked.target, settings().max_steps)], app.picker.picked.source);
   say("");
 }
 
@@ -163,14 +163,16 @@ async function start(missing = false) {
   const grouped = app.facts.methods[wanted.method].grouped;
   const asked = missing && lacking.length && !grouped ? lacking : targets;
   makePanels();
-  app.traces = models.flatMap((model) => targets.map((target) => (asked.includes(target) ? null : kept(model, source, target, key)) ?? Object.assign(new Trace(model, target), { source, key })));
+  app.traces = models.flatMap((model) => targets.map((target) => (asked.includes(target) ? null : kept(model, source, target, key)) ?? Object.assign(new Trace(model, target, wanted.settings.max_steps), { source, key })));
   for (const panel of app.panels) {
     const own = app.traces.filter((trace) => trace.model === panel.model);
     const look = await app.picker.look(panel.model, source);
-    Object.assign(panel, { kept: look?.name, pSource: look?.confidence });
+    Object.assign(panel, { kept: look?.name, pSource: look?.confidence, waiting: true });
     panel.begin([...own.filter((trace) => !trace.result), ...own.filter((trace) => trace.result)], source);
   }
   say("");
+  const top = byId("watch").getBoundingClientRect().top;
+  if (top > innerHeight * 0.7) byId("watch").scrollIntoView({ block: "start" });
   await watch({ ...wanted, targets: asked }, stopping);
 }
 
@@ -226,7 +228,8 @@ function headline(trace) {
   const arrived = 2 * result.numbers.rmse <= result.numbers.source_rmse;
   byId("headline").replaceChildren(arrived ? "You see " : "On the way to ", el("em", { class: "person" }, withArticle(app.picker.nameOf(trace.target))),
     sees ? ". The model sees " : ". The model gives ", el("em", { class: "model" }, sees ? withArticle(result.sourceName) : result.sourceName), `, ${percent(result.numbers.p_found)}.`);
-  byId("lead").textContent = `${trace.model}: ${result.sentence} Slide along the way, then look at what lies between.`;
+  const way = result.straight ? "along one straight line, in a direction" : "step by step, only in directions";
+  byId("lead").replaceChildren("The picture began as the ", el("span", { class: "model" }, result.sourceName.replaceAll("_", " ")), ` and was changed, ${way} ${trace.model} hardly notices.`);
 }
 
 // What is found -------------------------------------------------------------------------------

@@ -60,7 +60,10 @@ export class Panel {
       el("img", { class: "shot", src: this.address(image, this.model), alt: this.nameOf(image) }),
       el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
     const shot = this.sides[index].firstChild;
-    shot.addEventListener("load", () => shot.classList.toggle("crisp", shot.naturalHeight <= 96));
+    shot.addEventListener("load", () => {
+      shot.classList.toggle("crisp", shot.naturalHeight <= 96);
+      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(shot).then((image) => show(this.stage, image));
+    });
   }
 
   /** The latest of the trace that is shown, while it is on its way. */
@@ -68,7 +71,7 @@ export class Panel {
     const { lines, latest } = this.trace;
     const last = lines.x.length - 1;
     if (latest) show(this.stage, latest);
-    this.where.textContent = last < 0 ? "waiting for the first step" : `step ${lines.x[last]}`;
+    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `step ${lines.x[last]}`;
     if (last >= 0) this.say(lines.confidence[last], lines.near[last]);
     else this.sure.replaceChildren();
     this.draw(null);

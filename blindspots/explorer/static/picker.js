@@ -8,6 +8,9 @@ const SLOTS = [
 ];
 const TYPES = "image/jpeg,image/png,image/webp,image/gif";
 
+/** A file name without what only files have. */
+export const plainName = (name) => name.replace(/\.(jpe?g|png|webp|gif)$/i, "");
+
 /** Three places for images, the images to pick from, and uploads. `changed` hears of every pick. */
 export class Picker {
   constructor({ gallery, limits, models, say, changed }) {
@@ -57,7 +60,7 @@ export class Picker {
       const said = await Promise.all(models.map((model) => this.look(model, image)));
       if (this.picked[key] !== image) continue;
       place.said.replaceChildren(...said.filter(Boolean).map((one, i) => el("span", { class: "seen", title: models[i] },
-        `${models.length > 1 ? `model ${i + 1}: ` : "model: "}`, el("b", {}, `${one.name} ${percent(one.confidence)}`))));
+        models.length > 1 ? `${"AB"[i]}: ` : "model: ", el("b", {}, `${one.name} ${percent(one.confidence)}`))));
     }
   }
 
@@ -144,7 +147,7 @@ export class Picker {
     if (!TYPES.split(",").includes(file.type)) throw new Refusal(`${file.name} is no JPEG, PNG, WebP or GIF image.`, 400);
     if (file.size > this.limits.bytes) throw new Refusal(`${file.name} has more than ${this.limits.bytes >> 20} MB; scale it down first.`, 413);
     const { id, name } = await upload(file);
-    this.names.set(id, name.replace(/\.[^.]+$/, ""));
+    this.names.set(id, plainName(name));
     if (![...this.thumbs.children].some((one) => one.dataset.image === id)) this.thumbs.prepend(this.thumb(id));
     return id;
   }

@@ -1,7 +1,7 @@
 import { brush, el, percent, tone } from "./dom.js";
 import { colourOf, small } from "./triangle.js";
 
-const THUMB = 60, HEIGHT = 380, LIMB = 5;
+const THUMB = 60, TALL = 380, LOW = 190, LIMB = 5;
 
 /** All images found from one source with one model: limbs as long as they are far, RMSE. */
 export class Star {
@@ -14,15 +14,15 @@ export class Star {
 
   /** Draw these traces; each end is a button that opens its pair. */
   show(traces) {
-    const width = this.box.clientWidth || 360, context = brush(this.canvas, width, HEIGHT);
-    const middle = [width / 2, HEIGHT / 2];
-    const longest = Math.max(...traces.map((trace) => trace.result.numbers.source_rmse));
-    const room = Math.min(width, HEIGHT) / 2 - THUMB / 2 - 22;
-    const ends = traces.map((trace, i) => {
-      const angle = -Math.PI / 2 + (2 * Math.PI * i) / traces.length;
-      const far = Math.max((trace.result.numbers.source_rmse / longest) * room, THUMB + 18);
-      return [middle[0] + far * Math.cos(angle), middle[1] + far * Math.sin(angle)];
+    const width = this.box.clientWidth || 360, height = traces.length > 2 ? TALL : LOW;
+    this.canvas.style.height = `${height}px`;
+    const context = brush(this.canvas, width, height), middle = [width / 2, height / 2];
+    const limbs = traces.map((trace, i) => {
+      const angle = traces.length === 1 ? 0 : -Math.PI / 2 + (Math.PI * (2 * i + 1)) / traces.length;
+      return { long: trace.result.numbers.source_rmse, way: [Math.cos(angle), Math.sin(angle)] };
     });
+    const scale = Math.min(...limbs.map(({ long, way }) => room(way, middle) / Math.max(long, 1e-9)));
+    const ends = limbs.map(({ long, way }) => [0, 1].map((axis) => middle[axis] + Math.max(long * scale, THUMB + 18) * way[axis]));
     traces.forEach((trace, i) => this.limb(context, trace, middle, ends[i]));
     this.picture(context, traces[0].corners.source, middle, tone("model"));
     traces.forEach((trace, i) => this.picture(context, trace.corners.found, ends[i], tone("person")));
@@ -69,6 +69,9 @@ export class Star {
     return button;
   }
 }
+
+/** How far a limb may reach so that its picture and its words stay on the canvas. */
+const room = ([x, y], [width, height]) => Math.min((width - THUMB / 2 - 34) / Math.max(Math.abs(x), 1e-9), (height - THUMB / 2 - 22) / Math.max(Math.abs(y), 1e-9));
 
 const between = (from, to, t) => [0, 1].map((axis) => from[axis] + t * (to[axis] - from[axis]));
 

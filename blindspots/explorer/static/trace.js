@@ -4,8 +4,8 @@ const MOST_FRAMES = 160;
 
 /** One pair of one model: what is seen on the way, then what was found. */
 export class Trace {
-  constructor(model, target) {
-    Object.assign(this, { model, target, result: null, ended: null, step: 0 });
+  constructor(model, target, most = 1) {
+    Object.assign(this, { model, target, most, result: null, step: 0 });
     this.lines = { x: [], confidence: [], near: [], far: [] };
     this.frames = [];
     this.every = 1;
@@ -78,7 +78,8 @@ export class Trace {
   /** What the chart shows: the search while it goes on, then the way. */
   get chart() {
     if (this.result?.straight) return { lines: this.segment, last: 100, words: "% of the way, a straight line" };
-    return { lines: this.lines, last: Math.max(this.step, this.lines.x[this.lines.x.length - 1] ?? 0, 1), words: "steps" };
+    const last = this.lines.x[this.lines.x.length - 1] ?? 0;
+    return { lines: this.lines, last: this.result ? Math.max(last, 1) : Math.max(last, this.most), words: "steps" };
   }
 }
 
