@@ -199,12 +199,12 @@ def _results(app: FastAPI, hub: Hub) -> None:
     async def save(body: asked.Case) -> dict[str, Any]:
         found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
         check_case(found)
-        models = dict.fromkeys(one.model for one in found)
-        mine = {name: [one for one in found if one.model == name] for name in models}
-        hulls = await hub.collect(
-            [_part(name, hull_rows, hub.subject(name), ones) for name, ones in mine.items()]
-        )
-        case = Case(hub.subjects, found, hulls, hub.gallery.listing()["spec"])
+        mine = {name: [one for one in found if one.model == name] for name in hub.subjects}
+        parts = [
+            _part(name, hull_rows, hub.subject(name), ones) for name, ones in mine.items() if ones
+        ]
+        ordered = [one for ones in mine.values() for one in ones]
+        case = Case(hub.subjects, ordered, await hub.collect(parts), hub.gallery.spec)
         return {"path": str(await asyncio.to_thread(case.write, hub.out))}
 
 

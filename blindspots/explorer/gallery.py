@@ -1,7 +1,7 @@
 """The images to pick from: a set of images or a run's, and what visitors bring."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from blindspots.images.listing import Item, Listing
 from blindspots.run_reader import Run
 from blindspots.survey import Subject
 
-MOST_LISTED = 600
+MOST_LISTED, MOST_SEEN = 600, 400
 
 
 class Gallery:
@@ -31,6 +31,8 @@ class Gallery:
         self._first = next(iter(subjects.values()))
         self._index = {image: i for i, image in enumerate(self._first.images.ids)}
         self._listed = listed
+        self.spec = self._first.images.spec
+        self._seen = lru_cache(maxsize=MOST_SEEN)(self._decoded)
         self.uploads = Uploads(subject.model.preprocessing for subject in subjects.values())
 
     def listing(self) -> dict[str, Any]:
@@ -62,10 +64,9 @@ class Gallery:
     def pixels(self, image: str, model: str) -> Pixels:
         """An image as a model sees it, in 8 bits; refused where there is no such image."""
         upload = self.uploads.get(image)
-        subject = self._subjects[model]
         if upload is not None:
-            return upload.seen[subject.model.preprocessing]
-        return subject.images.uint8(self._place(image))
+            return upload.seen[self._subjects[model].model.preprocessing]
+        return self._seen(self._place(image), model)
 
     def image(self, image: str, model: str) -> Float[Tensor, "3 height width"]:
         """The same in [0, 1]."""
@@ -75,6 +76,9 @@ class Gallery:
     def add(self, name: str, data: bytes) -> Upload:
         """Take an uploaded image in; refused where it is none."""
         return self.uploads.add(name, data)
+
+    def _decoded(self, place: int, model: str) -> Pixels:
+        return self._subjects[model].images.uint8(place)
 
     def _place(self, image: str) -> int:
         place = self._index.get(image)

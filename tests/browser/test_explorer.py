@@ -218,15 +218,15 @@ def test_the_triangle_is_walked_by_keyboard(page):
     quick(page, steps=3)
     start_and_wait(page)
     page.wait_for_selector("#triangle-view .exact output")
-    before = page.locator("#triangle-view .pick").first.inner_text()
+    before = page.locator("#triangle-view .told").first.inner_text()
     page.locator("#triangle-view .map").first.focus()
     for _ in range(4):
         page.keyboard.press("ArrowUp")
-    after = page.locator("#triangle-view .pick").first.inner_text()
+    after = page.locator("#triangle-view .told").first.inner_text()
     assert after != before
     assert after.startswith("41\u00a0% source")
     both = page.locator("#triangle-view article").all()
-    assert [one.locator(".pick").first.inner_text() for one in both] == [after] * 2
+    assert [one.locator(".told").first.inner_text() for one in both] == [after] * 2
 
 
 def test_the_star_grows_with_every_target_and_opens_its_pairs(page):

@@ -27,10 +27,11 @@ export async function upload(file) {
 export async function* events(path, data, signal) {
   const answer = await asked(path, { ...json(data), signal });
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
+  let rest = "", over = false;
   try {
-    for (;;) {
+    while (!over) {
       const { done, value } = await reader.read();
+      over = done;
       if (done) return;
       const parts = (rest + value).split("\n\n");
       rest = parts.pop();
@@ -40,7 +41,7 @@ export async function* events(path, data, signal) {
       }
     }
   } finally {
-    reader.cancel().catch(() => {});
+    if (!over) reader.cancel().catch(() => {});
   }
 }
 

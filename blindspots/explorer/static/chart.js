@@ -73,7 +73,7 @@ function captions(context, width, height, largest, words, last) {
   context.fillStyle = tone("model");
   context.fillText("— confidence", EDGE.left, height - 7);
   context.fillStyle = tone("person");
-  const text = largest > 1e-8 ? `-- distance to target, at most ${number(largest)}` : "-- distance to target";
+  const text = largest > 1e-8 ? `-- distance to target, up to ${number(largest, 2)}` : "-- distance to target";
   context.fillText(text, EDGE.left + 92, height - 7);
   context.fillStyle = tone("quiet");
   context.fillText("0", EDGE.left, height - 24);

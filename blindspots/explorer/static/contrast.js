@@ -14,7 +14,7 @@ export class Contrast {
       el("figure", { "data-sign": "+" }, blank, el("figcaption", {}, "…")),
       el("figure", { "data-sign": "=" }, this.now, this.step));
     this.node = el("article", { class: "sheet", "aria-label": trace.model }, el("h3", {}, trace.model),
-      el("h4", {}, "Over-sensitive: nobody sees the change"), this.over,
+      (this.heading = el("h4", {}, "Over-sensitive: nobody sees the change")), this.over,
       el("h4", {}, "Under-sensitive: anybody sees the change"), this.under());
   }
 
@@ -38,6 +38,7 @@ export class Contrast {
 
   async finish({ before, after, epsilon, sourceImage, changeImage, image }) {
     const [source, gap, after8] = await Promise.all([sourceImage, changeImage, image].map(picture));
+    if (before.label === after.label) this.heading.textContent = "Nobody sees the change, and the prediction holds";
     this.over.replaceChildren(
       part(source, before.name, percent(before.confidence), "model"),
       part(gap, "change × 50", `no pixel by more than ${Math.round(255 * epsilon)}/255`, "", "+"),

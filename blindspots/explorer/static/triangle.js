@@ -11,8 +11,8 @@ export class Triangle {
     this.corners = [first.corners.source, first.corners.found, second.corners.found];
     this.map = el("canvas", { class: "map", tabindex: 0, role: "img", "aria-label": this.label(), "aria-describedby": "triangle-words" });
     this.image = el("canvas", { class: "stage", role: "img", "aria-label": "The mixed image at the marked point" });
-    this.mixed = el("p", { class: "pick" });
-    this.exact = el("p", { class: "pick exact", "aria-live": "polite" }, "the model’s confidence: …");
+    this.mixed = el("p", { class: "told" });
+    this.exact = el("p", { class: "told exact", "aria-live": "polite" }, "the model’s confidence: …");
     this.summary = el("p", { class: "aside" }, "asking the model, coarse to fine …");
     this.node = el("article", { class: "sheet", "aria-label": first.model }, el("h3", {}, first.model),
       el("div", { class: "triangle" }, this.map, el("div", { class: "under" }, this.image, this.mixed, this.exact)), this.summary);
