@@ -24,7 +24,7 @@ def worker():
     working.close()
 
 
-def watched(worker, *works, before=lambda job: None):
+def watched(worker, *works, before=lambda _: None):
     """All events of long work that is taken at once."""
 
     async def watch():
@@ -151,5 +151,5 @@ def test_an_oracle_gives_way_before_every_forward():
     with oracle.model.frozen():
         oracle.logits(random_images(5))
         assert len(seen) == 3
-        oracle.evaluate(random_images(2), torch.tensor([0, 1]), lambda z, y: z[:, 0])
+        oracle.evaluate(random_images(2), torch.tensor([0, 1]), lambda z, _: z[:, 0])
     assert len(seen) == 4

@@ -1,6 +1,5 @@
 """Starts the server: a socket on 127.0.0.1 first, so that a taken port is refused at once."""
 
-import logging
 import socket
 import threading
 import webbrowser
@@ -60,7 +59,6 @@ def server(hub: Hub, connection: socket.socket) -> uvicorn.Server:
 
 def serve(hub: Hub, connection: socket.socket, said: Callable[[str], None], *, show: bool) -> None:
     """Answer until Ctrl-C. `said` hears the address; `show`: a browser is opened."""
-    logging.basicConfig(level=logging.WARNING, format="blindspots: %(levelname)s: %(message)s")
     share_cores(len(hub.subjects))
     url = address(connection)
     said(url)

@@ -7,7 +7,7 @@ const HEIGHT = 300, THUMB = 54, STEP = 0.02;
 /** The heat map over source, found 1, found 2 of one model, and the image under the pointer. */
 export class Triangle {
   constructor(first, second, { colours, nameOf, moved }) {
-    Object.assign(this, { first, second, colours, nameOf, moved, known: new Map(), steps: 0, weights: [1 / 3, 1 / 3, 1 / 3], asking: false, wanted: null });
+    Object.assign(this, { first, second, colours, nameOf, moved, known: new Map(), fresh: [], weights: [1 / 3, 1 / 3, 1 / 3], asking: false, wanted: null });
     this.corners = [first.corners.source, first.corners.found, second.corners.found];
     this.map = el("canvas", { class: "map", tabindex: 0, role: "img", "aria-label": this.label(), "aria-describedby": "triangle-words" });
     this.image = el("canvas", { class: "stage", role: "img", "aria-label": "The mixed image at the marked point" });
@@ -42,9 +42,9 @@ export class Triangle {
   take(event) {
     if (event.kind === "summary") this.summarise(event);
     if (event.kind !== "points") return;
-    this.steps = event.steps;
     const added = event.points.map(([i, j, p]) => ({ weights: [(event.steps - i - j) / event.steps, i / event.steps, j / event.steps], p, steps: event.steps }));
     for (const point of added) this.known.set(point.weights.map((w) => w.toFixed(4)).join(), point);
+    this.fresh.push(...added);
     if (!this.drawing) {
       this.drawing = true;
       requestAnimationFrame(() => { this.drawing = false; this.draw(); });
@@ -90,16 +90,26 @@ export class Triangle {
   draw() {
     const width = this.map.clientWidth || 360, context = brush(this.map, width, HEIGHT);
     this.places = fitted(this.sides(), width);
-    outline(context, this.places);
-    context.save();
-    context.clip();
-    for (const point of [...this.known.values()].sort((a, b) => a.steps - b.steps)) this.cell(context, point);
-    context.restore();
+    context.drawImage(this.heatMap(width), 0, 0, width, HEIGHT);
     outline(context, this.places);
     context.strokeStyle = tone("quiet");
     context.stroke();
     this.thumbs(context);
     this.cross(context);
+  }
+
+  /** The cells, painted as they come, so that moving the point costs one drawing of a picture. */
+  heatMap(width) {
+    if (this.heatWidth !== width) {
+      this.heatWidth = width;
+      this.heat = document.createElement("canvas");
+      this.ink = brush(this.heat, width, HEIGHT);
+      outline(this.ink, this.places);
+      this.ink.clip();
+      this.fresh = [...this.known.values()].sort((a, b) => a.steps - b.steps);
+    }
+    for (const point of this.fresh.splice(0)) this.cell(this.ink, point);
+    return this.heat;
   }
 
   cell(context, { weights, p, steps }) {
