@@ -155,6 +155,7 @@ async function start(missing = false) {
   if (!ready()) return say("Pick a source and a target first.", true);
   app.stopping?.abort();
   app.side?.abort();
+  app.job = null;
   const stopping = (app.stopping = new AbortController());
   const { source } = app.picker.picked, models = chosenModels(), targets = app.picker.targets;
   const wanted = { models, source, method: byId("method").value, settings: settings() };
