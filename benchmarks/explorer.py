@@ -6,8 +6,10 @@ Type `python -m benchmarks.explorer`; `--page docs/benchmark-explorer.md` fills 
 import argparse
 import http.client
 import json
+import signal
 import statistics
-import tempfile
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,13 +21,10 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.results import fill
-from blindspots.explorer.hub import Hub, Wanted, load
-from blindspots.explorer.serve import ADDRESS, listen, server, share_cores
-from blindspots.machine import keep_freed_memory
 from blindspots.models.zoo import NAMES
 
 METHODS = ("star", "fan", "adaptive", "reference")
-REPEATS, HOVERS = 5, 60
+ADDRESS, REPEATS, HOVERS = "127.0.0.1", 5, 60
 Row = dict[str, Any]
 
 
@@ -35,6 +34,11 @@ class Page:
     def __init__(self, port: int) -> None:
         self._port = port
         self._kept = http.client.HTTPConnection(ADDRESS, port)
+
+    def get(self, path: str) -> Row:
+        """An answer to a GET."""
+        self._kept.request("GET", path)
+        return json.loads(self._kept.getresponse().read())
 
     def post(self, path: str, data: Row) -> Row:
         """An answer, on a connection that stays open."""
@@ -59,18 +63,14 @@ class Page:
 
 
 @contextmanager
-def running(models: list[str]) -> Iterator[tuple[Page, Hub]]:
-    """A tab of a new server."""
-    out = Path(tempfile.mkdtemp())
-    hub, connection = load(Wanted(models=models, images="sample:shapes", out=out)), listen(0)
-    served = server(hub, connection)
-    thread = threading.Thread(target=served.run, kwargs={"sockets": [connection]}, daemon=True)
-    thread.start()
-    while not served.started:
-        time.sleep(0.01)
-    yield Page(connection.getsockname()[1]), hub
-    served.should_exit = True
-    thread.join()
+def running(models: list[str]) -> Iterator[int]:
+    """The port of a server that was started as a person starts it."""
+    words = [word for name in models for word in ("--model", name)]
+    command = [sys.executable, "-m", "blindspots", "explore", "--no-open", "--json", "--port", "0"]
+    with subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True) as served:
+        assert served.stdout is not None
+        yield int(json.loads(served.stdout.readline())["url"].rstrip("/").rpartition(":")[2])
+        served.send_signal(signal.SIGINT)
 
 
 def watched(page: Page, asked: Row) -> tuple[float, float, list[Row]]:
@@ -157,10 +157,11 @@ def _read(stream: Iterator[Row], stop: threading.Event) -> None:
 
 def measure() -> tuple[list[Row], list[Row]]:
     """The rows of both tables."""
-    shown, asked = [], []
+    shown, asked, results = [], [], []
     zoo = [f"zoo:{name}" for name in NAMES]
-    with running(zoo) as (page, hub):
-        images = [entry["id"] for entry in hub.gallery.listing()["images"]]
+    with running(zoo) as port:
+        page = Page(port)
+        images = [entry["id"] for entry in page.get("/api/start")["gallery"]["images"]]
         frames(page, images, zoo[:1], "star")  # buffers are set up once
         for models in [[name] for name in zoo]:
             for method in METHODS:
@@ -168,7 +169,7 @@ def measure() -> tuple[list[Row], list[Row]]:
                 shown.append(row)
                 print(row, flush=True)
             for busy in (0, 2):
-                asked.append(hovers_while(page, page._port, results[0], images, busy))
+                asked.append(hovers_while(page, port, results[0], images, busy))
                 print(asked[-1], flush=True)
         shown.append(frames(page, images, zoo[:2], "star")[0])
         shown.append(frames(page, images, zoo[:2], "reference")[0])
@@ -187,8 +188,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--page", type=Path)
     page = parser.parse_args().page
-    keep_freed_memory()
-    share_cores(2)
     measured_on = hardware(torch.device("cpu"))
     shown, asked = measure()
     text = f"Measured on: {measured_on}.\n\n{table(shown)}\n\n{table(asked)}"

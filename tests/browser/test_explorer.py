@@ -356,6 +356,29 @@ def test_a_case_is_saved_as_a_run(page, client):
     assert str(client.hub.out) in page.inner_text("#keep-status")
 
 
+@on_a_desk
+def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
+    source, *targets = client.images[:3]
+    events = client.traverse(source, targets, method="adaptive", settings={"max_steps": 5})
+    ids = [event["id"] for event in events if event["kind"] == "result"]
+    _, saved = client.post("/api/cases", {"found": ids})
+    with explorer(tmp_path, models=[], run=client.hub.out / saved["path"]) as own:
+        page = context.new_page()
+        page.goto(own.url)
+        page.wait_for_selector("#pair-table tbody tr")
+        assert page.locator("#pair-table tbody tr").count() == 4
+        row = page.locator("#pair-table tbody tr", has_text=f"{ZOO}-at").first
+        shown = row.locator("td").nth(1).inner_text()
+        row.locator("button").click()
+        wait_until_found(page)
+        assert page.input_value("#steps") == "5"
+        assert shown in page.locator(".panel .sure").inner_text()
+        slider = page.locator(".panel input[type=range]")
+        slider.focus()
+        slider.press("Home")
+        assert "step 0 of" in page.locator(".panel .readout").inner_text()
+
+
 @dark_too
 def test_text_stands_out_and_everything_has_a_name(page):
     pick(page, "second", 4)
