@@ -34,6 +34,14 @@ def test_what_cannot_be_shown_is_refused(words, said, capsys, tmp_path):
     assert not (tmp_path / "cases").exists()
 
 
+def test_a_run_of_another_score_is_refused(capsys, tmp_path):
+    info = {"format": 1, "plan": {"score": {"name": "margin"}}}
+    (tmp_path / "run.json").write_text(json.dumps(info))
+    words = ["--run", str(tmp_path), "--port", "0", "--no-open", "--out", str(tmp_path / "cases")]
+    assert call(["explore", *words]) == 2
+    assert "the score margin" in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_taken_port_is_refused(capsys, tmp_path):
     with socket.socket() as taken:
         taken.bind((ADDRESS, 0))

@@ -22,6 +22,7 @@ from blindspots.run_reader import Run
 from blindspots.survey import Subject
 
 MOST_JOBS = 24
+SCORE = "confidence"
 
 Answer = TypeVar("Answer")
 Turns = Iterator[Event | None]
@@ -124,7 +125,7 @@ class Hub:
 
 def load(wanted: Wanted) -> Hub:
     """The hub of what is wanted; refused where something cannot be loaded."""
-    run = None if wanted.run is None else Run(wanted.run)
+    run = None if wanted.run is None else _opened(wanted.run)
     specs = list(wanted.models) or ([facts.spec for facts in run.models] if run else [])
     device = find_device(wanted.device)
     models = _named_apart([(spec, lay_out(load_model(spec).to(device))) for spec in specs])
@@ -136,6 +137,18 @@ def load(wanted: Wanted) -> Hub:
         subject = Subject(spec, model, images, oracle, model.fingerprint(), batch=oracle.chunk or 1)
         subjects[model.name] = replace(subject, image_suffix=_suffix(subject, subjects))
     return Hub(subjects, workers, wanted.out, run)
+
+
+def _opened(path: Path) -> Run:
+    """The run; refused where it held another score, because the page shows confidences."""
+    run = Run(path)
+    score = (run.plan.get("score") or {}).get("name", SCORE)
+    if score != SCORE:
+        raise Refused(
+            f"--run {path} holds the score {score}; the explorer shows runs that hold the "
+            f"{SCORE}; type blindspots report {path} to look at it"
+        )
+    return run
 
 
 def _images(
