@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 .PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
-  benchmark-methods benchmark-simplices clean
+  benchmark-methods benchmark-simplices benchmark-explorer clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -20,7 +20,7 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest -m faults --timeout 1800
 
-test-browser: $(VENV)/installed-dev ## open the report in Chromium, where there is one
+test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
 	$(BIN)/python -m pytest -m browser
 
 check: $(VENV)/installed-dev ## lint, format, types, import contracts
@@ -43,6 +43,9 @@ benchmark-methods: $(VENV)/installed ## methods against each other; docs/benchma
 
 benchmark-simplices: $(VENV)/installed ## how much of a simplex is inside; docs/findings.md
 	$(BIN)/python -m benchmarks.findings --page docs/findings.md
+
+benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; docs/benchmark-explorer.md
+	$(BIN)/python -m benchmarks.explorer --page docs/benchmark-explorer.md
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby, islice
 from math import isnan
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -20,6 +21,29 @@ from blindspots.geometry import choose
 from blindspots.methods.base import RUNNING, Evaluation, Method, Problem, State, code
 from blindspots.oracle import Oracle
 from blindspots.records import Ending
+
+
+class Seen(NamedTuple):
+    """What the model was asked in a turn, and what it said.
+
+    A row is a pair in flight (a group, for methods that take them), in the order in which they
+    started. `asked` holds the proposals that were evaluated.
+    """
+
+    problem: Problem
+    asked: State
+    evaluation: Evaluation
+
+
+class Turn(NamedTuple):
+    """What one turn did: the pairs that ended, and what was seen.
+
+    `seen`: None where the turn only found pairs that cannot start. A pair that ended is still seen
+    in that turn, and in no later one.
+    """
+
+    outcomes: list[Outcome]
+    seen: Seen | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,13 @@ class Engine:
         A group's outcomes are in the same list. Groups that follow each other fly together where
         they have the same number of targets.
         """
+        return (turn.outcomes for turn in self.turns(pairs) if turn.outcomes)
+
+    def turns(self, pairs: Iterable[Pair]) -> Iterator[Turn]:
+        """The same work, handed over after every turn, so that it can be watched or put aside.
+
+        With a `look` of several turns only the last of them is shown.
+        """
         with self.oracle.model.frozen():
             for targets, units in groupby(self._units(pairs), key=len):
                 yield from self._fly(units, targets)
@@ -59,11 +90,15 @@ class Engine:
         for _, group in groupby(pairs, key=lambda pair: pair.group or pair.id):
             yield sorted(group, key=lambda pair: pair.id)
 
-    def _fly(self, queue: Iterator[list[Pair]], targets: int) -> Iterator[list[Outcome]]:
+    def _fly(self, queue: Iterator[list[Pair]], targets: int) -> Iterator[Turn]:
         flight = Flight(self._snapshot_interval())
         room = max(1, self.slots // self.method.points(targets))
         while waiting := list(islice(queue, room - len(flight))) or len(flight) > 0:
-            yield from filter(None, (self._board(flight, waiting), self._advance(flight)))
+            unable = self._board(flight, waiting)
+            if unable:
+                yield Turn(unable)
+            if len(flight):
+                yield self._advance(flight)
 
     def _board(self, flight: Flight, waiting: bool | list[list[Pair]]) -> list[Outcome]:
         """Start what can start; the outcomes of what cannot."""
@@ -111,16 +146,17 @@ class Engine:
         vacuous = slot.p_source - self.method.delta <= self.oracle.score.lowest
         return Ending.DELTA_VACUOUS if vacuous else None
 
-    def _advance(self, flight: Flight) -> list[Outcome]:
-        """Some turns for every occupied slot; the outcomes of the pairs that ended."""
-        if not len(flight):
-            return []
+    def _advance(self, flight: Flight) -> Turn:
+        """Some turns for every occupied slot, with the outcomes of the pairs that ended."""
         started_at = time.perf_counter()
-        for _ in range(self._turns_to_look):
+        for _ in range(self._turns_to_look - 1):
             self._turn(flight)
+        problem, asked = flight.tensors
+        evaluation = self._turn(flight)
         self._look_at_segments(flight)
         flight.spend(time.perf_counter() - started_at)
-        return [self._with_path(outcome) for outcome in self._verified(flight.land())]
+        outcomes = [self._with_path(outcome) for outcome in self._verified(flight.land())]
+        return Turn(outcomes, Seen(problem, asked, evaluation))
 
     def _verified(self, outcomes: list[Outcome]) -> list[Outcome]:
         """With p_found in fp32, where the traversal's own arithmetic is another."""
@@ -135,13 +171,14 @@ class Engine:
     def _turns_to_look(self) -> int:
         return self.look or (1 if self.oracle.model.device.type == "cpu" else 4)
 
-    def _turn(self, flight: Flight) -> None:
+    def _turn(self, flight: Flight) -> Evaluation:
         """One evaluation of every proposal, and one step."""
         problem, state = flight.tensors
         evaluation = self._evaluate(problem, state)
         after = _failing(self.method.step(problem, state, evaluation), evaluation)
         flight.record(after if self._turns_to_look == 1 else _waiting(state, after))
         self.tick(state.proposal.shape[:-3].numel())
+        return evaluation
 
     def _evaluate(self, problem: Problem, state: State) -> Evaluation:
         """Of all proposals of all pairs, in one batch."""

@@ -32,7 +32,8 @@ class Oracle:
     `precision`: arithmetic of the model; bf16 and tf32 are for traversals alone, what is measured
     asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
     do, a second graph costs more than it saves. Logits, scores, values and gradients are float32
-    and contiguous always.
+    and contiguous always. `give_way` is called before every forward, so that long work can let
+    short questions pass, or be ended by what it raises.
     """
 
     model: Classifier
@@ -40,6 +41,7 @@ class Oracle:
     chunk: int | None = None
     precision: str = "fp32"
     compiled: bool = False
+    give_way: Callable[[], None] = lambda: None
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, get_args(Precision))
@@ -86,11 +88,13 @@ class Oracle:
         return (time.perf_counter() - began) / TIMED_IMAGES
 
     def _logits(self, images: Tensor) -> Tensor:
+        self.give_way()
         device = self.model.device
         with torch.inference_mode(), arithmetic(self.precision, device):
             return self._plain_answer(images.to(device))
 
     def _differentiated(self, images: Tensor, kept: Tensor, what: Differentiated) -> Evaluation:
+        self.give_way()
         images = images.detach().requires_grad_(True)
         with torch.enable_grad(), arithmetic(self.precision, self.model.device):
             answer = (self._compiled_answer if self.compiled else self._plain_answer)(images)

@@ -67,7 +67,7 @@ class RowMaker:
         traversed = [outcome for _, outcome in ended if outcome.ending.started]
         measured = iter(self.measurer.found(traversed))
         return [
-            {**self._identity(pair), **_course(outcome)}
+            {**self._identity(pair), **course(outcome)}
             | (next(measured) if outcome.ending.started else {})
             for pair, outcome in ended
         ]
@@ -164,7 +164,7 @@ def _known(label: int) -> int | None:
     return label if label >= 0 else None
 
 
-def _course(outcome: Outcome) -> Row:
+def course(outcome: Outcome) -> Row:
     """How the traversal went."""
     row: Row = {
         "p_source": None if isnan(outcome.p_source) else outcome.p_source,

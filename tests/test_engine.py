@@ -82,6 +82,32 @@ def test_slots_are_refilled_while_pairs_wait_and_never_exceeded():
     assert module.with_gradient == sum(lengths) + 12
 
 
+def test_every_turn_shows_what_the_model_was_asked_and_what_it_said():
+    model, todo = toy(convolutional()), pairs(3)
+    turns = list(Engine(Oracle(model), SHORT, slots=2).turns(todo))
+    ended = [outcome.pair.id for turn in turns for outcome in turn.outcomes]
+    assert ended == [pair.id for pair in todo]
+    shown = [turn.seen for turn in turns if turn.seen is not None]
+    assert len(shown) == 2 * (SHORT.max_steps + 1)
+    for problem, asked, evaluation in shown:
+        scores = bs.Confidence()(model(asked.proposal), problem.label)
+        torch.testing.assert_close(evaluation.score, scores)
+    steps = [int(asked.steps[0]) + 1 for _, asked, _ in shown]
+    assert steps == 2 * list(range(SHORT.max_steps + 1))
+
+
+def test_a_turn_that_only_finds_a_pair_unable_to_start_shows_nothing_else():
+    (pair,) = pairs(1)
+    wrong = Pair(pair.id, pair.source, pair.target, label=_other_than_named(pair.source))
+    (turn,) = Engine(Oracle(toy(convolutional())), SHORT).turns([wrong])
+    assert turn.outcomes[0].ending is Ending.SOURCE_MISCLASSIFIED
+    assert turn.seen is None
+
+
+def _other_than_named(image):
+    return (int(toy(convolutional())(image[None]).argmax()) + 1) % 5
+
+
 def test_out_of_memory_halves_the_batch_says_so_once_and_changes_nothing():
     plain = outcomes(convolutional(), pairs(6), slots=6)
     with warnings.catch_warnings(record=True) as said:

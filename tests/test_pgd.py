@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import foolbox
 import pytest
 import torch
@@ -28,6 +30,16 @@ def test_the_ball_and_the_range_hold(seed, epsilon, targeted):
     assert (found - images).abs().max() <= epsilon + 1e-6
     assert found.min() >= 0
     assert found.max() <= 1
+
+
+def test_the_walk_starts_at_the_image_and_moves_a_pixel_a_step_at_most():
+    images, classes = random_images(2), torch.tensor([0, 1])
+    method, model = PGD(epsilon=0.05, step_size=0.02, steps=4), toy(convolutional())
+    seen = list(method.walk(model, images, classes))
+    assert len(seen) == 5
+    assert torch.equal(seen[0], images)
+    assert all((b - a).abs().max() <= 0.02 + 1e-6 for a, b in pairwise(seen))
+    assert torch.equal(seen[-1], method(model, images, classes))
 
 
 @pytest.mark.parametrize("targeted", [True, False])

@@ -11,6 +11,8 @@
 This is the contrast to a blind spot: how little must change before the prediction does.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -45,14 +47,26 @@ class PGD:
         generator: torch.Generator | None = None,
     ) -> Images:
         """The perturbed images in [0, 1]; `generator` (CPU): a random start, None: at the image."""
+        (last,) = deque(self.walk(model, images, classes, generator), maxlen=1)
+        return last
+
+    def walk(
+        self,
+        model: Classifier,
+        images: Images,
+        classes: Classes,
+        generator: torch.Generator | None = None,
+    ) -> Iterator[Images]:
+        """The same images where they start and after every step, so that they can be watched."""
         low, high = (images - self.epsilon).clamp(min=0), (images + self.epsilon).clamp(max=1)
         found = images if generator is None else self._start(images, generator).clamp(low, high)
         uphill = -1 if self.targeted else 1
         with model.frozen():
+            yield found
             for _ in range(self.steps):
                 direction = uphill * _gradient(model, found, classes).sign()
                 found = (found + self.step_size * direction).clamp(low, high)
-        return found
+                yield found
 
     def _start(self, images: Images, generator: torch.Generator) -> Images:
         noise = torch.rand(images.shape, generator=generator).to(images)

@@ -1,0 +1,153 @@
+import { drawChart } from "./chart.js";
+import { el, number, percent, still } from "./dom.js";
+import { show } from "./pixels.js";
+
+const NUMBERS = [
+  ["rmse", "RMSE to target", 4], ["linf", "ℓ∞ to target", 3], ["ssim", "SSIM to target", 3],
+  ["source_rmse", "RMSE to source", 3], ["segment_min", "segment min", 3], ["p_found_8bit", "p found, 8 bit", 3],
+  ["steps", "steps", 0], ["evaluations", "evaluations", 1], ["seconds", "seconds", 2],
+];
+
+/** One model at work: source, the picture on its way, target; curves; then the path player. */
+export class Panel {
+  constructor(model, { delta, words, nameOf, address }) {
+    Object.assign(this, { model, delta, words, nameOf, address, traces: [], trace: null, timer: null });
+    this.stage = el("canvas", { class: "stage", width: 64, height: 64, role: "img", "aria-label": "The picture on its way" });
+    this.canvas = el("canvas", { class: "curves", role: "img", "aria-label": "Confidence and distance over the way" });
+    this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${model}` });
+    this.play = el("button", { type: "button", class: "play", disabled: true, "aria-label": "Play", onclick: () => (this.timer ? this.stop() : this.start()) }, "▶");
+    this.where = el("span");
+    this.sure = el("span", { class: "sure" });
+    this.tabs = el("div", { class: "tabs", role: "group", "aria-label": "Which target", hidden: true });
+    this.sides = [el("figure"), el("figure")];
+    this.facts = el("dl", { class: "facts" });
+    this.more = el("details", { hidden: true }, el("summary", {}, "All numbers"), this.facts);
+    this.slider.addEventListener("input", () => { this.stop(); this.place(Number(this.slider.value)); });
+    this.node = el("article", { class: "sheet panel", "aria-label": model },
+      el("div", { class: "sheet-head" }, el("h3", {}, model), this.tabs),
+      el("div", { class: "player" }, this.sides[0], el("figure", { class: "middle" }, this.stage), this.sides[1]),
+      el("div", { class: "controls" }, this.play, this.slider, el("div", { class: "readout" }, this.where, this.sure)),
+      this.canvas, this.more);
+  }
+
+  /** Begin with these traces, the first one shown. */
+  begin(traces, source) {
+    this.stop();
+    this.source = source;
+    this.traces = traces;
+    this.choose(traces[0]);
+  }
+
+  choose(trace) {
+    this.stop();
+    this.trace = trace;
+    this.tabs.hidden = this.traces.length < 2;
+    this.tabs.replaceChildren(...this.traces.map((one) => el("button", {
+      type: "button", "aria-pressed": String(one === trace), onclick: () => this.choose(one),
+    }, `to ${this.nameOf(one.target)}`)));
+    this.side(0, this.source, "It begins as", "model");
+    this.side(1, trace.target, "It is led to", "person");
+    const finished = Boolean(trace.result);
+    this.slider.disabled = this.play.disabled = !finished || !trace.places;
+    this.slider.max = Math.max(trace.places, 1);
+    this.more.hidden = !finished;
+    if (finished) this.finish();
+    else this.live();
+  }
+
+  side(index, image, words, kind) {
+    this.sides[index].replaceChildren(
+      el("img", { class: "shot", src: this.address(image, this.model), alt: this.nameOf(image) }),
+      el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
+    const shot = this.sides[index].firstChild;
+    shot.addEventListener("load", () => {
+      shot.classList.toggle("crisp", shot.naturalHeight <= 96);
+      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(shot).then((image) => show(this.stage, image));
+    });
+  }
+
+  /** The latest of the trace that is shown, while it is on its way. */
+  live() {
+    const { lines, latest } = this.trace;
+    const last = lines.x.length - 1;
+    if (latest) show(this.stage, latest);
+    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `step ${lines.x[last]}`;
+    if (last >= 0) this.say(lines.confidence[last], lines.near[last]);
+    else this.sure.replaceChildren();
+    this.draw(null);
+  }
+
+  /** The trace that is shown has its result: the slider is free. */
+  finish() {
+    const { trace } = this;
+    this.slider.disabled = this.play.disabled = !trace.places;
+    this.slider.max = Math.max(trace.places, 1);
+    this.more.hidden = false;
+    this.facts.replaceChildren(...this.numbers());
+    this.place(trace.places);
+  }
+
+  /** Put the slider somewhere. */
+  place(value) {
+    this.slider.value = value;
+    const { image, confidence, near, x, words } = this.trace.at(value);
+    show(this.stage, image);
+    this.where.textContent = words;
+    this.say(confidence, near);
+    this.slider.setAttribute("aria-valuetext", `${words}, ${this.sure.textContent}`);
+    this.draw(x);
+  }
+
+  say(confidence, near) {
+    const name = this.trace.result?.sourceName ?? this.kept;
+    this.sure.replaceChildren("the model: ", el("b", {}, `${name ? name + " " : ""}${percent(confidence)}`),
+      near === null || near === undefined ? "" : ` · distance to target ${number(near)}`);
+  }
+
+  draw(at) {
+    const level = this.level();
+    drawChart(this.canvas, { ...this.trace.chart, level, at });
+  }
+
+  level() {
+    const source = this.trace.result?.numbers.p_source ?? this.pSource ?? null;
+    return source === null ? null : source - (this.trace.result?.delta ?? this.delta);
+  }
+
+  numbers() {
+    const { numbers, sentence, ending } = this.trace.result;
+    const fact = (name, value, words) => el("div", {}, el("dt", { title: words ?? "" }, name), el("dd", {}, value));
+    return [fact("ending", ending.replaceAll("_", " "), sentence),
+      ...NUMBERS.filter(([key]) => numbers[key] !== null && numbers[key] !== undefined)
+        .map(([key, name, digits]) => fact(name, number(numbers[key], digits), this.words[key]))];
+  }
+
+  /** Walk the way from the source on. */
+  start() {
+    const { places } = this.trace;
+    if (Number(this.slider.value) >= places) this.place(0);
+    this.face("❙❙", "Pause");
+    const step = Math.max(1, Math.round(places / 60));
+    this.timer = setInterval(() => {
+      const next = Math.min(Number(this.slider.value) + step, places);
+      this.place(next);
+      if (next >= places || !this.node.isConnected) this.stop();
+    }, 33);
+  }
+
+  stop() {
+    clearInterval(this.timer);
+    this.timer = null;
+    this.face("▶", "Play");
+  }
+
+  face(sign, words) {
+    this.play.textContent = sign;
+    this.play.setAttribute("aria-label", words);
+  }
+
+  /** Show the way once by itself, where that shows more than the search did. */
+  greet() {
+    if (this.trace.result?.straight && !still()) this.start();
+  }
+}

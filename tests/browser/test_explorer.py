@@ -1,0 +1,395 @@
+"""The explorer as a person uses it, on a desk and on a phone."""
+
+import base64
+import io
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.test_report import CONTRAST
+from tests.explorer_client import ZOO, explorer, wait_until
+
+pytestmark = pytest.mark.browser
+on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)
+dark_too = pytest.mark.parametrize("context", ["desktop", "dark phone"], indirect=True)
+
+MODELS = [ZOO, f"{ZOO}-at"]
+DROP = """([selector, files]) => {
+  const box = new DataTransfer();
+  for (const [name, text] of files) {
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    box.items.add(new File([bytes], name, {type: 'image/jpeg'}));
+  }
+  const at = document.querySelector(selector);
+  for (const kind of ['dragover', 'drop']) {
+    at.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: box}));
+  }
+}"""
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    with explorer(tmp_path_factory.mktemp("cases"), models=MODELS) as running:
+        yield running
+
+
+@pytest.fixture(params=["desktop", "phone"])
+def context(chromium, request):
+    """A window that fails on any console error and any request that leaves 127.0.0.1."""
+    context = chromium.new_context(
+        viewport=PHONE if "phone" in request.param else DESKTOP,
+        color_scheme="dark" if "dark" in request.param else "light",
+        reduced_motion="reduce",
+    )
+    context.faults = []
+    context.on("page", lambda page: watch(page, context.faults))
+    yield context
+    context.close()
+    assert context.faults == []
+
+
+def watch(page, faults):
+    page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on(
+        "request", lambda r: None if r.url.startswith("http://127.0.0.1:") else faults.append(r.url)
+    )
+
+
+@pytest.fixture
+def page(context, client):
+    """The opened page, its images loaded."""
+    page = context.new_page()
+    page.goto(client.url)
+    page.wait_for_selector("#slots .seen b")
+    return page
+
+
+def pick(page, slot, index):
+    page.click(f".slot[data-slot={slot}] .choose")
+    page.locator(".thumb").nth(index).click()
+
+
+def quick(page, method="star", steps=8):
+    page.select_option("#method", method)
+    page.fill("#steps", str(steps))
+    page.locator("#steps").blur()
+
+
+def until(page, expression, seconds=60):
+    """Come back when it holds on the page, whose policy forbids Playwright's own way to wait."""
+    for _ in range(20 * seconds):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not come to hold in time: {expression}")
+
+
+def contrasted(page):
+    """Wait until the prediction of every model was changed."""
+    every = "[...document.querySelectorAll('#contrast-view article')]"
+    until(page, f"{every}.length && {every}.every((one) => one.textContent.includes('8/255'))")
+
+
+def start_and_wait(page):
+    page.click("#go")
+    wait_until_found(page)
+
+
+def wait_until_found(page):
+    page.wait_for_selector(".panel .facts dd", state="attached", timeout=60_000)
+    until(page, "document.querySelector('#go').textContent === 'Start'")
+
+
+def shown_image(page, selector):
+    """What a canvas shows, as a float image in [0, 1]."""
+    text = page.locator(selector).first.evaluate("one => one.toDataURL('image/png')")
+    picture = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).convert("RGB")
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
+
+
+def said_by(client, model, image, label):
+    with torch.no_grad():
+        return float(client.hub.subjects[model].model(image[None]).softmax(dim=1)[0, label])
+
+
+def jpeg(colour):
+    out = io.BytesIO()
+    picture = Image.radial_gradient("L").resize((80, 80))
+    Image.merge("RGB", [picture.point(lambda v, c=c: v * c // 255) for c in colour]).save(
+        out, "JPEG"
+    )
+    return base64.b64encode(out.getvalue()).decode()
+
+
+def test_nothing_is_wider_than_the_window(page):
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    pick(page, "second", 4)
+    quick(page, steps=3)
+    start_and_wait(page)
+    page.wait_for_selector("#contrast-view figure:nth-child(3)")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_person_picks_starts_watches_and_slides(page, client):
+    pick(page, "source", 2)
+    pick(page, "target", 5)
+    quick(page)
+    start_and_wait(page)
+    panel = page.locator(".panel").first
+    assert "You see" in page.inner_text("h1")
+    slider = panel.locator("input[type=range]")
+    assert slider.is_enabled()
+    slider.focus()
+    slider.press("Home")
+    assert "0\u00a0% of the way" in panel.locator(".readout").inner_text()
+    source = client.hub.subjects[ZOO].images.take([2])[0]
+    assert (shown_image(page, ".panel .stage") - source).abs().max() <= 1 / 255
+    for _ in range(3):
+        slider.press("ArrowRight")
+    assert "3\u00a0% of the way" in panel.locator(".readout").inner_text()
+    box = slider.bounding_box()
+    page.mouse.move(box["x"] + 4, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
+    page.mouse.up()
+    assert 40 < int(slider.input_value()) < 60
+    assert (
+        "100" in panel.locator(".readout").inner_text()
+        or "9" in panel.locator(".sure").inner_text()
+    )
+
+
+def test_a_walk_is_shown_step_by_step(page):
+    pick(page, "source", 0)
+    pick(page, "target", 3)
+    quick(page, "reference", 30)
+    start_and_wait(page)
+    readout = page.locator(".panel .readout").first
+    assert "step 30 of 30" in readout.inner_text()
+    slider = page.locator(".panel input[type=range]").first
+    slider.focus()
+    slider.press("Home")
+    assert "step 0 of 30" in readout.inner_text()
+
+
+def test_the_triangle_says_what_the_model_says(page, client):
+    pick(page, "source", 0)
+    pick(page, "target", 1)
+    pick(page, "second", 4)
+    quick(page)
+    start_and_wait(page)
+    page.wait_for_selector("#triangle-view .map")
+    page.locator("#triangle-view .map").first.scroll_into_view_if_needed()
+    box = page.locator("#triangle-view .map").first.bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
+    page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.6, steps=5)
+    weights = settled_weights(page)
+    shown = float("0" + page.locator("#triangle-view .exact output").first.inner_text().lstrip("0"))
+    exact, label = exact_mixture(client, weights)
+    assert shown == pytest.approx(said_by(client, ZOO, exact, label), abs=1e-3)
+    assert (shown_image(page, "#triangle-view .stage") - exact).abs().max() <= 2 / 255
+    words = "document.querySelector('#triangle-view .aside').textContent"
+    until(page, f"{words}.includes('mean confidence')")
+
+
+def settled_weights(page):
+    """The weights that the shown confidence belongs to, once they are those of the pointer."""
+    page.wait_for_selector("#triangle-view .exact output")
+    page.wait_for_timeout(500)
+    return json.loads(page.locator("#triangle-view .exact").first.get_attribute("data-weights"))
+
+
+def exact_mixture(client, weights):
+    """Of the newest triangle of the first model: the exact image, and the class that is kept."""
+    kept = [one for one in client.hub.shelf._kept.values() if one.model == ZOO]
+    source, first, second = client.images[0], client.images[1], client.images[4]
+    newest = {one.target: one for one in kept if one.source == source}
+    found = [newest[first], newest[second]]
+    corners = [found[0].outcome.pair.source, *(one.outcome.found for one in found)]
+    image = sum(w * corner for w, corner in zip(weights, corners, strict=True))
+    return image, found[0].outcome.label
+
+
+def test_the_triangle_is_walked_by_keyboard(page):
+    pick(page, "second", 4)
+    quick(page, steps=3)
+    start_and_wait(page)
+    page.wait_for_selector("#triangle-view .exact output")
+    before = page.locator("#triangle-view .told").first.inner_text()
+    page.locator("#triangle-view .map").first.focus()
+    for _ in range(4):
+        page.keyboard.press("ArrowUp")
+    after = page.locator("#triangle-view .told").first.inner_text()
+    assert after != before
+    assert after.startswith("49\u00a0% source")
+    both = page.locator("#triangle-view article").all()
+    assert [one.locator(".told").first.inner_text() for one in both] == [after] * 2
+
+
+def test_the_star_grows_with_every_target_and_opens_its_pairs(page):
+    quick(page, steps=3)
+    start_and_wait(page)
+    assert page.locator("#star-view article").first.locator(".end").count() == 1
+    pick(page, "target", 7)
+    page.click("#go")
+    until(page, "document.querySelectorAll('#star-view article .end').length === 4")
+    until(page, "document.querySelector('#go').textContent === 'Start'")
+    page.locator("#star-view .end").first.click()
+    assert page.locator(".panel .tabs button").count() >= 2
+
+
+def test_the_contrast_shows_both_failures(page):
+    quick(page, steps=8)
+    start_and_wait(page)
+    contrasted(page)
+    over, under = (one.inner_text() for one in page.locator("#contrast-view .sum").all()[:2])
+    assert "no pixel by more than 8/255" in over
+    before, after = re.findall(r"the model:\s*(\S+)", over)
+    assert before != after
+    same = re.findall(r"the model:\s*(\S+)", under)
+    assert same == [before, before]
+
+
+@on_a_desk
+def test_stop_continue_and_restart(page, client):
+    quick(page, "reference", 3000)
+    page.click("#go")
+    until(page, "document.querySelector('#go').textContent === 'Stop'")
+    until(page, "/step [1-9]/.test(document.querySelector('.readout').textContent)")
+    page.click("#go")
+    assert page.inner_text("#go") == "Continue"
+    page.wait_for_timeout(500)
+    before = page.locator(".readout span").first.inner_text()
+    page.wait_for_timeout(300)
+    assert page.locator(".readout span").first.inner_text() == before
+    page.click("#go")
+    until(page, f"document.querySelector('.readout span').textContent !== {json.dumps(before)}")
+    page.fill("#steps", "5")
+    page.locator("#steps").blur()
+    page.click("#restart")
+    until(page, "document.querySelector('.readout').textContent.includes('step 5 of 5')")
+    wait_until(lambda: all(worker.tasks == 0 for worker in client.hub.workers.values()))
+
+
+def test_two_dropped_photographs_become_source_and_target(page, client):
+    files = [["one.jpg", jpeg((255, 80, 40))], ["two.jpg", jpeg((40, 120, 255))]]
+    page.evaluate(DROP, [".slot[data-slot=source]", files])
+    until(
+        page,
+        "[...document.querySelectorAll('.slot .choose b')].slice(0, 2)"
+        ".map((one) => one.textContent).join() === 'one,two'",
+    )
+    quick(page, steps=3)
+    start_and_wait(page)
+    address = page.url
+    page.reload()
+    wait_until_found(page)
+    assert page.url == address
+    names = page.locator(".slot .choose b").all_inner_texts()
+    assert names[:2] == ["one", "two"]
+
+
+@on_a_desk
+def test_what_is_no_image_is_refused_on_the_page(page):
+    page.set_input_files(
+        "#file-target", {"name": "a.txt", "mimeType": "text/plain", "buffer": b"x"}
+    )
+    assert "a.txt is no JPEG" in page.inner_text("#status")
+
+
+def test_a_shared_link_restores_the_case(page, context):
+    pick(page, "source", 6)
+    pick(page, "target", 2)
+    page.select_option("#model-2", "")
+    quick(page, "adaptive", 12)
+    page.fill("#delta", "0.3")
+    page.locator("#delta").blur()
+    start_and_wait(page)
+    address, heading = page.url, page.inner_text("h1")
+    assert "delta=0.3" in address
+    page.reload()
+    wait_until_found(page)
+    other = context.new_page()
+    other.goto(address)
+    wait_until_found(other)
+    for one in (page, other):
+        assert one.inner_text("h1") == heading
+        assert one.input_value("#steps") == "12"
+        assert one.locator(".panel").count() == 1
+
+
+@on_a_desk
+def test_a_link_with_images_that_are_gone_says_so(context, client):
+    page = context.new_page()
+    page.goto(f"{client.url}#source=photo-01234567&target={client.images[0]}")
+    until(page, "document.querySelector('#status').textContent.length > 0")
+    assert "as long as the server" in page.inner_text("#status")
+
+
+@on_a_desk
+def test_two_tabs_do_not_wait_for_each_other(page, context, client):
+    quick(page, "reference", 5000)
+    page.click("#go")
+    until(page, "document.querySelector('#go').textContent === 'Stop'")
+    other = context.new_page()
+    other.goto(client.url)
+    other.wait_for_selector("#slots .seen b")
+    quick(other, steps=3)
+    start_and_wait(other)
+    assert page.inner_text("#go") == "Stop"
+    page.close()
+    wait_until(lambda: all(worker.tasks == 0 for worker in client.hub.workers.values()))
+
+
+@on_a_desk
+def test_a_case_is_saved_as_a_run(page, client):
+    quick(page, steps=3)
+    start_and_wait(page)
+    page.click("#save")
+    until(page, "document.querySelector('#keep-status').textContent.startsWith('Saved')")
+    assert str(client.hub.out) in page.inner_text("#keep-status")
+
+
+@on_a_desk
+def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
+    source, *targets = client.images[:3]
+    events = client.traverse(source, targets, method="adaptive", settings={"max_steps": 5})
+    ids = [event["id"] for event in events if event["kind"] == "result"]
+    _, saved = client.post("/api/cases", {"found": ids})
+    with explorer(tmp_path, models=[], run=client.hub.out / saved["path"]) as own:
+        page = context.new_page()
+        page.goto(own.url)
+        page.wait_for_selector("#pair-table tbody tr")
+        assert page.locator("#pair-table tbody tr").count() == 4
+        row = page.locator("#pair-table tbody tr", has_text=f"{ZOO}-at").first
+        shown = row.locator("td").nth(1).inner_text()
+        row.locator("button").click()
+        wait_until_found(page)
+        assert page.input_value("#steps") == "5"
+        assert shown in page.locator(".panel .sure").inner_text()
+        slider = page.locator(".panel input[type=range]")
+        slider.focus()
+        slider.press("Home")
+        assert "step 0 of" in page.locator(".panel .readout").inner_text()
+
+
+@dark_too
+def test_text_stands_out_and_everything_has_a_name(page):
+    pick(page, "second", 4)
+    quick(page, steps=3)
+    start_and_wait(page)
+    contrasted(page)
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    report = axe.run(page)
+    assert [(one["id"], [n["html"][:80] for n in one["nodes"]]) for one in violations(report)] == []
+    assert page.evaluate(CONTRAST) == []
+
+
+def violations(report):
+    return report.response["violations"]

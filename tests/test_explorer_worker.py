@@ -1,0 +1,155 @@
+"""A model's thread: questions pass long work, long work takes turns, and can be ended."""
+
+import asyncio
+import threading
+
+import pytest
+import torch
+
+from blindspots.explorer.outbox import MOST_WAITING, Job, Outbox
+from blindspots.explorer.refusals import Busy
+from blindspots.explorer.worker import Worker
+from blindspots.oracle import Oracle
+from tests.explorer_client import wait_until
+from tests.toys import convolutional, random_images, toy
+
+MANY = 5000
+
+
+@pytest.fixture
+def worker():
+    working = Worker(toy(convolutional()), most_tasks=3, most_questions=4)
+    working.start()
+    yield working
+    working.close()
+
+
+def watched(worker, *works, before=lambda _: None):
+    """All events of long work that is taken at once."""
+
+    async def watch():
+        outbox = Outbox()
+        tasks = [worker.take(work, outbox) for work in works]
+        job = Job(outbox, tasks, [worker.look_again])
+        before(job)
+        return [event async for event in outbox.events()]
+
+    return asyncio.run(watch())
+
+
+def test_a_question_is_answered_between_the_batches_of_one_turn(worker):
+    def turns():
+        answer = worker.ask(lambda oracle: oracle.logits(random_images(1)).shape)
+        before = answer.done()
+        worker.oracle.logits(random_images(MANY))
+        yield {"before": before, "after": answer.done()}
+
+    assert watched(worker, turns()) == [{"before": False, "after": True}]
+
+
+def test_the_answer_is_the_models_own(worker):
+    images = random_images(3)
+    answer = worker.ask(lambda oracle: oracle.logits(images)).result(timeout=10)
+    torch.testing.assert_close(answer, worker.model(images))
+
+
+def test_what_a_question_raises_comes_to_who_asked(worker):
+    with pytest.raises(ZeroDivisionError):
+        worker.ask(lambda _: 1 / 0).result(timeout=10)
+    assert worker.ask(lambda _: 2).result(timeout=10) == 2
+
+
+def test_long_work_takes_turns(worker):
+    begin = threading.Event()
+
+    def turns(name):
+        begin.wait(10)
+        for step in range(4):
+            yield {"who": name, "step": step}
+
+    events = watched(worker, turns("a"), turns("b"), before=lambda _: begin.set())
+    assert [event["who"] for event in events] == ["a", "b"] * 4
+
+
+def test_a_slow_reader_makes_the_work_wait(worker):
+    made = []
+
+    def turns():
+        for step in range(3 * MOST_WAITING):
+            made.append(step)
+            yield {"step": step}
+
+    async def watch():
+        outbox = Outbox()
+        worker.take(turns(), outbox)
+        await asyncio.to_thread(wait_until, lambda: outbox.full)
+        await asyncio.to_thread(worker.ask(lambda _: None).result, 10)
+        waiting = len(made)
+        return waiting, [event["step"] async for event in outbox.events()]
+
+    waiting, steps = asyncio.run(watch())
+    assert waiting == MOST_WAITING
+    assert steps == list(range(3 * MOST_WAITING))
+
+
+def test_cancelled_work_ends_within_its_turn(worker):
+    ended = threading.Event()
+    jobs = []
+
+    def turns():
+        try:
+            yield {"step": 0}
+            jobs[0].cancel()
+            worker.oracle.logits(random_images(MANY))
+            yield {"step": 1}
+        finally:
+            ended.set()
+
+    assert watched(worker, turns(), before=jobs.append) == [{"step": 0}]
+    assert ended.wait(10)
+    wait_until(lambda: worker.tasks == 0)
+
+
+def test_more_than_it_takes_is_busy(worker):
+    def waits():
+        yield {"kind": "never"}
+
+    async def fill():
+        outbox = Outbox()
+        tasks = []
+        for _ in range(3):
+            task = worker.take(waits(), outbox)
+            task.paused = True
+            tasks.append(task)
+        with pytest.raises(Busy, match="busy with"):
+            worker.take(waits(), outbox)
+        Job(outbox, tasks, [worker.look_again]).cancel()
+
+    asyncio.run(fill())
+    wait_until(lambda: worker.tasks == 0)
+
+
+def test_more_questions_than_it_takes_are_busy(worker):
+    held, free = threading.Event(), threading.Event()
+
+    def hold(_):
+        held.set()
+        return free.wait(10)
+
+    first = worker.ask(hold)
+    held.wait(10)
+    waiting = [worker.ask(lambda _: 1) for _ in range(4)]
+    with pytest.raises(Busy, match="questions"):
+        worker.ask(lambda _: 1)
+    free.set()
+    assert [first.result(10), *(answer.result(10) for answer in waiting)] == [True, 1, 1, 1, 1]
+
+
+def test_an_oracle_gives_way_before_every_forward():
+    seen = []
+    oracle = Oracle(toy(convolutional()), chunk=2, give_way=lambda: seen.append(1))
+    with oracle.model.frozen():
+        oracle.logits(random_images(5))
+        assert len(seen) == 3
+        oracle.evaluate(random_images(2), torch.tensor([0, 1]), lambda z, _: z[:, 0])
+    assert len(seen) == 4
