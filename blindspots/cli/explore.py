@@ -68,6 +68,7 @@ def explore(
         run=run,
         classes=model_flags.classes,
         device=device,
+        trust=model_flags.trust(),
     )
     serve(load(wanted), connection, lambda url: _say(url, output), show=not no_open)
 

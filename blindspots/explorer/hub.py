@@ -16,9 +16,11 @@ from blindspots.explorer.worker import Worker
 from blindspots.images import ImageSet, load_images
 from blindspots.machine import find_device, lay_out
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import load_model
+from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
 from blindspots.run_reader import Run
+from blindspots.scores import Confidence
+from blindspots.settings import NO_TRUST, Trust
 from blindspots.survey import Subject
 
 MOST_JOBS = 24
@@ -42,6 +44,7 @@ class Wanted:
     run: Path | None = None
     classes: Path | None = None
     device: str = "auto"
+    trust: Trust = NO_TRUST
 
 
 class Hub:
@@ -128,7 +131,10 @@ def load(wanted: Wanted) -> Hub:
     run = None if wanted.run is None else _opened(wanted.run)
     specs = list(wanted.models) or ([facts.spec for facts in run.models] if run else [])
     device = find_device(wanted.device)
-    models = _named_apart([(spec, lay_out(load_model(spec).to(device))) for spec in specs])
+    loaded = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
+    models = _named_apart(loaded)
+    for _, model in models:
+        Confidence().check_model(model.name, model.embeds, model.num_classes)
     workers = {model.name: Worker(model) for _, model in models}
     subjects: dict[str, Subject] = {}
     for spec, model in models:
