@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from blindspots.doctor.evidence import (
     SIGNIFICANT,
     Evidence,
     above_chance,
+    gain_by_chance,
     gains_enough,
     sign_test,
 )
@@ -19,7 +19,7 @@ from blindspots.objectives import confidence, margin
 from blindspots.oracle import Oracle
 
 MOST_TRIED = 40
-BGR_SIGNIFICANT = 1e-4
+BGR_SIGNIFICANT, NAMED_TOO = 1e-4, 0.05
 MUCH_MOVED, MANY_CHANGED = 0.02, 0.05
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -151,7 +151,9 @@ def check_channels(evidence: Evidence, normaliser: Normaliser) -> tuple[list[Fin
     gains, losses = int((bgr > rgb).sum()), int((bgr < rgb).sum())
     before, after = (float(one.right.double().mean()) for one in (evidence, flipped))
     values = {"accuracy_rgb": before, "accuracy_bgr": after, "surer_in_bgr": gains}
-    better = sign_test(gains, losses) < BGR_SIGNIFICANT and after >= before
+    chance = sign_test(gains, losses)
+    named_too = chance < SIGNIFICANT and gain_by_chance(flipped.right, evidence.right) < NAMED_TOO
+    better = after >= before and (chance < BGR_SIGNIFICANT or named_too)
     if not better or not above_chance(flipped.right, flipped.labels):
         found = f"RGB: {gains} of {len(evidence)} images have a larger margin in BGR"
         return [_channels(Level.OK, found, "", values)], evidence
