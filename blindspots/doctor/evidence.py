@@ -112,5 +112,9 @@ def gains_enough(
     after: Bool[Tensor, "image"], before: Bool[Tensor, "image"], labels: Int64[Tensor, "image"]
 ) -> bool:
     """Whether `after` is right so much more often than `before` that chance is no explanation."""
-    gains, losses = int((after & ~before).sum()), int((before & ~after).sum())
-    return sign_test(gains, losses) < SIGNIFICANT and above_chance(after, labels)
+    return gain_by_chance(after, before) < SIGNIFICANT and above_chance(after, labels)
+
+
+def gain_by_chance(after: Bool[Tensor, "image"], before: Bool[Tensor, "image"]) -> float:
+    """How likely chance alone makes `after` so much more often right than `before`."""
+    return sign_test(int((after & ~before).sum()), int((before & ~after).sum()))

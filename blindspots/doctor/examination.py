@@ -9,7 +9,7 @@ from blindspots.doctor.answers import check_finite, check_logits, check_saturati
 from blindspots.doctor.evidence import Evidence, gather
 from blindspots.doctor.finding import Finding, wrong_names
 from blindspots.doctor.gradients import check_attached, check_true, hard_and_easy
-from blindspots.doctor.inputs import ask, check_8bit, check_channels, check_normalisation
+from blindspots.doctor.inputs import check_8bit, check_feeding
 from blindspots.doctor.labels import check_accuracy, check_class_order
 from blindspots.doctor.orders import Order
 from blindspots.doctor.speed import check_speed
@@ -54,12 +54,11 @@ def _meaning(evidence: Evidence) -> list[Finding]:
     if not len(labelled):
         return []
     ordering, order = _class_order(labelled)
-    labelled = _relabelled(labelled, order)
-    normalisation, better = check_normalisation(labelled)
-    if order is None and wrong_names(normalisation):
+    feeding, better = check_feeding(_relabelled(labelled, order))
+    if order is None and wrong_names(feeding):
         # Wrongly fed, a model says nothing about its classes.
-        ordering, _ = _class_order(replace(labelled, logits=ask(labelled, better)))
-    return [*ordering, *normalisation, *check_channels(labelled, better)]
+        ordering, _ = _class_order(better)
+    return [*ordering, *feeding]
 
 
 def _class_order(evidence: Evidence) -> tuple[list[Finding], Order | None]:

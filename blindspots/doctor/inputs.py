@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from blindspots.doctor.evidence import (
     SIGNIFICANT,
     Evidence,
     above_chance,
+    gain_by_chance,
     gains_enough,
     sign_test,
 )
@@ -19,7 +19,7 @@ from blindspots.objectives import confidence, margin
 from blindspots.oracle import Oracle
 
 MOST_TRIED = 40
-BGR_SIGNIFICANT = 1e-4
+BGR_SIGNIFICANT, NAMED_TOO = 1e-4, 0.05
 MUCH_MOVED, MANY_CHANGED = 0.02, 0.05
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CLIP = ((0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711))
@@ -73,7 +73,7 @@ def candidates(given: Normaliser) -> list[Normaliser]:
     """What else is often meant: none, twice, half, other ranges, well-known means and stds."""
     mean, std = given.mean, given.std
     grey_levels = 255.0 if max(mean) > 1 else 1.0
-    return [
+    others = [
         Normaliser("no normalisation, images in [0, 1]", (0.0,) * 3, (1.0,) * 3),
         Normaliser("images in [−1, 1]", (0.5,) * 3, (0.5,) * 3),
         Normaliser("images in [0, 255]", (0.0,) * 3, (1 / 255,) * 3),
@@ -89,57 +89,80 @@ def candidates(given: Normaliser) -> list[Normaliser]:
             tuple(s / 255 for s in std),
         ),
     ]
+    return [replace(one, bgr=given.bgr) for one in others]
 
 
-def check_normalisation(evidence: Evidence) -> tuple[list[Finding], Normaliser]:
-    """Whether another normaliser names far more images rightly, and the better of the two.
+def check_feeding(evidence: Evidence) -> tuple[list[Finding], Evidence]:
+    """Normalisation and order of the channels; the evidence as the better of all has it.
 
-    Every candidate is tried on a part of the images, the best of them on all. Nothing is tried
-    where the model is right so often that no gain could be told from chance.
+    Either can look like the other's fault, so where both seem wrong the better explanation stands
+    and the other is looked at again on top of it.
     """
     given = given_normaliser(evidence.oracle.model)
+    normalisation, better, renormalised = check_normalisation(evidence, given)
+    if better is given:
+        channels, flipped = check_channels(evidence, given)
+        return [*normalisation, *channels], flipped
+    channels, flipped = check_channels(evidence, given)
+    if flipped is not evidence and success(flipped) >= success(renormalised):
+        bgr = replace(given, bgr=True)
+        normalisation, _, both = check_normalisation(flipped, bgr)
+        return [*normalisation, *channels], both
+    channels, both = check_channels(renormalised, better)
+    return [*normalisation, *channels], both
+
+
+def check_normalisation(
+    evidence: Evidence, given: Normaliser
+) -> tuple[list[Finding], Normaliser, Evidence]:
+    """Whether another normaliser names far more images rightly; the better one, and its evidence.
+
+    `given`: the normaliser that `evidence` was asked with. Every candidate is tried on a part of
+    the images, the best of them on all. Nothing is tried where the model is right so often that no
+    gain could be told from chance.
+    """
     missed = int((~evidence.right).sum())
     if sign_test(missed, 0) >= SIGNIFICANT:
         found = "right too often for another normalisation to be better"
-        return [_normalisation(Level.OK, found, "", {"mean": given.mean, "std": given.std})], given
-    part = evidence.first(MOST_TRIED)
-    best = max(candidates(given), key=lambda one: _success(part, one))
-    logits = ask(evidence, best)
-    right = logits.argmax(dim=1) == evidence.labels
-    before, after = (float(one.double().mean()) for one in (evidence.right, right))
+        values = {"mean": given.mean, "std": given.std}
+        return [_normalisation(Level.OK, found, "", values)], given, evidence
+    part, others = evidence.first(MOST_TRIED), candidates(given)
+    best = max(others, key=lambda one: success(asked(part, one)))
+    tried = asked(evidence, best)
+    before, after = (float(one.right.double().mean()) for one in (evidence, tried))
     values = {"accuracy": before, "best_accuracy": after, "mean": best.mean, "std": best.std}
-    if not gains_enough(right, evidence.right, evidence.labels):
-        found = f"none of {len(candidates(given))} others is better (the best: {after:.0%})"
-        return [_normalisation(Level.OK, found, "", values)], given
+    if not gains_enough(tried.right, evidence.right, evidence.labels):
+        found = f"none of {len(others)} others is better (the best: {after:.0%})"
+        return [_normalisation(Level.OK, found, "", values)], given, evidence
     found = f"{best.said}: {after:.0%} of the images are named rightly; as given {before:.0%}"
     remedy = f"{best.typed} in the spec (or --mean and --std)"
-    return [_normalisation(Level.WRONG, found, remedy, values)], best
+    return [_normalisation(Level.WRONG, found, remedy, values)], best, tried
 
 
-def check_channels(evidence: Evidence, normaliser: Normaliser) -> list[Finding]:
-    """Whether the model is surer of the labels when it is given blue, green, red.
+def check_channels(evidence: Evidence, normaliser: Normaliser) -> tuple[list[Finding], Evidence]:
+    """Whether the model is surer of the labels in BGR; the evidence in the better order.
 
-    The images' margins are compared one by one, which says more than the accuracy. A model that
-    does not care for colours shows no difference, and none matters.
+    `normaliser`: the one that `evidence` was asked with, in RGB. The images' margins are compared
+    one by one, which says more than the accuracy. A model that does not care for colours shows no
+    difference, and none matters.
     """
-    known = {"rgb": normaliser, "bgr": replace(normaliser, bgr=True)}
-    logits = {order: ask(evidence, one) for order, one in known.items()}
-    margins = {order: margin(one, evidence.labels) for order, one in logits.items()}
-    hits = {order: one.argmax(dim=1) == evidence.labels for order, one in logits.items()}
-    right = {order: float(one.double().mean()) for order, one in hits.items()}
-    gains = int((margins["bgr"] > margins["rgb"]).sum())
-    losses = int((margins["bgr"] < margins["rgb"]).sum())
-    values = {"accuracy_rgb": right["rgb"], "accuracy_bgr": right["bgr"], "surer_in_bgr": gains}
-    better = sign_test(gains, losses) < BGR_SIGNIFICANT and right["bgr"] >= right["rgb"]
-    if not better or not above_chance(hits["bgr"], evidence.labels):
+    flipped = asked(evidence, replace(normaliser, bgr=True))
+    rgb, bgr = (margin(one.logits, one.labels) for one in (evidence, flipped))
+    gains, losses = int((bgr > rgb).sum()), int((bgr < rgb).sum())
+    before, after = (float(one.right.double().mean()) for one in (evidence, flipped))
+    values = {"accuracy_rgb": before, "accuracy_bgr": after, "surer_in_bgr": gains}
+    chance = sign_test(gains, losses)
+    named_too = chance < SIGNIFICANT and gain_by_chance(flipped.right, evidence.right) < NAMED_TOO
+    better = after >= before and (chance < BGR_SIGNIFICANT or named_too)
+    if not better or not above_chance(flipped.right, flipped.labels):
         found = f"RGB: {gains} of {len(evidence)} images have a larger margin in BGR"
-        return [_channels(Level.OK, found, "", values)]
+        return [_channels(Level.OK, found, "", values)], evidence
     found = (
         f"BGR: {gains} of {len(evidence)} images have a larger margin with blue and red exchanged; "
-        f"{right['bgr']:.0%} are then named rightly, {right['rgb']:.0%} in RGB"
+        f"{after:.0%} are then named rightly, {before:.0%} in RGB"
     )
     remedy = "in your module: def forward(self, images): return self.model(images.flip(1))"
-    return [_channels(Level.WRONG, found, remedy, values)]
+    return [_channels(Level.WRONG, found, remedy, values)], flipped
 
 
 def check_8bit(evidence: Evidence) -> list[Finding]:
@@ -174,16 +197,14 @@ def check_8bit(evidence: Evidence) -> list[Finding]:
     ]
 
 
-def _success(evidence: Evidence, normaliser: Normaliser) -> tuple[float, float]:
+def success(evidence: Evidence) -> tuple[float, float]:
     """The accuracy, then how likely the labels are: to compare normalisers by."""
-    logits = ask(evidence, normaliser)
-    right = (logits.argmax(dim=1) == evidence.labels).double().mean()
-    likelihood = -nn.functional.cross_entropy(logits.nan_to_num(), evidence.labels)
-    return float(right), float(likelihood)
+    likelihood = -nn.functional.cross_entropy(evidence.logits.nan_to_num(), evidence.labels)
+    return float(evidence.right.double().mean()), float(likelihood)
 
 
-def ask(evidence: Evidence, normaliser: Normaliser) -> Float[Tensor, "image classes"]:
-    """The logits of the images with another normaliser."""
+def asked(evidence: Evidence, normaliser: Normaliser) -> Evidence:
+    """The same images, asked about again with another normaliser."""
     model = evidence.oracle.model
     other = Classifier(
         _Flipped(model.module) if normaliser.bgr else model.module,
@@ -194,7 +215,8 @@ def ask(evidence: Evidence, normaliser: Normaliser) -> Float[Tensor, "image clas
     ).to(model.device)
     other.layout = model.layout
     with other.frozen():
-        return Oracle(other, chunk=evidence.oracle.chunk).logits(evidence.images).cpu()
+        logits = Oracle(other, chunk=evidence.oracle.chunk).logits(evidence.images).cpu()
+    return replace(evidence, logits=logits)
 
 
 def _twice(given: Normaliser) -> Normaliser:

@@ -46,7 +46,7 @@ def check_accuracy(
         found = f"{said} on {images} images without labels"
         remedy = "--images folder:DIR with a folder a class, or --classes FILE"
         return [_accuracy(Level.NOTE, found, _UNLABELLED, remedy, values)]
-    found = f"{right} of {labelled} images are named rightly ({right / labelled:.1%}), {said}"
+    found = f"clean accuracy {right / labelled:.1%} ({right} of {labelled} images), {said}"
     if right >= LEAST_ACCURACY * labelled:
         return [_accuracy(Level.OK, found, _WHY_ACCURACY, "", values)]
     remedy = (

@@ -16,7 +16,7 @@ from torch import Tensor
 from blindspots.doctor.evidence import gains_enough
 
 Classes = Int64[Tensor, "image"]
-LEAST_AGREEMENT = 0.5
+LEAST_AGREEMENT, MUCH_BETTER = 0.5, 0.1
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,13 @@ def find_order(
         Order(output, said, _agreement(output, predicted, labels))
         for said, output in _known_orders(classes, names)
     ]
-    good = [order for order in known if _explains(order, predicted, labels)]
-    if good:
-        return max(good, key=lambda order: order.agreement)
-    return _read_order(predicted, labels)
+    named = [order for order in known if _explains(order, predicted, labels)]
+    best = max(named, key=lambda order: order.agreement, default=None)
+    read = _read_order(predicted, labels)
+    if best is None or read is None:
+        return best or read
+    # What was read from the images fits them by making, so it must fit much better.
+    return read if read.agreement > best.agreement + MUCH_BETTER else best
 
 
 def _explains(order: Order, predicted: Classes, labels: Classes) -> bool:
