@@ -21,6 +21,7 @@ class Model:
         self.name = "toy"
         self.class_names = names
         self.class_folders = folders
+        self.embeds = False
         self.num_classes = count if names is None else len(names)
         self.preprocessing = preprocessing or Preprocessing(size=(size, size))
 
