@@ -201,6 +201,11 @@ def test_one_source_gives_no_interval_and_says_what_to_type(tmp_path):
     assert data["contrasts"][0]["differences"]["distance"][0]["low"] is None
 
 
+def test_a_run_that_still_grows_is_said_to(tmp_path):
+    run = make_run(tmp_path / "run", {NORMAL: {}, TRAINED: {}}, finished=False)
+    assert "not finished" in compare([run]).contrasts[0].notes[-1]
+
+
 @pytest.fixture(scope="module")
 def comparison(tmp_path_factory):
     models = {NORMAL: {}, "<b>&_%": {"fraction": 0.9}}
