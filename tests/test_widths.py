@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.stats import beta
 
-from blindspots import Run
+from blindspots import Run, load_model
 from blindspots.cli.app import call
 from blindspots.errors import Refused
 from blindspots.oracle import Oracle
@@ -125,31 +125,30 @@ def test_stored_widths_are_replaced_pair_by_pair(tmp_path):
         read_widths(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def run_path(tmp_path_factory):
-    path = tmp_path_factory.mktemp("widths") / "run"
-    given = ["--model", "zoo:shapes-resnet", "--images", "sample:shapes?n=20", "--sources", "2"]
-    settings = ["--targets-per-source", "1", "--method", "adaptive", "--set", "max_steps=2"]
-    assert call(["run", *given, *settings, "--out", str(path), "--quiet"]) == 0
-    return path
-
-
-def test_the_command_measures_once_and_the_figure_reads_what_is_stored(run_path, capsys):
+def test_the_command_measures_once_and_the_figure_reads_what_is_stored(tmp_path, capsys):
+    name = "zoo:shapes-resnet"
+    model = load_model(name)
+    facts = {"name": name, "spec": name, "fingerprint": model.fingerprint()}
+    factory = Factory(size=64, sources=2, frames=3, models=[name], info={"models": [facts]})
+    path = factory.write(tmp_path / "run")
     few = ["--directions", "3", "--points", "3", "--radii", "0.5,2", "--quiet"]
-    assert call(["widths", str(run_path), *few]) == 0
-    rows, file = read_widths(run_path), run_path / WIDTHS_FILE
+    assert call(["widths", str(path), *few]) == 0
+    rows, file = read_widths(path), path / WIDTHS_FILE
     assert len(rows) == 3 * 2
-    pairs = {row["pair_id"]: row for row in Run(run_path).pair_rows(started=True)}
-    stored = pairs[rows[0]["pair_id"]]["path_confidence"]
+    run = Run(path)
+    pair = next(r for r in run.pair_rows() if r["pair_id"] == rows[0]["pair_id"])
+    frames = np.stack(run.frames(pair["pair_id"], 3)).transpose(0, 3, 1, 2) / 255
+    with model.frozen(), torch.no_grad():
+        expected = model(torch.from_numpy(frames).float()).softmax(dim=1)[:, pair["source_class"]]
     on_path = [row["confidence"] for row in rows if row["radius"] == 2]
-    assert on_path == pytest.approx([stored[0], stored[len(stored) // 2], stored[-1]], abs=1e-3)
+    assert on_path == pytest.approx(expected.tolist(), abs=1e-5)
     before = file.stat().st_mtime_ns
-    assert call(["widths", str(run_path), *few]) == 0
+    assert call(["widths", str(path), *few]) == 0
     assert file.stat().st_mtime_ns == before
-    assert call(["widths", str(run_path), *few, "--seed", "1"]) == 0
-    assert {row["seed"] for row in read_widths(run_path)} == {1}
+    assert call(["widths", str(path), *few, "--seed", "1"]) == 0
+    assert {row["seed"] for row in read_widths(path)} == {1}
     capsys.readouterr()
-    assert call(["plot", str(run_path), "--figure", "widths", "--format", "svg"]) == 0
+    assert call(["plot", str(path), "--figure", "widths", "--format", "svg"]) == 0
     assert capsys.readouterr().out.strip().endswith("widths-1-column.svg")
 
 

@@ -23,7 +23,7 @@ from blindspots.plots.paper.sheet import (
     words,
 )
 from blindspots.plots.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON, short
-from blindspots.run_reader import Row, Run
+from blindspots.run_reader import Row, Run, arrived
 from blindspots.widths.records import read_widths
 
 _HIGH, _LEFT, _RIGHT, _THUMB = 1.45, 0.3, 0.88, 0.42
@@ -102,5 +102,5 @@ def _ends(page: Axes, run: Run, row: Row, panel: Panel, top: float) -> None:
     middle, room = top + _THUMB / 2, (right - left) / 2 - _THUMB - 0.1
     source = f"source\n{class_name(row, 'source')}"
     words(page, left + _THUMB + 0.06, middle, source, NOTE, MODEL, room)
-    found = f"found\n{class_name(row, 'target')}"
+    found = f"found\n{'' if arrived(row) else '→ '}{class_name(row, 'target')}"
     words(page, right - _THUMB - 0.06, middle, found, NOTE, PERSON, room, ha="right")
