@@ -131,7 +131,7 @@ def test_images_that_hardly_changed_give_no_verdict(tmp_path):
     models = {NORMAL: {}, TRAINED: {"fraction": 1.0, "rmse": 0.5, "source_rmse": 0.01}}
     (sentence,) = compare([make_run(tmp_path / "run", models)]).contrasts[0].verdicts
     assert sentence.startswith("No verdict between")
-    assert "only 0 of 24 found images of zoo:own-at" in sentence
+    assert "0 of 24 found images of zoo:own-at" in sentence
 
 
 def test_more_under_sensitive_but_farther_says_so(tmp_path):
@@ -199,6 +199,11 @@ def test_one_source_gives_no_interval_and_says_what_to_type(tmp_path):
     assert any("--sources" in note for note in contrast.notes)
     data = json.loads(render(comparison, "json"))
     assert data["contrasts"][0]["differences"]["distance"][0]["low"] is None
+
+
+def test_a_run_that_still_grows_is_said_to(tmp_path):
+    run = make_run(tmp_path / "run", {NORMAL: {}, TRAINED: {}}, finished=False)
+    assert "not finished" in compare([run]).contrasts[0].notes[-1]
 
 
 @pytest.fixture(scope="module")

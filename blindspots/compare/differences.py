@@ -107,7 +107,12 @@ def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind])
         sources,
         {kind: known[kind] for kind in kinds},
         verdicts(before.label, after.label, known, deltas[0], list(pairs.values())),
-        (*_left_out(before, after, len(pairs)), *_delta_note(deltas), *_few_note(sources)),
+        (
+            *_left_out(before, after, len(pairs)),
+            *_delta_note(deltas),
+            *_few_note(sources),
+            *_unfinished(before, after),
+        ),
     )
 
 
@@ -193,6 +198,11 @@ def _delta_note(deltas: tuple[float | None, float | None]) -> tuple[str, ...]:
     return (
         f"Delta is {deltas[0]} before and {deltas[1]} after, so segments inside are not compared.",
     )
+
+
+def _unfinished(*subjects: Subject) -> tuple[str, ...]:
+    growing = dict.fromkeys(str(s.run.path) for s in subjects if not s.run.finished)
+    return tuple(f"{path} is not finished; more rows will come." for path in growing)
 
 
 def _few_note(sources: int) -> tuple[str, ...]:

@@ -93,7 +93,7 @@ def _unmoved(label: str, rows: Sequence[Row]) -> str:
     if 2 * near >= len(rows):
         return ""
     return (
-        f"only {near} of {len(rows)} found images of {label} came near their targets, and an "
+        f"{near} of {len(rows)} found images of {label} came near their targets, and an "
         "image that hardly changed is trivially believed"
     )
 

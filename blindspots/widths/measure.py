@@ -33,6 +33,7 @@ from blindspots.settings import NO_TRUST, Trust
 from blindspots.store import load_exact
 from blindspots.widths.records import QUANTILES, WidthSettings, add_widths, read_widths
 
+_AT_ONCE = 32
 Image = Float[Tensor, "channel height width"]
 Images = Float[Tensor, "points channel height width"]
 
@@ -110,9 +111,10 @@ def directions(tangent: Image, count: int, seed: int, key: str) -> Iterator[Imag
     direction is orthogonal.
     """
     source = generator(seed, key)
-    for _ in range(count):
-        draw = torch.randn(tangent.shape, generator=source)[None]
-        yield unit(project_out(draw, tangent[None]))[0]
+    for start in range(0, count, _AT_ONCE):
+        size = min(_AT_ONCE, count - start)
+        draws = torch.stack([torch.randn(tangent.shape, generator=source) for _ in range(size)])
+        yield from unit(project_out(draws, tangent.expand(size, *tangent.shape)))
 
 
 def path_of(run: Run, row: Row, points: int) -> Way:

@@ -82,32 +82,51 @@ def _angles(count: int) -> list[float]:
 
 def _height(count: int) -> float:
     reach = [_RADIUS[1] * sin(angle) for angle in _angles(count)]
-    return 2.2 * LINE + max(reach) - min(reach) + _FOUND + 3.2 * LINE
+    return _top(count) + max(reach) - min(reach) + _FOUND + 2.9 * LINE
+
+
+def _top(count: int) -> float:
+    """Room for the heading, and for the captions of images that stand above their source."""
+    return (4.4 if any(_above(angle) for angle in _angles(count)) else 2.2) * LINE
+
+
+def _above(angle: float) -> bool:
+    return sin(angle) < -0.3
 
 
 def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) -> None:
-    angles = _angles(len(limbs))
+    angles, first = _angles(len(limbs)), limbs[0]
     highest = min(_RADIUS[1] * sin(angle) for angle in angles)
-    centre = (panel.left + panel.width / 2, panel.top + 2.2 * LINE + _FOUND / 2 - highest)
-    name, room = limbs[0]["model"], panel.width - 0.02
-    words(page, panel.left + 0.01, panel.top + LINE, name, HEADING, room=room, weight="bold")
-    for index, (row, angle) in enumerate(zip(limbs, angles, strict=True)):
-        end = (centre[0] + _RADIUS[0] * cos(angle), centre[1] + _RADIUS[1] * sin(angle))
-        _limb(page, run, row, centre, end, limb_colour(index) if coloured else None)
-    first = limbs[0]
+    down = _top(len(limbs)) + _FOUND / 2 - highest
+    centre = (panel.left + panel.width / 2, panel.top + down)
+    _heading(page, first, panel)
     pixels = kept_image(run, first["source_id"], first["model"])
     tile(page, pixels, centre[0] - _SOURCE / 2, centre[1] - _SOURCE / 2, _SOURCE, MODEL)
-    _caption(page, centre, _SOURCE, class_name(first, "source"), first["p_source"], MODEL)
+    for index, (row, angle) in enumerate(zip(limbs, angles, strict=True)):
+        end = (centre[0] + _RADIUS[0] * cos(angle), centre[1] + _RADIUS[1] * sin(angle))
+        edge = limb_colour(index) if coloured else None
+        tile(page, kept_found(run, row), end[0] - _FOUND / 2, end[1] - _FOUND / 2, _FOUND, edge)
+        _limb(page, run, row, np.array(centre), np.array(end))
+        _caption(page, row, end, _above(angle))
 
 
-def _limb(page: Axes, run: Run, row: Row, start: tuple, end: tuple, edge: str | None) -> None:
+def _heading(page: Axes, first: Row, panel: Panel) -> None:
+    y, right = panel.top + LINE, panel.left + panel.width - 0.01
+    half = panel.width / 2 - 0.03
+    words(page, panel.left + 0.01, y, first["model"], HEADING, room=half, weight="bold")
+    source = f"source {class_name(first, 'source')} {short(first['p_source'])}"
+    words(page, right, y, source, WORDS, MODEL, half, ha="right")
+
+
+def _limb(page: Axes, run: Run, row: Row, centre: np.ndarray, end: np.ndarray) -> None:
+    """The whole segment between the edges of both images."""
     confidence = np.asarray(row["segment_confidence"])
     floor = row["p_source"] - (run.delta or 0)
-    points = np.linspace(start, end, len(confidence))
-    pieces = np.stack((points[:-1], points[1:]), axis=1)
+    way = (end - centre) / np.abs(end - centre).max()
+    points = np.linspace(centre + way * _SOURCE / 2, end - way * _FOUND / 2, len(confidence))
     middles = (confidence[:-1] + confidence[1:]) / 2
     lines = LineCollection(
-        list(pieces),
+        list(np.stack((points[:-1], points[1:]), axis=1)),
         array=middles,
         cmap=COLOUR_MAP,
         norm=Normalize(0, 1),
@@ -116,31 +135,17 @@ def _limb(page: Axes, run: Run, row: Row, start: tuple, end: tuple, edge: str | 
         zorder=2,
     )
     page.add_collection(lines, autolim=False)
-    tile(page, kept_found(run, row), end[0] - _FOUND / 2, end[1] - _FOUND / 2, _FOUND, edge)
-    _caption(page, end, _FOUND, _seen(row), row["p_found"], PERSON)
+
+
+def _caption(page: Axes, row: Row, centre: tuple[float, float], above: bool) -> None:
+    x, y = centre
+    first = y - _FOUND / 2 - 1.75 * LINE if above else y + _FOUND / 2 + 0.8 * LINE
+    words(page, x, first, _seen(row), NOTE, PERSON, _ROOM, ha="center")
+    words(page, x, first + LINE, short(row["p_found"]), NOTE, MODEL, ha="center")
 
 
 def _seen(row: Row) -> str:
     return f"{'' if arrived(row) else '→ '}{class_name(row, 'target')}"
-
-
-def _caption(page: Axes, centre: tuple, size: float, name: str, sure: float, colour: str) -> None:
-    back = {"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"}
-    y = centre[1] + size / 2
-    words(
-        page,
-        centre[0],
-        y + 0.75 * LINE,
-        name,
-        NOTE,
-        colour,
-        _ROOM,
-        ha="center",
-        bbox=back,
-        zorder=5,
-    )
-    text = short(sure)
-    words(page, centre[0], y + 1.7 * LINE, text, NOTE, MODEL, ha="center", bbox=back, zorder=5)
 
 
 def _curves(page: Axes, run: Run, limbs: list[Row], height: float) -> None:

@@ -12,6 +12,7 @@ from blindspots.plots.paper.kept import kept_found, kept_image
 from blindspots.plots.paper.sheet import (
     LINE,
     NOTE,
+    WORDS,
     Panel,
     axes_at,
     confidence_axis,
@@ -21,18 +22,20 @@ from blindspots.plots.paper.sheet import (
     tile,
     words,
 )
-from blindspots.plots.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON
-from blindspots.run_reader import Row, Run
+from blindspots.plots.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON, short
+from blindspots.run_reader import Row, Run, arrived
 from blindspots.widths.records import read_widths
 
-_HIGH, _LEFT, _RIGHT, _THUMB = 1.45, 0.3, 0.62, 0.42
-_HEIGHT = 2 * LINE + _HIGH + 0.2 + _THUMB + 2 * LINE
+_HIGH, _LEFT, _RIGHT, _THUMB = 1.45, 0.3, 0.88, 0.42
+_HEAD = 3 * LINE
+_HEIGHT = _HEAD + _HIGH + 0.2 + _THUMB + 2 * LINE
 
 
 def draw_widths(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     """A panel a pair: the band between the 5 % and 95 % quantiles of each radius, along the path.
 
-    The black line is the path itself. Refused where the widths were not measured.
+    The black line is the path itself; beside each radius stands the lowest 5 % quantile. Refused
+    where the widths were not measured.
     """
     stored = read_widths(run.path)
     measured = [[w for w in stored if w["pair_id"] == row["pair_id"]] for row in rows]
@@ -54,9 +57,12 @@ def not_measured(run: Run, pair_id: str) -> str:
 
 
 def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> None:
-    left, top = panel.left + _LEFT, panel.top + 2 * LINE
+    left, top = panel.left + _LEFT, panel.top + _HEAD
     wide = panel.width - _LEFT - _RIGHT
-    words(page, left, panel.top + LINE, _title(row, widths), NOTE, MUTED, panel.width - _LEFT)
+    room = panel.width - _LEFT - 0.02
+    words(page, left, panel.top + 0.9 * LINE, row["model"], WORDS, room=room, weight="bold")
+    count = f"confidence, 5–95 % of {widths[0]['directions']} directions"
+    words(page, left, panel.top + 2 * LINE, count, NOTE, MUTED)
     ax = plain_axes(axes_at(page, left, top, wide, _HIGH))
     confidence_axis(ax)
     _bands(page, ax, widths, (left + wide, top))
@@ -64,11 +70,6 @@ def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> N
     ax.set(xlim=(0, 1), xticks=(0, 0.5, 1))
     ax.set_xticklabels(["0", "50 %", "100 %"])
     _ends(page, run, row, panel, top + _HIGH + 0.2)
-
-
-def _title(row: Row, widths: list[Row]) -> str:
-    count = widths[0]["directions"]
-    return f"confidence, 5–95 % of {count} directions; {row['model']}"
 
 
 def _bands(page: Axes, ax: Axes, widths: list[Row], corner: tuple[float, float]) -> None:
@@ -84,6 +85,9 @@ def _bands(page: Axes, ax: Axes, widths: list[Row], corner: tuple[float, float])
         box = [corner[0] + 0.08, corner[0] + 0.2], [y, y]
         page.plot(*box, color=colour, linewidth=4, solid_capstyle="butt")
         words(page, corner[0] + 0.26, y, f"r = {radius:g}", NOTE)
+        words(page, corner[0] + _RIGHT - 0.02, y, short(min(low)), NOTE, MODEL, ha="right")
+    y = corner[1] - 0.3 * LINE
+    words(page, corner[0] + _RIGHT - 0.02, y, "lowest", NOTE, MUTED, ha="right")
     path = {w["along"]: w["confidence"] for w in widths}
     ax.plot(sorted(path), [path[t] for t in sorted(path)], color=INK, linewidth=1.2, zorder=4)
     y = corner[1] + 0.1 + len(radii) * 1.25 * LINE
@@ -98,5 +102,5 @@ def _ends(page: Axes, run: Run, row: Row, panel: Panel, top: float) -> None:
     middle, room = top + _THUMB / 2, (right - left) / 2 - _THUMB - 0.1
     source = f"source\n{class_name(row, 'source')}"
     words(page, left + _THUMB + 0.06, middle, source, NOTE, MODEL, room)
-    found = f"found\n{class_name(row, 'target')}"
+    found = f"found\n{'' if arrived(row) else '→ '}{class_name(row, 'target')}"
     words(page, right - _THUMB - 0.06, middle, found, NOTE, PERSON, room, ha="right")
