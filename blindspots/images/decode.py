@@ -71,7 +71,7 @@ def decode(data: bytes) -> Decoded:
     """The image in a file's bytes, as the table above says; raises `Unreadable`."""
     with _naming_damage():
         image = _open(data)
-        converted, turning = tuple(_conversions(image)), _turning(image)
+        converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
         image.load()
         return Decoded(_rgb(_upright(image)), converted + (turning or _turning(image)))
 
@@ -85,11 +85,11 @@ def examine(data: bytes) -> Examined:
     """
     with _naming_damage():
         image = _open(data)
-        converted, turning, size = tuple(_conversions(image)), _turning(image), image.size
+        converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
+        width, height = image.size
         if not _is_whole(image, data):
             image.draft("RGB", (1, 1))
             _rgb(image)
-        width, height = size
         upright = (height, width) if _orientation(image) >= 5 else (width, height)
         return Examined(upright, converted + (turning or _turning(image)))
 
@@ -153,8 +153,13 @@ def _conversions(image: Image.Image) -> Iterator[str]:
 
 
 def _turning(image: Image.Image) -> tuple[str, ...]:
-    """Asked before and after loading: a PNG tells late, and a TIFF turns itself when it loads."""
+    """Asked when a PNG is loaded, which may tell behind its pixels."""
     return ("turned upright by its EXIF orientation",) if _orientation(image) > 1 else ()
+
+
+def _turned_by_loading(image: Image.Image) -> tuple[str, ...]:
+    """Asked before a TIFF is loaded, which turns itself then and forgets it."""
+    return _turning(image) if image.format == "TIFF" else ()
 
 
 def _colours(image: Image.Image) -> str | None:

@@ -77,7 +77,7 @@ def label_images(
         return _by_order(listing.classes, ordered)
     if listing.kind == "generated":
         return _label_generated(listing, model)
-    return _noted(_by_model(listing, model), listing, model)
+    return _by_model(listing, model)
 
 
 def _with_classes(model: Viewer | None) -> Viewer | None:
@@ -92,7 +92,7 @@ def _by_model(listing: Listing, model: Viewer) -> Labelling:
     if known is not None and kind == "names" and known.has_in_order(classes):
         return _by_order(classes, known.names)
     if known is not None and any(known.index(name) is not None for name in classes):
-        return _by_names(listing, known)
+        return _noted(_by_names(listing, known), listing, model)
     unalike = kind == "names" and model.class_names is not None
     if len(classes) == model.num_classes and not unalike:
         return _by_order(

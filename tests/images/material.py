@@ -74,6 +74,7 @@ def clean_accuracy(said):
 
 def refusal(spec, capsys, *arguments):
     """The one sentence that refuses a spec; the exit status must be 2, without a traceback."""
+    capsys.readouterr()
     status, said = dry_run(spec, capsys, "--quiet", *arguments)
     assert status == 2, said
     (line,) = [line for line in said.splitlines() if line and "warning" not in line]

@@ -103,17 +103,19 @@ def test_a_run_leaves_out_what_does_not_decode_and_resumes(tmp_path, capsys, mon
     folder = write_shape_folders(tmp_path / "photos", 12)
     write(folder / "apple" / "spoiled.png", spoiled_png())
     command = ["run", "--model", KNOWN, "--images", f"folder:{folder}", "--quiet"]
-    command += ["--out", str(tmp_path / "out"), "--sources", "3", "--targets-per-source", "1"]
-    for _ in range(2):
-        assert call([*command, "--method", "paper", "--set", "max_steps=1"]) == 0
-        assert "skipped apple/spoiled.png: it is damaged" in capsys.readouterr().err
+    command += ["--sources", "2", "--targets-per-source", "1"]
+    command += ["--method", "paper", "--set", "max_steps=1", "--out"]
+    assert call([*command, str(tmp_path / "out")]) == 0
     info = Run(tmp_path / "out").info
     assert [row["name"] for row in info["images"]["skipped"]] == ["apple/spoiled.png"]
     assert info["images"]["count"] == 13
+    assert call([*command, str(tmp_path / "out"), "--dry-run"]) == 0
+    assert "skipped apple/spoiled.png: it is damaged" in capsys.readouterr().err
     pairs = tmp_path / "pairs.csv"
     pairs.write_text("source,target\nspoiled.png,car-002.png\n")
-    assert call([*command[:-4], "--pairs", str(pairs), "--dry-run"]) == 2
+    assert call([*command, str(tmp_path / "new"), "--pairs", str(pairs)]) == 2
     assert "names apple/spoiled.png, which cannot be used" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_png_may_say_its_orientation_behind_its_pixels():

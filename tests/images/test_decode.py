@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from blindspots.images.decode import Unreadable, decode, examine
+from blindspots.images.decode import SUFFIXES, Unreadable, decode, examine
 from tests.images.material import encoded, noise
 
 

@@ -47,7 +47,7 @@ def test_damaged_files_are_skipped_and_missing_ones_refused(tmp_path, capsys):
     (row,) = load_images(f"files:{good},{cut}").skipped
     assert row["name"] == str(cut)
     assert "damaged" in row["reason"]
-    assert "did you mean good.png?" in refusal(f"files:{good},{tmp_path}/goood.png", capsys)
+    assert "did you mean good.png" in refusal(f"files:{good},{tmp_path}/goood.png", capsys)
     assert "no readable image" in refusal(f"files:{cut}", capsys)
     assert "type files:a.jpg,b.png" in refusal("files:", capsys)
     assert "cannot be read" in refusal(f"files:@{tmp_path}/none.txt", capsys)

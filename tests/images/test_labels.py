@@ -1,6 +1,7 @@
 """Which class of a model images are of: said, evident, or refused."""
 
 import json
+from functools import cache
 
 import pytest
 
@@ -141,6 +142,7 @@ IMAGENETTE = {
 }
 
 
+@cache
 def long_names():
     """ImageNet's classes as checkpoints on the hub call them: all synonyms, commas between."""
     from timm.data.imagenet_info import ImageNetInfo
@@ -155,9 +157,9 @@ def listing(classes, kind="names"):
     return Listing("parquet:data", items, tuple(classes), kind)
 
 
-def labelled(classes, model=None, kind="names", **options):
+def labelled(called, model=None, kind="names", **options):
     """(labels, notes) of one image a class."""
-    images = ImageSet(listing(classes, kind), model, **options)
+    images = ImageSet(listing(called, kind), model, **options)
     return images.labels.tolist(), images.notes
 
 

@@ -117,7 +117,7 @@ BROKEN = {
     "cut": (lambda data: data[:-50], "no whole Parquet file"),
     "empty": (lambda _: b"", "no whole Parquet file"),
     "other": (lambda _: b"PAR1" * 20, "no whole Parquet file"),
-    "inside": (lambda data: data[:40] + bytes(2000) + data[2040:], "is damaged in its row group 0"),
+    "inside": (lambda data: data[:4] + bytes(30) + data[34:], "is damaged in its row group 0"),
 }
 
 

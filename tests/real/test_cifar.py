@@ -1,4 +1,4 @@
-"""CIFAR-10 as Hugging Face writes it: ten thousand images in one file, and fifty thousand."""
+"""CIFAR-10 as Hugging Face writes it, in one file a split."""
 
 from io import BytesIO
 
@@ -13,12 +13,20 @@ from tests.real.assets import ASSETS, MODEL, needs_assets
 
 pytestmark = needs_assets
 
-FILE = ASSETS / "cifar10" / "test.parquet"
+FOLDER = ASSETS / "cifar10"
 
 
 @pytest.fixture(scope="module")
-def images():
-    return load_images(f"parquet:{FILE}")
+def thousand(tmp_path_factory):
+    """The first row group of the test images, with the file's own metadata."""
+    path = tmp_path_factory.mktemp("cifar") / "test.parquet"
+    pq.write_table(pq.ParquetFile(FOLDER / "test.parquet").read_row_group(0), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def images(thousand):
+    return load_images(f"parquet:{thousand}")
 
 
 def agrees(images, path):
@@ -34,16 +42,17 @@ def agrees(images, path):
 
 
 @pytest.mark.scheme("images:parquet", "preprocessing")
-def test_the_test_images_are_read_as_they_are(images):
+def test_its_images_are_read_as_they_are(images, thousand):
     assert images.class_names is not None
     assert images.class_names[::9] == ("airplane", "truck")
-    assert len(set(images.ids)) == len(images)
-    agrees(images, FILE)
+    assert len(set(images.ids)) == len(images) == 1000
+    agrees(images, thousand)
 
 
 @pytest.mark.slow
-def test_the_training_images_are_too():
-    path = FILE.with_name("train.parquet")
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_the_whole_files_are_too(split):
+    path = FOLDER / f"{split}.parquet"
     agrees(load_images(f"parquet:{path}"), path)
 
 

@@ -6,7 +6,9 @@ images. `datasets` runs no code of a data set. Keys: `split=` (the same as behin
 `config=`, `image=`, `label=`.
 """
 
+import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -69,17 +71,31 @@ def _loaded(spec: Spec, name: str, config: str | None) -> Any:
             f"{spec} needs the datasets package; type pip install 'blindspots[datasets]'"
         ) from error
     directory = Path(name).expanduser()
-    bar = datasets.utils.logging.is_progress_bar_enabled()
-    datasets.disable_progress_bars()
     try:
-        if any((directory / one).is_file() for one in _SAVED):
-            return datasets.load_from_disk(str(directory))
-        return datasets.load_dataset(str(directory) if directory.is_dir() else name, config)
+        if not directory.is_dir():
+            return datasets.load_dataset(name, config)
+        with _silence():
+            if any((directory / one).is_file() for one in _SAVED):
+                return datasets.load_from_disk(str(directory))
+            return datasets.load_dataset(str(directory), config)
     except Exception as error:
         # Whatever the library or its network client raises, the data set is not to be had.
         raise Refused(_cannot_load(spec, name, directory, error)) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """A context in which the library shows no bars and no messages of its own."""
+    import datasets
+
+    shown, level = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()
+    datasets.disable_progress_bars()
+    datasets.logging.set_verbosity(logging.CRITICAL)
+    try:
+        yield
     finally:
-        if bar:
+        datasets.logging.set_verbosity(level)
+        if shown:
             datasets.enable_progress_bars()
 
 

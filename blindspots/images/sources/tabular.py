@@ -43,8 +43,15 @@ class Row(NamedTuple):
 
     @property
     def name(self) -> str | None:
-        """The file name that the image had; None where the table does not tell."""
-        return PurePosixPath(self.path).name or None if self.path else None
+        """The path that the image had in its data set; None where the table does not tell.
+
+        Of a path elsewhere (from the root, in an archive, on a server) the file's own name.
+        """
+        if not self.path:
+            return None
+        path = PurePosixPath(self.path)
+        elsewhere = path.is_absolute() or ".." in path.parts or "://" in self.path
+        return (path.name if elsewhere else path.as_posix()) or None
 
     def read(self, directory: Path) -> bytes:
         """The image's bytes, or its file's, below `directory` where its path is relative."""
