@@ -1,7 +1,6 @@
 """docs/schemes.md: what is tested of every model and image scheme, from the tests that say so.
 
-A test says so with `@pytest.mark.scheme("hf", "loads")`. Tests in files with `image` in their name
-speak of image schemes, all others of model schemes.
+A test says so with `@pytest.mark.scheme("hf", "loads")`. Image schemes begin with `images:`.
 """
 
 import ast
@@ -54,23 +53,40 @@ def collected_marks() -> Marks:
     """The marked tests as written in the files: (kind, scheme, aspect) → `file::name`."""
     marks: Marks = defaultdict(list)
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        names = _constants(tree)
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef):
                 name = f"{file.relative_to(ROOT).as_posix()}::{node.name}"
-                for scheme, aspect in filter(None, map(_mark, node.decorator_list)):
-                    marks[kind_of(file), scheme, aspect].append(name)
+                said = (_mark(decorator, names) for decorator in node.decorator_list)
+                for scheme, aspect in filter(None, said):
+                    marks[kind_of(scheme), scheme, aspect].append(name)
     return marks
 
 
-def kind_of(file: Path) -> str:
-    """Whether a test file speaks of image or of model schemes."""
-    return "image" if "image" in file.stem else "model"
+def kind_of(scheme: str) -> str:
+    """Whether it is an image or a model scheme."""
+    return "image" if scheme.startswith("images:") else "model"
 
 
-def _mark(decorator: ast.expr) -> tuple[str, str] | None:
+def _constants(tree: ast.Module) -> dict[str, str]:
+    """The texts that a module gives names at its top."""
+    return {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
+        for target in node.targets
+        if isinstance(target, ast.Name) and isinstance(node.value.value, str)
+    }
+
+
+def _mark(decorator: ast.expr, names: dict[str, str]) -> tuple[str, str] | None:
     if not isinstance(decorator, ast.Call) or ast.unparse(decorator.func) != "pytest.mark.scheme":
         return None
-    scheme, aspect = (ast.literal_eval(argument) for argument in decorator.args)
+    scheme, aspect = (
+        names[argument.id] if isinstance(argument, ast.Name) else ast.literal_eval(argument)
+        for argument in decorator.args
+    )
     return scheme, aspect
 
 

@@ -90,7 +90,7 @@ def test_every_turn_shows_what_the_model_was_asked_and_what_it_said():
     shown = [turn.seen for turn in turns if turn.seen is not None]
     assert len(shown) == 2 * (SHORT.max_steps + 1)
     for problem, asked, evaluation in shown:
-        scores = bs.Confidence()(model(asked.proposal), problem.label)
+        scores = bs.Confidence()(model(asked.proposal), problem.kept)
         torch.testing.assert_close(evaluation.score, scores)
     steps = [int(asked.steps[0]) + 1 for _, asked, _ in shown]
     assert steps == 2 * list(range(SHORT.max_steps + 1))

@@ -6,6 +6,8 @@ import shutil
 from typing import get_args
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
@@ -17,6 +19,7 @@ from blindspots.errors import Refused
 from blindspots.plots.paper import FIGURES, FORMATS, write_figure
 from blindspots.plots.paper.curves import distances
 from blindspots.plots.paper.sheet import RESOLUTION
+from blindspots.records import TRANSFER
 from blindspots.run_reader import Run
 from blindspots.widths.records import add_widths
 from tests.run_factory import Factory
@@ -49,10 +52,31 @@ def widths(row, radii=(0.5, 2.0), points=3):
     ]
 
 
+def judged(run):
+    """Made-up rows of a transfer: every model believes what was found for it."""
+    return [
+        {
+            "model": row["model"],
+            "judge": judge,
+            "pair_id": row["pair_id"],
+            "source_id": row["source_id"],
+            "target_id": row["target_id"],
+            "source_class": row["source_class"],
+            "judge_class": row["source_class"],
+            **{f"p_{one}": 0.9 for one in ("found", "source", "target")},
+            **{f"kept_{one}": judge == row["model"] for one in ("found", "source", "target")},
+            "resized": False,
+        }
+        for row in run.pair_rows(started=True)
+        for judge in MODELS
+    ]
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     factory = Factory(size=16, sources=3, frames=4, models=MODELS, classes=LONG)
     run = Run(factory.write(tmp_path_factory.mktemp("run")))
+    pq.write_table(pa.Table.from_pylist(judged(run), TRANSFER), run.path / "transfer.parquet")
     for row in run.pair_rows(started=True)[:2]:
         add_widths(run.path, widths(row))
     return run
@@ -64,8 +88,15 @@ def media_box(pdf):
     return tuple(float(side) / POINTS_AN_INCH for side in box.groups())
 
 
-@pytest.mark.parametrize("columns", INCHES)
-@pytest.mark.parametrize("figure", FIGURES)
+def test_a_matrix_that_cannot_be_read_on_a_column_is_refused(run):
+    with pytest.raises(Refused, match="--columns 2"):
+        FIGURES["transfer"].draw(run, run.pair_rows(started=True), 1)
+
+
+@pytest.mark.parametrize(
+    ("figure", "columns"),
+    [(name, width) for name in FIGURES for width in INCHES if (name, width) != ("transfer", 1)],
+)
 def test_a_figure_is_as_wide_as_its_columns_and_all_its_words_are_on_the_page(run, figure, columns):
     kind = FIGURES[figure]
     page = kind.draw(run, kind.usual(run, [facts.name for facts in run.models]), columns).figure

@@ -11,7 +11,6 @@ import torch
 from PIL import Image
 
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.test_report import CONTRAST
 from tests.explorer_client import ZOO, explorer, wait_until
 
 pytestmark = pytest.mark.browser
@@ -388,7 +387,6 @@ def test_text_stands_out_and_everything_has_a_name(page):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     report = axe.run(page)
     assert [(one["id"], [n["html"][:80] for n in one["nodes"]]) for one in violations(report)] == []
-    assert page.evaluate(CONTRAST) == []
 
 
 def violations(report):

@@ -30,7 +30,9 @@ def draw_transfer(run: Run, pairs: Sequence[Row], columns: int) -> Axes:  # noqa
             "the matrix is too wide to be read on one column; expected fewer models or a wider "
             "page; type --columns 2"
         )
-    figure.set_size_inches(width * scale, height * scale)
+    figure.set_size_inches(WIDTHS[columns], height * scale)
+    share = width * scale / WIDTHS[columns]
+    axis.set_position(((1 - share) / 2, 0, share, 1))
     for text in axis.texts:
         text.set_fontsize(float(text.get_fontsize()) * scale)
     return axis
