@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -45,15 +45,18 @@ class Page:
         self._kept.request("POST", path, json.dumps(data), self._headers())
         return json.loads(self._kept.getresponse().read())
 
-    def events(self, path: str, data: Row) -> Iterator[Row]:
+    def events(self, path: str, data: Row) -> Generator[Row, None, None]:
         """The events of long work."""
         connection = http.client.HTTPConnection(ADDRESS, self._port)
         connection.request("POST", path, json.dumps(data), self._headers())
         response = connection.getresponse()
-        for line in response:
-            if line.startswith(b"data: "):
-                yield json.loads(line[6:])
-        connection.close()
+        try:
+            for line in response:
+                if line.startswith(b"data: "):
+                    yield json.loads(line[6:])
+        finally:
+            response.close()
+            connection.close()
 
     def _headers(self) -> dict[str, str]:
         return {
@@ -69,8 +72,10 @@ def running(models: list[str]) -> Iterator[int]:
     command = [sys.executable, "-m", "blindspots", "explore", "--no-open", "--json", "--port", "0"]
     with subprocess.Popen([*command, *words], stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
-        yield int(json.loads(served.stdout.readline())["url"].rstrip("/").rpartition(":")[2])
-        served.send_signal(signal.SIGINT)
+        try:
+            yield int(json.loads(served.stdout.readline())["url"].rstrip("/").rpartition(":")[2])
+        finally:
+            served.send_signal(signal.SIGINT)
 
 
 def watched(page: Page, asked: Row) -> tuple[float, float, list[Row]]:
@@ -108,9 +113,9 @@ def frames(page: Page, images: list[str], models: list[str], method: str) -> tup
     }, results
 
 
-def hovers(page: Page, result: Row, busy: int) -> Row:
+def hovers(port: int, result: Row, busy: int) -> Row:
     """How long the confidence under the pointer takes, one question at a time."""
-    times = []
+    page, times = Page(port), []
     for i in range(HOVERS):
         share = (i + 1) / (HOVERS + 1)
         began = time.perf_counter()
@@ -127,7 +132,7 @@ def hovers(page: Page, result: Row, busy: int) -> Row:
     }
 
 
-def hovers_while(page: Page, port: int, result: Row, images: list[str], busy: int) -> Row:
+def hovers_while(port: int, result: Row, images: list[str], busy: int) -> Row:
     """The same while that many other tabs traverse with the same model."""
     asked = {
         "models": [result["model"]],
@@ -142,17 +147,18 @@ def hovers_while(page: Page, port: int, result: Row, images: list[str], busy: in
     for reader in readers:
         reader.start()
     time.sleep(0.5)
-    row = hovers(page, result, busy)
+    row = hovers(port, result, busy)
     stop.set()
     for reader in readers:
         reader.join()
     return row
 
 
-def _read(stream: Iterator[Row], stop: threading.Event) -> None:
+def _read(stream: Generator[Row, None, None], stop: threading.Event) -> None:
     for _ in stream:
         if stop.is_set():
-            return
+            break
+    stream.close()
 
 
 def measure() -> tuple[list[Row], list[Row]]:
@@ -169,7 +175,7 @@ def measure() -> tuple[list[Row], list[Row]]:
                 shown.append(row)
                 print(row, flush=True)
             for busy in (0, 2):
-                asked.append(hovers_while(page, port, results[0], images, busy))
+                asked.append(hovers_while(port, results[0], images, busy))
                 print(asked[-1], flush=True)
         shown.append(frames(page, images, zoo[:2], "star")[0])
         shown.append(frames(page, images, zoo[:2], "reference")[0])
