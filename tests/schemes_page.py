@@ -37,6 +37,12 @@ DOES_NOT_APPLY = {
     ("model", "python", "preprocessing"): "what the user's function or spec says",
     ("model", "file", "extra"): "needs no library but the user's own",
     ("model", "file", "preprocessing"): "what the user's function or spec says",
+    ("image", "images:folder", "extra"): CORE,
+    ("image", "images:files", "extra"): CORE,
+    ("image", "images:files", "preprocessing"): "files are decoded as those of a folder",
+    ("image", "images:sample", "extra"): "it is part of the package",
+    ("image", "images:sample", "preprocessing"): "its images are generated at the zoo's size",
+    ("image", "images:sample", "broken"): "it reads no file",
 }
 TITLE = """# What is tested of every scheme
 

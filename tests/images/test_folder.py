@@ -13,6 +13,7 @@ from blindspots.images.listing import image_id
 from tests.images.material import Model, encoded, noise, write
 
 
+@pytest.mark.scheme("images:folder", "loads")
 def test_a_folder_lists_its_classes(photos):
     images = load_images(f"folder:{photos}")
     assert images.names == ["cat/Tom & friends.png", "cat/deep/b.JPG", "dog/b.png"]
@@ -48,6 +49,7 @@ def test_an_id_is_a_file_name_whatever_the_file_was_called(name):
     assert image_id(name, "0123456789abcdef")[0] not in ".-"
 
 
+@pytest.mark.scheme("images:folder", "broken")
 def test_bad_files_are_skipped_with_a_reason_and_good_ones_kept(photos):
     write(photos / "cat" / "cut.png", encoded(noise(seed=6))[:-300])
     write(photos / "cat" / "empty.jpg", b"")

@@ -18,6 +18,7 @@ GEOMETRIES = [
 
 @pytest.mark.parametrize(("shape", "resize", "size"), GEOMETRIES)
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
+@pytest.mark.scheme("images:folder", "preprocessing")
 def test_geometry_equals_timms_evaluation_transform(shape, resize, size, interpolation):
     image = noise(*shape)
     theirs = create_transform(

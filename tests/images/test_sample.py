@@ -1,9 +1,12 @@
 """The embedded generator as a source of images."""
 
+import pytest
+
 from blindspots.images import load_images
 from tests.images.material import Model
 
 
+@pytest.mark.scheme("images:sample", "loads")
 def test_shapes_are_labelled_and_named():
     images = load_images("sample:shapes?n=12&seed=1")
     assert len(images) == 12
