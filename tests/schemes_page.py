@@ -37,12 +37,12 @@ DOES_NOT_APPLY = {
     ("model", "python", "preprocessing"): "what the user's function or spec says",
     ("model", "file", "extra"): "needs no library but the user's own",
     ("model", "file", "preprocessing"): "what the user's function or spec says",
-    ("image", "images:folder", "extra"): CORE,
-    ("image", "images:files", "extra"): CORE,
-    ("image", "images:files", "preprocessing"): "files are decoded as those of a folder",
-    ("image", "images:sample", "extra"): "it is part of the package",
-    ("image", "images:sample", "preprocessing"): "its images are generated at the zoo's size",
-    ("image", "images:sample", "broken"): "it reads no file",
+    ("image", "folder", "extra"): CORE,
+    ("image", "files", "extra"): CORE,
+    ("image", "files", "preprocessing"): "files are decoded as those of a folder",
+    ("image", "sample", "extra"): "it is part of the package",
+    ("image", "sample", "preprocessing"): "its images are generated at the zoo's size",
+    ("image", "sample", "broken"): "it reads no file",
 }
 TITLE = """# What is tested of every scheme
 
@@ -66,7 +66,7 @@ def collected_marks() -> Marks:
                 name = f"{file.relative_to(ROOT).as_posix()}::{node.name}"
                 said = (_mark(decorator, names) for decorator in node.decorator_list)
                 for scheme, aspect in filter(None, said):
-                    marks[kind_of(scheme), scheme, aspect].append(name)
+                    marks[kind_of(scheme), scheme.removeprefix("images:"), aspect].append(name)
     return marks
 
 

@@ -14,6 +14,7 @@ from blindspots.cli import main
 from blindspots.oracle import Oracle
 from blindspots.plan import draw_outside
 from blindspots.scores import describe_score, make_score, parse_score
+from blindspots.tables import build_table
 from tests.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
 
 SEEDS = st.integers(0, 2**31)
@@ -267,6 +268,10 @@ def test_a_run_holds_the_margin(tmp_path):
     run = _run(tmp_path, "--score", "margin")
     assert run.delta == 2.0
     assert run.plan["score"] == {"name": "margin"}
+    table = build_table(run, "confidence")
+    assert table.title == "Margin of the source's class, in logits, over triangles and segments"
+    assert [column.title for column in table.columns][2:] == ["Δ margin", "Δ inside", "path margin"]
+    assert table.rows[0].cells["fraction"].n == 3
     for row in run.pair_rows(started=True):
         assert row["p_source"] > 1
         assert row["p_source"] - row["p_found"] <= 2.0 + 1e-4
@@ -293,6 +298,8 @@ def test_a_run_holds_an_embedding(tmp_path):
     run = _run(tmp_path, "--score", "embedding", model=f"file:{factory}:make")
     rows = run.pair_rows(started=True)
     assert len(rows) == 6
+    said = {column.key: column.definition for column in build_table(run, "summary").columns}
+    assert said["p_found"] == "Cosine similarity to the source's embedding at the found image."
     for row in rows:
         assert row["p_source"] == pytest.approx(1, abs=1e-5)
         assert row["p_found"] >= 0.9 - 1e-4

@@ -6,7 +6,7 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 from blindspots.errors import Refused
-from blindspots.records import LPIPS_SMALLEST, TRIANGLE_DROPS, Ending
+from blindspots.records import LPIPS_SMALLEST, PROBABILITIES, TRIANGLE_DROPS, Ending
 from blindspots.run_columns import finite
 from blindspots.run_reader import ModelFacts, Run
 from blindspots.tables import columns
@@ -14,11 +14,12 @@ from blindspots.tables.nulls import null_cells, null_note, null_rows
 from blindspots.tables.slides import METHODS, published_row, setting_differences
 from blindspots.tables.table import Cell, Column, Row, Table, count, share, spread
 from blindspots.tables.transfer import transfer_table
+from blindspots.tables.words import in_words, score_of
 
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS))
+_TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fraction")
 
 
 def build_table(run: Run, kind: str = "distance") -> Table:
@@ -38,7 +39,9 @@ def build_table(run: Run, kind: str = "distance") -> Table:
     }
     if kind not in builders:
         raise Refused(f"{kind!r} is no table; expected one of {', '.join(KINDS)}")
-    return builders[kind](run)
+    table = builders[kind](run)
+    # Judges are asked for their confidence, whatever the run held.
+    return table if kind == "transfer" else in_words(table, score_of(run))
 
 
 def _distance(run: Run) -> Table:
@@ -67,7 +70,8 @@ def _confidence(run: Run) -> Table:
     rows += _published(run, "confidence")
     notes = (*_triangle_note(run), *_left_out(run), *_settings_note(run, rows))
     title = "Confidence in the source's class over triangles and segments"
-    return Table("confidence", title, columns.CONFIDENCE, rows, notes)
+    shown = columns.CONFIDENCE if score_of(run) in PROBABILITIES else columns.OTHER_SCORE
+    return Table("confidence", title, shown, rows, notes)
 
 
 def _confidence_cells(pairs: pa.Table, triangles: pa.Table) -> dict[str, Cell]:

@@ -24,6 +24,11 @@ _ALL = (
     Column("mean", "Δ conf", "Mean confidence over the triangle of source and two found images."),
     *_FRACTIONS,
     Column(
+        "fraction",
+        "Δ inside",
+        "Fraction of the triangle whose confidence is at least p source − delta.",
+    ),
+    Column(
         "segment_mean",
         "path conf",
         "Mean confidence over 11 points of the straight line from source to found.",
@@ -118,6 +123,7 @@ CONFIDENCE = (
     *_FRACTIONS,
     *columns("segment_mean"),
 )
+OTHER_SCORE = columns("sources", "p_source", "mean", "fraction", "segment_mean")
 _BEFORE = (
     *DISTANCE,
     *columns("p_source", "p_found", "p_found_8bit", "segment_mean", "segment_min"),
