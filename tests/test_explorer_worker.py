@@ -93,10 +93,15 @@ def test_a_slow_reader_makes_the_work_wait(worker):
 
 
 def test_cancelled_work_ends_within_its_turn(worker):
-    ended = threading.Event()
+    begin, ended = threading.Event(), threading.Event()
     jobs = []
 
+    def started(job):
+        jobs.append(job)
+        begin.set()
+
     def turns():
+        begin.wait(10)
         try:
             yield {"step": 0}
             jobs[0].cancel()
@@ -105,7 +110,7 @@ def test_cancelled_work_ends_within_its_turn(worker):
         finally:
             ended.set()
 
-    assert watched(worker, turns(), before=jobs.append) == [{"step": 0}]
+    assert watched(worker, turns(), before=started) == [{"step": 0}]
     assert ended.wait(10)
     wait_until(lambda: worker.tasks == 0)
 
