@@ -39,10 +39,7 @@ DOES_NOT_APPLY = {
     ("model", "file", "preprocessing"): "what the user's function or spec says",
     ("image", "folder", "extra"): CORE,
     ("image", "files", "extra"): CORE,
-    ("image", "files", "preprocessing"): "files are decoded as those of a folder",
     ("image", "sample", "extra"): "it is part of the package",
-    ("image", "sample", "preprocessing"): "its images are generated at the zoo's size",
-    ("image", "sample", "broken"): "it reads no file",
 }
 TITLE = """# What is tested of every scheme
 

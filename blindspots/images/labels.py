@@ -14,7 +14,6 @@ from blindspots.images.classes import (
 from blindspots.images.listing import ClassKind, Listing
 from blindspots.images.mapping import ClassMap
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.specs import nearest_names
 
 _SHOWN, _SHOWN_MAPPED = 3, 10
 _WNID_LENGTH = 9
@@ -267,10 +266,9 @@ def _no_mapping(listing: Listing, model: Viewer) -> str:
         return _numbers_alone(listing, model.name, model.num_classes)
     names = model.class_names
     have = f" ({_some(names)})" if names else " without names"
-    near = nearest_names(listing.classes[0], names or ())
     return (
         f"none of the {len(listing.classes)} {_what(listing.kind)} ({_some(listing.classes)}) is "
-        f"one of {model.name}'s {model.num_classes} classes{have}; {f'{near} ' if near else ''}"
+        f"one of {model.name}'s {model.num_classes} classes{have}; "
         "say which is which by --classes FILE, a JSON list [[folder, name], ...] in the order of "
         'the model\'s classes, or by map=FILE in the spec of the images, as {"cat": 281}'
     )

@@ -1,9 +1,10 @@
 """`files:` lists what was named, in that order."""
 
+import numpy as np
 import pytest
 
 from blindspots.images import load_images
-from tests.images.material import dry_run, encoded, noise, refusal, shapes, write
+from tests.images.material import Model, dry_run, encoded, noise, refusal, shapes, write
 
 SCHEME = "images:files"
 
@@ -38,6 +39,13 @@ def test_a_list_names_a_file_a_line(tmp_path):
     paths = [write(tmp_path / f"{index}, {index}.png", seed=index) for index in range(3)]
     (tmp_path / "list.txt").write_text("\n".join(map(str, paths)) + "\n\n")
     assert load_images(f"files:@{tmp_path}/list.txt").names == list(map(str, paths))
+
+
+@pytest.mark.scheme(SCHEME, "preprocessing")
+def test_pixels_are_those_of_the_file_at_the_models_geometry(tmp_path):
+    model = Model(count=2)
+    images = load_images(f"files:{write(tmp_path / 'a.png', seed=3)}", model)
+    assert np.array_equal(images.uint8(0), np.asarray(model.preprocessing(noise(seed=3))))
 
 
 @pytest.mark.scheme(SCHEME, "broken")

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 from blindspots.errors import Refused
 from blindspots.images import load_images
 from blindspots.images.listing import image_id
-from tests.images.material import Model, encoded, noise, write
+from tests.images.material import (
+    Model,
+    clean_accuracy,
+    dry_run,
+    encoded,
+    noise,
+    write,
+    write_shape_folders,
+)
 
 
 @pytest.mark.scheme("images:folder", "loads")
@@ -90,6 +98,14 @@ def test_links_into_circles_end(photos):
     assert len(load_images(f"folder:{photos}")) == 3
 
 
+@pytest.mark.scheme("images:folder", "loads")
+def test_a_run_takes_folders_with_their_labels(tmp_path, capsys):
+    status, said = dry_run(f"folder:{write_shape_folders(tmp_path)}", capsys)
+    assert status == 0
+    assert clean_accuracy(said) > 90
+
+
+@pytest.mark.scheme("images:folder", "broken")
 @pytest.mark.parametrize(
     ("content", "says"),
     [

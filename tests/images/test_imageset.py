@@ -12,6 +12,7 @@ from blindspots.images import ImageSet, Preprocessing, load_images
 from tests.images.material import Model, encoded, noise, write
 
 
+@pytest.mark.scheme("images:folder", "preprocessing")
 def test_pixels_are_exact_at_the_models_geometry(photos):
     images = load_images(f"folder:{photos}", Model(size=8, count=2))
     exact = images.uint8(0)

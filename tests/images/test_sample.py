@@ -1,9 +1,11 @@
 """The embedded generator as a source of images."""
 
+import numpy as np
 import pytest
 
 from blindspots.images import load_images
-from tests.images.material import Model
+from blindspots.images.shapes import shape_image
+from tests.images.material import Model, refusal
 
 
 @pytest.mark.scheme("images:sample", "loads")
@@ -16,6 +18,20 @@ def test_shapes_are_labelled_and_named():
     assert images.images.shape == (12, 3, 64, 64)
     assert images.ids == load_images("sample:shapes?n=12&seed=1").ids
     assert images.find(f"{images.class_names[3]}-00003") == 3
+
+
+@pytest.mark.scheme("images:sample", "preprocessing")
+def test_shapes_are_seen_at_the_models_geometry():
+    model = Model(count=10, size=32)
+    expected = model.preprocessing(shape_image("val", 3, seed=2)[0])
+    images = load_images("sample:shapes?split=val&n=4&seed=2", model)
+    assert np.array_equal(images.uint8(3), np.asarray(expected))
+
+
+@pytest.mark.scheme("images:sample", "broken")
+def test_a_sample_that_is_not_there_is_refused(capsys):
+    assert "type sample:shapes" in refusal("sample:shades", capsys)
+    assert "did you mean test" in refusal("sample:shapes?split=tset", capsys)
 
 
 def test_shapes_map_by_name_to_a_model_that_knows_them():
