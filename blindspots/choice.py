@@ -53,8 +53,9 @@ def telling_targets(run: Run, source: str | None) -> tuple[str, str] | None:
 
 
 def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
-    """A model's traversed pairs from one source."""
-    return [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
+    """A model's traversed pairs from one source, in the order of their targets."""
+    rows = [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
+    return sorted(rows, key=lambda row: row["target_id"])
 
 
 def corners(row: Row) -> tuple[str, str, str]:

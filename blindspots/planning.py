@@ -14,7 +14,7 @@ from blindspots.images import ImageSet, load_images
 from blindspots.machine import batch_size, check_precision, find_device, lay_out
 from blindspots.methods import METHODS
 from blindspots.methods.base import Method
-from blindspots.models.sources import load_trusted
+from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
 from blindspots.plan import PlannedPair, pair_id, read_pairs, seeded_order
 from blindspots.progress import Reporter
@@ -129,20 +129,7 @@ def _subjects(request: Request, reporter: Reporter) -> list[Subject]:
         score.check_model(model.name, model.embeds, model.num_classes)
         oracle = Oracle(model, score, chunk=batch, precision=precision)
         subjects.append(Subject(spec, model, images, oracle, model.fingerprint(), suffix, batch))
-    return _named_apart(subjects)
-
-
-def _named_apart(subjects: list[Subject]) -> list[Subject]:
-    """Models whose short names are equal go by their whole spec; the same twice is refused."""
-    names = [subject.model.name for subject in subjects]
-    for subject in subjects:
-        if names.count(subject.model.name) > 1:
-            subject.model.name = subject.spec
-    if len({subject.name for subject in subjects}) < len(subjects):
-        raise Refused(
-            f"--model was given the same model twice among {', '.join(names)}; "
-            "expected different ones; name each once"
-        )
+    name_apart([(subject.spec, subject.model) for subject in subjects])
     return subjects
 
 

@@ -7,10 +7,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.errors import Refused
-from blindspots.flight import from_8bit
+from blindspots.flight import UNLABELLED, Outcome, Pair, from_8bit
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted
-from blindspots.run_reader import ModelFacts, Run
+from blindspots.records import Ending
+from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.settings import Trust
 from blindspots.store import load_exact
 
@@ -43,6 +44,31 @@ def saved_found(run: Run, pair_id: str) -> Image:
     if not file.exists():
         raise Refused(_missing(file))
     return torch.from_numpy(load_exact(file))
+
+
+def label_of(row: Row) -> int:
+    """The class that a stored pair kept; -1 where it has none."""
+    return UNLABELLED if row["source_class"] is None else row["source_class"]
+
+
+def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> Outcome:
+    """What became of a stored pair, without its path."""
+    return Outcome(
+        pair=Pair(row["pair_id"], source, target, label_of(row), row["source_id"]),
+        label=label_of(row),
+        found=found,
+        p_source=row["p_source"],
+        p_found=row["p_found"],
+        ending=Ending(row["ending"]),
+        steps=row["steps"],
+        evaluations=row["evaluations"],
+        seconds=row["seconds"],
+        path=None,
+        path_step=[],
+        path_confidence=[],
+        p_path_min=row["p_path_min"],
+        check_evaluations=row["check_evaluations"] or 0.0,
+    )
 
 
 def check_kept(run: Run, use: str) -> None:

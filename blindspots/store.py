@@ -24,12 +24,13 @@ from safetensors.numpy import save as serialise
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
 from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.run_columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
-    "pairs": (PAIRS, ("model", "pair_id")),
-    "triangles": (TRIANGLES, ("model", "source_id", "target_1", "target_2")),
-    "simplices": (SIMPLICES, ("model", "source_id")),
-    "nulls": (NULLS, ("model", "source_id", "target_id")),
+    "pairs": (PAIRS, PAIR_KEY),
+    "triangles": (TRIANGLES, TRIANGLE_KEY),
+    "simplices": (SIMPLICES, SIMPLEX_KEY),
+    "nulls": (NULLS, NULL_KEY),
 }
 PREDICTIONS_FILE = "predictions.parquet"
 PREDICTIONS = pa.schema(

@@ -9,18 +9,17 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, NamedTuple
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.errors import Refused
 from blindspots.images import ImageSet
 from blindspots.models.classifier import Classifier
+from blindspots.models.output import looks_like_probabilities
 from blindspots.oracle import Oracle
 
 LEAST_IMAGES = 100
 LEAST_ACCURACY = 0.2
-SUM_TOLERANCE = 1e-3
 NOTHING = -1
 
 
@@ -194,18 +193,11 @@ def _check_finite(subject: Subject, logits: Float[Tensor, "batch outputs"]) -> N
 
 
 def _check_logits(subject: Subject, logits: Float[Tensor, "batch classes"]) -> None:
-    if _are_probabilities(logits):
+    if looks_like_probabilities(logits):
         raise Refused(
             f"{subject.name} returns probabilities (each row sums to 1); expected logits: leave "
             "out the last softmax, or return its logarithm"
         )
-
-
-def _are_probabilities(logits: Float[Tensor, "batch classes"]) -> bool:
-    sums = logits.double().sum(dim=1)
-    return bool((logits >= 0).all()) and torch.allclose(
-        sums, torch.ones_like(sums), atol=SUM_TOLERANCE
-    )
 
 
 def _check_labels(subject: Subject, labels: Sequence[int], classes: int) -> None:

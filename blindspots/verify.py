@@ -13,16 +13,23 @@ import torch
 from torch import Tensor
 
 from blindspots.errors import WorkFailed
-from blindspots.flight import UNLABELLED, Outcome, Pair
+from blindspots.flight import Outcome
 from blindspots.lines import STRIDE, Line, last_inside, whole_lines
 from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
-from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, Ending
+from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS
 from blindspots.run_reader import ModelFacts, Row, Run
-from blindspots.saved import check_kept, load_again, saved_found, saved_image
+from blindspots.saved import (
+    check_kept,
+    label_of,
+    load_again,
+    saved_found,
+    saved_image,
+    saved_outcome,
+)
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.stream import Corners
@@ -206,11 +213,11 @@ class _Verifier:
     def _ends(self, pair: Row) -> Corners:
         names = pair["source_id"], pair["target_id"]
         source, target = map(self._image, names)
-        return Corners((source, target), _label(pair))
+        return Corners((source, target), label_of(pair))
 
     def _corners(self, pairs: Sequence[Row]) -> Corners:
         source = self._image(pairs[0]["source_id"])
-        return Corners((source, *map(self._found, pairs)), _label(pairs[0]))
+        return Corners((source, *map(self._found, pairs)), label_of(pairs[0]))
 
     def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         outcomes = [self._outcome(row) for row in rows]
@@ -223,21 +230,7 @@ class _Verifier:
 
     def _outcome(self, row: Row) -> Outcome:
         source, target = self._image(row["source_id"]), self._image(row["target_id"])
-        return Outcome(
-            pair=Pair(row["pair_id"], source, target, _label(row)),
-            label=_label(row),
-            found=self._found(row),
-            p_source=row["p_source"],
-            p_found=row["p_found"],
-            ending=Ending(row["ending"]),
-            steps=row["steps"],
-            evaluations=row["evaluations"],
-            seconds=row["seconds"],
-            path=None,
-            path_step=[],
-            path_confidence=[],
-            p_path_min=None,
-        )
+        return saved_outcome(row, source, target, self._found(row))
 
     def _image(self, image_id: str) -> Tensor:
         return saved_image(self.run, image_id, self.facts.name)
@@ -261,10 +254,6 @@ def _check_null(row: Row, known: Mapping[tuple[str, str], Row]) -> None:
             f"nulls.parquet has a row of {row['source_id']} → {row['target_id']} that this run "
             "cannot have written; was the file changed? run it again with another --out"
         )
-
-
-def _label(row: Row) -> int:
-    return UNLABELLED if row["source_class"] is None else row["source_class"]
 
 
 def _edge(pair: Row) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from blindspots.compare.differences import Comparison, Contrast, Difference
 from blindspots.compare.verdict import interval, signed
 from blindspots.errors import Refused
-from blindspots.tables.render import aligned, escaped, number
+from blindspots.tables.render import aligned, latex_table, number
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -177,23 +177,6 @@ def _latex(comparison: Comparison) -> str:
 
 def _latex_table(contrast: Contrast, place: int) -> str:
     head, body = grid(contrast)
-    lines = [" & ".join(map(escaped, line[:-1])) + r" \\" for line in (head, *body)]
-    caption = escaped(" ".join((f"{title(contrast)}.", *contrast.verdicts)))
-    return "\n".join(
-        [
-            *(f"% {note}" for note in contrast.notes),
-            r"\begin{table}",
-            r"  \centering",
-            f"  \\caption{{{caption}}}",
-            f"  \\label{{tab:blindspots-compare-{place}}}",
-            r"  \begin{tabular}{lrrrr}",
-            r"    \toprule",
-            f"    {lines[0]}",
-            r"    \midrule",
-            *(f"    {line}" for line in lines[1:]),
-            r"    \bottomrule",
-            r"  \end{tabular}",
-            r"\end{table}",
-            "",
-        ]
-    )
+    caption = " ".join((f"{title(contrast)}.", *contrast.verdicts))
+    framed = latex_table(head[:-1], [line[:-1] for line in body], caption, f"compare-{place}")
+    return "\n".join([*(f"% {note}" for note in contrast.notes), framed])

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.doctor.evidence import Evidence
-from blindspots.doctor.finding import Finding, Level
+from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.models.output import looks_like_probabilities
 
 SATURATED = 1e-6
@@ -21,6 +21,10 @@ _WHY_SATURATION = (
     "near a confidence of 1 the float32 gradient of the cross-entropy loses its direction; that of "
     "the margin does not"
 )
+
+_finite = findings_of("finite", _WHY_FINITE)
+_logits = findings_of("logits", _WHY_LOGITS)
+_saturation = findings_of("saturation", _WHY_SATURATION)
 
 
 def check_finite(evidence: Evidence) -> list[Finding]:
@@ -96,24 +100,3 @@ def _hardly_sure(evidence: Evidence) -> bool:
 def _log_probabilities(logits: Float[Tensor, "image classes"]) -> bool:
     sums = logits.double().logsumexp(dim=1)
     return torch.allclose(sums, torch.zeros_like(sums), atol=1e-3)
-
-
-def _finite(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="finite", level=level, found=found, why=_WHY_FINITE, remedy=remedy, values=values
-    )
-
-
-def _logits(level: Level, found: str, remedy: str) -> Finding:
-    return Finding(name="logits", level=level, found=found, why=_WHY_LOGITS, remedy=remedy)
-
-
-def _saturation(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="saturation",
-        level=level,
-        found=found,
-        why=_WHY_SATURATION,
-        remedy=remedy,
-        values=values,
-    )

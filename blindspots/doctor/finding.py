@@ -1,6 +1,6 @@
 """What a check found, why it matters and what to type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,19 @@ class Finding:
     def as_json(self) -> dict[str, Any]:
         """The finding as plain data."""
         return {**asdict(self), "level": self.level.value, "values": dict(self.values)}
+
+
+def findings_of(name: str, why: str) -> Callable[..., Finding]:
+    """What makes the findings of one check, from level, found, remedy and values."""
+
+    def made(
+        level: Level, found: str, remedy: str = "", values: Mapping[str, Any] | None = None
+    ) -> Finding:
+        return Finding(
+            name=name, level=level, found=found, why=why, remedy=remedy, values=values or {}
+        )
+
+    return made
 
 
 def wrong_names(findings: Sequence[Finding]) -> list[str]:

@@ -13,7 +13,7 @@ from blindspots.doctor.evidence import (
     gains_enough,
     sign_test,
 )
-from blindspots.doctor.finding import Finding, Level
+from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.models.classifier import Classifier
 from blindspots.objectives import confidence, margin
 from blindspots.oracle import Oracle
@@ -50,6 +50,10 @@ class Normaliser:
     def typed(self) -> str:
         """What to write into a spec."""
         return f"mean={_typed(self.mean)}&std={_typed(self.std)}"
+
+
+_normalisation = findings_of("normalisation", _WHY_NORMALISATION)
+_channels = findings_of("channel order", _WHY_CHANNELS)
 
 
 class _Flipped(nn.Module):
@@ -228,25 +232,3 @@ def _twice(given: Normaliser) -> Normaliser:
 def _typed(values: Channels) -> str:
     numbers = [f"{value:.6g}" for value in values]
     return numbers[0] if len(set(numbers)) == 1 else ",".join(numbers)
-
-
-def _normalisation(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="normalisation",
-        level=level,
-        found=found,
-        why=_WHY_NORMALISATION,
-        remedy=remedy,
-        values=values,
-    )
-
-
-def _channels(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="channel order",
-        level=level,
-        found=found,
-        why=_WHY_CHANNELS,
-        remedy=remedy,
-        values=values,
-    )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from jaxtyping import Int64
 from torch import Tensor
 
-from blindspots.doctor.finding import Finding, Level
+from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.doctor.orders import Order, find_order, suspected_exchange
 from blindspots.survey import LEAST_ACCURACY
 
@@ -26,6 +26,8 @@ _UNLABELLED = (
     "without labels there is no accuracy, so the order of the classes, the normalisation and the "
     "order of the channels were not checked"
 )
+
+_class_order = findings_of("class order", _WHY_ORDER)
 
 
 def check_accuracy(
@@ -122,9 +124,3 @@ def _moved(order: Order, labels: Classes) -> list[tuple[int, int]]:
 
 def _accuracy(level: Level, found: str, why: str, remedy: str, values: dict) -> Finding:
     return Finding(name="accuracy", level=level, found=found, why=why, remedy=remedy, values=values)
-
-
-def _class_order(level: Level, found: str, remedy: str, values: dict) -> Finding:
-    return Finding(
-        name="class order", level=level, found=found, why=_WHY_ORDER, remedy=remedy, values=values
-    )

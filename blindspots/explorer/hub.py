@@ -16,7 +16,7 @@ from blindspots.explorer.worker import Worker
 from blindspots.images import ImageSet, load_images
 from blindspots.machine import find_device, lay_out
 from blindspots.models.classifier import Classifier
-from blindspots.models.sources import load_trusted
+from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
 from blindspots.run_reader import Run
 from blindspots.scores import Confidence
@@ -131,8 +131,8 @@ def load(wanted: Wanted) -> Hub:
     run = None if wanted.run is None else _opened(wanted.run)
     specs = list(wanted.models) or ([facts.spec for facts in run.models] if run else [])
     device = find_device(wanted.device)
-    loaded = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
-    models = _named_apart(loaded)
+    models = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
+    name_apart(models)
     for _, model in models:
         Confidence().check_model(model.name, model.embeds, model.num_classes)
     workers = {model.name: Worker(model) for _, model in models}
@@ -171,17 +171,3 @@ def _suffix(subject: Subject, before: Mapping[str, Subject]) -> str:
     """What saved images of this geometry end with: models that see alike share theirs."""
     known = {other.model.preprocessing: other.image_suffix for other in before.values()}
     return known.get(subject.model.preprocessing, f"-{len(known)}" * bool(known))
-
-
-def _named_apart(models: list[tuple[str, Classifier]]) -> list[tuple[str, Classifier]]:
-    """Models whose short names are equal go by their whole spec; the same twice is refused."""
-    names = [model.name for _, model in models]
-    for spec, model in models:
-        if names.count(model.name) > 1:
-            model.name = spec
-    if len({model.name for _, model in models}) < len(models):
-        raise Refused(
-            f"--model was given the same model twice among {', '.join(names)}; "
-            "expected different ones; name each once"
-        )
-    return models

@@ -1,7 +1,7 @@
 """The pairs of a run, opened in the explorer as if they had just been traversed."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ from blindspots.explorer.gallery import Gallery
 from blindspots.explorer.pictures import exact
 from blindspots.explorer.refusals import Missing
 from blindspots.explorer.shelf import Found
-from blindspots.flight import Outcome, Pair
 from blindspots.methods import METHODS
 from blindspots.methods.base import Method
-from blindspots.records import Ending
 from blindspots.run_reader import Row, Run
+from blindspots.saved import saved_outcome
 from blindspots.store import load_exact
 
 MOST_LISTED = 500
@@ -64,21 +63,11 @@ class Stored:
         target = self._gallery.image(row["target_id"], row["model"])
         steps = row["path_step"] or []
         frames = self.run.frames(row["pair_id"], len(steps))
-        outcome = Outcome(
-            pair=Pair(row["pair_id"], source, target, row["source_class"], row["source_id"]),
-            label=row["source_class"],
-            found=image,
-            p_source=row["p_source"],
-            p_found=row["p_found"],
-            ending=Ending(row["ending"]),
-            steps=row["steps"],
-            evaluations=row["evaluations"],
-            seconds=row["seconds"],
+        outcome = replace(
+            saved_outcome(row, source, target, image),
             path=np.stack(frames).transpose(0, 3, 1, 2) if frames else None,
             path_step=steps if frames else [],
             path_confidence=(row["path_confidence"] or []) if frames else [],
-            p_path_min=row["p_path_min"],
-            check_evaluations=row["check_evaluations"] or 0.0,
         )
         return Found(
             model=row["model"],

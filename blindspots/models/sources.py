@@ -1,5 +1,7 @@
 """From a spec to a `Classifier`; the schemes themselves are in `blindspots.models.schemes`."""
 
+from collections.abc import Sequence
+
 from blindspots.errors import Refused
 from blindspots.models.classifier import Classifier
 from blindspots.models.schemes import EXAMPLES, SCHEMES, parse_model_spec
@@ -42,6 +44,22 @@ def load_unchecked(spec: str, trust: Trust) -> Classifier:
             f"{model.count_outputs()} classes; give --classes a file with one name a class"
         )
     return model
+
+
+def name_apart(loaded: Sequence[tuple[str, Classifier]]) -> None:
+    """Let models whose short names are equal go by their whole spec; the same twice is refused.
+
+    `loaded`: (spec, model).
+    """
+    names = [model.name for _, model in loaded]
+    for spec, model in loaded:
+        if names.count(model.name) > 1:
+            model.name = spec
+    if len({model.name for _, model in loaded}) < len(loaded):
+        raise Refused(
+            f"--model was given the same model twice among {', '.join(names)}; "
+            "expected different ones; name each once"
+        )
 
 
 def list_models() -> list[dict[str, str]]:

@@ -186,16 +186,19 @@ def _markdown(table: Table) -> str:
 
 def _latex(table: Table) -> str:
     head, body = _grid(table, table.transposed, f"{_INDENT}{{}}")
+    framed = latex_table(head, body, table.title, table.kind)
+    return "\n".join(["% needs \\usepackage{booktabs}", *(f"% {n}" for n in table.notes), framed])
+
+
+def latex_table(head: list[str], body: list[list[str]], caption: str, label: str) -> str:
+    """A LaTeX table of plain texts, its first column to the left, the others to the right."""
     lines = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *body)]
-    notes = [f"% {note}" for note in table.notes]
     return "\n".join(
         [
-            "% needs \\usepackage{booktabs}",
-            *notes,
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{escaped(table.title)}}}",
-            f"  \\label{{tab:blindspots-{table.kind}}}",
+            f"  \\caption{{{escaped(caption)}}}",
+            f"  \\label{{tab:blindspots-{label}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"    \toprule",
             f"    {lines[0]}",

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from blindspots.engine import generator
 from blindspots.errors import Refused
-from blindspots.flight import UNLABELLED, from_8bit
+from blindspots.flight import from_8bit
 from blindspots.geometry import mix, project_out, segment_weights, unit
 from blindspots.machine import batch_size, find_device
 from blindspots.oracle import Oracle
 from blindspots.progress import Reporter
 from blindspots.run_reader import ModelFacts, Row, Run
-from blindspots.saved import load_again, saved_image
+from blindspots.saved import label_of, load_again, saved_image
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store import load_exact
@@ -175,10 +175,9 @@ def _confidence(oracle: Oracle, images: Images, kept: Tensor) -> Float[Tensor, "
 
 
 def _kept(run: Run, oracle: Oracle, row: Row) -> Tensor:
-    label = UNLABELLED if row["source_class"] is None else row["source_class"]
     with oracle.model.frozen():
         source = saved_image(run, row["source_id"], row["model"])[None]
-        return oracle.exact.kept(source.to(oracle.model.device), torch.tensor([label]))
+        return oracle.exact.kept(source.to(oracle.model.device), torch.tensor([label_of(row)]))
 
 
 def _row(row: Row, place: Row, settings: WidthSettings, values: np.ndarray, floor: float) -> Row:
