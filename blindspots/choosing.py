@@ -4,17 +4,19 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from blindspots.errors import Refused
-from blindspots.plan import draw_outside, draw_targets
+from blindspots.plan import Targets, draw_outside, draw_targets
 from blindspots.settings import Science
 from blindspots.survey import Subject, Survey
 
 
 class Choice(NamedTuple):
-    """Pairs of (source, target) ids; the sources each model missed; what to say about it."""
+    """Sources and targets, indices of images; the sources each model missed; what to say of it."""
 
-    pairs: list[tuple[str, str]]
+    source: Int[np.ndarray, "pairs"]
+    target: Int[np.ndarray, "pairs"]
     missed: dict[str, list[int]]
     notes: list[str]
 
@@ -33,12 +35,9 @@ def choose(science: Science, subjects: Sequence[Subject], surveyed: Survey) -> C
     notes = [] if all_found else [_too_few(science.sources, len(right), len(images))]
     confined = subjects[0].oracle.score.confined
     draw = _from_outside if confined else _among_sources
-    pairs = [
-        (images.ids[source], images.ids[target])
-        for source, targets in zip(right, draw(science, subjects, surveyed, right), strict=True)
-        for target in targets
-    ]
-    return Choice(pairs, missed, notes)
+    targets = draw(science, subjects, surveyed, right)
+    sources = np.repeat(np.array(right), science.targets_per_source)
+    return Choice(sources, targets.ravel(), missed, notes)
 
 
 def _missed(subject: Subject, surveyed: Survey, visited: Sequence[int]) -> list[int]:
@@ -51,7 +50,7 @@ def _missed(subject: Subject, surveyed: Survey, visited: Sequence[int]) -> list[
 
 def _among_sources(
     science: Science, subjects: Sequence[Subject], surveyed: Survey, right: Sequence[int]
-) -> list[list[int]]:
+) -> Targets:
     if len(right) < 2:
         raise Refused(
             f"{len(right)} of {len(surveyed.seen)} images are rightly classified by every model; "
@@ -59,12 +58,12 @@ def _among_sources(
         )
     classes = np.array([[_told_apart(surveyed, s, i) for s in subjects] for i in right])
     targets = draw_targets(classes, science.targets_per_source, science.seed)
-    return [[right[j] for j in row] for row in targets.tolist()]
+    return np.array(right)[targets]
 
 
 def _from_outside(
     science: Science, subjects: Sequence[Subject], surveyed: Survey, right: Sequence[int]
-) -> list[list[int]]:
+) -> Targets:
     outside = [
         i
         for i in surveyed.seen
@@ -78,7 +77,7 @@ def _from_outside(
             "targets at least; give more images, or another --score group"
         )
     drawn = draw_outside(len(right), len(outside), most, science.seed)
-    return [[outside[j] for j in row] for row in drawn.tolist()]
+    return np.array(outside)[drawn]
 
 
 def _told_apart(surveyed: Survey, subject: Subject, index: int) -> int:

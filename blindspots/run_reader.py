@@ -1,5 +1,6 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+from blindspots.archives import Archives
 from blindspots.errors import Refused
+from blindspots.pictures import PICTURES, load_exact
 from blindspots.records import PAIRS, SIMPLICES, STRAIGHT_METHODS, TRIANGLES, YOUNGER, Ending
 
 FORMAT = 1
@@ -149,15 +152,23 @@ class Run:
         """The found image of a pair, rounded to 8 bits; None where it was not kept."""
         return self._pixels(self.path / "found" / f"{pair_id}.png")
 
+    def exact(self, pair_id: str) -> np.ndarray | None:
+        """The exact found image, float32 (3, height, width) in [0, 1]; None where not kept."""
+        return load_exact(self._pictures["found"], pair_id)
+
+    def kept(self, pair_id: str) -> bool:
+        """Whether the found image of a pair was kept."""
+        return self._pictures["found"].has(f"{pair_id}.png")
+
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
-        strip = read_pixels(self.path / "path" / f"{pair_id}.png")
+        strip = self._read_pixels(self.path / "path" / f"{pair_id}.png")
         if strip is None or not count or strip.shape[1] % count:
             return []
         return np.split(strip, count, axis=1)
 
     def image_path(self, image_id: str, model: str) -> Path:
-        """Where a source or target is stored as `model` saw it."""
+        """Where a source or target is stored as `model` saw it; in archives, under this name."""
         return self.path / "images" / f"{image_id}{self.facts(model).image_suffix}.png"
 
     def facts(self, model: str) -> ModelFacts:
@@ -167,7 +178,15 @@ class Run:
     @cached_property
     def _pixels(self) -> Callable[[Path], Pixels | None]:
         # Triangles, grids and the report ask for the same pictures again and again.
-        return lru_cache(maxsize=256)(read_pixels)
+        return lru_cache(maxsize=256)(self._read_pixels)
+
+    def _read_pixels(self, path: Path) -> Pixels | None:
+        content = self._pictures[path.parent.name].read(path.name)
+        return None if content is None else read_pixels(content)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Archives]:
+        return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
     def _pair_list(self) -> list[Row]:
@@ -184,11 +203,9 @@ class Run:
         return _distinct(pa.concat_tables([schema.empty_table(), *tables]), key)
 
 
-def read_pixels(path: Path) -> Pixels | None:
-    """A stored picture as uint8 (height, width, 3); None where there is no such file."""
-    if not path.is_file():
-        return None
-    with Image.open(path) as image:
+def read_pixels(content: bytes) -> Pixels:
+    """A stored picture as uint8 (height, width, 3)."""
+    with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
 
 
@@ -233,7 +250,7 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts:
 
 def _read(path: Path, kind: str, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(path)
+        table = pq.read_table(path, page_checksum_verification=True)
         for name in schema.names:
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))

@@ -6,11 +6,13 @@ results would be worthless: probabilities for logits, NaN, a fifth of the images
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from blindspots.errors import Refused
@@ -60,6 +62,11 @@ class Subject:
         """The model's name in every table."""
         return self.model.name
 
+    @cached_property
+    def given(self) -> list[int]:
+        """The label of each image, as plain numbers: they are asked for by the million."""
+        return self.images.labels.tolist()
+
 
 @dataclass
 class Survey:
@@ -77,8 +84,16 @@ class Survey:
 
     def label(self, subject: Subject, index: int) -> int:
         """The class to keep: the image's label, or what the model says where it has none."""
-        given = int(subject.images.labels[index])
+        given = subject.given[index]
         return given if given >= 0 else self.answer(subject, index).predicted
+
+    def labels(self, subject: Subject) -> Int[np.ndarray, "images"]:
+        """The `label` of every image at once; −1 where it has none and nothing was asked."""
+        labels = subject.images.labels.numpy().copy()
+        for index in np.flatnonzero(labels < 0).tolist():
+            said = self.said.get((subject.name, subject.images.ids[index]), UNKNOWN)
+            labels[index] = said.predicted
+        return labels
 
     def right(self, subject: Subject, index: int) -> bool:
         """Whether the model gives the image what a source must have: its class, or a group's."""
@@ -89,10 +104,17 @@ class Survey:
         """Whether every model gives the image its class."""
         return all(self.right(subject, index) for subject in subjects)
 
+    def rows(self) -> list[dict[str, Any]]:
+        """The answers as rows: model, image_id, predicted, confidence, p_label."""
+        return [
+            {"model": name, "image_id": image_id, **said._asdict()}
+            for (name, image_id), said in self.said.items()
+        ]
+
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
         classes = not subject.model.embeds
-        labelled = [i for i in self.seen if classes and int(subject.images.labels[i]) >= 0]
+        labelled = [i for i in self.seen if classes and subject.given[i] >= 0]
         confidences = [self.answer(subject, i).confidence for i in self.seen]
         right = sum(self.answer(subject, i).predicted == self.label(subject, i) for i in labelled)
         return {

@@ -22,7 +22,6 @@ from blindspots.progress import Reporter
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.scores import make_score
-from blindspots.store import load_exact
 from blindspots.stream import Corners
 
 CONFIDENCE, DISTANCE, SHARE = 1e-3, 1e-4, 0.05
@@ -220,10 +219,10 @@ class _Verifier:
         return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
 
     def _found(self, row: Row) -> Tensor:
-        file = self.run.path / "found" / f"{row['pair_id']}.safetensors"
-        if not file.exists():
-            raise Refused(_missing(file))
-        return torch.from_numpy(load_exact(file))
+        exact = self.run.exact(row["pair_id"])
+        if exact is None:
+            raise Refused(_missing(self.run.path / "found" / f"{row['pair_id']}.safetensors"))
+        return torch.from_numpy(exact)
 
 
 def _missing(file: Path) -> str:

@@ -1,0 +1,182 @@
+"""The pairs of a plan for one model, in columns: a million of them are four arrays. No torch."""
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blindspots.plan import ID_DIGITS, PlannedPair, keyed_science
+from blindspots.settings import Shard
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedPairs(Sequence[PlannedPair]):
+    """The pairs of one model in order; one is made when it is asked for.
+
+    `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
+    keep; `pair_ids`: 16 bytes each. All arrays have one entry a pair.
+    """
+
+    images: Sequence[str]
+    source: np.ndarray
+    target: np.ndarray
+    label: np.ndarray
+    pair_ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedPair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "PlannedPairs": ...
+
+    def __getitem__(self, index: int | slice) -> "PlannedPair | PlannedPairs":
+        if isinstance(index, slice):
+            return self.select(index)
+        source, target = self.images[self.source[index]], self.images[self.target[index]]
+        return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
+
+    def __iter__(self) -> Iterator[PlannedPair]:
+        return (self[i] for i in range(len(self)))
+
+    def select(self, chosen: np.ndarray | slice) -> "PlannedPairs":
+        """The pairs at these indices, or where this mask holds, in the order kept."""
+        columns = (self.source, self.target, self.label, self.pair_ids)
+        return PlannedPairs(self.images, *(column[chosen] for column in columns))
+
+    def of_shard(self, shard: Shard) -> "PlannedPairs":
+        """The pairs of a shard's sources."""
+        return self if shard.whole else self.select(shard.takes(self.place))
+
+    def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Whether each pair's id is among these, as a mask."""
+        own = pa.array(self.pair_ids, pa.binary(ID_DIGITS)).cast(pa.binary()).cast(pa.string())
+        return pc.is_in(own, value_set=pair_ids).to_numpy(zero_copy_only=False)
+
+    def from_sources(self, image_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Whether the id of each pair's source is among these, as a mask."""
+        used, inverse = np.unique(self.source, return_inverse=True)
+        own = pa.array([self.images[i] for i in used.tolist()], pa.string())
+        return pc.is_in(own, value_set=image_ids).to_numpy(zero_copy_only=False)[inverse]
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the ids, in order."""
+        return hashlib.sha256(self.pair_ids.tobytes()).digest()
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """The place of each pair's source among the sources, in the order they come, from 0."""
+        _, first, inverse = np.unique(self.source, return_index=True, return_inverse=True)
+        place = np.empty(len(first), np.int64)
+        place[np.argsort(first)] = np.arange(len(first))
+        return place[inverse]
+
+    @property
+    def sources(self) -> int:
+        """How many sources there are."""
+        return int(self.place.max(initial=-1)) + 1
+
+    @property
+    def company(self) -> np.ndarray:
+        """How many pairs the source of each pair has."""
+        return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
+
+    def by_source(self) -> "Groups":
+        """The pairs of each source together, sources and pairs in order."""
+        ends = np.cumsum(np.bincount(self.place, minlength=self.sources))
+        starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
+        return Groups(self.select(np.argsort(self.place, kind="stable")), starts, ends)
+
+
+@dataclass(frozen=True, eq=False)
+class Groups(Sequence[Sequence[PlannedPair]]):
+    """The pairs of sources, each source's together; made when they are asked for.
+
+    `starts`, `ends`: where in `pairs` each source begins and ends.
+    """
+
+    pairs: PlannedPairs
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedPairs: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Groups": ...
+
+    def __getitem__(self, index: int | slice) -> "PlannedPairs | Groups":
+        if isinstance(index, slice):
+            return Groups(self.pairs, self.starts[index], self.ends[index])
+        return self.pairs[int(self.starts[index]) : int(self.ends[index])]
+
+    def lacking(self, fewest: int, done: pa.Array | pa.ChunkedArray) -> "Groups":
+        """The sources with `fewest` pairs or more whose ids are not among `done`."""
+        first = self.pairs.select(self.starts)
+        chosen = (self.ends - self.starts >= fewest) & ~first.from_sources(done)
+        return Groups(self.pairs, self.starts[chosen], self.ends[chosen])
+
+
+def plan_pairs(
+    fingerprint: str,
+    images: Sequence[str],
+    source: np.ndarray,
+    target: np.ndarray,
+    labels: np.ndarray,
+    science: Mapping[str, Any],
+    grouped: bool = False,
+) -> PlannedPairs:
+    """The planned pairs of these sources and targets, indices into `images`.
+
+    `labels`: the class of each image. `grouped`: the targets of a source are traversed together,
+    so they come together and are part of the ids.
+    """
+    place = PlannedPairs(images, source, target, source, source).place
+    if grouped:
+        order = np.argsort(place, kind="stable")
+        source, target, place = source[order], target[order], place[order]
+    texts = _texts(fingerprint, images, source, target, science)
+    company = _companies(images, target, place) if grouped else None
+    ids = _pair_ids(texts if company is None else map("".join, zip(texts, company, strict=True)))
+    pair_ids = np.fromiter(ids, f"S{ID_DIGITS}", len(source))
+    return PlannedPairs(images, source, target, labels[source], pair_ids)
+
+
+def _texts(
+    fingerprint: str,
+    images: Sequence[str],
+    source: np.ndarray,
+    target: np.ndarray,
+    science: Mapping[str, Any],
+) -> Iterator[str]:
+    """What is hashed of each pair, as `plan.pair_id` writes it, but for the closing bracket."""
+    quoted = [json.dumps(image) for image in images]
+    begin = f"[{json.dumps(fingerprint)}, "
+    end = f", {json.dumps(keyed_science(science), sort_keys=True, default=str)}"
+    for s, t in zip(source.tolist(), target.tolist(), strict=True):
+        yield f"{begin}{quoted[s]}, {quoted[t]}{end}"
+
+
+def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> Iterator[str]:
+    """What is hashed of the targets beside each, for pairs whose sources come together."""
+    starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(place)], strict=True):
+        text = json.dumps(sorted(images[t] for t in target[start:end].tolist()))
+        yield from [f", {text}"] * (end - start)
+
+
+def _pair_ids(texts: Iterable[str]) -> Iterator[str]:
+    for text in texts:
+        yield hashlib.sha256(f"{text}]".encode()).hexdigest()[:ID_DIGITS]
