@@ -9,8 +9,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as pc
-
 from blindspots.errors import Refused
 from blindspots.files import PARTIAL, write_whole
 from blindspots.locks import hold, refuse_held
@@ -52,8 +50,8 @@ class Part:
     def pairs(self) -> Mapping[str, int]:
         """How many of its planned pairs have a row, by model."""
         rows = distinct(row_files(self.path, "pairs"), PAIRS, ["model", "pair_id", "target_id"])
-        models = rows.filter(pc.is_valid(rows["target_id"]))["model"]
-        return {entry["values"]: entry["counts"] for entry in pc.value_counts(models).to_pylist()}
+        models = rows.filter(rows["target_id"].is_valid())["model"]
+        return {entry["values"]: entry["counts"] for entry in models.value_counts().to_pylist()}
 
     def lacks(self) -> Iterator[str]:
         """What is still to be done, in words."""

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from blindspots.files import write_whole
@@ -127,7 +126,7 @@ def _all(files: Sequence[Path], schema: pa.Schema, model: str | None = None) -> 
 def _write_sorted(writer: pq.ParquetWriter, rows: pa.Table, key: Sequence[str]) -> None:
     numbered = rows.select(key).append_column("row", pa.array(range(len(rows)), pa.int64()))
     last = numbered.group_by(list(key)).aggregate([("row", "max")])
-    order = last.take(pc.sort_indices(last, [(name, "ascending") for name in key]))["row_max"]
+    order = last.sort_by([(name, "ascending") for name in key])["row_max"]
     whole = rows.combine_chunks()
     for start in range(0, len(order), ROW_GROUP):
         writer.write_table(whole.take(order.slice(start, ROW_GROUP)))

@@ -41,7 +41,7 @@ class PlannedPairs(Sequence[PlannedPair]):
     def __getitem__(self, index: int | slice) -> "PlannedPair | PlannedPairs":
         if isinstance(index, slice):
             return self.select(index)
-        source, target = self.images[self.source[index]], self.images[self.target[index]]
+        source, target = (self.images[int(one[index])] for one in (self.source, self.target))
         return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
 
     def __iter__(self) -> Iterator[PlannedPair]:
@@ -59,13 +59,13 @@ class PlannedPairs(Sequence[PlannedPair]):
     def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Whether each pair's id is among these, as a mask."""
         own = pa.array(self.pair_ids, pa.binary(ID_DIGITS)).cast(pa.binary()).cast(pa.string())
-        return pc.is_in(own, value_set=pair_ids).to_numpy(zero_copy_only=False)
+        return _is_in(own, pair_ids)
 
     def from_sources(self, image_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
         """Whether the id of each pair's source is among these, as a mask."""
         used, inverse = np.unique(self.source, return_inverse=True)
         own = pa.array([self.images[i] for i in used.tolist()], pa.string())
-        return pc.is_in(own, value_set=image_ids).to_numpy(zero_copy_only=False)[inverse]
+        return _is_in(own, image_ids)[inverse]
 
     @property
     def digest(self) -> bytes:
@@ -129,6 +129,12 @@ class Groups(Sequence[Sequence[PlannedPair]]):
         return Groups(self.pairs, self.starts[chosen], self.ends[chosen])
 
 
+def _is_in(values: pa.Array, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Which of the values are among others, as a mask."""
+    options = pc.SetLookupOptions(value_set=among)
+    return pc.call_function("is_in", [values], options).to_numpy(zero_copy_only=False)
+
+
 def plan_pairs(
     fingerprint: str,
     images: Sequence[str],
@@ -173,7 +179,7 @@ def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> 
     """What is hashed of the targets beside each, for pairs whose sources come together."""
     starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(place)], strict=True):
-        text = json.dumps(sorted(images[t] for t in target[start:end].tolist()))
+        text = json.dumps(sorted(images[int(t)] for t in target[start:end]))
         yield from [f", {text}"] * (end - start)
 
 

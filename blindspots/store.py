@@ -104,14 +104,14 @@ class Store:
     def started_pairs(self, model: str) -> pa.ChunkedArray:
         """The ids of a model's stored pairs that were traversed."""
         rows = self.stored("pairs", model, ["pair_id", "ending"])
-        started = pa.array([ending.value for ending in Ending if ending.started])
-        return rows["pair_id"].filter(pc.is_in(rows["ending"], started))
+        started = [ending.value for ending in Ending if ending.started]
+        return rows.filter(pc.field("ending").isin(started))["pair_id"]
 
     def stored(self, table: str, model: str, columns: Sequence[str]) -> pa.Table:
         """The different values of these columns in a model's stored rows."""
         schema, _ = TABLES[table]
         rows = distinct(self._files(table), schema, ["model", *columns])
-        return rows.filter(pc.equal(rows["model"], model)).select(list(columns))
+        return rows.filter(pc.field("model") == model).select(list(columns))
 
     def present(self, table: str) -> set[Key]:
         """The keys of the rows that are stored, as in `TABLES`: (model, pair_id) for pairs."""

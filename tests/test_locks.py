@@ -89,14 +89,14 @@ def test_a_lock_without_content_counts_while_it_is_young(tmp_path):
 def test_of_many_at_a_dead_ones_lock_one_wins(tmp_path, dead):
     write(tmp_path, pid=dead)
     code = (
-        "import sys, time\nfrom pathlib import Path\nfrom blindspots.locks import hold\n"
-        "with hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    time.sleep(3)"
+        "import sys\nfrom pathlib import Path\nfrom blindspots.locks import hold\n"
+        "with hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     start = [sys.executable, "-c", code, str(tmp_path)]
-    quiet = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    drivers = [subprocess.Popen(start, **quiet) for _ in range(4)]
-    said = [driver.communicate(timeout=60) for driver in drivers]
-    held = [out for out, _ in said if out]
-    refused = [error for _, error in said if "being worked on" in error or "just now" in error]
-    assert len(held) + len(refused) == 4
-    assert len(held) == 1
+    drivers = [subprocess.Popen(start, **pipes, text=True) for _ in range(4)]
+    held = [driver.stdout.readline() == "held\n" for driver in drivers]
+    errors = [driver.communicate(timeout=60)[1] for driver in drivers]
+    assert held.count(True) == 1
+    for won, error in zip(held, errors, strict=True):
+        assert won or "being worked on" in error or "just now" in error

@@ -99,7 +99,7 @@ def test_targets_of_very_many_sources_are_derangements_too(share):
 
 
 def test_a_class_that_outnumbers_all_others_is_refused_at_once():
-    with pytest.raises(bs.Refused, match="10001 of the class"):
+    with pytest.raises(bs.Refused, match="10001 of them of the class 0"):
         draw_targets(np.array([0] * 10_001 + [1] * 10_000)[:, None], 1, 0)
 
 
