@@ -17,7 +17,7 @@ import torch
 
 from blindspots.engine import Engine
 from blindspots.errors import Refused
-from blindspots.flight import Outcome, Pair
+from blindspots.flight import FORWARD, Outcome, Pair
 from blindspots.measure import Measurer
 from blindspots.methods.base import Method
 from blindspots.metrics import find_lpips
@@ -94,8 +94,8 @@ class Estimate:
     """What was measured here, and what `pairs` pairs then take.
 
     `seconds`: of an evaluation; `evaluations`: of a pair, its method's own checks included;
-    `most`: of a pair at most; `measuring`: seconds of a pair after it was traversed, triangles
-    and simplices included.
+    `most`: likewise, if it does not end early; `measuring`: seconds of a pair after it was
+    traversed, triangles and simplices included.
     """
 
     model: str
@@ -115,7 +115,7 @@ class Estimate:
 
     @property
     def most_hours(self) -> Measured:
-        """Likewise, if every pair takes all the evaluations it may."""
+        """Likewise, if no pair ends early."""
         return (self.seconds.times(self.most) + self.measuring).times(self.pairs / 3600)
 
     def on(self, card: Card) -> dict[str, Any]:
@@ -150,10 +150,10 @@ class Estimate:
         lines = [
             f"{self.model} on {self.device}, {self.batch} images at once, {self.sample} pairs done",
             f"evaluations a second: {_shown(rate)}",
-            f"evaluations a pair: {_shown(self.evaluations)}, at most {self.most:g}",
+            f"evaluations a pair: {_shown(self.evaluations)}, {self.most:.4g} if none ends early",
             f"measuring what was found: {_shown(self.measuring)} s a pair",
             f"{self.pairs:,} pairs here: {_shown(self.hours)} hours, "
-            f"at most {_shown(self.most_hours)}",
+            f"{_shown(self.most_hours)} if none ends early",
         ]
         for card in cards:
             hours = self.hours.times(1 / card.speedup)
@@ -179,7 +179,10 @@ def estimate(request: Request, method: Method, pairs: int, reporter: Reporter) -
         seconds = time_evaluations(subject, method)
         outcomes = _traversed(subject, method, planned, request.science.seed, tick)
         measuring = _time_measuring(prepared, subject, method, outcomes)
-    spent = [outcome.evaluations + outcome.check_evaluations for outcome in outcomes]
+    checks = [outcome.check_evaluations for outcome in outcomes]
+    spent = [out.evaluations + check for out, check in zip(outcomes, checks, strict=True)]
+    shared = planned.company if method.grouped else 1
+    most = most_evaluations(method, planned) + FORWARD / shared
     return Estimate(
         model=subject.name,
         device=str(subject.model.device),
@@ -188,7 +191,7 @@ def estimate(request: Request, method: Method, pairs: int, reporter: Reporter) -
         pairs=pairs,
         seconds=seconds,
         evaluations=_mean(spent),
-        most=float(most_evaluations(method, planned).mean()),
+        most=float(most.mean()) + statistics.fmean(checks),
         measuring=measuring,
     )
 

