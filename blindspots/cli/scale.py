@@ -64,7 +64,7 @@ def estimate(
     images: str = "sample:shapes",
     model_flags: ModelFlags = DEFAULT_MODEL,
     method: MethodFlags = DEFAULT_METHOD,
-    sources: int = 4,
+    sources: int | None = None,
     targets_per_source: int = 2,
     gpu: Annotated[tuple[str, ...], Repeated] = (),
     machine: MachineFlags = DEFAULT_MACHINE,
@@ -81,7 +81,7 @@ def estimate(
     images
         Image spec to take the few from; an ImageNet model wants images of its own classes.
     sources
-        How many sources to time.
+        How many sources to time; two more than the targets of each, 4 at least, unless given.
     targets_per_source
         How many targets each source gets, as in the run that is planned.
     gpu
@@ -105,7 +105,7 @@ def estimate(
             method=describe_method(traversal),
             score=describe_score(score),
             precision=machine.precision,
-            sources=sources,
+            sources=sources or max(4, targets_per_source + 2),
             targets_per_source=targets_per_source,
         ),
         machine=machine.settings(),
