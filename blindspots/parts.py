@@ -48,7 +48,9 @@ def read_rows(
         return pq.read_table(
             path, schema=schema, columns=names, filters=wanted, page_checksum_verification=True
         )
-    except pa.ArrowException as error:
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
         raise OSError(f"{path} is damaged: {error}") from error
 
 

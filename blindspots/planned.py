@@ -1,6 +1,7 @@
 """The pairs of a plan for one model, in columns: a million of them are four arrays. No torch."""
 
 import hashlib
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -153,11 +154,9 @@ def plan_pairs(
     if grouped:
         order = np.argsort(place, kind="stable")
         source, target, place = source[order], target[order], place[order]
-    texts = _texts(fingerprint, images, source, target, science)
-    company = _companies(images, target, place) if grouped else None
-    ids = _pair_ids(texts if company is None else map("".join, zip(texts, company, strict=True)))
-    pair_ids = np.fromiter(ids, f"S{ID_DIGITS}", len(source))
-    return PlannedPairs(images, source, target, labels[source], pair_ids)
+    company = _companies(images, target, place) if grouped else itertools.repeat(b"]")
+    texts = _texts(fingerprint, images, source, target, science, company)
+    return PlannedPairs(images, source, target, labels[source], _pair_ids(texts))
 
 
 def _texts(
@@ -166,23 +165,25 @@ def _texts(
     source: np.ndarray,
     target: np.ndarray,
     science: Mapping[str, Any],
-) -> Iterator[str]:
-    """What is hashed of each pair, as `plan.pair_id` writes it, but for the closing bracket."""
-    quoted = [json.dumps(image) for image in images]
-    begin = f"[{json.dumps(fingerprint)}, "
-    end = f", {json.dumps(keyed_science(science), sort_keys=True, default=str)}"
-    for s, t in zip(source.tolist(), target.tolist(), strict=True):
-        yield f"{begin}{quoted[s]}, {quoted[t]}{end}"
+    company: Iterable[bytes],
+) -> Iterator[bytes]:
+    """What is hashed of each pair, as `plan.pair_id` writes it."""
+    quoted = [json.dumps(image).encode() for image in images]
+    begin = f"[{json.dumps(fingerprint)}, ".encode()
+    end = f", {json.dumps(keyed_science(science), sort_keys=True, default=str)}".encode()
+    for s, t, close in zip(source.tolist(), target.tolist(), company, strict=False):
+        yield b"".join((begin, quoted[s], b", ", quoted[t], end, close))
 
 
-def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> Iterator[str]:
-    """What is hashed of the targets beside each, for pairs whose sources come together."""
+def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> Iterator[bytes]:
+    """How the text ends of pairs whose sources come together: with all targets of the source."""
     starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(place)], strict=True):
         text = json.dumps(sorted(images[int(t)] for t in target[start:end]))
-        yield from [f", {text}"] * (end - start)
+        yield from itertools.repeat(f", {text}]".encode(), end - start)
 
 
-def _pair_ids(texts: Iterable[str]) -> Iterator[str]:
-    for text in texts:
-        yield hashlib.sha256(f"{text}]".encode()).hexdigest()[:ID_DIGITS]
+def _pair_ids(texts: Iterable[bytes]) -> np.ndarray:
+    half = ID_DIGITS // 2
+    digests = b"".join(hashlib.sha256(text).digest()[:half] for text in texts)
+    return np.frombuffer(digests.hex().encode(), f"S{ID_DIGITS}")

@@ -14,7 +14,7 @@ from blindspots.planned import PlannedPairs
 from blindspots.predictions import read_predictions_file
 from blindspots.records import SIMPLEX_FEWEST
 from blindspots.settings import Shard, differences, plan_hash
-from blindspots.store import Row, Store, read_info, read_predictions
+from blindspots.store import Row, Store, read_info, read_predictions, started
 
 # The tables of hulls, and how many found images of a source they need.
 HULLS = {"triangles": 2, "simplices": SIMPLEX_FEWEST}
@@ -58,13 +58,14 @@ def missing_pairs(store: Store, model: str, planned: PlannedPairs, dropped: bool
     copy that was made while the run went on. `dropped`: found images were removed on purpose, so
     only those count with which something is still to be measured.
     """
-    missing = ~planned.within(store.stored("pairs", model, ["pair_id"])["pair_id"])
-    started = np.flatnonzero(planned.within(store.started_pairs(model)))
-    traversed = planned.select(started)
+    rows = store.stored("pairs", model, ["pair_id", "ending"])
+    missing = ~planned.within(rows["pair_id"])
+    begun = np.flatnonzero(planned.within(started(rows)))
+    traversed = planned.select(begun)
     lost = ~traversed.within(store.found_ids())
     if dropped and lost.any():
         lost &= _unmeasured(store, model, traversed)
-    missing[started[lost]] = True
+    missing[begun[lost]] = True
     return missing
 
 

@@ -103,15 +103,15 @@ class Store:
 
     def started_pairs(self, model: str) -> pa.ChunkedArray:
         """The ids of a model's stored pairs that were traversed."""
-        rows = self.stored("pairs", model, ["pair_id", "ending"])
-        started = [ending.value for ending in Ending if ending.started]
-        return rows.filter(pc.field("ending").isin(started))["pair_id"]
+        return started(self.stored("pairs", model, ["pair_id", "ending"]))
 
     def stored(self, table: str, model: str, columns: Sequence[str]) -> pa.Table:
-        """The different values of these columns in a model's stored rows."""
+        """These columns of a model's stored rows, some of which may be there twice."""
         schema, _ = TABLES[table]
-        rows = distinct(self._files(table), schema, ["model", *columns])
-        return rows.filter(pc.field("model") == model).select(list(columns))
+        files = self._files(table)
+        tables = [read_rows(file, schema, columns, model) for file in files]
+        empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+        return pa.concat_tables([empty, *tables])
 
     def present(self, table: str) -> set[Key]:
         """The keys of the rows that are stored, as in `TABLES`: (model, pair_id) for pairs."""
@@ -209,6 +209,12 @@ class Store:
 
     def _files(self, table: str) -> list[Path]:
         return row_files(self.path, table)
+
+
+def started(rows: pa.Table) -> pa.ChunkedArray:
+    """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
+    endings = [ending.value for ending in Ending if ending.started]
+    return rows.filter(pc.field("ending").isin(endings))["pair_id"]
 
 
 def row_files(path: Path, table: str) -> list[Path]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blindspots.errors import Refused
@@ -68,6 +68,21 @@ class Subject:
         return self.images.labels.tolist()
 
 
+class Seen(NamedTuple):
+    """What a model said of the images seen, one entry each.
+
+    `labelled`: whether its class was given; `label`: the class to keep; `right`: whether the model
+    gives it what a source must have; `wanted`: whether an image of its class can be a source.
+    """
+
+    labelled: Bool[np.ndarray, "seen"]
+    predicted: Int[np.ndarray, "seen"]
+    label: Int[np.ndarray, "seen"]
+    confidence: Float[np.ndarray, "seen"]
+    right: Bool[np.ndarray, "seen"]
+    wanted: Bool[np.ndarray, "seen"]
+
+
 @dataclass
 class Survey:
     """Which class each model gives an image, and how surely: `said[model, image id]`.
@@ -104,6 +119,18 @@ class Survey:
         """Whether every model gives the image its class."""
         return all(self.right(subject, index) for subject in subjects)
 
+    def columns(self, subject: Subject) -> Seen:
+        """What the model said of the images seen, in their order."""
+        said = [self.answer(subject, i) for i in self.seen]
+        given = subject.images.labels.numpy()[np.array(self.seen, np.int64)]
+        predicted = np.array([one.predicted for one in said], np.int64)
+        confidence = np.array([one.confidence for one in said], np.float64)
+        finite = np.array([one.finite for one in said], bool)
+        label, score = np.where(given >= 0, given, predicted), subject.oracle.score
+        right = _each(lambda two: score.accepts(*two), np.stack([predicted, label], axis=1))
+        wanted = _each(lambda one: score.wants(*one), label[:, None])
+        return Seen(given >= 0, predicted, label, confidence, right & finite, wanted)
+
     def rows(self) -> list[dict[str, Any]]:
         """The answers as rows: model, image_id, predicted, confidence, p_label."""
         return [
@@ -113,15 +140,16 @@ class Survey:
 
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
-        classes = not subject.model.embeds
-        labelled = [i for i in self.seen if classes and subject.given[i] >= 0]
-        confidences = [self.answer(subject, i).confidence for i in self.seen]
-        right = sum(self.answer(subject, i).predicted == self.label(subject, i) for i in labelled)
+        seen, classes = self.columns(subject), not subject.model.embeds
+        labelled = seen.labelled & classes
+        right = seen.predicted == seen.label
         return {
             "images": len(self.seen),
-            "labelled": bool(labelled),
-            "accuracy": right / len(labelled) if labelled else None,
-            "mean_confidence": sum(confidences) / max(1, len(confidences)) if classes else None,
+            "labelled": bool(labelled.any()),
+            "accuracy": float(right[labelled].mean()) if labelled.any() else None,
+            "mean_confidence": float(seen.confidence.sum()) / max(1, len(right))
+            if classes
+            else None,
         }
 
 
@@ -147,6 +175,14 @@ def survey(
         found += sum(result.right_by_all(subjects, i) for i in chunk)
         tick(len(chunk))
     return result
+
+
+def _each(
+    judge: Callable[[tuple[int, ...]], bool], rows: Int[np.ndarray, "seen columns"]
+) -> Bool[np.ndarray, "seen"]:
+    """A judgement of each row, asked for once where rows are equal."""
+    different, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 
 
 def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
