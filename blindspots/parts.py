@@ -102,7 +102,8 @@ def damage(path: Path, digest: str | None = None) -> str | None:
         if expected is not None:
             found = file_digest(path)
             return None if found.startswith(expected) else "its checksum is another"
-        pq.read_table(path, page_checksum_verification=True)
+        for _ in pq.ParquetFile(path, page_checksum_verification=True).iter_batches():
+            pass
     except (OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())
     return None

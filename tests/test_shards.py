@@ -9,7 +9,7 @@ from blindspots.cli.app import call
 from blindspots.run_reader import Run
 from tests.test_experiment import SMALL, assert_same_rows
 
-WHAT = [*SMALL[:-1], "max_steps=2", "--sources", "4", "--targets-per-source", "3", "--quiet"]
+WHAT = [*SMALL[:-1], "max_steps=2", "--sources", "5", "--targets-per-source", "3", "--quiet"]
 BLIND = """
 import torch
 from blindspots import Classifier, load_model
@@ -121,8 +121,8 @@ def test_another_shard_in_the_same_directory_is_refused(place, capsys):
 
 
 def test_more_shards_than_sources_are_refused(place, capsys):
-    assert run(place, "new", "--shard", "5/5") == 2
-    assert "the plan has 4 sources" in capsys.readouterr().err
+    assert run(place, "new", "--shard", "6/6") == 2
+    assert "the plan has 5 sources" in capsys.readouterr().err
     assert not (place / "new").exists()
 
 
