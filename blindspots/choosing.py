@@ -4,17 +4,21 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Int
 
 from blindspots.errors import Refused
-from blindspots.plan import draw_outside, draw_targets
+from blindspots.plan import Targets, draw_outside, draw_targets
 from blindspots.settings import Science
-from blindspots.survey import Subject, Survey
+from blindspots.survey import Seen, Subject, Survey
+
+Places = Int[np.ndarray, "sources"]
 
 
 class Choice(NamedTuple):
-    """Pairs of (source, target) ids; the sources each model missed; what to say about it."""
+    """Sources and targets, indices of images; the sources each model missed; what to say of it."""
 
-    pairs: list[tuple[str, str]]
+    source: Int[np.ndarray, "pairs"]
+    target: Int[np.ndarray, "pairs"]
     missed: dict[str, list[int]]
     notes: list[str]
 
@@ -25,66 +29,46 @@ def choose(science: Science, subjects: Sequence[Subject], surveyed: Survey) -> C
     Targets are other sources, drawn by derangements; where the score holds a group of classes,
     images outside it. Refused where there are too few of either.
     """
-    right = [i for i in surveyed.seen if surveyed.right_by_all(subjects, i)][: science.sources]
-    all_found = len(right) == science.sources
-    last = surveyed.seen.index(right[-1]) + 1 if all_found else len(surveyed.seen)
-    missed = {s.name: _missed(s, surveyed, surveyed.seen[:last]) for s in subjects}
-    images = subjects[0].images
-    notes = [] if all_found else [_too_few(science.sources, len(right), len(images))]
-    confined = subjects[0].oracle.score.confined
-    draw = _from_outside if confined else _among_sources
-    pairs = [
-        (images.ids[source], images.ids[target])
-        for source, targets in zip(right, draw(science, subjects, surveyed, right), strict=True)
-        for target in targets
-    ]
-    return Choice(pairs, missed, notes)
+    seen, said = np.array(surveyed.seen, np.int64), [surveyed.columns(s) for s in subjects]
+    places = np.flatnonzero(np.logical_and.reduce([one.right for one in said]))[: science.sources]
+    all_found = len(places) == science.sources
+    last = places[-1] + 1 if all_found else len(seen)
+    missed = {
+        subject.name: seen[:last][(one.wanted & ~one.right)[:last]].tolist()
+        for subject, one in zip(subjects, said, strict=True)
+    }
+    notes = [] if all_found else [_too_few(science.sources, len(places), len(subjects[0].images))]
+    draw = _from_outside if subjects[0].oracle.score.confined else _among_sources
+    targets = seen[draw(science, said, places)]
+    sources = np.repeat(seen[places], science.targets_per_source)
+    return Choice(sources, targets.ravel(), missed, notes)
 
 
-def _missed(subject: Subject, surveyed: Survey, visited: Sequence[int]) -> list[int]:
-    """The images that could be sources and that the model misclassifies."""
-    wants = subject.oracle.score.wants
-    return [
-        i for i in visited if wants(surveyed.label(subject, i)) and not surveyed.right(subject, i)
-    ]
-
-
-def _among_sources(
-    science: Science, subjects: Sequence[Subject], surveyed: Survey, right: Sequence[int]
-) -> list[list[int]]:
-    if len(right) < 2:
+def _among_sources(science: Science, said: Sequence[Seen], places: Places) -> Targets:
+    """The places of each source's targets, other sources."""
+    if len(places) < 2:
         raise Refused(
-            f"{len(right)} of {len(surveyed.seen)} images are rightly classified by every model; "
+            f"{len(places)} of {len(said[0].right)} images are rightly classified by every model; "
             "expected at least 2 of different classes; give more images, or fewer models"
         )
-    classes = np.array([[_told_apart(surveyed, s, i) for s in subjects] for i in right])
-    targets = draw_targets(classes, science.targets_per_source, science.seed)
-    return [[right[j] for j in row] for row in targets.tolist()]
+    # Where neither labels nor the model give an image a class, it has one of its own.
+    classes = np.stack(
+        [np.where(one.label[places] >= 0, one.label[places], -2 - places) for one in said], axis=1
+    )
+    return places[draw_targets(classes, science.targets_per_source, science.seed)]
 
 
-def _from_outside(
-    science: Science, subjects: Sequence[Subject], surveyed: Survey, right: Sequence[int]
-) -> list[list[int]]:
-    outside = [
-        i
-        for i in surveyed.seen
-        if not any(s.oracle.score.wants(surveyed.label(s, i)) for s in subjects)
-    ]
+def _from_outside(science: Science, said: Sequence[Seen], places: Places) -> Targets:
+    """The places of each source's targets, images whose class is none of the group."""
+    outside = np.flatnonzero(~np.logical_or.reduce([one.wanted for one in said]))
     most = science.targets_per_source
-    if not right or len(outside) < most:
+    if not len(places) or len(outside) < most:
         raise Refused(
-            f"of {len(surveyed.seen)} images, {len(right)} are rightly classified as one of the "
+            f"of {len(said[0].right)} images, {len(places)} are rightly classified as one of the "
             f"group's classes and {len(outside)} are outside it; expected a source and {most} "
             "targets at least; give more images, or another --score group"
         )
-    drawn = draw_outside(len(right), len(outside), most, science.seed)
-    return [[outside[j] for j in row] for row in drawn.tolist()]
-
-
-def _told_apart(surveyed: Survey, subject: Subject, index: int) -> int:
-    """The class of an image; one of its own where neither labels nor the model give it any."""
-    label = surveyed.label(subject, index)
-    return label if label >= 0 else -2 - index
+    return outside[draw_outside(len(places), len(outside), most, science.seed)]
 
 
 def _too_few(wanted: int, found: int, images: int) -> str:

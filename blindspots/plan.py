@@ -21,6 +21,9 @@ from blindspots.errors import Refused
 
 REPAIR_ROUNDS = 200
 LARGEST_FLOW = 400
+# Above it, conflicts are first swapped away many at once; below, plans stay what they always were.
+ONE_BY_ONE = 10_000
+ID_DIGITS = 16
 
 Classes = Int[np.ndarray, "images models"]
 Targets = Int[np.ndarray, "images targets"]
@@ -56,10 +59,15 @@ def pair_id(
 
     `company`: the ids of all targets that are traversed together with this one, in order.
     """
-    keyed = {name: science[name] for name in ("method", "score", "seed", "precision")}
+    keyed = keyed_science(science)
     parts = [fingerprint, source_id, target_id, keyed, *([list(company)] if company else [])]
     text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+
+
+def keyed_science(science: Any) -> dict[str, Any]:
+    """The science settings that decide a pair's result."""
+    return {name: science[name] for name in ("method", "score", "seed", "precision")}
 
 
 def draw_targets(classes: Classes, count: int, seed: int) -> Targets:
@@ -70,7 +78,7 @@ def draw_targets(classes: Classes, count: int, seed: int) -> Targets:
     counts, where no such choice exists.
     """
     random = np.random.default_rng([seed, count])
-    drawn = _repaired_draw(classes, count, random)
+    drawn = None if _hopeless(classes, count) else _repaired_draw(classes, count, random)
     if drawn is None and len(classes) <= LARGEST_FLOW:
         drawn = _flow_draw(classes, count, random)
     if drawn is None:
@@ -104,6 +112,12 @@ def read_pairs(file: Path) -> list[tuple[str, str]]:
     return [((row["source"] or "").strip(), (row["target"] or "").strip()) for row in rows]
 
 
+def _hopeless(classes: Classes, count: int) -> bool:
+    """Whether a class is larger than all others together, or leaves too few targets."""
+    largest = max(int(np.unique(column, return_counts=True)[1].max()) for column in classes.T)
+    return len(classes) - largest < max(largest, count)
+
+
 def _repaired_draw(classes: Classes, count: int, random: np.random.Generator) -> Targets | None:
     """Random permutations whose forbidden places are swapped away; None where that gets stuck."""
     drawn: list[np.ndarray] = []
@@ -121,6 +135,8 @@ def _derangement(
     """One permutation without a forbidden place, near uniform among them."""
     everyone = np.arange(len(classes))
     permutation = random.permutation(len(classes))
+    if len(classes) > ONE_BY_ONE:
+        _swap_many_away(classes, before, permutation, random)
     for _ in range(REPAIR_ROUNDS):
         bad = np.flatnonzero(_forbidden(classes, before, everyone, permutation))
         if not len(bad):
@@ -128,6 +144,28 @@ def _derangement(
         for place in random.permutation(bad).tolist():
             _swap_away(classes, before, permutation, place, random)
     return None
+
+
+def _swap_many_away(
+    classes: Classes,
+    before: list[np.ndarray],
+    permutation: np.ndarray,
+    random: np.random.Generator,
+) -> None:
+    """Exchange forbidden targets with those of others, each with one other at a time."""
+    everyone = np.arange(len(classes))
+    for _ in range(REPAIR_ROUNDS):
+        forbidden = _forbidden(classes, before, everyone, permutation)
+        here = np.flatnonzero(forbidden)
+        others = random.permutation(np.flatnonzero(~forbidden))
+        here = here[: len(others)]
+        others = others[: len(here)]
+        if not len(here):
+            return
+        conflict = _forbidden(classes, before, here, permutation[others])
+        conflict |= _forbidden(classes, before, others, permutation[here])
+        here, others = here[~conflict], others[~conflict]
+        permutation[here], permutation[others] = permutation[others], permutation[here]
 
 
 def _swap_away(
@@ -138,7 +176,10 @@ def _swap_away(
     random: np.random.Generator,
 ) -> None:
     """Exchange one target with another's where both are then allowed; with any, where none is."""
-    others = random.permutation(len(classes))[:REPAIR_ROUNDS]
+    if len(classes) > ONE_BY_ONE:
+        others = random.integers(len(classes), size=REPAIR_ROUNDS)
+    else:
+        others = random.permutation(len(classes))[:REPAIR_ROUNDS]
     here = np.full(len(others), place)
     forbidden = _forbidden(classes, before, here, permutation[others])
     forbidden |= _forbidden(classes, before, others, np.full(len(others), permutation[place]))

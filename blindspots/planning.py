@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blindspots.choosing import choose
+import numpy as np
+from jaxtyping import Float64
+
+from blindspots.choosing import Choice, choose
 from blindspots.doctor import check_differentiable, preflight
 from blindspots.errors import Refused
 from blindspots.images import ImageSet, load_images
@@ -16,11 +19,14 @@ from blindspots.methods import METHODS
 from blindspots.methods.base import Method
 from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
-from blindspots.plan import PlannedPair, pair_id, read_pairs, seeded_order
+from blindspots.plan import pair_id, read_pairs, seeded_order
+from blindspots.planned import PlannedPairs, plan_pairs
+from blindspots.predictions import write_predictions_file
 from blindspots.progress import Reporter
+from blindspots.resuming import known_predictions
 from blindspots.scores import make_score
-from blindspots.settings import NO_TRUST, Machine, Science, Trust, differences, plan_hash
-from blindspots.store import read_info, read_predictions
+from blindspots.settings import NO_TRUST, Machine, Science, Shard, Trust
+from blindspots.store import read_info
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
 DRAWS_PER_SOURCE = "targets_per_source"
@@ -32,7 +38,8 @@ class Request:
 
     `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
     every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
-    code of the models may be run.
+    code of the models may be run. `predictions`: a file of what the models say of the clean images,
+    read where it is there, else written.
     """
 
     models: Sequence[str]
@@ -42,13 +49,16 @@ class Request:
     classes: Path | None = None
     pairs_file: Path | None = None
     trust: Trust = NO_TRUST
+    predictions: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
     """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model.
 
-    `preflight`: what was found out about each model before the work, as plain data.
+    `preflight`: what was found out about each model before the work, as plain data. The pairs and
+    sources are those of the request's shard alone. `most_pairs`: how many pairs a model has in the
+    whole plan; `pairs_hash`: 16 hex digits over the ids of all of them.
     """
 
     request: Request
@@ -56,9 +66,16 @@ class Prepared:
     subjects: Sequence[Subject]
     survey: Survey
     preflight: Mapping[str, Mapping[str, Any]]
-    pairs: Mapping[str, Sequence[PlannedPair]]
+    pairs: Mapping[str, PlannedPairs]
     misclassified: Mapping[str, Sequence[int]]
+    most_pairs: int
+    pairs_hash: str
     notes: Sequence[str]
+
+    @property
+    def shard(self) -> Shard:
+        """The share of the plan that is worked on."""
+        return self.request.machine.shard
 
     def label_of(self, subject: Subject, image_id: str) -> int:
         """The class of an image for a model: its label, or what the model says of it."""
@@ -79,31 +96,61 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
-    known = _known(plan, out)
+    known = _known(request, plan, out)
     chosen_pairs = request.science.pairs
     order = seeded_order(images.ids, request.science.seed)
     if chosen_pairs is not None:
         order = _pairs_first(images, chosen_pairs, order)
     surveyed = _survey(request, subjects, order, known, reporter)
+    if request.predictions and len(surveyed.said) > len(known):
+        write_predictions_file(request.predictions, plan, surveyed.rows())
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
     preflights = _preflights(subjects, surveyed, out)
-    if chosen_pairs is not None:
-        surveyed.check_pairs(images, chosen_pairs)
-        chosen, notes = list(chosen_pairs), []
-        missed: dict[str, list[int]] = {subject.name: [] for subject in subjects}
-    else:
-        chosen, missed, notes = choose(request.science, subjects, surveyed)
+    chosen = _choose(request, subjects, surveyed)
+    whole = {s.name: _planned(s, surveyed, chosen, plan) for s in subjects}
+    shard = _checked(request.machine.shard, whole[subjects[0].name].sources)
     return Prepared(
         request=request,
         plan=plan,
         subjects=subjects,
         survey=surveyed,
         preflight=preflights,
-        pairs={s.name: _planned(s, surveyed, chosen, plan) for s in subjects},
-        misclassified=missed,
-        notes=[*images.notes, *notes],
+        pairs={name: pairs.of_shard(shard) for name, pairs in whole.items()},
+        misclassified={
+            name: missed[shard.number - 1 :: shard.of] for name, missed in chosen.missed.items()
+        },
+        most_pairs=max(map(len, whole.values())),
+        pairs_hash=_pairs_hash(whole),
+        notes=[*images.notes, *chosen.notes],
     )
+
+
+def _choose(request: Request, subjects: Sequence[Subject], surveyed: Survey) -> Choice:
+    """What was chosen, or given with `--pairs`."""
+    given = request.science.pairs
+    if given is None:
+        return choose(request.science, subjects, surveyed)
+    surveyed.check_pairs(subjects[0].images, given)
+    index = {name: i for i, name in enumerate(subjects[0].images.ids)}
+    source, target = np.array([[index[one] for one in pair] for pair in given]).T
+    return Choice(source, target, {subject.name: [] for subject in subjects}, [])
+
+
+def _checked(shard: Shard, sources: int) -> Shard:
+    if shard.of > sources:
+        raise Refused(
+            f"--shard {shard} was given and the plan has {sources} sources; expected at most as "
+            f"many shards, as in --shard 1/{sources}"
+        )
+    return shard
+
+
+def _pairs_hash(whole: Mapping[str, PlannedPairs]) -> str:
+    digest = hashlib.sha256()
+    for name, pairs in whole.items():
+        digest.update(name.encode() + pairs.digest)
+    return digest.hexdigest()[:16]
 
 
 def _subjects(request: Request, reporter: Reporter) -> list[Subject]:
@@ -137,9 +184,11 @@ def _with_pairs(request: Request, images: ImageSet) -> Request:
     if request.pairs_file is None:
         return request
     texts = read_pairs(request.pairs_file)
-    pairs = tuple(tuple(images.ids[images.find(text)] for text in pair) for pair in texts)
+    ids = {text: images.ids[images.find(text)] for pair in texts for text in pair}
+    pairs = tuple((ids[source], ids[target]) for source, target in texts)
+    times = Counter(pairs)
     for (source, target), number in zip(pairs, range(2, len(pairs) + 2), strict=True):
-        if source == target or pairs.count((source, target)) > 1:
+        if source == target or times[source, target] > 1:
             raise Refused(
                 f"--pairs {request.pairs_file} line {number}: {source} → {target} is "
                 f"{'a pair of an image with itself' if source == target else 'given twice'}; "
@@ -160,21 +209,13 @@ def _identity(request: Request, subjects: Sequence[Subject]) -> dict[str, Any]:
     }
 
 
-def _known(plan: Mapping[str, Any], out: Path | None) -> dict[tuple[str, str], Said]:
-    """What an earlier part of the same plan stored of the survey; another plan is refused."""
-    info = read_info(out) if out is not None else None
-    if info is None or out is None:
-        return {}
-    if info.get("plan_hash") != plan_hash(plan):
-        differing = differences(info.get("plan", {}), plan)
-        raise Refused(
-            f"{out} holds another plan: {'; '.join(differing[:6])}"
-            f"{f' (and {len(differing) - 6} more)' if len(differing) > 6 else ''}; "
-            "name another --out, or give the settings it was made with"
-        )
+def _known(
+    request: Request, plan: Mapping[str, Any], out: Path | None
+) -> dict[tuple[str, str], Said]:
+    """What an earlier part of the same plan stored of the survey, or the file that is shared."""
     return {
         (row["model"], row["image_id"]): Said(row["predicted"], row["confidence"], row["p_label"])
-        for row in read_predictions(out)
+        for row in known_predictions(plan, request.machine.shard, request.predictions, out)
     }
 
 
@@ -217,39 +258,25 @@ def _preflights(
     return found
 
 
-def most_evaluations(method: Method, pairs: Sequence[PlannedPair]) -> dict[str, float]:
-    """What each pair costs at most, by its id; a group's cost is shared equally."""
-    targets = Counter(pair.source_id for pair in pairs) if method.grouped else {}
-    together = {pair.pair_id: targets.get(pair.source_id, 1) for pair in pairs}
-    return {name: method.most_evaluations(count) / count for name, count in together.items()}
+def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray, "pairs"]:
+    """What each pair costs at most; a group's cost is shared equally."""
+    if not method.grouped:
+        return np.full(len(pairs), float(method.most_evaluations()))
+    counts, company = np.unique(pairs.company, return_inverse=True)
+    costs = np.array([method.most_evaluations(count) / count for count in counts.tolist()])
+    return costs[company] if len(pairs) else np.zeros(0)
 
 
 def _planned(
-    subject: Subject,
-    surveyed: Survey,
-    chosen: Sequence[tuple[str, str]],
-    plan: Mapping[str, Any],
-) -> list[PlannedPair]:
+    subject: Subject, surveyed: Survey, chosen: Choice, plan: Mapping[str, Any]
+) -> PlannedPairs:
     """The pairs, those of a source together where its targets are traversed together."""
-    if not METHODS[plan["method"]["name"]].grouped:
-        return [_plan_pair(subject, surveyed, pair, plan, ()) for pair in chosen]
-    targets: dict[str, list[str]] = {}
-    for source, target in chosen:
-        targets.setdefault(source, []).append(target)
-    return [
-        _plan_pair(subject, surveyed, (source, target), plan, sorted(company))
-        for source, company in targets.items()
-        for target in company
-    ]
-
-
-def _plan_pair(
-    subject: Subject,
-    surveyed: Survey,
-    pair: tuple[str, str],
-    plan: Mapping[str, Any],
-    company: Sequence[str],
-) -> PlannedPair:
-    label = surveyed.label(subject, subject.images.find(pair[0]))
-    name = pair_id(subject.fingerprint, *pair, plan, company)
-    return PlannedPair(name, *pair, label)
+    return plan_pairs(
+        subject.fingerprint,
+        subject.images.ids,
+        chosen.source,
+        chosen.target,
+        surveyed.labels(subject),
+        plan,
+        METHODS[plan["method"]["name"]].grouped,
+    )

@@ -20,6 +20,9 @@ TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 SIMPLEX_KEY = ("model", "source_id")
 NULL_KEY = ("model", "source_id", "target_id")
 TRANSFER_KEY = ("model", "judge", "pair_id")
+_CHECKED = ds.ParquetFileFormat(
+    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+)
 AGAIN = "start it again with blindspots run and another --out"
 
 
@@ -115,7 +118,7 @@ def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
 
 def _read(path: Path, kind: str, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
     try:
-        table = pq.ParquetFile(path).read(schema.names) if wanted is None else _scan(path, wanted)
+        table = _whole(path, schema.names) if wanted is None else _scan(path, wanted)
         for name in schema.names:
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
@@ -124,10 +127,14 @@ def _read(path: Path, kind: str, schema: pa.Schema, wanted: pc.Expression | None
         raise Refused(f"{path} is not a table of this version ({error}); {AGAIN}") from error
 
 
+def _whole(path: Path, names: list[str]) -> pa.Table:
+    return pq.ParquetFile(path, page_checksum_verification=True).read(names)
+
+
 def _scan(path: Path, wanted: pc.Expression) -> pa.Table:
     # A few rows of many: what is read ahead would be held, lists and all, only to be dropped.
     few = {"batch_size": 4096, "batch_readahead": 1, "fragment_readahead": 1}
-    return ds.dataset(path, format="parquet").to_table(filter=wanted, **few)
+    return ds.dataset(path, format=_CHECKED).to_table(filter=wanted, **few)
 
 
 def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:

@@ -1,5 +1,6 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
+import io
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
+from blindspots.archives import Archives
 from blindspots.errors import Refused
+from blindspots.pictures import PICTURES, load_exact
 from blindspots.records import (
     NULLS,
     PAIRS,
@@ -176,31 +179,57 @@ class Run:
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""
-        return self._pixels(self.image_path(image_id, model))
+        return self._pixels("images", self._image_file(image_id, model))
+
+    def image_content(self, image_id: str, model: str) -> bytes | None:
+        """The PNG file of a source or target as `model` saw it; None where it was not kept."""
+        return self._content("images", self._image_file(image_id, model))
 
     def found(self, pair_id: str) -> Pixels | None:
         """The found image of a pair, rounded to 8 bits; None where it was not kept."""
-        return self._pixels(self.path / "found" / f"{pair_id}.png")
+        return self._pixels("found", f"{pair_id}.png")
+
+    def exact(self, pair_id: str) -> np.ndarray | None:
+        """The exact found image, float32 (3, height, width) in [0, 1]; None where not kept."""
+        return load_exact(self._pictures["found"], pair_id)
+
+    def kept(self, pair_id: str) -> bool:
+        """Whether the found image of a pair was kept."""
+        return self._pictures["found"].has(f"{pair_id}.png")
 
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
-        strip = read_pixels(self.path / "path" / f"{pair_id}.png")
+        strip = self._read_pixels("path", f"{pair_id}.png")
         if strip is None or not count or strip.shape[1] % count:
             return []
         return np.split(strip, count, axis=1)
 
     def image_path(self, image_id: str, model: str) -> Path:
-        """Where a source or target is stored as `model` saw it."""
-        return self.path / "images" / f"{image_id}{self.facts(model).image_suffix}.png"
+        """Where a source or target is stored as `model` saw it; in archives, under this name."""
+        return self.path / "images" / self._image_file(image_id, model)
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""
         return next((facts for facts in self.models if facts.name == model), ModelFacts(model))
 
     @cached_property
-    def _pixels(self) -> Callable[[Path], Pixels | None]:
+    def _pixels(self) -> Callable[[str, str], Pixels | None]:
         # Triangles, grids and the report ask for the same pictures again and again.
-        return lru_cache(maxsize=256)(read_pixels)
+        return lru_cache(maxsize=256)(self._read_pixels)
+
+    def _read_pixels(self, folder: str, name: str) -> Pixels | None:
+        content = self._content(folder, name)
+        return None if content is None else read_pixels(content)
+
+    def _content(self, folder: str, name: str) -> bytes | None:
+        return self._pictures[folder].read(name)
+
+    def _image_file(self, image_id: str, model: str) -> str:
+        return f"{image_id}{self.facts(model).image_suffix}.png"
+
+    @cached_property
+    def _pictures(self) -> dict[str, Archives]:
+        return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
     def _pair_list(self) -> list[Row]:
@@ -218,11 +247,9 @@ class Run:
         return read_rows(self.path, kind, schema, key)
 
 
-def read_pixels(path: Path) -> Pixels | None:
-    """A stored picture as uint8 (height, width, 3); None where there is no such file."""
-    if not path.is_file():
-        return None
-    with Image.open(path) as image:
+def read_pixels(content: bytes) -> Pixels:
+    """A stored picture as uint8 (height, width, 3)."""
+    with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
 
 

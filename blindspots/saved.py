@@ -13,7 +13,6 @@ from blindspots.models.sources import load_trusted
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.settings import Trust
-from blindspots.store import load_exact
 
 Image = Float[Tensor, "3 height width"]
 
@@ -40,10 +39,10 @@ def saved_image(run: Run, image_id: str, model: str) -> Image:
 
 def saved_found(run: Run, pair_id: str) -> Image:
     """The exact found image of a pair; refused where its file is missing."""
-    file = run.path / "found" / f"{pair_id}.safetensors"
-    if not file.exists():
-        raise Refused(_missing(file))
-    return torch.from_numpy(load_exact(file))
+    exact = run.exact(pair_id)
+    if exact is None:
+        raise Refused(_missing(run.path / "found" / f"{pair_id}.safetensors"))
+    return torch.from_numpy(exact)
 
 
 def label_of(row: Row) -> int:

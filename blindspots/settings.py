@@ -5,10 +5,12 @@ No torch here: a run's settings can be read, checked and compared on any laptop.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
+
+import numpy as np
 
 from blindspots.errors import Refused
 
@@ -18,6 +20,8 @@ LayoutChoice = Literal["auto", "contiguous", "channels_last"]
 CompileChoice = Literal["auto", "on", "off"]
 PATHS_BELOW = 1000
 SNAPSHOTS = 11
+MOST_LISTED_PAIRS = 10_000
+ARCHIVES_ABOVE = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ class Science:
             "targets_per_source": self.targets_per_source,
         }
         if self.pairs is not None:
-            chosen = {"pairs": [list(pair) for pair in self.pairs]}
+            chosen = {"pairs": _pairs_identity(self.pairs)}
         return {
             "method": dict(self.method),
             "score": dict(self.score),
@@ -63,6 +67,40 @@ class Science:
             "precision": self.precision,
             **chosen,
         }
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A share of a plan's sources, each with all its targets: share `number` of `of`, from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole plan."""
+        return self.of == 1
+
+    def takes(self, places: np.ndarray) -> np.ndarray:
+        """Which of these places in the order of the sources are its own, as a mask."""
+        return places % self.of == self.number - 1
+
+
+WHOLE = Shard()
+
+
+def parse_shard(text: str) -> Shard:
+    """The shard that `3/64` names; refused where it names none."""
+    number, slash, of = text.partition("/")
+    if slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return Shard(int(number), int(of))
+    raise Refused(
+        f"--shard {text} was given; expected a number and how many there are, counted from 1, "
+        "as in --shard 3/64"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +112,8 @@ class Machine:
     kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
     plan is long enough to pay for it.
     `keep`: none, found or path; None: path below 1,000 pairs a model, else found.
-    `lpips_weights`: AlexNet's weights; None: the usual cache.
+    `lpips_weights`: AlexNet's weights; None: the usual cache. `shard`: the share of the plan's
+    sources that is worked on.
     """
 
     device: str = "auto"
@@ -83,6 +122,7 @@ class Machine:
     compile: str = "auto"
     keep: Keep | None = None
     lpips_weights: Path | None = None
+    shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
         if self.batch is not None and self.batch < 1:
@@ -93,6 +133,21 @@ class Machine:
     def kept(self, pairs: int) -> Keep:
         """What to keep for that many pairs a model."""
         return self.keep or ("path" if pairs < PATHS_BELOW else "found")
+
+    @staticmethod
+    def archives(pairs: int) -> bool:
+        """Whether the images of that many pairs a model go into archives."""
+        return pairs > ARCHIVES_ABOVE
+
+
+def _pairs_identity(pairs: Sequence[tuple[str, str]]) -> Any:
+    """The given pairs as they stand in the plan: themselves, or where they are many their hash."""
+    if len(pairs) <= MOST_LISTED_PAIRS:
+        return [list(pair) for pair in pairs]
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(repr(pair).encode())
+    return {"count": len(pairs), "sha256": digest.hexdigest()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,24 +5,38 @@ when it is done; readers take the union. Which files exist *is* the progress: re
 planned ids minus the present ones.
 """
 
-import hashlib
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.compute as pc
 from jaxtyping import Float, UInt8
 from PIL import Image
-from safetensors.numpy import load_file
 from safetensors.numpy import save as serialise
 
+from blindspots.archives import UNIT, Archives
 from blindspots.errors import Refused
 from blindspots.files import sweep, write_text, write_whole
+from blindspots.parts import (
+    GATHERED,
+    damage,
+    distinct,
+    file_digest,
+    gather,
+    join,
+    read_rows,
+    write_part,
+    write_rows,
+)
+from blindspots.pictures import PICTURES, load_exact
+from blindspots.predictions import SCHEMA as PREDICTIONS
 from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 from blindspots.run_columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
 
@@ -33,16 +47,8 @@ TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "nulls": (NULLS, NULL_KEY),
 }
 PREDICTIONS_FILE = "predictions.parquet"
-PREDICTIONS = pa.schema(
-    [
-        ("model", pa.string()),
-        ("image_id", pa.string()),
-        ("predicted", pa.int64()),
-        ("confidence", pa.float64()),
-        ("p_label", pa.float64()),
-    ]
-)
-FOLDERS = ("parts", "images", "found", "path")
+FOLDERS = ("parts", *PICTURES)
+DAMAGED = "damaged"
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
 
@@ -55,6 +61,7 @@ class Store:
         for folder in FOLDERS:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
         sweep(self.path)
+        self._appended, self._saved = GATHERED, UNIT
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write `run.json`."""
@@ -65,55 +72,95 @@ class Store:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
         if not rows:
             return
-        schema, key = TABLES[table]
-        names = repr([[row[column] for column in key] for row in rows]).encode()
-        part = self.path / "parts" / f"{table}-{hashlib.sha256(names).hexdigest()[:16]}.parquet"
+        schema, _ = TABLES[table]
         filled = pa.Table.from_pylist(
             [{**dict.fromkeys(schema.names), **row} for row in rows], schema
         )
-        write_whole(part, lambda aside: pq.write_table(filled, aside))
+        write_part(self.path / "parts", table, 0, filled)
+        self._appended += 1
+
+    def tidy(self, archives: bool = False) -> None:
+        """Join small parts to larger ones where there are many. For one process at a time.
+
+        `archives`: likewise pack images that lie loose.
+        """
+        if self._appended >= GATHERED:
+            self._appended = 0
+            for table, (schema, _) in TABLES.items():
+                gather(self.path / "parts", table, schema)
+        if archives and self._saved >= UNIT:
+            self.pack(UNIT)
+
+    def pack(self, least: int) -> None:
+        """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        self._saved = 0
+        for pictures in self._pictures.values():
+            loose = pictures.loose()
+            if len(loose) >= least:
+                pictures.pack(loose)
 
     def write_predictions(self, rows: Sequence[Row]) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""
-        filled = pa.Table.from_pylist(list(rows), PREDICTIONS)
-        path = self.path / PREDICTIONS_FILE
-        write_whole(path, lambda aside: pq.write_table(filled, aside))
+        write_rows(self.path / PREDICTIONS_FILE, pa.Table.from_pylist(list(rows), PREDICTIONS))
 
-    def started_pairs(self, model: str) -> set[str]:
+    def started_pairs(self, model: str) -> pa.ChunkedArray:
         """The ids of a model's stored pairs that were traversed."""
-        columns = ["model", "pair_id", "ending"]
-        rows = [
-            row
-            for file in self._files("pairs")
-            for row in pq.read_table(file, columns=columns).to_pylist()
-        ]
-        mine = [row for row in rows if row["model"] == model]
-        return {row["pair_id"] for row in mine if Ending(row["ending"]).started}
+        return started(self.stored("pairs", model, ["pair_id", "ending"]))
+
+    def stored(self, table: str, model: str, columns: Sequence[str]) -> pa.Table:
+        """These columns of a model's stored rows, some of which may be there twice."""
+        schema, _ = TABLES[table]
+        files = self._files(table)
+        tables = [read_rows(file, schema, columns, model) for file in files]
+        empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+        return pa.concat_tables([empty, *tables])
 
     def present(self, table: str) -> set[Key]:
         """The keys of the rows that are stored, as in `TABLES`: (model, pair_id) for pairs."""
-        _, key = TABLES[table]
-        columns = [
-            pq.read_table(file, columns=list(key)).to_pydict() for file in self._files(table)
-        ]
-        return {row for part in columns for row in zip(*(part[c] for c in key), strict=True)}
+        schema, key = TABLES[table]
+        columns = distinct(self._files(table), schema, key).to_pydict()
+        return set(zip(*(columns[name] for name in key), strict=True))
 
-    def compact(self) -> None:
-        """Join the parts to one file a table, each row once, sorted; a file without rows too."""
-        for table in TABLES:
-            files = self._files(table)
-            joined = self._joined(table, files)
-            final = self.path / f"{table}.parquet"
-            write_whole(final, lambda aside, rows=joined: pq.write_table(rows, aside))
+    def compact(self, others: Sequence[Path] = ()) -> dict[str, str]:
+        """Join the parts to one file a table, each row once, sorted; a file without rows too.
+
+        `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
+        """
+        digests = {}
+        for table, (schema, key) in TABLES.items():
+            files, final = self._files(table), self.path / f"{table}.parquet"
+            further = [file for path in others for file in row_files(path, table)]
+            if further or files != [final]:
+                join([*further, *files], schema, key, final)
             for file in files:
                 if file != final:
                     file.unlink()
+            digests[final.name] = file_digest(final)
+        return digests
+
+    def set_aside_damaged(self, digests: Mapping[str, str]) -> Iterator[str]:
+        """Move files that are not what was written into `damaged/`; what each was, and what for.
+
+        `digests`: the SHA-256 of tables, by name, where it is known.
+        """
+        for table in TABLES:
+            for file in self._files(table):
+                if reason := damage(file, digests.get(file.name)):
+                    yield self._set_aside(file, reason)
+        for archives in self._pictures.values():
+            for file in archives.damaged():
+                yield self._set_aside(file, "its end is missing")
+
+    def _set_aside(self, file: Path, reason: str) -> str:
+        folder = self.path / DAMAGED
+        folder.mkdir(exist_ok=True)
+        file.replace(folder / file.name)
+        return f"{file} is damaged ({reason}); it was moved to {folder}, its rows are done again"
 
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
-        path = self.path / "images" / f"{name}.png"
-        if not path.exists():
-            _write_png(path, pixels)
+        if not self._pictures["images"].has(f"{name}.png"):
+            _write_png(self.path / "images" / f"{name}.png", pixels)
 
     def save_found(
         self,
@@ -125,6 +172,7 @@ class Store:
         exact = np.ascontiguousarray(exact, dtype=np.float32)
         # Serialised here, because safetensors hides a full disk behind an error of its own.
         content = serialise({"found": exact})
+        self._saved += 1
         write_whole(self._exact(pair_id), lambda aside: aside.write_bytes(content))
         _write_png(self.path / "found" / f"{pair_id}.png", rounded.transpose(1, 2, 0))
 
@@ -137,35 +185,44 @@ class Store:
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
-        return load_exact(self._exact(pair_id))
+        exact = load_exact(self._pictures["found"], pair_id)
+        if exact is None:
+            raise FileNotFoundError(f"the exact found image of {pair_id} is missing")
+        return exact
+
+    def found_ids(self) -> pa.Array:
+        """The ids of the pairs whose exact found images are there."""
+        return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
+
+    def image_names(self) -> set[str]:
+        """The names of the sources and targets that are there."""
+        return self._pictures["images"].stems(".png")
 
     def drop_found(self, pair_ids: Iterable[str]) -> None:
         """Remove found images that are not to be kept."""
-        for pair_id in pair_ids:
-            self._exact(pair_id).unlink(missing_ok=True)
-            (self.path / "found" / f"{pair_id}.png").unlink(missing_ok=True)
+        self._pictures["found"].drop(pair_ids)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Archives]:
+        return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     def _exact(self, pair_id: str) -> Path:
         return self.path / "found" / f"{pair_id}.safetensors"
 
     def _files(self, table: str) -> list[Path]:
-        final = self.path / f"{table}.parquet"
-        parts = sorted((self.path / "parts").glob(f"{table}-*.parquet"))
-        return ([final] if final.exists() else []) + parts
-
-    def _joined(self, table: str, files: list[Path]) -> pa.Table:
-        schema, key = TABLES[table]
-        rows = {
-            tuple(row[column] for column in key): row
-            for file in files
-            for row in pq.read_table(file, schema=schema).to_pylist()
-        }
-        return pa.Table.from_pylist([rows[k] for k in sorted(rows, key=str)], schema)
+        return row_files(self.path, table)
 
 
-def load_exact(file: Path) -> Float[np.ndarray, "3 height width"]:
-    """The exact float32 image in a file of `found/`."""
-    return load_file(file)["found"]
+def started(rows: pa.Table) -> pa.ChunkedArray:
+    """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
+    endings = [ending.value for ending in Ending if ending.started]
+    return rows.filter(pc.field("ending").isin(endings))["pair_id"]
+
+
+def row_files(path: Path, table: str) -> list[Path]:
+    """The files that hold a table's rows in a run directory."""
+    final, parts = path / f"{table}.parquet", (path / "parts").glob(f"{table}-*.parquet")
+    return ([final] if final.exists() else []) + sorted(parts)
 
 
 def read_info(path: Path | str) -> dict[str, Any] | None:
@@ -177,7 +234,13 @@ def read_info(path: Path | str) -> dict[str, Any] | None:
 def read_predictions(path: Path | str) -> list[Row]:
     """The stored rows (model, image_id, predicted, confidence, p_label); none where absent."""
     file = Path(path) / PREDICTIONS_FILE
-    return pq.read_table(file, schema=PREDICTIONS).to_pylist() if file.exists() else []
+    if not file.exists():
+        return []
+    try:
+        return read_rows(file, PREDICTIONS).to_pylist()
+    except OSError as error:
+        warnings.warn(f"{error}; the models are asked again", stacklevel=2)
+        return []
 
 
 def check_writable(path: Path | str) -> None:

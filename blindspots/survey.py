@@ -6,10 +6,12 @@ results would be worthless: probabilities for logits, NaN, a fifth of the images
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
-from jaxtyping import Float
+import numpy as np
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from blindspots.errors import Refused
@@ -59,6 +61,26 @@ class Subject:
         """The model's name in every table."""
         return self.model.name
 
+    @cached_property
+    def given(self) -> list[int]:
+        """The label of each image, as plain numbers: they are asked for by the million."""
+        return self.images.labels.tolist()
+
+
+class Seen(NamedTuple):
+    """What a model said of the images seen, one entry each.
+
+    `labelled`: whether its class was given; `label`: the class to keep; `right`: whether the model
+    gives it what a source must have; `wanted`: whether an image of its class can be a source.
+    """
+
+    labelled: Bool[np.ndarray, "seen"]
+    predicted: Int[np.ndarray, "seen"]
+    label: Int[np.ndarray, "seen"]
+    confidence: Float[np.ndarray, "seen"]
+    right: Bool[np.ndarray, "seen"]
+    wanted: Bool[np.ndarray, "seen"]
+
 
 @dataclass
 class Survey:
@@ -80,8 +102,16 @@ class Survey:
 
     def label(self, subject: Subject, index: int) -> int:
         """The class to keep: the image's label, or what the model says where it has none."""
-        given = int(subject.images.labels[index])
+        given = subject.given[index]
         return given if given >= 0 else self.answer(subject, index).predicted
+
+    def labels(self, subject: Subject) -> Int[np.ndarray, "images"]:
+        """The `label` of every image at once; −1 where it has none and nothing was asked."""
+        labels = subject.images.labels.numpy().copy()
+        for index in np.flatnonzero(labels < 0).tolist():
+            said = self.said.get((subject.name, subject.images.ids[index]), UNKNOWN)
+            labels[index] = said.predicted
+        return labels
 
     def right(self, subject: Subject, index: int) -> bool:
         """Whether the model gives the image what a source must have: its class, or a group's."""
@@ -102,17 +132,37 @@ class Survey:
                     "leave it out"
                 )
 
+    def columns(self, subject: Subject) -> Seen:
+        """What the model said of the images seen, in their order."""
+        said = [self.answer(subject, i) for i in self.seen]
+        given = subject.images.labels.numpy()[np.array(self.seen, np.int64)]
+        predicted = np.array([one.predicted for one in said], np.int64)
+        confidence = np.array([one.confidence for one in said], np.float64)
+        finite = np.array([one.finite for one in said], bool)
+        label, score = np.where(given >= 0, given, predicted), subject.oracle.score
+        right = _each(lambda two: score.accepts(*two), np.stack([predicted, label], axis=1))
+        wanted = _each(lambda one: score.wants(*one), label[:, None])
+        return Seen(given >= 0, predicted, label, confidence, right & finite, wanted)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The answers as rows: model, image_id, predicted, confidence, p_label."""
+        return [
+            {"model": name, "image_id": image_id, **said._asdict()}
+            for (name, image_id), said in self.said.items()
+        ]
+
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
-        classes = not subject.model.embeds
-        labelled = [i for i in self.seen if classes and int(subject.images.labels[i]) >= 0]
-        confidences = [self.answer(subject, i).confidence for i in self.seen]
-        right = sum(self.answer(subject, i).predicted == self.label(subject, i) for i in labelled)
+        seen, classes = self.columns(subject), not subject.model.embeds
+        labelled = seen.labelled & classes
+        right = seen.predicted == seen.label
         return {
             "images": len(self.seen),
-            "labelled": bool(labelled),
-            "accuracy": right / len(labelled) if labelled else None,
-            "mean_confidence": sum(confidences) / max(1, len(confidences)) if classes else None,
+            "labelled": bool(labelled.any()),
+            "accuracy": float(right[labelled].mean()) if labelled.any() else None,
+            "mean_confidence": float(seen.confidence.sum()) / max(1, len(right))
+            if classes
+            else None,
         }
 
 
@@ -139,6 +189,14 @@ def survey(
         found += sum(result.right_by_all(subjects, i) for i in readable)
         tick(len(chunk))
     return result
+
+
+def _each(
+    judge: Callable[[tuple[int, ...]], bool], rows: Int[np.ndarray, "seen columns"]
+) -> Bool[np.ndarray, "seen"]:
+    """A judgement of each row, asked for once where rows are equal."""
+    different, inverse = np.unique(rows, axis=0, return_inverse=True)
+    return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 
 
 def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:

@@ -28,6 +28,8 @@ app = App(
 zoo = App(name="zoo", help="Train or check the embedded models.")
 app.command("blindspots.cli.run:demo", name="demo")
 app.command("blindspots.cli.run:run", name="run")
+app.command("blindspots.cli.scale:merge", name="merge")
+app.command("blindspots.cli.scale:estimate", name="estimate")
 app.command("blindspots.cli.pair:traverse", name="traverse")
 app.command("blindspots.cli.pair:sensitivity", name="sensitivity")
 app.command("blindspots.cli.show:table", name="table")

@@ -48,6 +48,8 @@ def run(
     keep: Literal["none", "found", "path"] | None = None,
     machine: MachineFlags = DEFAULT_MACHINE,
     lpips_weights: Path | None = None,
+    shard: str | None = None,
+    predictions: Path | None = None,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -75,22 +77,28 @@ def run(
         What stays on disk: path below 1,000 pairs a model, else found.
     lpips_weights
         AlexNet weights for LPIPS; without them the column is empty.
+    shard
+        Work on a share of the sources alone, as 3/64; blindspots merge joins them.
+    predictions
+        File of what the models say of the clean images: read where it is there, else written.
     dry_run
         Print the plan and its cost, and write nothing.
     """
     from blindspots.planning import Request
-    from blindspots.settings import Science
+    from blindspots.settings import WHOLE, Science, parse_shard
 
     traversal, score = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
+    part = WHOLE if shard is None else parse_shard(shard)
     request = Request(
         models=model_specs(model, model_flags),
         images=images,
         science=Science(**science),
-        machine=machine.settings(keep=keep, lpips_weights=lpips_weights),
+        machine=machine.settings(keep=keep, lpips_weights=lpips_weights, shard=part),
         classes=model_flags.classes,
         pairs_file=pairs,
         trust=model_flags.trust(),
+        predictions=predictions,
     )
     _do(request, traversal, out, output, dry_run)
 
@@ -144,6 +152,7 @@ def _science(
 
 def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: bool) -> None:
     from blindspots.experiment import Experiment
+    from blindspots.locks import refuse_held
     from blindspots.machine import keep_freed_memory
     from blindspots.planning import most_evaluations, prepare
     from blindspots.progress import Reporter
@@ -153,6 +162,7 @@ def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: boo
     keep_freed_memory()
     if not dry_run:
         check_writable(out)
+        refuse_held(out)
     prepared = prepare(request, out, reporter)
     _say_plan(prepared, reporter)
     if dry_run:
@@ -161,10 +171,13 @@ def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: boo
     for subject in prepared.subjects:
         evaluations = most_evaluations(method, prepared.pairs[subject.name])
         choice = request.machine.compile
-        subject.oracle.compile_where_it_pays(int(sum(evaluations.values())), choice)
+        subject.oracle.compile_where_it_pays(int(evaluations.sum()), choice)
     command = shlex.join(["blindspots", *sys.argv[1:]])
     Experiment(prepared, method, out, command, reporter).execute()
-    _show(out, output, reporter)
+    if prepared.shard.whole:
+        show(out, output, reporter)
+    else:
+        _show_shard(out, prepared, output)
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
@@ -218,20 +231,30 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
 
     pairs = {name: len(planned) for name, planned in prepared.pairs.items()}
     costs = [most_evaluations(method, planned) for planned in prepared.pairs.values()]
-    evaluations = int(sum(sum(cost.values()) for cost in costs))
+    evaluations = int(sum(cost.sum() for cost in costs))
     if output.json:
         cost = {"pairs": pairs, "evaluations": evaluations}
         print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))
         return
     for name, count in pairs.items():
-        sources = len({pair.source_id for pair in prepared.pairs[name]})
+        sources = prepared.pairs[name].sources
         missed = len(prepared.misclassified[name])
         print(f"{name}: {count} pairs of {sources} sources ({missed} misclassified on the way)")
     print(f"method: {method}")
     print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
 
 
-def _show(out: Path, output: Output, reporter: "Reporter") -> None:
+def _show_shard(out: Path, prepared: "Prepared", output: Output) -> None:
+    """A shard has no tables of its own worth drawing; what it is, and what comes next."""
+    if output.json:
+        print(json.dumps({"run": str(out), "shard": str(prepared.shard)}, indent=2))
+    elif output.quiet:
+        print(out)
+    else:
+        print(f"{out} is shard {prepared.shard}; blindspots merge joins the shards of a plan")
+
+
+def show(out: Path, output: Output, reporter: "Reporter") -> None:
     """Tables, figures and report of a finished run; the tables and the report's path printed."""
     from blindspots.outcome import publish
 

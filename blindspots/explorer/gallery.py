@@ -1,8 +1,8 @@
 """The images to pick from: a set of images or a run's, and what visitors bring."""
 
+import io
 from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -93,7 +93,7 @@ class Gallery:
 def run_images(run: Run, model: Any) -> ImageSet:
     """The sources and targets of a run as one of its models saw them."""
     ids = list(_names(run.pair_rows(model.name)))
-    items = [_stored(run.image_path(image, model.name), image) for image in ids]
+    items = [_stored(run, image, model.name) for image in ids]
     found = [item for item in items if item is not None]
     if not found:
         raise Refused(
@@ -108,14 +108,15 @@ def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:
     return dict.fromkeys(image for pair in pairs for image in pair)
 
 
-def _stored(path: Path, image: str) -> Item | None:
-    if not path.is_file():
+def _stored(run: Run, image: str, model: str) -> Item | None:
+    content = run.image_content(image, model)
+    if content is None:
         return None
-    with Image.open(path) as header:
+    with Image.open(io.BytesIO(content)) as header:
         size = header.size
-    return Item(image, image, None, size, image, partial(_open, path))
+    return Item(image, image, None, size, image, partial(_open, run, image, model))
 
 
-def _open(path: Path) -> Image.Image:
-    with Image.open(path) as image:
-        return image.convert("RGB")
+def _open(run: Run, image: str, model: str) -> Image.Image:
+    with Image.open(io.BytesIO(run.image_content(image, model) or b"")) as stored:
+        return stored.convert("RGB")

@@ -16,7 +16,6 @@ from blindspots.methods import METHODS
 from blindspots.methods.base import Method
 from blindspots.run_reader import Row, Run
 from blindspots.saved import saved_outcome
-from blindspots.store import load_exact
 
 MOST_LISTED = 500
 _SHOWN = ("pair_id", "model", "source_id", "target_id", "source_name", "target_name")
@@ -42,10 +41,10 @@ class Stored:
         row = self._rows.get(name)
         if row is None:
             raise Missing("there is no such pair in this run; pick one from its list")
-        file = self.run.path / "found" / f"{row['pair_id']}.safetensors"
-        if not file.is_file():
+        found = self.run.exact(row["pair_id"])
+        if found is None:
             raise Refused("this run kept no found images, so start the traversal of this pair anew")
-        return self._found(row, torch.from_numpy(load_exact(file)))
+        return self._found(row, torch.from_numpy(found))
 
     def frames(self, found: Found) -> list[dict[str, Any]]:
         """The stored snapshots of a path that is no segment: step, confidence, picture."""

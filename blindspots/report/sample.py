@@ -65,8 +65,7 @@ def striking_case(run: Run) -> str | None:
     if not len(order):
         order = _lowest(np.where(known, -belief, np.nan), _LOOKED_AT)
     ids = [pairs["pair_id"][row].as_py() for row in order]
-    kept = (name for name in ids if (run.path / "found" / f"{name}.png").is_file())
-    return next(kept, ids[0] if ids else None)
+    return next(filter(run.kept, ids), ids[0] if ids else None)
 
 
 def _extremes(pairs: pa.Table) -> list[int]:

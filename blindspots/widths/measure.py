@@ -30,7 +30,6 @@ from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.saved import label_of, load_again, saved_image
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store import load_exact
 from blindspots.widths.records import QUANTILES, WidthSettings, add_widths, read_widths
 
 _AT_ONCE = 32
@@ -123,14 +122,14 @@ def path_of(run: Run, row: Row, points: int) -> Way:
 
 
 def _segment(run: Run, row: Row, points: int) -> Way:
-    file = run.path / "found" / f"{row['pair_id']}.safetensors"
-    if not file.is_file():
+    exact = run.exact(row["pair_id"])
+    if exact is None:
         raise Refused(
             f"{run.path} kept no found image of pair {row['pair_id']}, so its path is not known; "
             "run it with --keep found or --keep path"
         )
     source = saved_image(run, row["source_id"], row["model"])
-    found = torch.from_numpy(load_exact(file))
+    found = torch.from_numpy(exact)
     weights = segment_weights(points)
     tangents = (found - source).expand(points, *source.shape)
     return Way(mix(weights, torch.stack((source, found))), tangents, weights[:, 1].tolist())

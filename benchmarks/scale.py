@@ -1,0 +1,255 @@
+"""Time and memory of a plan of a million pairs, on simulated rows: no model is asked.
+
+    python -m benchmarks.scale [--pairs 1000000] [--models 4] [--folder DIR] [--stage NAME …]
+
+Four models work on 50,000 sources with 5 targets each, chosen among 62,500 images of 1,000
+classes. Everything is what a run does between loading its models and asking them: reading their
+stored answers about the clean images, choosing sources, drawing targets, naming pairs; after a
+kill half-way, finding what is missing among 500,000 stored rows; joining the parts of all rows; the
+three tables. Each stage is a process of its own, so that its peak of memory is its own too; the
+imports are not in the time, and their memory is told apart. Prints a markdown table.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+import blindspots as bs
+from benchmarks.hardware import hardware
+from benchmarks.simulated import write_archives, write_rows
+from blindspots.choosing import choose
+from blindspots.methods import describe_method
+from blindspots.plan import seeded_order
+from blindspots.planned import PlannedPairs, plan_pairs
+from blindspots.resuming import missing_pairs
+from blindspots.run_reader import Run
+from blindspots.scores import Confidence, describe_score
+from blindspots.settings import Science
+from blindspots.store import Store, read_predictions
+from blindspots.survey import Said, Subject, survey
+from blindspots.tables import build_table
+
+TARGETS, CLASSES, MORE_IMAGES = 5, 1000, 1.25
+TABLES = ("distance", "confidence", "summary")
+ASKED = {
+    "planning": "10 s, 500 MB",
+    "resume": "20 s",
+    **dict.fromkeys((f"table {kind}" for kind in TABLES), "30 s, 2 GB"),
+}
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large the simulated plan is."""
+
+    pairs: int
+    models: int
+
+    @property
+    def sources(self) -> int:
+        """Sources, each with `TARGETS` targets for every model."""
+        return self.pairs // self.models // TARGETS
+
+    @property
+    def images(self) -> int:
+        """Images among which they are chosen."""
+        return int(self.sources * MORE_IMAGES)
+
+    @property
+    def science(self) -> Science:
+        """The settings of the plan."""
+        method, score = describe_method(bs.Star()), describe_score(Confidence())
+        return Science(method=method, score=score, sources=self.sources, targets_per_source=TARGETS)
+
+    @property
+    def names(self) -> list[str]:
+        """The models' names."""
+        return [f"model-{number}" for number in range(self.models)]
+
+
+class Images(SimpleNamespace):
+    """A listing's ids and labels, with no image behind them."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def subjects(size: Size) -> list[Subject]:
+    """Models of which only the stored answers are asked."""
+    ids = [f"ILSVRC2012_val_{i:08d}-{i * 2654435761 % 2**32:08x}" for i in range(size.images)]
+    labels = torch.arange(size.images) % CLASSES
+    images = Images(ids=ids, labels=labels)
+    oracle = SimpleNamespace(score=Confidence())
+    return [
+        Subject(name, SimpleNamespace(name=name, embeds=False), images, oracle, name, "", 512)  # type: ignore[arg-type]
+        for name in size.names
+    ]
+
+
+def plan(size: Size, folder: Path) -> dict[str, PlannedPairs]:
+    """What `planning.prepare` does with the answers that are stored."""
+    asked, science = subjects(size), size.science
+    known = {
+        (row["model"], row["image_id"]): Said(row["predicted"], row["confidence"], row["p_label"])
+        for row in read_predictions(folder)
+    }
+    order = seeded_order(asked[0].images.ids, science.seed)
+    surveyed = survey(asked, order, science.sources, known)
+    for subject in asked:
+        surveyed.preflight(subject)
+    chosen = choose(science, asked, surveyed)
+    return {
+        s.name: plan_pairs(
+            s.fingerprint,
+            s.images.ids,
+            chosen.source,
+            chosen.target,
+            surveyed.labels(s),
+            science.identity(),
+        )
+        for s in asked
+    }
+
+
+def simulate(size: Size, folder: Path) -> None:
+    """A run directory that holds answers and no row; and rows to be taken into it."""
+    store, random = Store(folder), np.random.default_rng(0)
+    right = random.random(size.images) < 1 / MORE_IMAGES
+    right[: size.sources // 2] = True
+    labels = np.arange(size.images) % CLASSES
+    said = np.where(right, labels, (labels + 1) % CLASSES).tolist()
+    ids = subjects(size)[0].images.ids
+    store.write_predictions(
+        [
+            {"model": m, "image_id": i, "predicted": s, "confidence": 0.9, "p_label": 0.9}
+            for m in size.names
+            for i, s in zip(ids, said, strict=True)
+        ]
+    )
+    models = [{"name": name, "preflight": {"labelled": True}} for name in size.names]
+    store.write_info({"format": 1, "plan": size.science.identity(), "models": models})
+
+
+def write_half(size: Size, folder: Path) -> None:
+    """The rows and archives that a kill half-way leaves."""
+    planned = list(plan(size, folder).items())
+    write_rows(folder, planned[: len(planned) // 2])
+    for _, pairs in planned[: len(planned) // 2]:
+        write_archives(folder, pairs)
+
+
+def write_rest(size: Size, folder: Path) -> None:
+    """The other rows."""
+    planned = list(plan(size, folder).items())
+    write_rows(folder, planned[len(planned) // 2 :])
+
+
+def resume(size: Size, folder: Path) -> int:
+    """Everything up to the first pair that is to be traversed; how many are."""
+    planned, store = plan(size, folder), Store(folder)
+    list(store.set_aside_damaged({}))
+    left = 0
+    for name, pairs in planned.items():
+        missing = pairs.select(missing_pairs(store, name, pairs, dropped=False))
+        left += len(missing)
+        next(iter(missing), None)
+    return left
+
+
+def stored(size: Size, folder: Path) -> int:
+    """The keys that `Store.stored` finds for every model."""
+    store = Store(folder)
+    return sum(len(store.stored("pairs", name, ["pair_id"])) for name in size.names)
+
+
+STAGES: dict[str, Callable[[Size, Path], object]] = {
+    "simulate": simulate,
+    "planning": lambda size, folder: sum(map(len, plan(size, folder).values())),
+    "half the rows": write_half,
+    "resume": resume,
+    "the other rows": write_rest,
+    "stored keys": stored,
+    "compact": lambda _, folder: len(Store(folder).compact()),
+    **{
+        f"table {kind}": lambda _, folder, kind=kind: len(build_table(Run(folder), kind).rows)
+        for kind in TABLES
+    },
+}
+TOLD = [name for name in STAGES if name not in ("simulate", "half the rows", "the other rows")]
+
+
+def _stage(name: str, size: Size, folder: Path) -> None:
+    """One stage, measured in this process."""
+    imports, before, worked = _peak(), time.perf_counter(), time.process_time()
+    result = STAGES[name](size, folder)
+    seconds, worked = time.perf_counter() - before, time.process_time() - worked
+    row = {
+        "seconds": seconds,
+        "worked": worked,
+        "imports": imports,
+        "peak": _peak(),
+        "result": result,
+    }
+    print(json.dumps(row))
+
+
+def _peak() -> float:
+    """The most memory this process has had, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _measured(name: str, size: Size, folder: Path) -> dict[str, Any]:
+    """Likewise in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.scale", "--only", name, "--folder", str(folder)]
+    command += ["--pairs", str(size.pairs), "--models", str(size.models)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _run(size: Size, folder: Path, stages: Sequence[str]) -> None:
+    print(f"{size.pairs:,} pairs; {hardware(torch.device('cpu'))}\n")
+    print(
+        "| stage | asked | seconds | of the processor | MiB at the peak | of it imports | result |"
+    )
+    print("|---|---|---|---|---|---|---|")
+    for name in stages:
+        row = _measured(name, size, folder)
+        if name in TOLD:
+            memory = f"{row['peak']:.0f} | {row['imports']:.0f}"
+            shown = f"{row['seconds']:.1f} | {row['worked']:.1f} | {memory} | {row['result']:,}"
+            print(f"| {name} | {ASKED.get(name, '')} | {shown} |", flush=True)
+
+
+def main() -> None:
+    """Parse what was asked for and measure it."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pairs", type=int, default=1_000_000)
+    parser.add_argument("--models", type=int, default=4)
+    parser.add_argument("--folder", type=Path, help="where the simulated run goes and stays")
+    parser.add_argument("--stage", action="append", choices=list(STAGES), help="only these")
+    parser.add_argument("--only", choices=list(STAGES), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    size = Size(given.pairs, given.models)
+    if given.only:
+        _stage(given.only, size, given.folder)
+    elif given.folder:
+        _run(size, given.folder, given.stage or list(STAGES))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            _run(size, Path(folder), given.stage or list(STAGES))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""What models say of the clean images, in a file that several runs share. No torch here.
+
+Shards that ask each for themselves may hear float noise, and choose other sources.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blindspots.errors import Refused
+from blindspots.parts import read_rows, write_rows
+from blindspots.settings import differences
+
+SCHEMA = pa.schema(
+    [
+        ("model", pa.string()),
+        ("image_id", pa.string()),
+        ("predicted", pa.int64()),
+        ("confidence", pa.float64()),
+        ("p_label", pa.float64()),
+    ]
+)
+_IDENTITY = b"blindspots"
+
+
+def read_predictions_file(file: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows (model, image_id, predicted, confidence, p_label); none where it is not there yet.
+
+    Refused where it cannot be read, or is of other models or images than the plan's.
+    """
+    if not file.exists():
+        _check_folder(file)
+        return []
+    try:
+        stored = json.loads((pq.read_schema(file).metadata or {})[_IDENTITY])
+        rows = read_rows(file, SCHEMA).to_pylist()
+    except (OSError, KeyError, ValueError, pa.ArrowException) as error:
+        raise Refused(
+            f"--predictions {file} cannot be read ({error}); expected a file that an earlier "
+            "command with --predictions wrote, or a name that is not taken"
+        ) from error
+    if differing := differences(stored, _identity(plan)):
+        raise Refused(
+            f"--predictions {file} is of another plan: {'; '.join(differing[:6])}; "
+            "name another file, or give the models and images it was made with"
+        )
+    return rows
+
+
+def write_predictions_file(
+    file: Path, plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """Write such a file, whole."""
+    identity = {_IDENTITY: json.dumps(_identity(plan)).encode()}
+    filled = pa.Table.from_pylist(list(rows), SCHEMA)
+    write_rows(file, filled.replace_schema_metadata(identity))
+
+
+def _identity(plan: Mapping[str, Any]) -> dict[str, Any]:
+    return {"models": plan["models"], "images": plan["images"]}
+
+
+def _check_folder(file: Path) -> None:
+    if not file.parent.is_dir():
+        raise Refused(
+            f"--predictions {file} was given and {file.parent} is no directory; make it, or name "
+            "a file in another one"
+        )

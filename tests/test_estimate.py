@@ -1,0 +1,69 @@
+import json
+import math
+
+import pytest
+
+import blindspots as bs
+from blindspots.cli.app import call
+from blindspots.estimate import Measured, parse_card
+
+WHAT = ["--model", "zoo:shapes-resnet", "--method", "reference", "--set", "max_steps=2", "--quiet"]
+
+
+def estimated(capsys, *options):
+    assert call(["estimate", *WHAT, "--pairs", "7200", "--json", *options]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_hours_follow_from_what_was_measured(capsys):
+    said = estimated(capsys, "--gpu", "big=3,20", "--gpu", "small=0.5,2", "--sources", "3")
+    assert said["sample"] == 6
+    assert said["most_evaluations_a_pair"] == 3.5
+    assert said["evaluations_a_pair"] == {"value": 3.5, "low": 3.5, "high": 3.5}
+    seconds, measuring = said["seconds_an_evaluation"], said["measuring_seconds_a_pair"]
+    assert 0 < seconds["low"] <= seconds["value"] <= seconds["high"]
+    hours = said["hours_here"]["value"]
+    assert hours == pytest.approx(2 * (3.5 * seconds["value"] + measuring["value"]))
+    assert said["hours_here"]["low"] < hours < said["hours_here"]["high"]
+    big, small = said["gpus"]
+    assert big["hours"]["value"] == pytest.approx(hours / 20)
+    assert big["dollars"]["value"] == pytest.approx(3 * hours / 20)
+    assert small["dollars"]["value"] == pytest.approx(0.5 * hours / 2)
+
+
+def test_simplices_of_many_targets_are_measured_too(capsys):
+    """2,000 points a source of three targets; no such points, and no triangle, with one."""
+    one, three = (estimated(capsys, "--targets-per-source", targets) for targets in ("1", "3"))
+    assert (one["sample"], three["sample"]) == (4, 15)
+    name = "measuring_seconds_a_pair"
+    assert three[name]["value"] > one[name]["value"]
+
+
+def test_the_text_says_the_same_with_its_ranges(capsys):
+    given = ["--pairs", "10", "--sources", "2", "--targets-per-source", "1", "--gpu", "big=3,20"]
+    assert call(["estimate", *WHAT, *given]) == 0
+    text = capsys.readouterr().out
+    assert "2 pairs done" in text
+    assert "evaluations a pair: 3.5 (3.5 to 3.5), 3.5 if none ends early" in text
+    assert "10 pairs on big, if it is 20 times as fast" in text
+    assert "dollars at 3 an hour" in text
+
+
+def test_errors_propagate_as_for_independent_factors():
+    one, two = Measured(10.0, 1.0), Measured(5.0, 0.2)
+    assert one * two == (50.0, pytest.approx(math.sqrt((1 * 5) ** 2 + (0.2 * 10) ** 2 + 0.2**2)))
+    assert one + two == (15.0, pytest.approx(math.hypot(1, 0.2)))
+    assert one.times(3) == (30.0, 3.0)
+    assert (one.low, one.high) == (8.0, 12.0)
+    assert Measured(1.0, 5.0).low == 0
+
+
+@pytest.mark.parametrize("text", ["A100", "A100=1", "=1,2", "A=1,0", "A=x,2", "A=-1,2", "A=1,2,3"])
+def test_a_gpu_that_is_not_described_is_refused(text):
+    with pytest.raises(bs.Refused, match=r"--gpu A100=1\.50,40"):
+        parse_card(text)
+
+
+def test_no_pairs_are_refused(capsys):
+    assert call(["estimate", *WHAT, "--pairs", "0"]) == 2
+    assert "--pairs 50000" in capsys.readouterr().err
