@@ -11,6 +11,7 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -23,10 +24,11 @@ from blindspots.methods.base import Method
 from blindspots.metrics import find_lpips
 from blindspots.plan import PlannedPair
 from blindspots.planned import PlannedPairs
-from blindspots.planning import Prepared, Request, most_evaluations, prepare
+from blindspots.planning import Prepared, most_evaluations, prepare
 from blindspots.progress import Reporter, Ticker
 from blindspots.resuming import HULLS
 from blindspots.rows import Ends, RowMaker, Traversed
+from blindspots.subjects import Request
 from blindspots.survey import Subject
 
 REPEATS, WARM_UP = 5, 1
@@ -237,7 +239,9 @@ def _time_measuring(
 ) -> Measured:
     """Seconds a pair to measure what was found, source by source."""
     lpips, _ = find_lpips(prepared.request.machine.lpips_weights)
-    rows = RowMaker(prepared, subject, Measurer(subject.model, subject.oracle, method.delta, lpips))
+    measurer = Measurer(subject.model, subject.oracle, method.delta, lpips)
+    label_of, seed = partial(prepared.label_of, subject), prepared.request.science.seed
+    rows = RowMaker(subject, measurer, label_of, seed)
     by_id = {outcome.pair.id: outcome for outcome in outcomes}
     each = []
     for group in prepared.pairs[subject.name].by_source():

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +15,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     A kill at any moment leaves the old file, the new one, or a leftover ending in `.partial`
     that no reader looks at. What `write` raises is passed on and the leftover removed.
     """
-    aside = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL}")
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
         write(aside)
         _sync(aside)

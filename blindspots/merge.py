@@ -92,6 +92,7 @@ def merge_shards(
     _check_out(parts, out)
     with hold(out):
         store = Store(out)
+        store.sweep()
         for folder in PICTURES:
             for part in parts:
                 _link_all(part.path / folder, out / folder)

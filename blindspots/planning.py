@@ -3,7 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,43 +13,20 @@ from jaxtyping import Float64
 from blindspots.choosing import Choice, choose
 from blindspots.doctor import check_differentiable, preflight
 from blindspots.errors import Refused
-from blindspots.images import ImageSet, load_images
-from blindspots.machine import batch_size, check_precision, find_device, lay_out
+from blindspots.images import ImageSet
 from blindspots.methods import METHODS
 from blindspots.methods.base import Method
-from blindspots.models.sources import load_trusted, name_apart
-from blindspots.oracle import Oracle
 from blindspots.plan import pair_id, read_pairs, seeded_order
 from blindspots.planned import PlannedPairs, plan_pairs
 from blindspots.predictions import write_predictions_file
 from blindspots.progress import Reporter
 from blindspots.resuming import known_predictions
-from blindspots.scores import make_score
-from blindspots.settings import NO_TRUST, Machine, Science, Shard, Trust
+from blindspots.settings import Shard
 from blindspots.store import read_info
+from blindspots.subjects import Request, load_subjects
 from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
 
 DRAWS_PER_SOURCE = "targets_per_source"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What a run is asked for, before anything is loaded.
-
-    `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
-    every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
-    code of the models may be run. `predictions`: a file of what the models say of the clean images,
-    read where it is there, else written.
-    """
-
-    models: Sequence[str]
-    images: str
-    science: Science
-    machine: Machine = field(default_factory=Machine)
-    classes: Path | None = None
-    pairs_file: Path | None = None
-    trust: Trust = NO_TRUST
-    predictions: Path | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +69,7 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
     refused with the differences.
     """
-    subjects = _subjects(request, reporter)
+    subjects = load_subjects(request, reporter)
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
@@ -151,33 +128,6 @@ def _pairs_hash(whole: Mapping[str, PlannedPairs]) -> str:
     for name, pairs in whole.items():
         digest.update(name.encode() + pairs.digest)
     return digest.hexdigest()[:16]
-
-
-def _subjects(request: Request, reporter: Reporter) -> list[Subject]:
-    """Every model with its images; models that see images alike share their saved copies."""
-    device, precision = find_device(request.machine.device), request.science.precision
-    check_precision(precision, device)
-    listing: ImageSet | None = None
-    geometries: dict[Any, str] = {}
-    subjects: list[Subject] = []
-    for spec in request.models:
-        model = lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
-        if listing is None:
-            listing = images = load_images(
-                request.images, model, classes=request.classes, reporter=reporter
-            )
-        else:
-            images = listing.for_model(model)
-        suffix = geometries.setdefault(
-            model.preprocessing, f"-{len(geometries)}" * bool(geometries)
-        )
-        batch = request.machine.batch or batch_size(model.size, device)
-        score = make_score(request.science.score)
-        score.check_model(model.name, model.embeds, model.num_classes)
-        oracle = Oracle(model, score, chunk=batch, precision=precision)
-        subjects.append(Subject(spec, model, images, oracle, model.fingerprint(), suffix, batch))
-    name_apart([(subject.spec, subject.model) for subject in subjects])
-    return subjects
 
 
 def _with_pairs(request: Request, images: ImageSet) -> Request:

@@ -28,6 +28,7 @@ class Ending(StrEnum):
     SOURCE_MISCLASSIFIED = "source_misclassified"
     DELTA_VACUOUS = "delta_vacuous"
     FAILED = "failed"
+    UNREADABLE = "unreadable"
 
     @property
     def sentence(self) -> str:
@@ -37,7 +38,7 @@ class Ending(StrEnum):
     @property
     def started(self) -> bool:
         """Whether the traversal took place, so that found image and distances exist."""
-        return self not in (Ending.SOURCE_MISCLASSIFIED, Ending.DELTA_VACUOUS, Ending.FAILED)
+        return self not in _UNSTARTED
 
 
 _SENTENCES = {
@@ -50,7 +51,14 @@ _SENTENCES = {
     "nothing to keep.",
     Ending.DELTA_VACUOUS: "The source's confidence is at most delta, so every image is inside.",
     Ending.FAILED: "The model returned a number that is not finite.",
+    Ending.UNREADABLE: "An image of the pair could not be read when its turn came.",
 }
+_UNSTARTED = (
+    Ending.SOURCE_MISCLASSIFIED,
+    Ending.DELTA_VACUOUS,
+    Ending.FAILED,
+    Ending.UNREADABLE,
+)
 
 _TEXT, _NUMBER, _COUNT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 _NUMBERS = pa.list_(pa.float32())

@@ -1,6 +1,6 @@
 """From outcomes to rows of the run's tables: who a pair is, how it went, what it shows."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, tee
 from math import isnan
@@ -56,11 +56,15 @@ class Traversed(NamedTuple):
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes one model's rows."""
+    """Makes one model's rows.
 
-    prepared: Prepared
+    `label_of`: the class of a target, by its image's id. `seed`: of the run.
+    """
+
     subject: Subject
     measurer: Measurer
+    label_of: Callable[[str], int]
+    seed: int
 
     def pairs(self, ended: Sequence[tuple[PlannedPair, Outcome]]) -> list[Row]:
         """The rows of pairs that ended together."""
@@ -72,9 +76,9 @@ class RowMaker:
             for pair, outcome in ended
         ]
 
-    def misclassified(self) -> list[Row]:
-        """The rows of the sources that the model misclassifies: no target was drawn for them."""
-        return [self._misclassified(i) for i in self.prepared.misclassified[self.subject.name]]
+    def unreadable(self, pair: PlannedPair) -> Row:
+        """The row of a pair with an image that cannot be read."""
+        return {**self._identity(pair), **nothing_done(Ending.UNREADABLE)}
 
     def triangles(self, sources: Iterable[Traversed]) -> Iterator[list[Row]]:
         """For each source a row for every two of its found images.
@@ -92,7 +96,7 @@ class RowMaker:
         ahead, behind = tee(sources)
         measured = self.measurer.simplices(
             ((one.source_id, one.simplex()) for one in ahead),
-            self.prepared.request.science.seed,
+            self.seed,
         )
         for one in behind:
             yield [self._simplex(one) | next(measured)]
@@ -123,7 +127,7 @@ class RowMaker:
         return {"model": self.subject.name, "source_id": one.source_id, "k": len(one.found)}
 
     def _identity(self, pair: PlannedPair) -> Row:
-        target = self.prepared.label_of(self.subject, pair.target_id)
+        target = self.label_of(pair.target_id)
         return {
             "model": self.subject.name,
             "pair_id": pair.pair_id,
@@ -131,33 +135,47 @@ class RowMaker:
             "target_id": pair.target_id,
             "source_class": _known(pair.label),
             "target_class": _known(target),
-            "source_name": self._class_name(pair.label, pair.source_id),
-            "target_name": self._class_name(target, pair.target_id),
+            "source_name": class_name(self.subject, pair.label, pair.source_id),
+            "target_name": class_name(self.subject, target, pair.target_id),
         }
 
-    def _misclassified(self, index: int) -> Row:
-        label = self.prepared.survey.label(self.subject, index)
-        return {
-            "model": self.subject.name,
-            "pair_id": self.prepared.unstarted_id(self.subject, index),
-            "source_id": self.subject.images.ids[index],
-            "source_class": _known(label),
-            "source_name": self._class_name(label, self.subject.images.ids[index]),
-            "p_source": self.prepared.survey.answer(self.subject, index).p_label,
-            "steps": 0,
-            "evaluations": 0.0,
-            "check_evaluations": 0.0,
-            "seconds": 0.0,
-            "ending": str(Ending.SOURCE_MISCLASSIFIED),
-        }
 
-    def _class_name(self, index: int, image_id: str) -> str:
-        """The name of a class; the image's own where it has none."""
-        if index < 0:
-            images = self.subject.images
-            return PurePosixPath(images.names[images.find(image_id)]).stem
-        names = self.subject.model.class_names or self.subject.images.class_names
-        return names[index] if names and index < len(names) else f"class {index}"
+def misclassified(prepared: Prepared, subject: Subject) -> list[Row]:
+    """The rows of the sources that a model misclassifies: no target was drawn for them."""
+    return [_misclassified(prepared, subject, i) for i in prepared.misclassified[subject.name]]
+
+
+def _misclassified(prepared: Prepared, subject: Subject, index: int) -> Row:
+    label, image_id = prepared.survey.label(subject, index), subject.images.ids[index]
+    return {
+        "model": subject.name,
+        "pair_id": prepared.unstarted_id(subject, index),
+        "source_id": image_id,
+        "source_class": _known(label),
+        "source_name": class_name(subject, label, image_id),
+        "p_source": prepared.survey.answer(subject, index).p_label,
+        **nothing_done(Ending.SOURCE_MISCLASSIFIED),
+    }
+
+
+def nothing_done(ending: Ending) -> Row:
+    """How a traversal went that never began."""
+    return {
+        "steps": 0,
+        "evaluations": 0.0,
+        "check_evaluations": 0.0,
+        "seconds": 0.0,
+        "ending": str(ending),
+    }
+
+
+def class_name(subject: Subject, label: int, image_id: str) -> str:
+    """The name of a class; the image's own where it has none."""
+    if label < 0:
+        images = subject.images
+        return PurePosixPath(images.names[images.find(image_id)]).stem
+    names = subject.model.class_names or subject.images.class_names
+    return names[label] if names and label < len(names) else f"class {label}"
 
 
 def _known(label: int) -> int | None:

@@ -54,14 +54,17 @@ Row = dict[str, Any]
 
 
 class Store:
-    """A run directory to write to. Opening one makes the folders and removes torn leftovers."""
+    """A run directory to write to; several processes may. Opening one makes the folders."""
 
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         for folder in FOLDERS:
             (self.path / folder).mkdir(parents=True, exist_ok=True)
-        sweep(self.path)
         self._appended, self._saved = GATHERED, UNIT
+
+    def sweep(self) -> None:
+        """Remove what interrupted writers left behind; before any other process writes here."""
+        sweep(self.path)
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write `run.json`."""
@@ -85,11 +88,19 @@ class Store:
         `archives`: likewise pack images that lie loose.
         """
         if self._appended >= GATHERED:
-            self._appended = 0
-            for table, (schema, _) in TABLES.items():
-                gather(self.path / "parts", table, schema)
+            self.gather()
         if archives and self._saved >= UNIT:
             self.pack(UNIT)
+
+    def gather(self) -> None:
+        """Join small parts to larger ones where there are many, whoever wrote them. Likewise."""
+        self._appended = 0
+        for table, (schema, _) in TABLES.items():
+            gather(self.path / "parts", table, schema)
+
+    def pack_many(self) -> None:
+        """Pack the images of each folder where an archive's worth lies loose. Likewise."""
+        self.pack(UNIT)
 
     def pack(self, least: int) -> None:
         """Pack the images of each folder where `least` of them lie loose. Likewise."""
@@ -159,7 +170,7 @@ class Store:
 
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
-        if not self._pictures["images"].has(f"{name}.png"):
+        if not self.has_image(name):
             _write_png(self.path / "images" / f"{name}.png", pixels)
 
     def save_found(
@@ -193,6 +204,10 @@ class Store:
     def found_ids(self) -> pa.Array:
         """The ids of the pairs whose exact found images are there."""
         return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
+
+    def has_image(self, name: str) -> bool:
+        """Whether a source or target of that name is there."""
+        return self._pictures["images"].has(f"{name}.png")
 
     def image_names(self) -> set[str]:
         """The names of the sources and targets that are there."""

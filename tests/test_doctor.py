@@ -27,9 +27,10 @@ from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
 from blindspots.models.zoo import NAMES
 from blindspots.oracle import Oracle
-from blindspots.planning import Request, prepare
+from blindspots.planning import prepare
 from blindspots.progress import silent
 from blindspots.settings import Science
+from blindspots.subjects import Request
 from blindspots.survey import Subject, survey
 from tests.toys import Cliff, Counting, Cramped, convolutional, random_images, random_linear, toy
 

@@ -11,9 +11,10 @@ from blindspots.errors import Refused
 from blindspots.experiment import Experiment
 from blindspots.methods import Reference, describe_method
 from blindspots.models.sources import load_model
-from blindspots.planning import Request, prepare
+from blindspots.planning import prepare
 from blindspots.progress import Reporter
 from blindspots.settings import Machine, Science, Trust
+from blindspots.subjects import Request
 from tests.pictures import doctor, save_pictures
 
 BATCH = ({0: torch.export.Dim("batch")},)

@@ -95,8 +95,12 @@ def test_what_a_killed_writer_left_is_ignored_and_swept(tmp_path):
     torn = tmp_path / "parts" / f"pairs-0.parquet.77{PARTIAL}"
     torn.write_bytes(b"PAR1 torn")
     assert store.present("pairs") == {("m", "a")}
-    assert Store(tmp_path).present("pairs") == {("m", "a")}
+    again = Store(tmp_path)
+    assert again.present("pairs") == {("m", "a")}
+    assert torn.exists(), "another process may be writing it"
+    again.sweep()
     assert not torn.exists()
+    assert again.present("pairs") == {("m", "a")}
 
 
 def test_a_failing_write_leaves_the_old_file_and_no_leftover(tmp_path):

@@ -134,7 +134,7 @@ class MachineFlags:
     Parameters
     ----------
     device
-        auto, cpu, cuda, cuda:1 ...
+        auto, cpu, cuda, cuda:1 ...; run takes several, as cuda:0,cuda:1.
     batch_size
         Pairs in flight at once, or auto.
     layout
@@ -166,7 +166,7 @@ class MachineFlags:
     def settings(self, **kept: Any) -> Machine:
         """The machine settings they describe; `kept`: those of what stays on disk."""
         return Machine(
-            device=self.device,
+            device=self.device.partition(",")[0],
             batch=self.batch(),
             layout=self.layout,
             compile=self.compile,

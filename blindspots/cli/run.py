@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from blindspots.cli.backends import BackendFlags
 from blindspots.cli.options import (
     MachineFlags,
     MethodFlags,
@@ -20,9 +21,11 @@ from blindspots.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from blindspots.planning import Prepared, Request
+    from blindspots.backends import Backend
+    from blindspots.planning import Prepared
     from blindspots.progress import Reporter
     from blindspots.scores import Score
+    from blindspots.subjects import Request
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
@@ -30,6 +33,7 @@ DEMO_SOURCES = 4
 MOST_WARNINGS, MOST_ALIKE = 40, 5
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
+DEFAULT_BACKEND = BackendFlags()
 
 Repeated = Parameter(negative=(), consume_multiple=False)
 
@@ -50,6 +54,7 @@ def run(
     lpips_weights: Path | None = None,
     shard: str | None = None,
     predictions: Path | None = None,
+    backend: BackendFlags = DEFAULT_BACKEND,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -84,8 +89,8 @@ def run(
     dry_run
         Print the plan and its cost, and write nothing.
     """
-    from blindspots.planning import Request
     from blindspots.settings import WHOLE, Science, parse_shard
+    from blindspots.subjects import Request
 
     traversal, score = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
@@ -100,7 +105,7 @@ def run(
         trust=model_flags.trust(),
         predictions=predictions,
     )
-    _do(request, traversal, out, output, dry_run)
+    _do(request, traversal, out, output, dry_run, backend.build(machine.device))
 
 
 def demo(
@@ -120,9 +125,9 @@ def demo(
         How many sources; each gets two targets.
     """
     from blindspots.methods import make_method
-    from blindspots.planning import Request
     from blindspots.scores import Confidence
     from blindspots.settings import Science
+    from blindspots.subjects import Request
 
     method, score = make_method(), Confidence()
     request = Request(
@@ -131,7 +136,7 @@ def demo(
         science=Science(**_science(method, score, 0, machine, sources, 2)),
         machine=machine.settings(),
     )
-    _do(request, method, out, output, dry_run=False)
+    _do(request, method, out, output, dry_run=False, backend=DEFAULT_BACKEND.build(machine.device))
 
 
 def _science(
@@ -150,11 +155,18 @@ def _science(
     }
 
 
-def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: bool) -> None:
+def _do(
+    request: "Request",
+    method: Any,
+    out: Path,
+    output: Output,
+    dry_run: bool,
+    backend: "Backend",
+) -> None:
     from blindspots.experiment import Experiment
     from blindspots.locks import refuse_held
     from blindspots.machine import keep_freed_memory
-    from blindspots.planning import most_evaluations, prepare
+    from blindspots.planning import prepare
     from blindspots.progress import Reporter
     from blindspots.store import check_writable
 
@@ -168,12 +180,8 @@ def _do(request: "Request", method: Any, out: Path, output: Output, dry_run: boo
     if dry_run:
         _print_plan(prepared, method, output)
         return
-    for subject in prepared.subjects:
-        evaluations = most_evaluations(method, prepared.pairs[subject.name])
-        choice = request.machine.compile
-        subject.oracle.compile_where_it_pays(int(evaluations.sum()), choice)
     command = shlex.join(["blindspots", *sys.argv[1:]])
-    Experiment(prepared, method, out, command, reporter).execute()
+    Experiment(prepared, method, out, command, reporter, backend).execute()
     if prepared.shard.whole:
         show(out, output, reporter)
     else:

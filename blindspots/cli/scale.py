@@ -92,10 +92,10 @@ def estimate(
     from blindspots.estimate import parse_card
     from blindspots.machine import keep_freed_memory
     from blindspots.methods import describe_method
-    from blindspots.planning import Request
     from blindspots.progress import Reporter
     from blindspots.scores import describe_score
     from blindspots.settings import Science
+    from blindspots.subjects import Request
 
     cards, (traversal, score) = [parse_card(text) for text in gpu], method.build()
     request = Request(

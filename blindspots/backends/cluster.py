@@ -1,0 +1,206 @@
+"""A crew of Ray actors, on this machine or on a cluster.
+
+Each actor is a `Hand` in a thread of its own; its methods only pass units in and words out, so that
+they answer at once.
+"""
+
+import contextlib
+import os
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from blindspots.backends.base import Job
+from blindspots.backends.crew import Gone, Heard, Worker
+from blindspots.backends.foreman import Foreman
+from blindspots.backends.hand import Hand, Orders, Word
+from blindspots.backends.units import Unit
+from blindspots.errors import Refused
+
+INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
+LISTENS = 0.5
+
+
+@dataclass(frozen=True)
+class Ray:
+    """The backend of Ray actors.
+
+    `workers`: how many; None: one for every GPU share of the cluster, else one for every two of its
+    processor's cores. `gpus`: of each worker, 0 without GPUs. `address`: of a running cluster, or
+    `auto`; None: Ray is started on this machine and stopped afterwards.
+    """
+
+    workers: int | None = None
+    gpus: float | None = None
+    address: str | None = None
+
+    def run(self, job: Job) -> None:
+        """Traverse and measure all that is missing."""
+        with _connected(self.address, self.workers):
+            Foreman(job, _crew(self.workers, self.gpus)).run()
+
+
+@dataclass
+class RayCrew:
+    """Ray actors with `cpus` cores and `gpus` GPUs each."""
+
+    workers: int
+    cpus: float
+    gpus: float
+    _orders: Any = None
+    _actors: dict[str, Any] = field(default_factory=dict)
+    _words: dict[Any, str] = field(default_factory=dict)
+
+    def start(self, orders: Orders) -> None:
+        """Put the orders where all nodes can get them once."""
+        import ray
+
+        self._orders = ray.put(orders)
+
+    def hire(self) -> Worker:
+        """A new actor, which may have to wait for a place."""
+        import ray
+
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
+        actor: Any = (
+            ray.remote(_Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
+        )
+        worker = actor._actor_id.hex()
+        self._actors[worker] = actor
+        self._listen(worker)
+        return worker
+
+    def give(self, worker: Worker, unit: Unit) -> None:
+        """Pass a unit on; nobody waits for it to arrive."""
+        self._actors[worker].give.remote(unit)  # type: ignore[index]
+
+    def hear(self, seconds: float) -> Sequence[Heard]:
+        """What actors answered; each is asked again at once."""
+        import ray
+
+        waiting = list(self._words)
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
+        more, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        return [heard for answer in {*ready, *more} for heard in self._answered(answer)]
+
+    def dismiss(self, worker: Worker) -> None:
+        """Kill it, and forget what it was asked."""
+        import ray
+
+        ray.kill(self._actors.pop(worker))  # type: ignore[arg-type]
+        self._words = {word: own for word, own in self._words.items() if own != worker}
+
+    def close(self) -> None:
+        """Dismiss all."""
+        for worker in list(self._actors):
+            with contextlib.suppress(Exception):
+                self.dismiss(worker)
+
+    def _listen(self, worker: str) -> None:
+        self._words[self._actors[worker].words.remote()] = worker
+
+    def _answered(self, answer: Any) -> list[Heard]:
+        import ray
+        from ray.exceptions import RayError
+
+        worker = self._words.pop(answer)
+        try:
+            words: list[Word] = ray.get(answer)
+        except RayError as error:
+            return [(worker, Gone(_first_line(error)))]
+        self._listen(worker)
+        return [(worker, word) for word in words]
+
+
+class _Actor:
+    """A `Hand` in a thread; units come in and words go out by queues."""
+
+    def __init__(self, orders: Orders, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
+        self._units: queue.Queue[Unit] = queue.Queue()
+        self._words: queue.Queue[Word] = queue.Queue()
+        hand = Hand(orders, self._take, self._words.put)
+        threading.Thread(target=hand.run, daemon=True).start()
+
+    def give(self, unit: Unit) -> None:
+        """A unit for it."""
+        self._units.put(unit)
+
+    def words(self) -> list[Word]:
+        """All that was said since the last call; waits a little for a first word."""
+        said: list[Word] = []
+        with contextlib.suppress(queue.Empty):
+            said.append(self._words.get(timeout=LISTENS))
+            while True:
+                said.append(self._words.get_nowait())
+        return said
+
+    def _take(self, waiting: bool) -> Unit | None:
+        try:
+            return self._units.get(block=waiting)
+        except queue.Empty:
+            return None
+
+
+@contextlib.contextmanager
+def _connected(address: str | None, workers: int | None):
+    """Ray, connected; one that was started for this is stopped, its files removed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Else its workers give way to everything else on the machine, this process included.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    try:
+        import ray
+    except ImportError as error:
+        raise Refused(INSTALL) from error
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    scratch = None
+    if address is None:
+        # Sockets in it have long names, and systems allow few characters.
+        scratch = tempfile.mkdtemp(prefix="bs-")
+        cores = max(workers or 1, os.cpu_count() or 1)
+        options |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": scratch}
+    try:
+        ray.init(address=address, **options)
+        yield
+    except ConnectionError as error:
+        raise Refused(
+            f"--address {address} was given and no Ray cluster answers there "
+            f"({_first_line(error)}); expected auto or HOST:PORT; type ray start --head first, or "
+            "leave --address out"
+        ) from error
+    finally:
+        ray.shutdown()
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _crew(workers: int | None, gpus: float | None) -> RayCrew:
+    """As many workers as were asked for, or as fit; refused where the cluster cannot hold them."""
+    import ray
+
+    has = ray.cluster_resources()
+    cores, cards = has.get("CPU", 0), has.get("GPU", 0)
+    each = gpus if gpus is not None else (1.0 if cards else 0.0)
+    fitting = int(cards // each) if each else max(1, int(cores) // 2)
+    count = workers or fitting
+    cpus = max(1, int(cores) // count) if not each else 1
+    if count < 1 or count * each > cards or count * cpus > cores:
+        raise Refused(
+            f"--workers {count} was given, with {each:g} GPUs and {cpus} cores each; the cluster "
+            f"has {cards:g} GPUs and {cores:g} cores; expected at most what fits, as in "
+            f"--workers {max(1, fitting)}"
+        )
+    return RayCrew(count, cpus, each)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,56 @@
+"""Workers somewhere else, as whoever leads them sees them."""
+
+from collections.abc import Hashable, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from blindspots.backends.hand import Orders, Word
+from blindspots.backends.units import Unit
+
+Worker = Hashable
+
+
+class Gone(NamedTuple):
+    """A worker is no more, nor is what it had not reported."""
+
+    why: str
+
+
+Heard = tuple[Worker, Word | Gone]
+
+
+@runtime_checkable
+class Crew(Protocol):
+    """Workers, each of them a `Hand`.
+
+    A worker that was hired says `Ready` as soon as it can work, which may be never where the
+    machines have no room for it; it is given units only then.
+    """
+
+    @property
+    def workers(self) -> int:
+        """How many there are when all are hired."""
+        ...
+
+    def start(self, orders: Orders) -> None:
+        """Make ready for `hire`; refused where the machines cannot hold the workers."""
+        ...
+
+    def hire(self) -> Worker:
+        """A new worker."""
+        ...
+
+    def give(self, worker: Worker, unit: Unit) -> None:
+        """Give a worker a unit; it does them in turn."""
+        ...
+
+    def hear(self, seconds: float) -> Sequence[Heard]:
+        """What workers said; nothing where none said anything for so long."""
+        ...
+
+    def dismiss(self, worker: Worker) -> None:
+        """Let a worker go, now."""
+        ...
+
+    def close(self) -> None:
+        """Let all go."""
+        ...

@@ -1,0 +1,208 @@
+"""Leads a crew: hands units out, hears what was done, hires anew where a worker died."""
+
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+from blindspots.backends.base import Job
+from blindspots.backends.crew import Crew, Gone, Worker
+from blindspots.backends.hand import Done, Failed, Loaded, Orders, Ready, Spent, Word
+from blindspots.backends.units import Sheet, Unit
+from blindspots.errors import Refused, WorkFailed
+from blindspots.planning import most_evaluations
+from blindspots.progress import Ticker
+from blindspots.resuming import missing_pairs
+from blindspots.subjects import roles, without_pairs
+from blindspots.survey import Subject
+
+AT_ONCE, ATTEMPTS = 2, 3
+PATIENCE, LISTENING = 300.0, 1.0
+
+
+@dataclass
+class _At:
+    """A worker: whether it is there, how many images it evaluates at once, the units it has."""
+
+    ready: bool = False
+    batch: int = 1
+    units: dict[int, Unit] = field(default_factory=dict)
+
+    @property
+    def free(self) -> bool:
+        """Whether it should have a further unit, so that its slots stay full."""
+        pairs = sum(len(unit.missing) for unit in self.units.values())
+        return self.ready and (len(self.units) < AT_ONCE or pairs < AT_ONCE * self.batch)
+
+
+@dataclass
+class Foreman:
+    """Has a crew do all of a job. Knows of pairs no more than their columns."""
+
+    job: Job
+    crew: Crew
+    _at: dict[Worker, _At] = field(default_factory=dict)
+    _again: deque[Unit] = field(default_factory=deque)
+    _attempts: dict[int, int] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Do it. `WorkFailed` where no worker can be had, or a unit ends every worker."""
+        missing, total = self._to_do()
+        if missing is None:
+            return
+        work = f"traversing {missing} pairs with {self.crew.workers} workers"
+        try:
+            self.crew.start(self._orders())
+            with self.job.reporter.work(work, total, "evaluations") as tick:
+                self._lead(tick)
+        finally:
+            self.crew.close()
+        if self.job.archives:
+            self.job.store.pack(1)
+
+    def _lead(self, tick: Ticker) -> None:
+        for _ in range(self.crew.workers):
+            self._at[self.crew.hire()] = _At()
+        heard_at = time.monotonic()
+        while self._hand_out():
+            heard = self.crew.hear(LISTENING)
+            for worker, word in heard:
+                self._hear(worker, word, tick)
+            heard_at = time.monotonic() if heard or self._working else heard_at
+            if time.monotonic() - heard_at > PATIENCE:
+                raise WorkFailed(
+                    f"none of {self.crew.workers} workers could be started in {PATIENCE:.0f} s; "
+                    "ask for fewer, or see what else holds the machines; the same command resumes"
+                )
+
+    @property
+    def _working(self) -> bool:
+        return any(at.units for at in self._at.values())
+
+    def _hand_out(self) -> bool:
+        """Give units to who is free; whether anything is still to be done."""
+        for worker, at in self._at.items():
+            while at.free and (unit := self._next_unit()):
+                at.units[unit.number] = unit
+                self.crew.give(worker, unit)
+        return self._working or self._left
+
+    @property
+    def _left(self) -> bool:
+        """Whether units wait; looks one ahead."""
+        unit = self._next_unit()
+        if unit:
+            self._again.appendleft(unit)
+        return unit is not None
+
+    def _next_unit(self) -> Unit | None:
+        return self._again.popleft() if self._again else next(self._units, None)
+
+    @cached_property
+    def _units(self) -> Iterator[Unit]:
+        return self._all_units()
+
+    def _all_units(self) -> Iterator[Unit]:
+        """Model by model, so that each worker loads a model once."""
+        number = 0
+        for subject in self.job.prepared.subjects:
+            for unit in self._sheet(subject).units(self.crew.workers, number):
+                yield unit
+                number = unit.number + 1
+
+    def _hear(self, worker: Worker, word: Word | Gone, tick: Ticker) -> None:
+        at = self._at.get(worker)
+        if at is None:
+            return
+        match word:
+            case Ready():
+                at.ready = True
+            case Loaded(batch):
+                at.batch = batch
+            case Spent(evaluations):
+                tick(evaluations)
+            case Done(number):
+                at.units.pop(number)
+                self._tidy()
+            case Failed(kind, why):
+                _give_up(kind, why)
+                self._replace(worker, why)
+            case Gone(why):
+                self._replace(worker, why)
+
+    def _tidy(self) -> None:
+        self.job.store.gather()
+        if self.job.archives:
+            self.job.store.pack_many()
+
+    def _replace(self, worker: Worker, why: str) -> None:
+        """Take back what a worker had not finished, and hire another."""
+        units = self._at.pop(worker).units.values()
+        self.crew.dismiss(worker)
+        last = why.strip().splitlines()[-1]
+        self.job.reporter.warn(f"a worker ended ({last}); what it had not finished is done again")
+        for unit in units:
+            self._take_back(unit, why)
+        self._at[self.crew.hire()] = _At()
+
+    def _take_back(self, unit: Unit, why: str) -> None:
+        subject = next(s for s in self.job.prepared.subjects if s.name == unit.model)
+        left = self._sheet(subject).again(unit)
+        if left is None:
+            return
+        advanced = left.size < unit.size
+        self._attempts[unit.number] = 1 if advanced else self._attempts.get(unit.number, 0) + 1
+        if self._attempts[unit.number] > ATTEMPTS:
+            first = next((pair.pair_id for pair in left.pairs if pair.pair_id in left.missing), "")
+            raise WorkFailed(
+                f"{ATTEMPTS + 1} workers ended one after the other on the same {len(left.pairs)} "
+                f"pairs of {unit.model}, {first} among them: {why.strip()}"
+            )
+        self._again.append(left)
+
+    def _sheet(self, subject: Subject) -> Sheet:
+        prepared = self.job.prepared
+        labels = prepared.survey.labels(subject)
+        planned = prepared.pairs[subject.name]
+        return Sheet(subject.name, planned, labels, self.job.store, self.job.dropped)
+
+    def _to_do(self) -> tuple[int | None, float]:
+        """How many pairs are to be traversed, and the evaluations they cost; None: all is done."""
+        count, total = 0, 0.0
+        for subject in self.job.prepared.subjects:
+            planned = self.job.prepared.pairs[subject.name]
+            mask = missing_pairs(self.job.store, subject.name, planned, self.job.dropped)
+            self.job.save_images(subject, planned.select(~mask))
+            count += int(mask.sum())
+            total += float(most_evaluations(self.job.method, planned.select(mask)).sum())
+        return (count, total) if self._left else (None, 0.0)
+
+    def _orders(self) -> Orders:
+        prepared = self.job.prepared
+        shares = {
+            name: int(most_evaluations(self.job.method, pairs).sum() / self.crew.workers)
+            for name, pairs in prepared.pairs.items()
+        }
+        request = without_pairs(prepared.request)
+        return Orders(
+            request=replace(request, predictions=None),
+            roles=tuple(roles(prepared.subjects)),
+            images=prepared.subjects[0].images.for_model(None),
+            method=self.job.method,
+            out=self.job.store.path.absolute(),
+            directory=Path.cwd(),
+            keep=self.job.keep,
+            evaluations=shares,
+        )
+
+
+def _give_up(kind: str, why: str) -> None:
+    """Raise what no other worker would do better at."""
+    if kind == "refused":
+        raise Refused(why)
+    if kind == "failed":
+        raise WorkFailed(
+            f"{why}; finished pairs are kept; mend that, then the same command resumes"
+        )
