@@ -59,6 +59,10 @@ class Job:
 class Backend(Protocol):
     """Where and how a run's work is done; the rows are the same."""
 
+    def check(self) -> None:
+        """Refuse what cannot be had here, before anything is loaded."""
+        ...
+
     def run(self, job: Job) -> None:
         """Do all that is not done yet; every row is stored when it returns.
 

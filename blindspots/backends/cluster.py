@@ -8,6 +8,7 @@ import contextlib
 import os
 import queue
 import shutil
+import socket
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from blindspots.backends.units import Unit
 from blindspots.errors import Refused
 
 INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
-LISTENS = 0.5
+LISTENS, ANSWERS = 0.5, 5.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,16 @@ class Ray:
     workers: int | None = None
     gpus: float | None = None
     address: str | None = None
+
+    def check(self) -> None:
+        """Refuse without the package, or where no cluster listens at the address."""
+        try:
+            import ray  # noqa: F401
+        except ImportError as error:
+            raise Refused(INSTALL) from error
+        host, colon, port = (self.address or "").rpartition(":")
+        if colon and "/" not in host:
+            _check_listening(host, port)
 
     def run(self, job: Job) -> None:
         """Traverse and measure all that is missing."""
@@ -154,10 +165,8 @@ def _connected(address: str | None, workers: int | None):
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else its workers give way to everything else on the machine, this process included.
     os.environ.setdefault("RAY_worker_niceness", "0")
-    try:
-        import ray
-    except ImportError as error:
-        raise Refused(INSTALL) from error
+    import ray
+
     if ray.is_initialized():
         yield
         return
@@ -172,11 +181,7 @@ def _connected(address: str | None, workers: int | None):
         ray.init(address=address, **options)
         yield
     except ConnectionError as error:
-        raise Refused(
-            f"--address {address} was given and no Ray cluster answers there "
-            f"({_first_line(error)}); expected auto or HOST:PORT; type ray start --head first, or "
-            "leave --address out"
-        ) from error
+        raise Refused(_no_cluster(address, error)) from error
     finally:
         ray.shutdown()
         if scratch:
@@ -200,6 +205,22 @@ def _crew(workers: int | None, gpus: float | None) -> RayCrew:
             f"--workers {max(1, fitting)}"
         )
     return RayCrew(count, cpus, each)
+
+
+def _check_listening(host: str, port: str) -> None:
+    # Ray itself would wait for minutes.
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWERS):
+            pass
+    except (OSError, ValueError) as error:
+        raise Refused(_no_cluster(f"{host}:{port}", error)) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> str:
+    return (
+        f"--address {address} was given and no Ray cluster answers there ({_first_line(error)}); "
+        "expected auto or HOST:PORT; type ray start --head first, or leave --address out"
+    )
 
 
 def _first_line(error: Exception) -> str:

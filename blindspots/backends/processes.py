@@ -30,6 +30,9 @@ class Processes:
 
     devices: Sequence[str]
 
+    def check(self) -> None:
+        """Nothing is needed."""
+
     def run(self, job: Job) -> None:
         """Traverse and measure all that is missing."""
         Foreman(job, ProcessCrew(self.devices)).run()

@@ -27,6 +27,9 @@ MEASURED = {
 class Serial:
     """The backend that needs nothing else."""
 
+    def check(self) -> None:
+        """Nothing is needed."""
+
     def run(self, job: Job) -> None:
         """Traverse and measure all that is missing."""
         for subject in job.prepared.subjects:

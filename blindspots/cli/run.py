@@ -173,6 +173,7 @@ def _do(
     reporter = Reporter(output.quiet)
     keep_freed_memory()
     if not dry_run:
+        backend.check()
         check_writable(out)
         refuse_held(out)
     prepared = prepare(request, out, reporter)
