@@ -98,7 +98,10 @@ def is_number(label: str) -> bool:
 
 
 def read_image(read: Callable[[], bytes], what: str, digest: str) -> Image.Image:
-    """The image of a listed entry; the work fails where it is not any more what it was."""
+    """The image of a listed entry; `Unreadable` where it is not any more what it was.
+
+    Where its file cannot be read at all, others cannot either, as a rule: the work fails.
+    """
     try:
         data = read()
     except (OSError, ValueError) as error:
@@ -107,7 +110,7 @@ def read_image(read: Callable[[], bytes], what: str, digest: str) -> Image.Image
             f"{what} was listed but cannot be read now: {reason}; run again"
         ) from error
     if sha256(data).hexdigest() != digest:
-        raise WorkFailed(f"{what} has changed since it was listed; run again")
+        raise Unreadable("it has changed since it was listed")
     return decode(data).image
 
 
