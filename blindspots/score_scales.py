@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 from blindspots.run_reader import Row, Run
 from blindspots.score_words import ScoreWords, words_of
+from blindspots.tables.render import number
 
-_PARTS = 3
+_PARTS = 4
+# What is outside has room below the level.
+_BELOW = 1.3
 _STEPS = (1, 2, 5, 10)
 
 
@@ -20,6 +23,11 @@ class Scale:
     low: float
     high: float
     ticks: tuple[float, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        """The marks in the slides' style: "0", ".5", "1"."""
+        return [number(tick, len(f"{tick:g}".partition(".")[2])) for tick in self.ticks]
 
     def share(self, value: Any) -> Any:
         """How far up a value stands, 0 to 1; of a number or an array."""
@@ -45,22 +53,25 @@ def run_scales(run: Run) -> Scales:
     words = words_of(run)
     if words.probability:
         return Scales(UNIT, UNIT)
-    return scales(words, run.pair_rows(started=True), run.triangle_rows(), run.delta)
+    grids = [row["confidence"] or () for row in run.triangle_rows()]
+    return scales(words, run.pair_rows(started=True), grids, run.delta)
 
 
 def scales(
-    words: ScoreWords, pairs: Sequence[Row], triangles: Sequence[Row], delta: float | None
+    words: ScoreWords,
+    pairs: Iterable[Row],
+    grids: Iterable[Sequence[float | None]],
+    delta: float | None,
 ) -> Scales:
-    """The scales on which all these pairs, their levels and triangles find room."""
+    """The scales on which traversed pairs, their levels and the grids of triangles have room."""
     if words.probability:
         return Scales(UNIT, UNIT)
     along = list(chain.from_iterable(_along(row, delta) for row in pairs))
-    over = chain.from_iterable(row["confidence"] or () for row in triangles)
-    return Scales(around(along), around([*along, *over]))
+    return Scales(around(along), around(chain(along, *grids)))
 
 
 def around(values: Iterable[float | None]) -> Scale:
-    """Round limits around the values that are known, with three to five marks."""
+    """Round limits around the values that are known, with three to six marks."""
     known = [value for value in values if value is not None and isfinite(value)]
     if not known:
         return UNIT
@@ -75,8 +86,8 @@ def around(values: Iterable[float | None]) -> Scale:
 def _along(row: Row, delta: float | None) -> Iterator[float | None]:
     yield from row["segment_confidence"] or ()
     yield from row["path_confidence"] or ()
-    if row["p_source"] is not None:
-        yield row["p_source"] - (delta or 0)
+    if row["segment_confidence"]:
+        yield row["p_source"] - _BELOW * (delta or 0)
 
 
 def _step(least: float) -> float:

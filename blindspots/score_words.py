@@ -7,22 +7,25 @@ from blindspots.records import PROBABILITIES
 from blindspots.run_reader import Run
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ScoreWords:
     """A score in words. Texts are written for the confidence; `say` turns them.
 
-    `noun`: alone; `short`: in a column's title; `full`: of what it is, with its unit; `opening`:
-    the same at the head of a title or definition; `source`, `found`, `itself`: the columns'
-    titles. `sees`, `gives`: what a model does that believes, or does not, in `believed`, where
-    {name} is the source's class and {a_name} has an article. `even`: from where on it believes;
-    `sure`: from where on surely.
+    `noun`: alone; `axis`: with its unit; `short`: in a column's title; `full`: all that it is;
+    `opening`: the same at the head of a title or definition; `each`: each number of a grid whose
+    rows are classes; `source`, `found`, `itself`: in the
+    titles of columns. `sees`, `gives`: what a model does that believes, or does not; `believed`:
+    what of, where {name} is the source's class, {a_name} the same with an article. `even`: from
+    where on a model believes; `sure`: from where on surely. `of_classes`: the model has classes.
     """
 
     name: str
     noun: str
+    axis: str
     short: str
     full: str
     opening: str
+    each: str
     source: str = "p source"
     found: str = "p found"
     itself: str = "itself p"
@@ -31,6 +34,7 @@ class ScoreWords:
     believed: str = "{a_name}"
     even: float = 0.5
     sure: float = 0.9
+    of_classes: bool = True
 
     @property
     def probability(self) -> bool:
@@ -56,27 +60,33 @@ class ScoreWords:
 
 
 CONFIDENCE = ScoreWords(
-    "confidence",
-    "confidence",
-    "conf",
-    "confidence in the source's class",
-    "Confidence in the source's class",
+    name="confidence",
+    noun="confidence",
+    axis="confidence",
+    short="conf",
+    full="confidence in the source's class",
+    opening="Confidence in the source's class",
+    each="its confidence in the class on the left",
 )
 GROUP = ScoreWords(
-    "group",
-    "probability",
-    "prob",
-    "probability of the group's classes together",
-    "Probability of the group's classes together",
+    name="group",
+    noun="probability",
+    axis="probability",
+    short="prob",
+    full="probability of the group's classes together",
+    opening="Probability of the group's classes together",
+    each="the probability of the group's classes together",
     believed="a class of the {name}’s group",
 )
 # A margin is the logit of a confidence: 0 is one half, and 2.2 is .9.
 MARGIN = ScoreWords(
-    "margin",
-    "margin",
-    "margin",
-    "margin of the source's class, in logits",
-    "Margin of the source's class, in logits,",
+    name="margin",
+    noun="margin",
+    axis="margin, in logits",
+    short="margin",
+    full="margin of the source's class, in logits",
+    opening="Margin of the source's class, in logits,",
+    each="the margin of the class on the left, in logits",
     source="source margin",
     found="found margin",
     itself="itself, margin",
@@ -84,15 +94,18 @@ MARGIN = ScoreWords(
     sure=2.2,
 )
 EMBEDDING = ScoreWords(
-    "embedding",
-    "similarity",
-    "similarity",
-    "cosine similarity to the source's embedding",
-    "Cosine similarity to the source's embedding",
+    name="embedding",
+    noun="similarity",
+    axis="cosine similarity",
+    short="similarity",
+    full="cosine similarity to the source's embedding",
+    opening="Cosine similarity to the source's embedding",
+    each="the cosine similarity to the embedding of the source",
     source="source similarity",
     found="found similarity",
     itself="itself, similarity",
     sees="finds it like",
+    of_classes=False,
 )
 _ALL = {words.name: words for words in (CONFIDENCE, GROUP, MARGIN, EMBEDDING)}
 _FIELDS = {

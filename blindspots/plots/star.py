@@ -19,7 +19,6 @@ from blindspots.plots.style import (
     limb_colour,
     new_axes,
     short,
-    tick_labels,
 )
 from blindspots.score_scales import UNIT, Scale
 from blindspots.score_words import CONFIDENCE, ScoreWords
@@ -73,7 +72,7 @@ def _frame(ax: Axes, heading: str, words: ScoreWords, scale: Scale) -> None:
     limits = scale.low, scale.at(1.02)
     ax.set(xlim=(0, 1), ylim=limits, xticks=(0, 1), yticks=scale.ticks)
     ax.set_xticklabels(["source", "found"])
-    ax.set_yticklabels(tick_labels(scale))
+    ax.set_yticklabels(scale.labels)
     ax.tick_params(length=0, labelsize=LABEL, labelcolor=MUTED, pad=5)
     for label, colour, side in zip(
         ax.get_xticklabels(), (MODEL, PERSON), ("left", "right"), strict=True
@@ -86,7 +85,7 @@ def _frame(ax: Axes, heading: str, words: ScoreWords, scale: Scale) -> None:
         spine.set_visible(False)
     y = scale.at(1.14)
     ax.text(-0.36, y, heading, fontsize=TITLE, color=INK, weight="bold", clip_on=False)
-    ax.text(0, scale.at(1.05), words.noun, fontsize=SMALL, color=MUTED, clip_on=False)
+    ax.text(0, scale.at(1.05), words.axis, fontsize=SMALL, color=MUTED, clip_on=False)
 
 
 def _level(ax: Axes, level: float, words: ScoreWords, scale: Scale) -> None:

@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blindspots.files import write_whole
-from blindspots.score_scales import Scale
 from blindspots.tables.render import number
 
 COLOUR_MAP = "cividis"
@@ -127,11 +126,6 @@ def title(ax: Axes, text: str, x: float, y: float) -> None:
 def short(value: float | None) -> str:
     """A score in the slides' style: ".99", "1.00", "−2.31"; "–" where it is not known."""
     return "–" if value is None else number(value, 2)
-
-
-def tick_labels(scale: Scale) -> list[str]:
-    """The marks of a scale in the slides' style: "0", ".5", "1"."""
-    return [number(tick, len(f"{tick:g}".partition(".")[2])) for tick in scale.ticks]
 
 
 def limb_colour(index: int) -> str:

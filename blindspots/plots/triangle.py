@@ -227,7 +227,7 @@ def _colour_bar(ax: Axes, words: ScoreWords, scale: Scale) -> None:
     for value in scale.ticks:
         y = bottom + (top - bottom) * scale.share(value)
         ax.text(right + 0.06, y, f"{value:g}", fontsize=SMALL, color=MUTED, va="center")
-    ax.text(right, top - 0.2, words.noun, fontsize=SMALL, color=MUTED, ha="right", va="center")
+    ax.text(right, top - 0.2, words.axis, fontsize=SMALL, color=MUTED, ha="right", va="center")
 
 
 def _steps(values: np.ndarray) -> int:

@@ -177,7 +177,7 @@ def _left_out(run: Run) -> tuple[str, ...]:
 
 
 def _unlabelled_note(run: Run) -> tuple[str, ...]:
-    if run.labelled:
+    if run.labelled or not words_of(run).of_classes:
         return ()
     return ("The images have no labels: a class is what the model itself says of the image.",)
 

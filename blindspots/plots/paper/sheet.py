@@ -18,7 +18,6 @@ from blindspots.plots.style import (
     canvas,
     new_axes,
     picture,
-    tick_labels,
 )
 from blindspots.score_scales import UNIT, Scale
 
@@ -134,7 +133,7 @@ def colour_bar(
 ) -> None:
     """The colours of a score from end to end of its scale, in one line of a sheet."""
     limits = page.get_xlim(), page.get_ylim()
-    labels = tick_labels(scale)
+    labels = scale.labels
     start, high = left + 0.16, 0.07
     ramp = np.linspace(0, 1, 256)[None]
     box = (start, start + width, top + high / 2, top - high / 2)
@@ -159,7 +158,7 @@ def plain_axes(ax: Axes) -> Axes:
 def score_axis(ax: Axes, scale: Scale) -> None:
     """The y axis of a score, on its scale."""
     ax.set(ylim=(scale.low, scale.at(1.03)), yticks=scale.ticks)
-    ax.set_yticklabels(tick_labels(scale))
+    ax.set_yticklabels(scale.labels)
 
 
 def level(ax: Axes, value: float | None) -> None:

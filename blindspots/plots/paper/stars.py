@@ -60,7 +60,7 @@ def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     if curved:
         _curves(page, run, stars[0], height)
     foot = page.get_ylim()[0] - 0.12
-    label = f"{words_of(run).noun}; thick: inside"
+    label = f"{words_of(run).axis}; thick: inside"
     colour_bar(page, 0.0, foot, 1.0, label, run_scales(run).along)
     return page
 
