@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from blindspots.errors import Refused
 from blindspots.records import Ending
 from blindspots.run_reader import Row, Run, nearest_believed
+from blindspots.score_words import words_of
 from blindspots.specs import nearest_names
 
 
@@ -30,8 +31,13 @@ def named_pairs(run: Run, ids: Sequence[str]) -> list[Row]:
 def telling_pairs(run: Run, models: Sequence[str]) -> list[Row]:
     """Each model's most telling pair from the run's most telling source."""
     source = telling_source(run)
-    pairs = [nearest_believed(pairs_of(run, model, source)) for model in models]
+    pairs = [telling_pair(run, model, source) for model in models]
     return [row for row in pairs if row is not None]
+
+
+def telling_pair(run: Run, model: str, source: str | None) -> Row | None:
+    """A model's most telling pair from a source; None where it has none."""
+    return nearest_believed(pairs_of(run, model, source), words_of(run).sure)
 
 
 def telling_source(run: Run) -> str | None:
@@ -41,7 +47,8 @@ def telling_source(run: Run) -> str | None:
         return None
     counts = Counter(row["source_id"] for row in rows)
     most = max(counts.values())
-    best = nearest_believed(row for row in rows if counts[row["source_id"]] == most)
+    often = (row for row in rows if counts[row["source_id"]] == most)
+    best = nearest_believed(often, words_of(run).sure)
     return best["source_id"] if best else None
 
 

@@ -143,7 +143,7 @@ def _rows(run: Run, model: str, column: str) -> list[dict[str, Any]]:
     stored = "source_linf" if column == "source_linf_epsilons" else column
     if stored in PAIRS.names:
         rows = run.pair_rows(model, started=True)
-    elif column == "mean" or column.startswith("fraction_"):
+    elif column == "mean" or column.startswith("fraction"):
         rows = run.triangle_rows(model)
     else:
         rows = []

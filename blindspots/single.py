@@ -26,6 +26,7 @@ from blindspots.models.classifier import Classifier
 from blindspots.oracle import Oracle
 from blindspots.plots import path_strip, save, sensitivity
 from blindspots.progress import Reporter
+from blindspots.score_words import ScoreWords, words_for
 from blindspots.scores import Confidence, Score
 from blindspots.settings import SNAPSHOTS
 from blindspots.specs import nearest_names
@@ -120,8 +121,9 @@ def traverse_files(
     out.mkdir(parents=True, exist_ok=True)
     _save_found(outcome, out)
     if outcome.path is not None:
-        heading = f"{model.name}, {method.name}"
-        _save_strip(outcome, (said, aim), heading, "{} %" if method.straight else "step {}", out)
+        heading, words = f"{model.name}, {method.name}", words_for(score.name)
+        step_label = "{} %" if method.straight else "step {}"
+        _save_strip(outcome, (said, aim), heading, step_label, words, out)
     write_text(out / "result.json", json.dumps(row, indent=2, ensure_ascii=False) + "\n")
     return row
 
@@ -202,7 +204,12 @@ def _save_image(image: Img, stem: Path) -> None:
 
 
 def _save_strip(
-    outcome: Outcome, said: tuple[Said, Said], heading: str, step_label: str, out: Path
+    outcome: Outcome,
+    said: tuple[Said, Said],
+    heading: str,
+    step_label: str,
+    words: ScoreWords,
+    out: Path,
 ) -> None:
     frames = [] if outcome.path is None else list(outcome.path.transpose(0, 2, 3, 1))
     axis = path_strip(
@@ -214,6 +221,7 @@ def _save_strip(
         source_name=said[0].name,
         target_name=said[1].name,
         heading=heading,
+        words=words,
     )
     save(axis, out / "path")
 

@@ -5,7 +5,7 @@ Nothing here is computed by a model, so it takes well under a second and imports
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,11 @@ from blindspots.records import (
 Row = dict[str, Any]
 CLASSES = ("disc", "square", "star", "ring", "triangle", "cross")
 ZOO = ("zoo:shapes-resnet", "zoo:shapes-resnet-at", "zoo:shapes-vit", "zoo:shapes-vit-at")
+_SCORES = (
+    *("p_source", "p_found", "p_found_8bit", "p_path_min", "mean"),
+    *("segment_mean", "segment_min"),
+)
+_CURVES = ("segment_confidence", "path_confidence", "confidence")
 _COLOURS = ("#d1495b", "#edae49", "#00798c", "#5f4bb6", "#66a182", "#e8e3d5")
 _GROUNDS = ("#20324a", "#7c8c5a", "#b9a38a", "#4f3b3b", "#9fb4c7", "#2d4739")
 
@@ -336,6 +341,24 @@ def write_rows(
     for name, (schema, rows) in tables.items():
         file = path / (f"parts/{name}-0000.parquet" if parts else f"{name}.parquet")
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+
+
+def hold(path: Path, score: str, delta: float, turn: Callable[[float], float]) -> Path:
+    """The written run as one that held another score: `turn` of every confidence."""
+    for kind, schema in (("pairs", PAIRS), ("triangles", TRIANGLES)):
+        file = path / f"{kind}.parquet"
+        rows = [_turned(row, turn) for row in pq.read_table(file).to_pylist()]
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file)
+    info = json.loads((path / "run.json").read_text())
+    info["plan"]["score"] = {"name": score}
+    info["plan"]["method"]["delta"] = delta
+    (path / "run.json").write_text(json.dumps(info))
+    return path
+
+
+def _turned(row: Row, turn: Callable[[float], float]) -> Row:
+    lists = {key: [turn(p) for p in row[key]] for key in _CURVES if row.get(key)}
+    return {**row, **{key: turn(row[key]) for key in _SCORES if row.get(key)}, **lists}
 
 
 def draw(number: int, size: int) -> np.ndarray:

@@ -340,3 +340,33 @@ class TestInEveryRun:
         asked = module.with_gradient - before[0], module.without - before[1]
         assert asked[0] + asked[1] / 2 == 4.5
         assert {one.level for one in findings} == {Level.OK}
+
+
+@pytest.fixture
+def mixed_photos(tmp_path):
+    """Two class folders with an image that is none, a grey one, and files beside them."""
+    for name in ("cup", "house"):
+        (tmp_path / name).mkdir()
+        pixels = np.random.default_rng(len(name)).integers(0, 256, (64, 64, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / name / "own.png")
+    Image.fromarray(pixels).convert("L").save(tmp_path / "cup" / "grey.png")
+    (tmp_path / "house" / "broken.jpg").write_text("no image")
+    (tmp_path / "readme.md").write_text("words")
+    return f"folder:{tmp_path}"
+
+
+def test_what_a_run_says_of_the_images_the_doctor_says_too(mixed_photos, capsys):
+    call(["doctor", "zoo:shapes-resnet", "--images", mixed_photos])
+    said = " ".join(capsys.readouterr().err.split())
+    assert "note: 1 files were passed over" in said
+    assert "cup → 3 cup, house → 6 house" in said
+    assert "warning: skipped house/broken.jpg" in said
+    assert "warning: converted cup/grey.png: greyscale" in said
+
+
+def test_as_data_the_doctor_holds_what_was_said_of_the_images(mixed_photos, capsys):
+    call(["doctor", "zoo:shapes-resnet", "--images", mixed_photos, "--json", "--quiet"])
+    found = json.loads(capsys.readouterr().out)
+    assert ["readme.md" in note or "cup → 3 cup" in note for note in found["notes"]] == [True] * 2
+    assert [one["name"] for one in found["skipped"]] == ["house/broken.jpg"]
+    assert [one["name"] for one in found["converted"]] == ["cup/grey.png"]

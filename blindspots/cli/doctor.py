@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from blindspots.cli.options import MachineFlags, ModelFlags, Output, model_specs
+from blindspots.cli.remarks import say_notes, warn_of_images
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,14 +49,15 @@ def doctor(
     reporter, batch = Reporter(output.quiet), machine.batch()
     trust = model_flags.trust()
     model, pictures = admit(whole, images, model_flags.classes, machine.device, trust)
-    for note in pictures.notes:
-        reporter.say(f"note: {note}")
+    say_notes(pictures.notes, reporter)
     with reporter.work(
         "looking at clean images", min(len(pictures), LEAST_IMAGES), "images"
     ) as tick:
         findings = diagnose(model, pictures, batch=batch, tick=tick)
+    # Only now is it known which images do not decode.
+    warn_of_images(pictures, reporter, "--json")
     if output.json:
-        print(json.dumps(_as_data(model, findings), indent=2))
+        print(json.dumps(_as_data(model, pictures, findings), indent=2))
     else:
         _print(model, pictures, findings)
     wrong = wrong_names(findings)
@@ -65,8 +67,10 @@ def doctor(
         )
 
 
-def _as_data(model: "Classifier", findings: Sequence["Finding"]) -> dict[str, Any]:
-    """What a run calls its preflight, and every finding."""
+def _as_data(
+    model: "Classifier", images: "ImageSet", findings: Sequence["Finding"]
+) -> dict[str, Any]:
+    """What a run calls its preflight, what was noted of the images, and every finding."""
     values = {one.name: dict(one.values) for one in findings}
     missing = {"images": 0, "labelled": 0, "accuracy": None, "mean_confidence": None}
     accuracy = {key: values.get("accuracy", {}).get(key, missing[key]) for key in missing}
@@ -75,6 +79,9 @@ def _as_data(model: "Classifier", findings: Sequence["Finding"]) -> dict[str, An
         "classes": 0 if model.embeds else model.count_outputs(),
         **accuracy,
         "labelled": bool(accuracy["labelled"]),
+        "notes": images.notes,
+        "skipped": images.skipped,
+        "converted": images.converted,
         "findings": [one.as_json() for one in findings],
     }
 

@@ -114,12 +114,16 @@ def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> An
 
 
 def _traversed(row: dict[str, Any], out: Path) -> str:
-    kept = f"{row['source_name']} {row['p_source']:.3f}"
+    from blindspots.score_words import CONFIDENCE, words_for
+
+    noun = words_for(row["score"]).noun
+    name = row["source_name"] if noun == CONFIDENCE.noun else f"{row['source_name']} {noun}"
+    kept = f"{name} {row['p_source']:.3f}"
     if row["p_found"] is None:
         return f"{kept}: {row['ending']}, so there was nothing to traverse"
     return (
         f"{kept} → looks like {row['target_name']}, RMSE {row['rmse']:.4f}; the model still says "
-        f"{row['source_name']} {row['p_found']:.3f} (8-bit {row['p_found_8bit']:.3f}, segment "
+        f"{name} {row['p_found']:.3f} (8-bit {row['p_found_8bit']:.3f}, segment "
         f"{row['segment_mean']:.3f}, at least {row['segment_min']:.3f}); "
         f"{row['evaluations']:.0f} evaluations, {row['ending']}; {out / 'path.png'}"
     )

@@ -3,8 +3,7 @@
 import json
 import shlex
 import sys
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,6 +18,7 @@ from blindspots.cli.options import (
     model_specs,
     terminal_width,
 )
+from blindspots.cli.remarks import say_notes, warn_of_images
 
 if TYPE_CHECKING:
     from blindspots.backends import Backend
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
 DEMO_SOURCES = 4
-MOST_WARNINGS, MOST_ALIKE = 40, 5
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 DEFAULT_BACKEND = BackendFlags()
@@ -191,34 +190,14 @@ def _do(
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     """What was skipped or converted, what was noted, and each model on the clean images."""
-    images = prepared.subjects[0].images
-    for what, entries in (("skipped", images.skipped), ("converted", images.converted)):
-        lines = list(_by_reason(what, entries))
-        for line in lines[:MOST_WARNINGS]:
-            reporter.warn(line)
-        if len(lines) > MOST_WARNINGS:
-            reporter.warn(f"{len(lines) - MOST_WARNINGS} more such lines; run.json has all of them")
-    for note in prepared.notes:
-        reporter.say(f"note: {note}")
+    warn_of_images(prepared.subjects[0].images, reporter, "run.json")
+    say_notes(prepared.notes, reporter)
     for subject in prepared.subjects:
         found = prepared.preflight[subject.name]
         reporter.say(describe_preflight(subject.name, found))
         for finding in found["findings"]:
             if finding["level"] == "wrong":
                 reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
-
-
-def _by_reason(what: str, entries: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """A line an image; one line for many of the same reason, which names the first of them."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for entry in entries:
-        names[entry["reason"]].append(entry["name"])
-    for reason, alike in names.items():
-        if len(alike) > MOST_ALIKE:
-            shown = ", ".join(alike[:MOST_ALIKE])
-            yield f"{what} {len(alike):,} images: {reason} ({shown}, ...; run.json names each)"
-        else:
-            yield from (f"{what} {name}: {reason}" for name in alike)
 
 
 def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:

@@ -14,16 +14,20 @@ from blindspots.compare.verdict import verdicts
 from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS
 from blindspots.run_reader import Run
+from blindspots.score_words import ScoreWords, words_of
 from blindspots.tables import Column, columns
+from blindspots.tables.words import column_in_words
 
 Kind = Literal["distance", "confidence", "summary"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SLIDES_KINDS: tuple[Kind, ...] = ("distance", "confidence")
 
-_COUNTED = {"pairs", "sources"}
-_IN_EPSILONS = "source_linf_epsilons"
-_OF_TRIANGLES = {"mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS)}
+_COUNTED = {"pairs", "sources", "source_linf_epsilons"}
+_OF_TRIANGLES = {"mean", "fraction", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS)}
+# What counts points within delta can be compared only where delta is the same.
+_WITHIN_DELTA = {"segment_inside", "fraction"}
 Values = Mapping[str, list[tuple[float, float]]]
+Deltas = tuple[float | None, float | None]
 
 
 @dataclass(frozen=True)
@@ -94,9 +98,9 @@ def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind])
     pairs, triangles = (
         _matched(getattr(before, kind), getattr(after, kind)) for kind in ("pairs", "triangles")
     )
-    deltas = before.run.delta, after.run.delta
+    deltas, words = (before.run.delta, after.run.delta), words_of(before.run)
     known = {
-        kind: _differences(kind, pairs, triangles, seed, deltas[0] == deltas[1])
+        kind: _differences(kind, _columns(kind, words, deltas), pairs, triangles, seed)
         for kind in (*kinds, *SLIDES_KINDS, "summary")
     }
     sources = len({key[0] for key in pairs})
@@ -106,10 +110,10 @@ def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind])
         len(pairs),
         sources,
         {kind: known[kind] for kind in kinds},
-        verdicts(before.label, after.label, known, deltas[0], list(pairs.values())),
+        verdicts(before.label, after.label, known, deltas[0], list(pairs.values()), words),
         (
             *_left_out(before, after, len(pairs)),
-            *_delta_note(deltas),
+            *_delta_note(deltas, words),
             *_few_note(sources),
             *_unfinished(before, after),
         ),
@@ -121,26 +125,27 @@ def _matched(before: Rows, after: Rows) -> dict[Any, tuple[Any, Any]]:
 
 
 def _differences(
-    kind: Kind, pairs: dict, triangles: dict, seed: int, same_delta: bool
+    kind: Kind, shown: Iterable[Column], pairs: dict, triangles: dict, seed: int
 ) -> tuple[Difference, ...]:
     """The differences of a table's columns, those without a value in both left out."""
     per_source = kind == "confidence"
     found: list[tuple[Column, dict[str, list[tuple[float, float]]]]] = []
-    for column in _columns(kind):
-        if column.key != "segment_inside" or same_delta:
-            rows = triangles if column.key in _OF_TRIANGLES else pairs
-            values = _values(rows, column.key)
-            found.append((column, _averaged(values) if per_source else values))
+    for column in shown:
+        rows = triangles if column.key in _OF_TRIANGLES else pairs
+        values = _values(rows, column.key)
+        found.append((column, _averaged(values) if per_source else values))
     return tuple(_measured([(c, values) for c, values in found if values], seed))
 
 
-def _columns(kind: Kind) -> Iterable[Column]:
+def _columns(kind: Kind, words: ScoreWords, deltas: Deltas) -> Iterable[Column]:
+    """The columns of a table that can be compared, in the words of the score that was held."""
     shown = {
         "distance": columns.DISTANCE,
-        "confidence": columns.CONFIDENCE,
+        "confidence": columns.of_score(words),
         "summary": columns.SUMMARY,
     }[kind]
-    return [column for column in shown if column.key not in (*_COUNTED, _IN_EPSILONS)]
+    without = _COUNTED if deltas[0] == deltas[1] else _COUNTED | _WITHIN_DELTA
+    return [column_in_words(column, words) for column in shown if column.key not in without]
 
 
 def _values(rows: dict, key: str) -> dict[str, list[tuple[float, float]]]:
@@ -192,12 +197,11 @@ def _left_out(before: Subject, after: Subject, shared: int) -> tuple[str, ...]:
     )
 
 
-def _delta_note(deltas: tuple[float | None, float | None]) -> tuple[str, ...]:
+def _delta_note(deltas: Deltas, words: ScoreWords) -> tuple[str, ...]:
     if deltas[0] == deltas[1]:
         return ()
-    return (
-        f"Delta is {deltas[0]} before and {deltas[1]} after, so segments inside are not compared.",
-    )
+    what = "segments inside are" if words.probability else "what is inside is"
+    return (f"Delta is {deltas[0]} before and {deltas[1]} after, so {what} not compared.",)
 
 
 def _unfinished(*subjects: Subject) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from blindspots.choice import named_models
 from blindspots.errors import Refused
 from blindspots.run_reader import Row, Run
+from blindspots.score_words import score_of
 from blindspots.settings import differences
 from blindspots.specs import nearest_names
 
@@ -43,7 +44,7 @@ def find_subjects(runs: Sequence[Run], models: Sequence[str] = ()) -> list[Subje
     for run, other in combinations(runs, 2):
         if run.path.resolve() == other.path.resolve():
             raise Refused(f"{run.path} was given twice; expected different run directories")
-        if (one := _score(run)) != (two := _score(other)):
+        if (one := score_of(run)) != (two := score_of(other)):
             raise Refused(
                 f"{run.path} holds {one} and {other.path} holds {two}, so their numbers are of "
                 "different things; expected runs with the same --score"
@@ -115,7 +116,3 @@ def _nothing_shared(before: Subject, after: Subject) -> str:
 
 def _choice(plan: Row) -> dict[str, Any]:
     return {key: plan[key] for key in _PAIRS_FOLLOW_FROM if key in plan}
-
-
-def _score(run: Run) -> str:
-    return (run.plan.get("score") or {}).get("name", "confidence")

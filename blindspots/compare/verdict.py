@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from blindspots.records import TRIANGLE_DROPS
 from blindspots.run_reader import Row, arrived
+from blindspots.score_words import ScoreWords
 from blindspots.tables.render import number
 
 if TYPE_CHECKING:
     from blindspots.compare.differences import Difference
 
 SLIDES_DELTA = 0.2
-_WORDS = {"segment_inside": "segments inside", "segment_mean": "path confidence"}
 
 
 def verdicts(
@@ -21,6 +21,7 @@ def verdicts(
     known: Mapping[str, Iterable["Difference"]],
     delta: float | None,
     matched: Sequence[tuple[Row, Row]],
+    words: ScoreWords,
 ) -> tuple[str, ...]:
     """One sentence about under-sensitivity, one about the distance to the targets.
 
@@ -29,7 +30,8 @@ def verdicts(
     """
     found = {d.column.key: d for differences in known.values() for d in differences}
     drop = delta if delta in TRIANGLE_DROPS else SLIDES_DELTA
-    keys = (f"fraction_{drop}", "segment_inside", "segment_mean")
+    fraction = f"fraction_{drop}" if words.probability else "fraction"
+    keys = (fraction, "segment_inside", "segment_mean")
     chosen = next((found[key] for key in keys if key in found), None)
     if chosen is None:
         return ()
@@ -38,9 +40,9 @@ def verdicts(
         for place, label in enumerate((before, after))
     ]
     if any(unmoved):
-        words = " and ".join(filter(None, unmoved))
-        return (f"No verdict between {after} and {before}: {words}.",)
-    first = _sensitivity(before, after, chosen)
+        reasons = " and ".join(filter(None, unmoved))
+        return (f"No verdict between {after} and {before}: {reasons}.",)
+    first = _sensitivity(before, after, chosen, words)
     return (first, *([_distance(after, chosen, found["rmse"])] if "rmse" in found else []))
 
 
@@ -74,8 +76,9 @@ def _figure(difference: "Difference") -> str:
     return f"{signed(difference, digits)} {interval(difference, digits)}"
 
 
-def _sensitivity(before: str, after: str, chosen: "Difference") -> str:
-    words = f"{_WORDS.get(chosen.column.key, 'triangle fraction')} {_figure(chosen)}"
+def _sensitivity(before: str, after: str, chosen: "Difference", score: ScoreWords) -> str:
+    names = {"segment_inside": "segments inside", "segment_mean": f"path {score.noun}"}
+    words = f"{names.get(chosen.column.key, 'triangle fraction')} {_figure(chosen)}"
     if isnan(chosen.interval.low):
         return f"One source shows no difference between {after} and {before}: {words}."
     if not chosen.shown:

@@ -19,12 +19,13 @@ from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
 from blindspots.run_reader import Run
+from blindspots.score_words import score_of
 from blindspots.scores import Confidence
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.survey import Subject
 
 MOST_JOBS = 24
-SCORE = "confidence"
+SCORE = Confidence.name
 
 Answer = TypeVar("Answer")
 Turns = Iterator[Event | None]
@@ -148,7 +149,7 @@ def load(wanted: Wanted) -> Hub:
 def _opened(path: Path) -> Run:
     """The run; refused where it held another score, because the page shows confidences."""
     run = Run(path)
-    score = (run.plan.get("score") or {}).get("name", SCORE)
+    score = score_of(run)
     if score != SCORE:
         raise Refused(
             f"--run {path} holds the score {score}; the explorer shows runs that hold the "

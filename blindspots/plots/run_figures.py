@@ -6,14 +6,23 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
-from blindspots.choice import class_name, corners, pairs_of, telling_source, telling_targets
+from blindspots.choice import (
+    class_name,
+    corners,
+    pairs_of,
+    telling_pair,
+    telling_source,
+    telling_targets,
+)
 from blindspots.plots.grid import grid, run_grid
 from blindspots.plots.star import BOX, PANEL, Limb, star
 from blindspots.plots.strip import path_strip
 from blindspots.plots.style import axes_grid, save
 from blindspots.plots.transfer import run_transfer
 from blindspots.plots.triangle import SIDE, side_lengths, triangle, triangle_images
-from blindspots.run_reader import Row, Run, arrived, nearest_believed
+from blindspots.run_reader import Row, Run, arrived
+from blindspots.score_scales import run_scales
+from blindspots.score_words import words_of
 
 MOST_LIMBS = 6
 Drawing = tuple[str, Axes]
@@ -48,6 +57,8 @@ def model_star(run: Run, model: str, source_id: str, ax: Axes | None = None) -> 
         p_source=first["p_source"],
         delta=run.delta,
         heading=model,
+        words=words_of(run),
+        scale=run_scales(run).along,
         ax=ax,
     )
 
@@ -69,13 +80,15 @@ def model_triangle(
         p_source=row["p_source"],
         delta=run.delta,
         heading=model,
+        words=words_of(run),
+        scale=run_scales(run).over,
         ax=ax,
     )
 
 
 def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
     """The path strip of a model's most telling pair from this source; None where none was kept."""
-    row = nearest_believed(pairs_of(run, model, source_id))
+    row = telling_pair(run, model, source_id)
     frames = run.frames(row["pair_id"], len(row["path_step"] or ())) if row else []
     if row is None or not frames:
         return None
@@ -88,6 +101,7 @@ def model_strip(run: Run, model: str, source_id: str, ax: Axes | None = None) ->
         source_name=class_name(row, "source"),
         target_name=class_name(row, "target"),
         heading=model,
+        words=words_of(run),
         ax=ax,
     )
 

@@ -19,6 +19,7 @@ from blindspots.plots.style import (
     short,
     title,
 )
+from blindspots.score_words import CONFIDENCE, ScoreWords
 
 _PITCH, _LEFT, _TOP, _HEIGHT = 1.06, 0.05, 0.5, 2.15
 
@@ -33,12 +34,14 @@ def path_strip(
     source_name: str = "source",
     target_name: str = "target",
     heading: str = "",
+    words: ScoreWords = CONFIDENCE,
     ax: Axes | None = None,
 ) -> Axes:
     """Snapshots from source to found, the model's confidence under each, the target at the end.
 
     `frames`: images (height, width, 3), uint8 or in [0, 1]; `confidence`: in the source's class,
-    one a frame; `steps`: the step of each frame, written as `step_label` says.
+    one a frame; `steps`: the step of each frame, written as `step_label` says; `words`: of another
+    score than the confidence.
     """
     end = _LEFT + _PITCH * len(frames)
     width = end + (1.3 if target is not None else 0)
@@ -56,7 +59,8 @@ def path_strip(
         picture(ax, target, end + 0.22, _TOP, 1)
         ax.text(end + 0.72, _TOP + 1.2, "target", fontsize=SMALL, color=MUTED, ha="center")
     title(ax, heading, _LEFT, 0.2)
-    _words(ax, width, source_name, target_name)
+    seen = f"the model {words.belief(source_name)} ({words.noun} in bold)"
+    _words(ax, width, seen, target_name)
     return ax
 
 
@@ -65,9 +69,9 @@ def _under(ax: Axes, x: float, sure: str, step: str) -> None:
     ax.text(x, _TOP + 1.36, step, fontsize=SMALL - 1, color=MUTED, ha="center")
 
 
-def _words(ax: Axes, width: float, source: str, target: str) -> None:
+def _words(ax: Axes, width: float, seen: str, target: str) -> None:
     place = {"y": _HEIGHT - 0.13, "fontsize": LABEL, "va": "center"}
-    ax.text(_LEFT, s=f"the model sees {source} (confidence in bold)", color=MODEL, **place)
+    ax.text(_LEFT, s=seen, color=MODEL, **place)
     ax.text(width - 0.08, s=f"changed towards {target}", color=PERSON, ha="right", **place)
     ax.annotate(
         "",

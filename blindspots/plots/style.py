@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blindspots.files import write_whole
+from blindspots.tables.render import number
 
 COLOUR_MAP = "cividis"
 INK, MUTED, HAIRLINE, PAPER = "#1c1d20", "#5c6068", "#c9ccd1", "#ffffff"
@@ -123,11 +124,8 @@ def title(ax: Axes, text: str, x: float, y: float) -> None:
 
 
 def short(value: float | None) -> str:
-    """A confidence in the slides' style: ".99", "1.00"; "–" where it is not known."""
-    if value is None:
-        return "–"
-    text = f"{value:.2f}"
-    return text[1:] if text.startswith("0.") else text
+    """A score in the slides' style: ".99", "1.00", "−2.31"; "–" where it is not known."""
+    return "–" if value is None else number(value, 2)
 
 
 def limb_colour(index: int) -> str:

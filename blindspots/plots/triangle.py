@@ -26,6 +26,8 @@ from blindspots.plots.style import (
     title,
 )
 from blindspots.run_reader import Row, Run
+from blindspots.score_scales import UNIT, Scale
+from blindspots.score_words import CONFIDENCE, ScoreWords
 
 SIDE = 5.2
 _SIZE = 6.4
@@ -47,6 +49,8 @@ def triangle(
     p_source: float | None = None,
     delta: float | None = None,
     heading: str = "",
+    words: ScoreWords = CONFIDENCE,
+    scale: Scale = UNIT,
     ax: Axes | None = None,
 ) -> Axes:
     """Confidence over a triangle, one cell a sample, corners at their true distances.
@@ -55,14 +59,16 @@ def triangle(
     barycentric grid's values in the order of `records` (66 for the slides' step of 1/10).
     `sides`: RMSE source to found 1, source to found 2, found 1 to found 2. Samples that are inside
     the superlevel set (at least p_source − delta) have a filled dot, the others a hollow one.
+    `words`, `scale`: of another score than the confidence.
     """
     ax = canvas(ax or new_axes(SIDE, SIDE), _SIZE, _SIZE)
     values = np.asarray(confidence, dtype=float)
     places = _fit(triangle_corners(*sides))
-    _cells(ax, places, values)
-    _dots(ax, places, values, None if p_source is None or delta is None else p_source - delta)
+    _cells(ax, places, values, scale)
+    level = None if p_source is None or delta is None else p_source - delta
+    _dots(ax, places, values, level, scale)
     _labels(ax, places, corners, names, sides, values)
-    _colour_bar(ax)
+    _colour_bar(ax, words, scale)
     title(ax, heading, 0.2, 0.3)
     return ax
 
@@ -122,7 +128,7 @@ def _fit(corners: np.ndarray) -> np.ndarray:
     return (corners - middle) * scale + np.array([_SIZE / 2 - 0.1, 3.4])
 
 
-def _cells(ax: Axes, places: np.ndarray, values: np.ndarray) -> None:
+def _cells(ax: Axes, places: np.ndarray, values: np.ndarray, scale: Scale) -> None:
     steps = _steps(values)
     right, down = (places[1] - places[0]) / steps, (places[2] - places[0]) / steps
     ring = np.array([right + down, 2 * down - right, down - 2 * right])
@@ -131,7 +137,7 @@ def _cells(ax: Axes, places: np.ndarray, values: np.ndarray) -> None:
         [centre + hexagon for centre in triangle_weights(steps) @ places],
         array=values,
         cmap=COLOUR_MAP,
-        norm=Normalize(0, 1),
+        norm=Normalize(scale.low, scale.high),
         edgecolors="face",
         linewidths=0.4,
         zorder=1,
@@ -141,9 +147,11 @@ def _cells(ax: Axes, places: np.ndarray, values: np.ndarray) -> None:
     ax.add_patch(Polygon(places, fill=False, edgecolor=INK, linewidth=0.8, zorder=2))
 
 
-def _dots(ax: Axes, places: np.ndarray, values: np.ndarray, level: float | None) -> None:
+def _dots(
+    ax: Axes, places: np.ndarray, values: np.ndarray, level: float | None, scale: Scale
+) -> None:
     points = triangle_weights(_steps(values)) @ places
-    dark = colormaps[COLOUR_MAP](values).mean(axis=1) < 0.66
+    dark = colormaps[COLOUR_MAP](scale.share(values)).mean(axis=1) < 0.66
     ink = np.where(dark[:, None], 1.0, 0.0) * np.ones((1, 3))
     inside = np.ones(len(values), bool) if level is None else values >= level
     for mask, filled in ((inside, True), (~inside, False)):
@@ -208,7 +216,7 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float) -> None:
     )
 
 
-def _colour_bar(ax: Axes) -> None:
+def _colour_bar(ax: Axes, words: ScoreWords, scale: Scale) -> None:
     bar = np.linspace(1, 0, 128)[:, None]
     left, right, top, bottom = _SIZE - 0.55, _SIZE - 0.42, 0.75, 2.65
     ax.imshow(
@@ -216,10 +224,10 @@ def _colour_bar(ax: Axes) -> None:
     )
     ax.set(xlim=(0, _SIZE), ylim=(_SIZE, 0), aspect="equal")
     ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], HAIRLINE, lw=0.5)
-    for value in (0, 0.5, 1):
-        y = bottom + (top - bottom) * value
+    for value in scale.ticks:
+        y = bottom + (top - bottom) * scale.share(value)
         ax.text(right + 0.06, y, f"{value:g}", fontsize=SMALL, color=MUTED, va="center")
-    ax.text(right, top - 0.2, "confidence", fontsize=SMALL, color=MUTED, ha="right", va="center")
+    ax.text(right, top - 0.2, words.axis, fontsize=SMALL, color=MUTED, ha="right", va="center")
 
 
 def _steps(values: np.ndarray) -> int:

@@ -16,12 +16,15 @@ from blindspots.report import data
 from blindspots.report.facts import run_facts
 from blindspots.report.pictures import Pictures, fitting, rmse
 from blindspots.report.sample import SEED, Sample, sample
+from blindspots.report.score import score_entry
 from blindspots.report.spreads import spreads
-from blindspots.report.words import case_of, spoken
+from blindspots.report.words import case_of, spoken, with_article
 from blindspots.run_reader import ModelFacts, Row, Run, arrived
+from blindspots.score_words import ScoreWords, words_of
 from blindspots.tables import KINDS, Cell, Column, Table, build_table, render
 from blindspots.tables.columns import PAIR_NUMBERS, glossary
 from blindspots.tables.render import shown
+from blindspots.tables.words import column_in_words
 
 _COLOURS = 64
 _HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "source_linf_epsilons")
@@ -44,21 +47,23 @@ def report_data(run: Run) -> data.ReportData:
     rows = run.columns.whole_pairs(chosen.ids)
     pictures = fitting(run, rows)
     tables = {kind: build_table(run, kind) for kind in KINDS}
+    words, triangles = words_of(run), _triangles(run, rows)
     return data.ReportData(
         schema=data.SCHEMA,
         run=_run(run, chosen),
-        case=next((case_of(row) for row in rows if row["pair_id"] == chosen.case), None),
+        score=score_entry(run, words, rows, triangles),
+        case=next((case_of(row, words) for row in rows if row["pair_id"] == chosen.case), None),
         models=[_model(facts) for facts in run.models],
-        columns=[_column(column) for column in PAIR_NUMBERS],
-        glossary={column.title: column.definition for column in glossary()},
-        endings=_endings(run),
+        columns=[_column(column_in_words(column, words)) for column in PAIR_NUMBERS],
+        glossary={column.title: column.definition for column in glossary(words)},
+        endings=_endings(run, words),
         headline=_table(_headline(tables["summary"])),
         tables=[_table(table) for table in tables.values() if table.columns and table.rows],
         spreads=spreads(run),
         facts=run_facts(run),
         colours=colour_ramp(),
         pairs=_pairs(run, rows, pictures),
-        triangles=_triangles(run, rows),
+        triangles=triangles,
         grids=[_grid(facts.name, rows) for facts in run.models],
         images=pictures.images(),
     )
@@ -96,13 +101,13 @@ def _column(column: Column) -> data.ColumnEntry:
     )
 
 
-def _endings(run: Run) -> list[data.EndingEntry]:
+def _endings(run: Run, words: ScoreWords) -> list[data.EndingEntry]:
     counts = {facts.name: run.columns.endings(facts.name) for facts in run.models}
     entries = [
         data.EndingEntry(
             ending.value,
             ending.replace("_", " "),
-            ending.sentence,
+            words.say(ending.sentence),
             {model: own[ending] for model, own in counts.items() if ending in own},
         )
         for ending in Ending
@@ -144,10 +149,12 @@ def _pairs(run: Run, rows: Sequence[Row], pictures: Pictures) -> list[data.PairE
 
 
 def _pair(run: Run, row: Row, pictures: Pictures) -> data.PairEntry:
+    words = words_of(run)
+    source = spoken(row["source_name"], row["source_class"])
     return data.PairEntry(
         id=row["pair_id"],
         model=row["model"],
-        source=spoken(row["source_name"], row["source_class"]),
+        source=source,
         target=spoken(row["target_name"], row["target_class"]) if row["target_id"] else None,
         source_id=row["source_id"],
         target_id=row["target_id"],
@@ -155,6 +162,8 @@ def _pair(run: Run, row: Row, pictures: Pictures) -> data.PairEntry:
         target_key=_key(run, row["target_id"], row["model"]),
         ending=row["ending"],
         arrived=arrived(row),
+        believed=words.believe(source, with_article(source)),
+        believes=row["p_found"] is not None and row["p_found"] >= words.even,
         numbers={column.key: _value(row[column.key]) for column in PAIR_NUMBERS},
         segment=_rounded(row["segment_confidence"]),
         steps=row["path_step"] or [],

@@ -1,39 +1,46 @@
 import { el, number, svg } from "./dom.js";
+import { UNIT, shareOf, tickWords } from "./scale.js";
 
 const CHART = { width: 460, height: 200, left: 30, right: 12, top: 12, bottom: 30 };
 
-/** @typedef {{values: Array<number|null>, colour: string, name: string, dash?: string}} Line */
+/** @typedef {{values: Array<number|null>, colour: string, name: string, dash?: string, scale?: import("./scale.js").Scale}} Line */
+/** @typedef {{scale: import("./scale.js").Scale, noun: string, source: string}} Axis of a score */
+
+/** @type {Axis} */
+const CONFIDENCE = { scale: UNIT, noun: "confidence", source: "p source" };
 
 /**
- * Lines over the same way, from 0 to 1.
- * @param {{lines: Line[], level: number|null, label: string, ends: [string, string]}} options
+ * Lines over the same way, on the scale of a score or on one of their own.
+ * @param {{lines: Line[], level: number|null, label: string, ends: [string, string], axis?: Axis}} options
  *   `level`: below it is outside the superlevel set
  */
-export function lineChart({ lines, level, label, ends }) {
+export function lineChart({ lines, level, label, ends, axis = CONFIDENCE }) {
   const { width, height, left, right, top, bottom } = CHART;
   const x = (t) => left + t * (width - left - right);
-  const y = (p) => top + (1 - p) * (height - top - bottom);
+  const up = (share) => top + (1 - share) * (height - top - bottom);
+  const y = (p) => up(shareOf(p, axis.scale));
+  const { low, ticks } = axis.scale;
   const chart = svg("svg", { class: "chart", viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": label });
-  if (level !== null && level > 0) {
-    chart.append(svg("rect", { class: "outside", x: x(0), y: y(level), width: x(1) - x(0), height: y(0) - y(level) }));
+  if (level !== null && level > low) {
+    chart.append(svg("rect", { class: "outside", x: x(0), y: y(level), width: x(1) - x(0), height: up(0) - y(level) }));
   }
-  for (const p of [0, 0.5, 1]) {
+  for (const p of ticks) {
     chart.append(svg("path", { class: "axis", d: `M${x(0)} ${y(p)}H${x(1)}` }),
-      svg("text", { x: left - 7, y: y(p) + 4, "text-anchor": "end" }, number(p, p === 0.5 ? 1 : 0)));
+      svg("text", { x: left - 7, y: y(p) + 4, "text-anchor": "end" }, tickWords(p)));
   }
-  if (level !== null && level > 0) {
+  if (level !== null && level > low) {
     chart.append(svg("path", { class: "level", d: `M${x(0)} ${y(level)}H${x(1)}` }),
-      svg("text", { x: x(0) + 7, y: y(0) - 8 }, "outside: below p source − δ"));
+      svg("text", { x: x(0) + 7, y: up(0) - 8 }, `outside: below ${axis.source} − δ`));
   }
-  chart.append(...lines.map((line) => polyline(line, x, y)),
+  chart.append(...lines.map((line) => polyline(line, x, (p) => up(p === null ? 0 : shareOf(p, line.scale ?? axis.scale)))),
     svg("text", { class: "model", x: x(0), y: height - 8 }, ends[0]),
     svg("text", { class: "person", x: x(1), y: height - 8, "text-anchor": "end" }, ends[1]));
-  return { node: chart, x, y };
+  return { node: chart, x, up };
 }
 
 function polyline({ values, colour, name, dash }, x, y) {
   const last = values.length - 1;
-  const points = values.map((p, i) => `${x(i / last).toFixed(1)} ${y(p ?? 0).toFixed(1)}`);
+  const points = values.map((p, i) => `${x(i / last).toFixed(1)} ${y(p).toFixed(1)}`);
   return svg("path", { class: "limb", stroke: colour, "stroke-dasharray": dash ?? null, d: "M" + points.join("L") }, svg("title", {}, name));
 }
 
@@ -41,30 +48,33 @@ function polyline({ values, colour, name, dash }, x, y) {
  * Confidence and both distances over a path's snapshots, with a mark where the player stands.
  * @param {import("./run.js").Pair} pair
  * @param {(pair: import("./run.js").Pair, at: number) => string} whereabouts
+ * @param {Axis} axis
  */
-export function pathChart(pair, whereabouts) {
+export function pathChart(pair, whereabouts, axis = CONFIDENCE) {
   const { path_source_rmse: from, path_target_rmse: to } = pair.pictures;
+  // Where the axis is another one, distances have their own over the same height.
+  const own = axis.scale.low === UNIT.low && axis.scale.high === UNIT.high ? "" : " (0 to 1)";
   const lines = [
-    { values: pair.path, colour: "var(--model)", name: "confidence" },
-    ...(from.length ? [{ values: from, colour: "var(--quiet)", name: "RMSE from the source", dash: "2 4" }] : []),
-    ...(to.length ? [{ values: to, colour: "var(--person)", name: "RMSE to the target", dash: "7 4" }] : []),
+    { values: pair.path, colour: "var(--model)", name: axis.noun },
+    ...(from.length ? [{ values: from, colour: "var(--quiet)", name: `RMSE from the source${own}`, scale: UNIT, dash: "2 4" }] : []),
+    ...(to.length ? [{ values: to, colour: "var(--person)", name: `RMSE to the target${own}`, scale: UNIT, dash: "7 4" }] : []),
   ];
   const last = pair.path.length - 1;
-  const { node, x, y } = lineChart({ lines, level: null, label: pathWords(pair, whereabouts), ends: [whereabouts(pair, 0), whereabouts(pair, last)] });
+  const { node, x, up } = lineChart({ lines, level: null, axis, label: pathWords(pair, whereabouts, axis.noun), ends: [whereabouts(pair, 0), whereabouts(pair, last)] });
   const mark = svg("path", { class: "mark" });
   node.append(mark);
   const key = lines.map(({ colour, name, dash }) => el("span", {}, el("i", { style: { borderTop: `2.5px ${dash ? "dashed" : "solid"} ${colour}` } }), ` ${name}`));
   return {
     node: el("div", { class: "path-chart" }, node, el("p", { class: "key" }, ...key)),
     /** @param {number} at which snapshot */
-    mark(at) { mark.setAttribute("d", `M${x(at / last)} ${y(1)}V${y(0)}`); },
+    mark(at) { mark.setAttribute("d", `M${x(at / last)} ${up(1)}V${up(0)}`); },
   };
 }
 
-function pathWords(pair, whereabouts) {
+function pathWords(pair, whereabouts, noun) {
   const last = pair.path.length - 1;
   const known = pair.path.filter((p) => p !== null);
-  return `Confidence along the path, ${whereabouts(pair, 0)} to ${whereabouts(pair, last)}: lowest ${number(Math.min(...known), 2)}, last ${number(pair.path[last], 2)}`;
+  return `${noun[0].toUpperCase()}${noun.slice(1)} along the path, ${whereabouts(pair, 0)} to ${whereabouts(pair, last)}: lowest ${number(Math.min(...known), 2)}, last ${number(pair.path[last], 2)}`;
 }
 
 /**

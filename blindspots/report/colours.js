@@ -1,3 +1,5 @@
+import { UNIT, shareOf } from "./scale.js";
+
 const LIMBS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#808080"];
 
 /** @param {number} index @returns {string} the colour of the limb with this number; they repeat */
@@ -6,13 +8,14 @@ export function limbColour(index) {
 }
 
 /**
- * The colours of confidences, from 0 to 1.
+ * The colours of a score, from end to end of its scale.
  * @param {string[]} colours "#rrggbb", equally spaced
- * @returns {(confidence: number|null) => string} grey where it is not known
+ * @param {import("./scale.js").Scale} scale
+ * @returns {(value: number|null) => string} grey where it is not known
  */
-export function colourScale(colours) {
+export function colourScale(colours, scale = UNIT) {
   const last = colours.length - 1;
-  return (p) => (p === null ? "#888888" : colours[Math.round(Math.min(Math.max(p, 0), 1) * last)]);
+  return (p) => (p === null ? "#888888" : colours[Math.round(Math.min(Math.max(shareOf(p, scale), 0), 1) * last)]);
 }
 
 /** @param {string} colour "#rrggbb" @returns {number[]} red, green, blue */

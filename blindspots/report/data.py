@@ -6,8 +6,9 @@ from typing import Any
 from blindspots.report.pictures import PairPictures
 from blindspots.report.spreads import Spread
 from blindspots.report.words import Case
+from blindspots.score_scales import Scale
 
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,29 @@ class RunEntry:
     listed: int
     extremes: int
     seed: int
+
+
+@dataclass(frozen=True)
+class ScoreEntry:
+    """The score that the run held, in words, and the scales it is drawn on.
+
+    `probability`: it is read as a percentage, else with `digits` decimals. `along`: the scale of
+    curves and limbs; `over`: of colours. The others: see `score_words.ScoreWords`.
+    """
+
+    name: str
+    probability: bool
+    of_classes: bool
+    digits: int
+    noun: str
+    axis: str
+    each: str
+    source: str
+    found: str
+    sees: str
+    gives: str
+    along: Scale
+    over: Scale
 
 
 @dataclass(frozen=True)
@@ -80,7 +104,7 @@ class PairEntry:
     """A pair: names and numbers as stored, its way, its pictures.
 
     `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points.
-    `steps`, `path`: step and confidence of each snapshot.
+    `steps`, `path`: step and confidence of each snapshot. `believed`, `believes`: see `words.Case`.
     """
 
     id: str
@@ -93,6 +117,8 @@ class PairEntry:
     target_key: str | None
     ending: str
     arrived: bool
+    believed: str
+    believes: bool
     numbers: dict[str, Any]
     segment: list[float | None]
     steps: list[int]
@@ -132,6 +158,7 @@ class ReportData:
 
     schema: int
     run: RunEntry
+    score: ScoreEntry
     case: Case | None
     models: list[ModelEntry]
     columns: list[ColumnEntry]

@@ -1,8 +1,8 @@
-import { byId, el, number, percent } from "./dom.js";
+import { byId, el, number } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
 import { player } from "./player.js";
-import { article, columns, endingOf, picture, report, sees, sourceImage, started, targetImage, youSee } from "./run.js";
+import { article, axis, columns, endingOf, heading, picture, report, score, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 
@@ -29,7 +29,7 @@ export function openPair(pair) {
 function titleOf(pair) {
   if (!started(pair)) return [`${pair.source}: ${endingOf(pair).title}`];
   return [`${youSee(pair)} `, el("em", { class: "person" }, article(pair.target)), `, ${sees(pair)} `,
-    el("em", { class: "model" }, `${article(pair.source)}, ${percent(pair.numbers.p_found)}`)];
+    el("em", { class: "model" }, `${pair.believed}, ${surely(pair.numbers.p_found)}`)];
 }
 
 function clean(pair) {
@@ -49,9 +49,9 @@ export function levelOf(pair) {
 function segmentOf(pair) {
   if (!pair.segment.length) return [];
   const line = { values: pair.segment, colour: limbColour(0), name: pair.target };
-  const label = `Confidence on the straight line ${segmentWords(pair)}`;
-  return [el("p", { class: "hint" }, "Confidence on the straight line from source to found"),
-    lineChart({ lines: [line], level: levelOf(pair), label, ends: ["source", "found"] }).node];
+  const label = `${heading} on the straight line ${segmentWords(pair)}`;
+  return [el("p", { class: "hint" }, `${heading} on the straight line from source to found`),
+    lineChart({ lines: [line], level: levelOf(pair), axis, label, ends: ["source", "found"] }).node];
 }
 
 /**
@@ -60,7 +60,7 @@ function segmentOf(pair) {
  */
 export function segmentWords(pair) {
   const lowest = Math.min(...pair.segment.filter((p) => p !== null));
-  return `to ${pair.target}: lowest confidence ${number(lowest, 2)}`;
+  return `to ${pair.target}: lowest ${score.noun} ${number(lowest, 2)}`;
 }
 
 function numbersOf(pair) {

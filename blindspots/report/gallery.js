@@ -1,8 +1,8 @@
-import { byId, el, percent } from "./dom.js";
+import { byId, el } from "./dom.js";
 import { card } from "./cards.js";
 import { openPair } from "./dialog.js";
 import { inOrder } from "./tables.js";
-import { column, columns, foundImage, foundWords, pairById, picture, report, sourceImage, startedPairs } from "./run.js";
+import { column, columns, foundImage, foundWords, pairById, picture, report, sourceImage, startedPairs, sure } from "./run.js";
 
 const ENDS = 3;
 
@@ -38,12 +38,12 @@ function gridTable({ model, rows, columns: names, spots }) {
 function gridCell(spot, named) {
   const pair = spot && pairById(spot.pair);
   if (!pair) return el("td", { class: "none" }, "·");
-  const sure = el("span", { class: "model" }, percent(spot.clean ? pair.numbers.p_source : pair.numbers.p_found));
+  const said = el("span", { class: "model" }, sure(spot.clean ? pair.numbers.p_source : pair.numbers.p_found));
   if (spot.clean) {
-    return el("td", {}, picture(sourceImage(pair), `untouched ${pair.source}`, { class: "shot clean" }), sure, el("span", {}, " untouched"));
+    return el("td", {}, picture(sourceImage(pair), `untouched ${pair.source}`, { class: "shot clean" }), said, el("span", {}, " untouched"));
   }
   return el("td", {}, el("button", { type: "button", onclick: () => openPair(pair) },
-    picture(foundImage(pair), foundWords(pair)), sure, named ? el("span", { class: "person" }, ` ${pair.target}`) : null));
+    picture(foundImage(pair), foundWords(pair)), said, named ? el("span", { class: "person" }, ` ${pair.target}`) : null));
 }
 
 /** The pairs at both ends of any number. */

@@ -1,7 +1,7 @@
-import { el, number, percent } from "./dom.js";
+import { el, number } from "./dom.js";
 import { pathChart } from "./chart.js";
 import { stage } from "./stage.js";
-import { aspectOf, filesOf, foundImage, foundWords, picture, report, sourceImage, targetImage } from "./run.js";
+import { aspectOf, axis, filesOf, foundImage, foundWords, picture, report, sourceImage, sure, targetImage } from "./run.js";
 
 const GAINS = [1, 2, 4, 8, 16, 32];
 const VIEWS = { picture: "Picture", target: "Difference to target", source: "to source" };
@@ -40,28 +40,28 @@ function still(pair) {
 }
 
 function side(pair, address, words, name, kind, confidence) {
-  const sure = confidence === null ? null : el("span", {}, percent(confidence));
+  const said = confidence === null ? null : el("span", {}, sure(confidence));
   const shot = picture(address, `${words} ${name}`, { style: { aspectRatio: aspectOf(pair) } });
-  return el("figure", {}, shot, el("figcaption", {}, words, el("b", { class: kind }, name), sure));
+  return el("figure", {}, shot, el("figcaption", {}, words, el("b", { class: kind }, name), said));
 }
 
 function controls(pair, view, frames, withChart) {
   const slider = /** @type {HTMLInputElement} */ (el("input", { type: "range", min: 0, max: frames - 1, step: 1, value: frames - 1, "aria-label": `Way from ${pair.source} to ${pair.target}` }));
-  const step = el("span"), sure = el("span"), far = el("span", { class: "far" });
-  const chart = withChart ? pathChart(pair, whereabouts) : null;
+  const step = el("span"), said = el("span"), far = el("span", { class: "far" });
+  const chart = withChart ? pathChart(pair, whereabouts, axis) : null;
   const show = () => {
     const at = Number(slider.value);
     view.show({ at });
     chart?.mark(at);
     step.textContent = whereabouts(pair, at);
-    sure.replaceChildren("the model: ", el("b", {}, `${pair.source} ${percent(pair.path[at])}`));
+    said.replaceChildren("the model: ", el("b", {}, `${pair.source} ${sure(pair.path[at])}`));
     far.textContent = distanceWords(pair, at);
-    slider.setAttribute("aria-valuetext", `${step.textContent}, ${sure.textContent}, ${far.textContent}`);
+    slider.setAttribute("aria-valuetext", `${step.textContent}, ${said.textContent}, ${far.textContent}`);
   };
   slider.addEventListener("input", show);
   show();
   return el("div", { class: "controls" }, playButton(slider, show, frames), slider,
-    el("div", { class: "readout" }, step, sure, far), chart?.node);
+    el("div", { class: "readout" }, step, said, far), chart?.node);
 }
 
 /** How far a snapshot is: steps taken, or the share of the way where the way is a segment. */

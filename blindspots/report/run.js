@@ -1,4 +1,4 @@
-import { el } from "./dom.js";
+import { el, number, percent } from "./dom.js";
 import { colourScale } from "./colours.js";
 
 /**
@@ -21,6 +21,8 @@ import { colourScale } from "./colours.js";
  * @property {string|null} target_key
  * @property {string} ending
  * @property {boolean} arrived
+ * @property {string} believed
+ * @property {boolean} believes
  * @property {Record<string, number|boolean|null>} numbers
  * @property {Array<number|null>} segment
  * @property {number[]} steps
@@ -47,8 +49,18 @@ const pairs = new Map(report.pairs.map((pair) => [pair.id, pair]));
 const aspects = new Map(report.models.map((model) => [model.name, model.aspect]));
 const endings = new Map(report.endings.map((ending) => [ending.ending, ending]));
 
-/** The colour of a confidence, on the scale of the figures. */
-export const colourOf = colourScale(report.colours);
+/** The score that the run held. */
+export const score = report.score;
+/** The colour of a score, on the scale of the figures. */
+export const colourOf = colourScale(report.colours, score.over);
+/** @param {number|null|undefined} value @returns {string} a score: "99.9 %", "9.21" */
+export const sure = (value) => (score.probability ? percent(value) : number(value, score.digits));
+/** @param {number|null|undefined} value @returns {string} the same in a sentence: "margin 9.21" */
+export const surely = (value) => (score.probability ? "" : `${score.noun} `) + sure(value);
+/** The score's name at the beginning of a sentence. */
+export const heading = score.noun[0].toUpperCase() + score.noun.slice(1);
+/** What every chart of the score is drawn with. */
+export const axis = { scale: score.along, noun: score.noun, source: score.source };
 
 /** @type {Column[]} the numbers that any pair has */
 export const columns = report.columns.filter(({ key }) => report.pairs.some((pair) => pair.numbers[key] !== null));
@@ -92,12 +104,12 @@ export function article(name) {
 }
 
 /** "the model sees" where it does believe in the source's class, else how little it does. */
-export const sees = (pair) => (pair.numbers.p_found >= 0.5 ? "the model sees" : "the model still gives");
+export const sees = (pair) => `the model ${pair.believes ? score.sees : `still ${score.gives}`}`;
 /** @param {Pair} pair */
 export const youSee = (pair) => (pair.arrived ? "You see" : "On the way to");
 /** @param {Pair} pair */
 export const foundWords = (pair) =>
-  `Found image: ${youSee(pair).toLowerCase()} ${article(pair.target)}, ${sees(pair)} ${article(pair.source)}`;
+  `Found image: ${youSee(pair).toLowerCase()} ${article(pair.target)}, ${sees(pair)} ${pair.believed}`;
 
 /**
  * A picture, or a dashed frame that says that it was not kept.

@@ -8,12 +8,12 @@ import pyarrow as pa
 
 from blindspots.run_columns import codes, finite
 from blindspots.run_reader import Run
+from blindspots.score_words import words_of
 from blindspots.tables.columns import PAIR_NUMBERS
 
 MOST_PAIRS = 200
 EXTREMES = 2
 SEED = 0
-_BELIEVED = 0.9
 _LOOKED_AT = 200
 
 
@@ -52,7 +52,7 @@ def sample(run: Run) -> Sample:
 
 
 def striking_case(run: Run) -> str | None:
-    """The id of the pair nearest to its target among those believed at 90 % or more.
+    """The id of the pair nearest to its target among those believed surely (90 % or more).
 
     First among pairs whose image was kept; the one believed most where none is believed so much;
     None where no pair was traversed.
@@ -60,7 +60,7 @@ def striking_case(run: Run) -> str | None:
     pairs = run.columns.pairs_of(started=True)
     distance, belief = finite(pairs["rmse"]), finite(pairs["p_found"])
     known = np.isfinite(distance) & np.isfinite(belief)
-    believed = known & (belief >= _BELIEVED)
+    believed = known & (belief >= words_of(run).sure)
     order = _lowest(np.where(believed, distance, np.nan), _LOOKED_AT)
     if not len(order):
         order = _lowest(np.where(known, -belief, np.nan), _LOOKED_AT)

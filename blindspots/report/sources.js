@@ -1,10 +1,10 @@
-import { byId, el, number, percent } from "./dom.js";
+import { byId, el, number } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
 import { levelOf, openPair, segmentWords } from "./dialog.js";
 import { radialStar } from "./star.js";
 import { triangleMap } from "./triangle.js";
-import { aspectOf, colourOf, foundImage, report, sourceImage, startedPairs } from "./run.js";
+import { aspectOf, axis, colourOf, foundImage, heading, report, score, sourceImage, startedPairs, sure } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 /** @typedef {import("./run.js").Triangle} Triangle */
@@ -45,7 +45,7 @@ function modelSheet(pairs, place) {
   const limbs = pairs.map((pair) => ({
     values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
   }));
-  const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, label: `Star of the ${source}, ${model}` });
+  const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, scale: score.along, noun: score.noun, sure, label: `Star of the ${source}, ${model}` });
   return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model),
     el("div", { class: "parts" }, el("div", {}, star, linesOf(pairs, level)), place));
 }
@@ -53,9 +53,9 @@ function modelSheet(pairs, place) {
 function linesOf(pairs, level) {
   const lines = pairs.map((pair, i) => ({ values: pair.segment, colour: limbColour(i), name: pair.target })).filter((line) => line.values.length);
   if (!lines.length) return null;
-  const label = `Confidence from ${pairs[0].source} ${pairs.map(segmentWords).join("; ")}`;
+  const label = `${heading} from ${pairs[0].source} ${pairs.map(segmentWords).join("; ")}`;
   const key = lines.map(({ colour, name }) => el("span", {}, el("i", { style: { borderTop: `2.5px solid ${colour}` } }), ` ${name}`));
-  return el("details", { class: "lines" }, el("summary", {}, "The limbs as lines"), lineChart({ lines, level, label, ends: ["source", "found images"] }).node, el("p", { class: "key" }, ...key));
+  return el("details", { class: "lines" }, el("summary", {}, "The limbs as lines"), lineChart({ lines, level, axis, label, ends: ["source", "found images"] }).node, el("p", { class: "key" }, ...key));
 }
 
 /** One choice for all models, so that they show the same two targets side by side. */
@@ -83,7 +83,7 @@ function showTriangles(triangles, sheets) {
       for (const other of maps) if (other.map !== map) other.map.show(other.turned === turned ? weights : swapped(weights));
     });
     maps.push({ map, turned });
-    place.append(el("p", { class: "hint" }, `Triangle: mean confidence ${number(own.mean)}; sides are RMSE`), map.node);
+    place.append(el("p", { class: "hint" }, `Triangle: mean ${score.noun} ${number(own.mean)}; sides are RMSE`), map.node);
   }
   for (const { map } of maps) map.show(CENTRE);
 }
@@ -101,7 +101,9 @@ function triangleOf(triangle, pairs, onmove) {
     images: [sourceImage(first), foundImage(first), foundImage(second)],
     aspect: aspectOf(first),
     colourOf,
-    label: `Triangle between the ${source} and the found ${first.target} and ${second.target}, ${model}: mean confidence ${percent(triangle.mean)}`,
+    scale: score.over,
+    told: score.name === "confidence" ? undefined : (p) => `${score.noun} ${number(p)}`,
+    label: `Triangle between the ${source} and the found ${first.target} and ${second.target}, ${model}: mean ${score.noun} ${sure(triangle.mean)}`,
     onmove,
   });
 }

@@ -1,4 +1,5 @@
 import { number, percent, svg } from "./dom.js";
+import { UNIT, shareOf } from "./scale.js";
 
 /**
  * @typedef {object} Limb
@@ -13,9 +14,10 @@ const CENTRE = 250, REACH = 196, HALF = 10, CORE = 92;
 
 /**
  * A source and all its limbs around it, each as wide and as bright as the model is sure there.
- * @param {{name: string, image: string|null, confidence: number|null, limbs: Limb[], level: number|null, colourOf: (p: number|null) => string, label: string}} options
+ * @param {{name: string, image: string|null, confidence: number|null, limbs: Limb[], level: number|null, colourOf: (p: number|null) => string, label: string, scale?: import("./scale.js").Scale, noun?: string, sure?: (p: number|null) => string}} options
+ *   `scale`, `noun`, `sure`: of another score than the confidence, and how it is written
  */
-export function radialStar({ name, image, confidence, limbs, level, colourOf, label }) {
+export function radialStar({ name, image, confidence, limbs, level, colourOf, label, scale = UNIT, noun = "confidence", sure = percent }) {
   const size = limbs.length <= 8 ? 84 : limbs.length <= 16 ? 50 : 30;
   // Two limbs lie flat; an odd number stands on its feet.
   const angles = limbs.map((_, k) => (2 * Math.PI * k) / limbs.length - (limbs.length === 2 ? Math.PI : Math.PI / 2));
@@ -23,20 +25,20 @@ export function radialStar({ name, image, confidence, limbs, level, colourOf, la
   const top = Math.min(CENTRE - CORE / 2, ...heights.map((y) => y - size / 2 - (y < CENTRE - 50 ? 52 : 0))) - 6;
   const bottom = Math.max(CENTRE + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < CENTRE - 50 ? 0 : 48)));
   const star = svg("svg", { class: "chart star", viewBox: `0 ${top} 500 ${bottom - top}`, role: "group", "aria-label": label });
-  star.append(...limbs.map((limb, k) => limbGroup(limb, angles[k], size, level, colourOf)),
+  star.append(...limbs.map((limb, k) => limbGroup(limb, angles[k], size, { level, colourOf, scale, noun, sure })),
     thumbnail(image, CENTRE, CENTRE, CORE, "core"),
-    svg("text", { class: "model strong", x: CENTRE, y: CENTRE + CORE / 2 + 20, "text-anchor": "middle" }, `${name} ${percent(confidence)}`));
+    svg("text", { class: "model strong", x: CENTRE, y: CENTRE + CORE / 2 + 20, "text-anchor": "middle" }, `${name} ${sure(confidence)}`));
   return star;
 }
 
-function limbGroup(limb, angle, size, level, colourOf) {
+function limbGroup(limb, angle, size, { level, colourOf, scale, noun, sure }) {
   const [ux, uy] = [Math.cos(angle), Math.sin(angle)];
   const along = (r, off) => [CENTRE + ux * r - uy * off, CENTRE + uy * r + ux * off].map((v) => v.toFixed(1)).join(",");
   // Below the source stands its name.
   const from = CORE / 2 + (uy > 0.3 ? 36 : 20), to = REACH - size / 2 - 8;
-  const group = svg("g", { class: "spoke", role: "button", tabindex: 0, "aria-label": limbWords(limb), onclick: limb.open, onkeydown: (event) => pressed(event, limb.open) });
-  group.append(svg("path", { class: "hit", d: `M${along(from, 0)}L${along(REACH, 0)}` }), ribbon(limb.values, (t) => from + t * (to - from), along, colourOf));
-  for (const edge of [1, level ?? 0]) {
+  const group = svg("g", { class: "spoke", role: "button", tabindex: 0, "aria-label": limbWords(limb, noun, sure), onclick: limb.open, onkeydown: (event) => pressed(event, limb.open) });
+  group.append(svg("path", { class: "hit", d: `M${along(from, 0)}L${along(REACH, 0)}` }), ribbon(limb.values, (t) => from + t * (to - from), along, colourOf, scale));
+  for (const edge of [1, level === null ? 0 : shareOf(level, scale)]) {
     if (edge > 0) group.append(svg("path", { class: edge === 1 ? "rail" : "rail level", d: [1, -1].map((s) => `M${along(from, s * HALF * edge)}L${along(to, s * HALF * edge)}`).join("") }));
   }
   const [x, y] = [CENTRE + ux * REACH, CENTRE + uy * REACH];
@@ -44,17 +46,17 @@ function limbGroup(limb, angle, size, level, colourOf) {
   group.append(thumbnail(limb.image, x, y, size, "tip"),
     svg("text", { class: "person strong", x, y: above ? y - size / 2 - (size > 60 ? 30 : 8) : y + size / 2 + 20, "text-anchor": "middle" }, limb.name));
   if (size > 60) {
-    group.append(svg("text", { class: "model", x, y: above ? y - size / 2 - 8 : y + size / 2 + 41, "text-anchor": "middle" }, percent(limb.confidence)));
+    group.append(svg("text", { class: "model", x, y: above ? y - size / 2 - 8 : y + size / 2 + 41, "text-anchor": "middle" }, sure(limb.confidence)));
   }
   return group;
 }
 
-function ribbon(values, place, along, colourOf) {
+function ribbon(values, place, along, colourOf, scale) {
   const last = values.length - 1, stride = last > 60 ? 2 : 1;
   const pieces = [];
   for (let i = 0; i < last; i += stride) {
     const j = Math.min(i + stride, last);
-    const [a, b] = [values[i] ?? 0, values[j] ?? 0];
+    const [a, b] = [values[i], values[j]].map((p) => (p === null ? 0 : Math.max(shareOf(p, scale), 0)));
     const [p, q] = [place(i / last), place(j / last) + 0.4];
     const points = [along(p, HALF * a), along(q, HALF * b), along(q, -HALF * b), along(p, -HALF * a)].join(" ");
     pieces.push(svg("polygon", { points, fill: colourOf(values[i]) }));
@@ -67,9 +69,9 @@ function thumbnail(image, x, y, size, kind) {
   return svg("g", { class: kind }, svg("rect", { ...box, rx: 4 }), image ? svg("image", { ...box, href: image }) : null);
 }
 
-function limbWords({ values, name, confidence }) {
+function limbWords({ values, name, confidence }, noun, sure) {
   const lowest = Math.min(...values.filter((p) => p !== null));
-  return `Open the pair to ${name}: confidence ${percent(confidence)}, lowest on the way ${number(lowest)}`;
+  return `Open the pair to ${name}: ${noun} ${sure(confidence)}, lowest on the way ${number(lowest)}`;
 }
 
 function pressed(event, open) {

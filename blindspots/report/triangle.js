@@ -2,6 +2,7 @@ import { el, number, svg } from "./dom.js";
 import { borderOf, cornersOf, gridOf, interpolated, pointAt, toSimplex, weightsAt } from "./barycentric.js";
 import { channels } from "./colours.js";
 import { loaded, mixInto } from "./mixing.js";
+import { UNIT, shareOf } from "./scale.js";
 
 /** @typedef {import("./barycentric.js").Weights} Weights */
 /**
@@ -16,6 +17,8 @@ import { loaded, mixInto } from "./mixing.js";
  * @property {string} label
  * @property {(weights: Weights) => void} onmove called when a person moves the cursor
  * @property {(weights: Weights) => (number|null)} [ask] the confidence there; interpolated without
+ * @property {import("./scale.js").Scale} [scale] of another score than the confidence
+ * @property {(p: number|null) => string} [told] that score there, in words
  */
 
 const BOX = { width: 300, height: 236, left: 80, bottom: 330 };
@@ -27,7 +30,8 @@ let maps = 0;
  * @param {TriangleOptions} options
  */
 export function triangleMap(options) {
-  const corners = cornersOf(options.sides, BOX);
+  const corners = cornersOf(options.sides, BOX), { scale = UNIT } = options;
+  const told = options.told ?? ((p) => `the model is sure of ${options.names[0]} by ${number(p)}`);
   const cursor = svg("g", { class: "cursor" }, svg("circle", { class: "halo", r: 8 }), svg("circle", { r: 8 }));
   const mix = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "shot", role: "img", style: { aspectRatio: options.aspect } }));
   const sure = el("b", { class: "model" }), shares = el("span");
@@ -45,8 +49,8 @@ export function triangleMap(options) {
     sure.textContent = `${options.names[0]} ${number(p)}`;
     sure.classList.toggle("lost", options.level !== null && p !== null && p < options.level);
     shares.textContent = weights.map((w, k) => `${Math.round(100 * w)}\u00a0% ${options.names[k]}`).join(", ");
-    const words = `${shares.textContent}: the model is sure of ${options.names[0]} by ${number(p)}`;
-    map.setAttribute("aria-valuenow", String(Math.round(100 * (p ?? 0))));
+    const words = `${shares.textContent}: ${told(p)}`;
+    map.setAttribute("aria-valuenow", String(Math.round(100 * (p === null ? 0 : shareOf(p, scale)))));
     map.setAttribute("aria-valuetext", words);
     mix.setAttribute("aria-label", `Mixture of ${words}`);
     paint();
@@ -117,11 +121,11 @@ function border({ confidence, level }, corners) {
   return svg("path", { class: "border", d: d || null });
 }
 
-function dots({ confidence, level }, corners) {
+function dots({ confidence, level, scale = UNIT }, corners) {
   const { weights } = gridOf(confidence.length);
   return svg("g", { class: "dots" }, ...confidence.map((p, i) => {
     const [x, y] = pointAt(weights[i], corners);
-    const ink = p !== null && p > 0.62 ? "#000" : "#fff";
+    const ink = p !== null && shareOf(p, scale) > 0.62 ? "#000" : "#fff";
     const inside = level === null || (p !== null && p >= level);
     return svg("circle", { cx: x.toFixed(1), cy: y.toFixed(1), r: 1.7, fill: inside ? ink : "none", stroke: ink });
   }));

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 
 from blindspots.run_reader import Row, arrived
+from blindspots.score_words import CONFIDENCE, ScoreWords
+from blindspots.tables.render import number
+
+DIGITS = 2
 
 
 @dataclass(frozen=True)
@@ -10,7 +14,8 @@ class Case:
     """One pair in words: what a person sees, what the model sees, how surely.
 
     `arrived`: whether the image came near enough to be named like its target. `believes`: whether
-    the model holds the source's class more likely than not.
+    the model holds the source's class more likely than not. `percent`: how surely; of a score that
+    is no probability its name and value.
     """
 
     pair_id: str
@@ -24,19 +29,19 @@ class Case:
     arrived: bool
 
 
-def case_of(row: Row) -> Case:
-    """The words of a stored pair that started."""
+def case_of(row: Row, words: ScoreWords = CONFIDENCE) -> Case:
+    """The words of a stored pair that started; `words`: of the score that was held."""
     target = spoken(row["target_name"], row["target_class"])
     source = spoken(row["source_name"], row["source_class"])
     return Case(
         pair_id=row["pair_id"],
         model=row["model"],
         seen=with_article(target),
-        believed=with_article(source),
+        believed=words.believe(source, with_article(source)),
         source=source,
         target=target,
-        percent=percent(row["p_found"]),
-        believes=row["p_found"] >= 0.5,
+        percent=surely(row["p_found"], words),
+        believes=row["p_found"] >= words.even,
         arrived=arrived(row),
     )
 
@@ -54,6 +59,11 @@ def with_article(name: str) -> str:
     if name.startswith("class ") or name == "unknown":
         return name
     return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+
+
+def surely(value: float, words: ScoreWords) -> str:
+    """A score in a sentence: "99.9 %", "margin 9.21"."""
+    return percent(value) if words.probability else f"{words.noun} {number(value, DIGITS)}"
 
 
 def percent(value: float) -> str:

@@ -6,15 +6,16 @@ from typing import Literal, get_args
 import pyarrow as pa
 
 from blindspots.errors import Refused
-from blindspots.records import LPIPS_SMALLEST, PROBABILITIES, TRIANGLE_DROPS, Ending
+from blindspots.records import LPIPS_SMALLEST, TRIANGLE_DROPS, Ending
 from blindspots.run_columns import finite
 from blindspots.run_reader import ModelFacts, Run
+from blindspots.score_words import words_of
 from blindspots.tables import columns
 from blindspots.tables.nulls import null_cells, null_note, null_rows
 from blindspots.tables.slides import METHODS, published_row, setting_differences
 from blindspots.tables.table import Cell, Column, Row, Table, count, share, spread
 from blindspots.tables.transfer import transfer_table
-from blindspots.tables.words import in_words, score_of
+from blindspots.tables.words import in_words
 
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -41,7 +42,7 @@ def build_table(run: Run, kind: str = "distance") -> Table:
         raise Refused(f"{kind!r} is no table; expected one of {', '.join(KINDS)}")
     table = builders[kind](run)
     # Judges are asked for their confidence, whatever the run held.
-    return table if kind == "transfer" else in_words(table, score_of(run))
+    return table if kind == "transfer" else in_words(table, words_of(run))
 
 
 def _distance(run: Run) -> Table:
@@ -70,7 +71,7 @@ def _confidence(run: Run) -> Table:
     rows += _published(run, "confidence")
     notes = (*_triangle_note(run), *_left_out(run), *_settings_note(run, rows))
     title = "Confidence in the source's class over triangles and segments"
-    shown = columns.CONFIDENCE if score_of(run) in PROBABILITIES else columns.OTHER_SCORE
+    shown = columns.of_score(words_of(run))
     return Table("confidence", title, shown, rows, notes)
 
 
@@ -176,7 +177,7 @@ def _left_out(run: Run) -> tuple[str, ...]:
 
 
 def _unlabelled_note(run: Run) -> tuple[str, ...]:
-    if run.labelled:
+    if run.labelled or not words_of(run).of_classes:
         return ()
     return ("The images have no labels: a class is what the model itself says of the image.",)
 

@@ -1,7 +1,10 @@
 """Every number of a run in words: its title, its definition, the decimals it is shown with."""
 
 from blindspots.records import TRIANGLE_DROPS, Ending
+from blindspots.score_words import CONFIDENCE as CONFIDENCE_WORDS
+from blindspots.score_words import ScoreWords
 from blindspots.tables.table import Column
+from blindspots.tables.words import column_in_words
 
 _FRACTIONS = tuple(
     Column(
@@ -111,9 +114,15 @@ def ending(name: Ending) -> Column:
     return Column(f"ending_{name}", name.replace("_", " "), name.sentence, 0)
 
 
-def glossary() -> tuple[Column, ...]:
-    """Every number that is shown anywhere, once, with its definition."""
-    return _ALL
+def glossary(words: ScoreWords = CONFIDENCE_WORDS) -> tuple[Column, ...]:
+    """Every number that is shown anywhere of this score, once, with its definition."""
+    shown = (column for column in _ALL if words.probability or column not in _FRACTIONS)
+    return tuple(column_in_words(column, words) for column in shown)
+
+
+def of_score(words: ScoreWords) -> tuple[Column, ...]:
+    """The columns of the table of the score held: the slides' drops are of probabilities alone."""
+    return CONFIDENCE if words.probability else OTHER_SCORE
 
 
 COUNTS = columns("pairs", "sources")

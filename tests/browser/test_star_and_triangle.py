@@ -1,12 +1,16 @@
 """The star and the triangle: by mouse, by touch and by keyboard; what they say is stored."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
+from blindspots.report import write_report
 from blindspots.run_reader import Run
-from tests.browser.conftest import MODELS, pixels
+from blindspots.score_scales import run_scales
+from tests.browser.conftest import MODELS, opened, pixels
+from tests.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
 
@@ -139,3 +143,25 @@ def test_dragging_on_a_triangle_moves_its_cursor(desk):
     desk.mouse.move(x + 40, y + 20, steps=3)
     desk.mouse.up()
     assert map_.get_attribute("aria-valuetext") != before
+
+
+def test_a_margin_is_drawn_on_its_own_scale_and_called_so(chromium, tmp_path):
+    Factory(size=16, sources=2, models=MODELS[:1]).write(tmp_path)
+    run = Run(hold(tmp_path, "margin", 2.0, lambda p: 10 * p - 2))
+    along = run_scales(run).along
+    with opened(chromium, write_report(run)) as page:
+        assert "margin 7.9" in page.locator("h1").inner_text()
+        spoke = page.locator(".spoke").first
+        assert "margin 7.99, lowest on the way" in spoke.get_attribute("aria-label")
+        page.locator("details.lines summary").click()
+        chart = page.locator(".lines .chart").first
+        marks = chart.locator("text").all_text_contents()
+        assert marks[: len(along.ticks)] == along.labels
+        assert "outside: below source margin − δ" in marks
+        ground, line = (chart.locator(one).first.bounding_box() for one in (".axis", ".limb"))
+        assert chart.bounding_box()["y"] <= line["y"]
+        assert line["y"] + line["height"] <= ground["y"]
+        words = page.locator(".map").first.get_attribute("aria-valuetext")
+        assert re.search(r": margin −?\d*\.\d+$", words)
+        page.locator("#pair-list .card").first.click()
+        assert "RMSE to the target (0 to 1)" in page.locator("#pair-dialog").inner_text()

@@ -14,14 +14,16 @@ from blindspots.plots.paper.sheet import (
     NOTE,
     WIDTHS,
     axes_at,
-    confidence_axis,
     level,
     plain_axes,
+    score_axis,
     sheet,
     words,
 )
 from blindspots.plots.style import LIMBS, MUTED, limb_colour
 from blindspots.run_reader import Row, Run
+from blindspots.score_scales import run_scales
+from blindspots.score_words import words_of
 
 _HIGH, _LEFT, _FOOT = 1.35, 0.36, 0.3
 _HEAD = 1.8 * LINE
@@ -45,8 +47,8 @@ def draw_curves(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     wide = WIDTHS[columns] if below else (WIDTHS[2] - GUTTER) / 2
     second = (0.0, _HEAD + _HIGH + 0.1) if below else (wide + GUTTER, 0.0)
     nearer = _axes(page, 0.0, 0.0, wide, "RMSE to the target")
-    surer = _axes(page, *second, wide, "confidence in the source’s class")
-    confidence_axis(surer)
+    surer = _axes(page, *second, wide, words_of(run).full.replace("'", "’"))
+    score_axis(surer, run_scales(run).along)
     for index, row in enumerate(rows):
         _lines(run, row, index, nearer, surer)
     if len({(row["model"], row["source_id"]) for row in rows}) == 1 and run.delta is not None:

@@ -19,6 +19,7 @@ from blindspots.plots.style import (
     new_axes,
     picture,
 )
+from blindspots.score_scales import UNIT, Scale
 
 Columns = Literal[1, 2]
 # One column and the whole of a two-column page (CVPR, ICML), in inches.
@@ -127,16 +128,19 @@ def tile(
     page.plot(*corners, color=edge or HAIRLINE, linewidth=width, solid_joinstyle="miter", zorder=4)
 
 
-def colour_bar(page: Axes, left: float, top: float, width: float, label: str) -> None:
-    """The colours of confidence 0 to 1, its label before it, in one line of a sheet."""
+def colour_bar(
+    page: Axes, left: float, top: float, width: float, label: str, scale: Scale = UNIT
+) -> None:
+    """The colours of a score from end to end of its scale, in one line of a sheet."""
     limits = page.get_xlim(), page.get_ylim()
+    labels = scale.labels
     start, high = left + 0.16, 0.07
     ramp = np.linspace(0, 1, 256)[None]
     box = (start, start + width, top + high / 2, top - high / 2)
     page.imshow(ramp, cmap=COLOUR_MAP, extent=box, aspect="auto", vmin=0, vmax=1)
     page.set(xlim=limits[0], ylim=limits[1], aspect="equal")
-    words(page, start - 0.05, top, "0", NOTE, MUTED, ha="right")
-    words(page, start + width + 0.05, top, f"1   {label}", NOTE, MUTED, ha="left")
+    words(page, start - 0.05, top, labels[0], NOTE, MUTED, ha="right")
+    words(page, start + width + 0.05, top, f"{labels[-1]}   {label}", NOTE, MUTED, ha="left")
 
 
 def plain_axes(ax: Axes) -> Axes:
@@ -151,10 +155,10 @@ def plain_axes(ax: Axes) -> Axes:
     return ax
 
 
-def confidence_axis(ax: Axes) -> None:
-    """The y axis of a confidence: 0 to 1."""
-    ax.set(ylim=(0, 1.03), yticks=(0, 0.5, 1))
-    ax.set_yticklabels(["0", ".5", "1"])
+def score_axis(ax: Axes, scale: Scale) -> None:
+    """The y axis of a score, on its scale."""
+    ax.set(ylim=(scale.low, scale.at(1.03)), yticks=scale.ticks)
+    ax.set_yticklabels(scale.labels)
 
 
 def level(ax: Axes, value: float | None) -> None:

@@ -22,15 +22,17 @@ from blindspots.plots.paper.sheet import (
     across,
     axes_at,
     colour_bar,
-    confidence_axis,
     level,
     plain_axes,
+    score_axis,
     sheet,
     tile,
     words,
 )
 from blindspots.plots.style import COLOUR_MAP, MODEL, MUTED, PERSON, limb_colour, short
 from blindspots.run_reader import Row, Run, arrived
+from blindspots.score_scales import Scale, run_scales
+from blindspots.score_words import words_of
 
 MOST_LIMBS = 7
 _SOURCE, _FOUND = 0.56, 0.5
@@ -58,7 +60,8 @@ def draw_star(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     if curved:
         _curves(page, run, stars[0], height)
     foot = page.get_ylim()[0] - 0.12
-    colour_bar(page, 0.0, foot, 1.0, "confidence; thick: inside")
+    label = f"{words_of(run).axis}; thick: inside"
+    colour_bar(page, 0.0, foot, 1.0, label, run_scales(run).along)
     return page
 
 
@@ -96,6 +99,7 @@ def _above(angle: float) -> bool:
 
 def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) -> None:
     angles, first = _angles(len(limbs)), limbs[0]
+    scale = run_scales(run).along
     highest = min(_RADIUS[1] * sin(angle) for angle in angles)
     down = _top(len(limbs)) + _FOUND / 2 - highest
     centre = (panel.left + panel.width / 2, panel.top + down)
@@ -106,7 +110,7 @@ def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) 
         end = (centre[0] + _RADIUS[0] * cos(angle), centre[1] + _RADIUS[1] * sin(angle))
         edge = limb_colour(index) if coloured else None
         tile(page, kept_found(run, row), end[0] - _FOUND / 2, end[1] - _FOUND / 2, _FOUND, edge)
-        _limb(page, run, row, np.array(centre), np.array(end))
+        _limb(page, run, row, np.array((centre, end)), scale)
         _caption(page, row, end, _above(angle))
 
 
@@ -118,8 +122,9 @@ def _heading(page: Axes, first: Row, panel: Panel) -> None:
     words(page, right, y, source, WORDS, MODEL, half, ha="right")
 
 
-def _limb(page: Axes, run: Run, row: Row, centre: np.ndarray, end: np.ndarray) -> None:
-    """The whole segment between the edges of both images."""
+def _limb(page: Axes, run: Run, row: Row, ends: np.ndarray, scale: Scale) -> None:
+    """The whole segment between the edges of both images, whose centres are its ends."""
+    centre, end = ends
     confidence = np.asarray(row["segment_confidence"])
     floor = row["p_source"] - (run.delta or 0)
     way = (end - centre) / np.abs(end - centre).max()
@@ -129,7 +134,7 @@ def _limb(page: Axes, run: Run, row: Row, centre: np.ndarray, end: np.ndarray) -
         list(np.stack((points[:-1], points[1:]), axis=1)),
         array=middles,
         cmap=COLOUR_MAP,
-        norm=Normalize(0, 1),
+        norm=Normalize(scale.low, scale.high),
         linewidths=np.where(middles >= floor, 4.0, 1.6).tolist(),
         capstyle="butt",
         zorder=2,
@@ -152,7 +157,7 @@ def _curves(page: Axes, run: Run, limbs: list[Row], height: float) -> None:
     left = WIDTHS[1] + GUTTER + 0.3
     wide, high = WIDTHS[2] - left - 0.03, min(height - 5 * LINE, 1.9)
     ax = plain_axes(axes_at(page, left, 3 * LINE, wide, high))
-    confidence_axis(ax)
+    score_axis(ax, run_scales(run).along)
     for index, row in enumerate(limbs):
         values = row["segment_confidence"]
         along = np.linspace(0, 1, len(values))
@@ -164,4 +169,5 @@ def _curves(page: Axes, run: Run, limbs: list[Row], height: float) -> None:
         ax.get_xticklabels(), (MODEL, PERSON), ("left", "right"), strict=True
     ):
         label.set(color=colour, ha=side)
-    words(page, left, 2 * LINE, "confidence on the straight line", WORDS, MUTED)
+    title = f"{words_of(run).noun} on the straight line"
+    words(page, left, 2 * LINE, title, WORDS, MUTED)

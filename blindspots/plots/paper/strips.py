@@ -10,6 +10,7 @@ from blindspots.plots.paper.kept import kept_frames, kept_image
 from blindspots.plots.paper.sheet import LINE, NOTE, WIDTHS, WORDS, sheet, tile, words
 from blindspots.plots.style import MODEL, MUTED, PERSON, short
 from blindspots.run_reader import Row, Run
+from blindspots.score_words import words_of
 
 _MOST = {1: 5, 2: 11}
 _GAP, _APART = 0.03, 0.12
@@ -34,7 +35,9 @@ def _size(columns: int) -> float:
 def _strip(page: Axes, run: Run, row: Row, top: float, columns: int, several: bool) -> None:
     frames, size = kept_frames(run, row), _size(columns)
     chosen = np.unique(np.linspace(0, len(frames) - 1, _MOST[columns]).round().astype(int))
-    _heading(page, row, top + LINE, WIDTHS[columns], several)
+    belief = words_of(run).belief(class_name(row, "source"))
+    sees = f"{row['model'] if several else 'the model'} {belief}"
+    _heading(page, row, sees, top + LINE, WIDTHS[columns])
     place, under = top + 2 * LINE, top + 2 * LINE + size
     for at, index in enumerate(chosen):
         x = 0.01 + at * (size + _GAP)
@@ -49,8 +52,7 @@ def _strip(page: Axes, run: Run, row: Row, top: float, columns: int, several: bo
     words(page, x + size / 2, under + 0.8 * LINE, "target", NOTE, PERSON, ha="center")
 
 
-def _heading(page: Axes, row: Row, y: float, width: float, several: bool) -> None:
-    source, target = class_name(row, "source"), class_name(row, "target")
-    sees = f"{row['model']} sees {source}" if several else f"the model sees {source}"
+def _heading(page: Axes, row: Row, sees: str, y: float, width: float) -> None:
+    towards = f"towards {class_name(row, 'target')}"
     words(page, 0.01, y, sees, WORDS, MODEL, 0.6 * width)
-    words(page, width - 0.01, y, f"towards {target}", WORDS, PERSON, 0.38 * width, ha="right")
+    words(page, width - 0.01, y, towards, WORDS, PERSON, 0.38 * width, ha="right")

@@ -15,15 +15,17 @@ from blindspots.plots.paper.sheet import (
     WORDS,
     Panel,
     axes_at,
-    confidence_axis,
     level,
     panels,
     plain_axes,
+    score_axis,
     tile,
     words,
 )
 from blindspots.plots.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON, short
 from blindspots.run_reader import Row, Run, arrived
+from blindspots.score_scales import UNIT, Scale, around
+from blindspots.score_words import words_of
 from blindspots.widths.records import read_widths
 
 _HIGH, _LEFT, _RIGHT, _THUMB = 1.45, 0.3, 0.88, 0.42
@@ -61,15 +63,23 @@ def _panel(page: Axes, run: Run, row: Row, widths: list[Row], panel: Panel) -> N
     wide = panel.width - _LEFT - _RIGHT
     room = panel.width - _LEFT - 0.02
     words(page, left, panel.top + 0.9 * LINE, row["model"], WORDS, room=room, weight="bold")
-    count = f"confidence, 5–95 % of {widths[0]['directions']} directions"
+    count = f"{words_of(run).noun}, 5–95 % of {widths[0]['directions']} directions"
     words(page, left, panel.top + 2 * LINE, count, NOTE, MUTED)
     ax = plain_axes(axes_at(page, left, top, wide, _HIGH))
-    confidence_axis(ax)
+    score_axis(ax, _scale(run, row, widths))
     _bands(page, ax, widths, (left + wide, top))
     level(ax, None if run.delta is None else row["p_source"] - run.delta)
     ax.set(xlim=(0, 1), xticks=(0, 0.5, 1))
     ax.set_xticklabels(["0", "50 %", "100 %"])
     _ends(page, run, row, panel, top + _HIGH + 0.2)
+
+
+def _scale(run: Run, row: Row, widths: list[Row]) -> Scale:
+    """Where the bands, the path and the level have room."""
+    if words_of(run).probability:
+        return UNIT
+    drawn = [w[key] for w in widths for key in ("low", "high", "confidence")]
+    return around([*drawn, row["p_source"] - (run.delta or 0)])
 
 
 def _bands(page: Axes, ax: Axes, widths: list[Row], corner: tuple[float, float]) -> None:

@@ -1,0 +1,221 @@
+"""A run is said and drawn in the words and on the scale of the score that it held."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.collections import PolyCollection
+
+from blindspots import plots
+from blindspots.compare.differences import compare
+from blindspots.compare.page import page_html as comparison_html
+from blindspots.plots.paper import write_figure
+from blindspots.plots.run_figures import model_star, model_strip, model_triangle
+from blindspots.records import PROBABILITIES
+from blindspots.report.build import report_data
+from blindspots.report.page import page_html
+from blindspots.run_reader import Run
+from blindspots.score_scales import UNIT, around, run_scales
+from blindspots.score_words import CONFIDENCE, EMBEDDING, GROUP, MARGIN, words_for, words_of
+from blindspots.scores import SCORES
+from blindspots.scores.classes import Probability
+from blindspots.tables.columns import PAIR_NUMBERS, glossary
+from tests.run_factory import Factory, hold
+
+MODELS = ("one", "two")
+
+
+def made(path, score="margin"):
+    """A run of two models that held this score: margins −2 to 8, similarities .5 to 1."""
+    Factory(size=16, sources=3, frames=4, models=MODELS).write(path)
+    if score == "confidence":
+        return Run(path)
+    turn = {"margin": lambda p: 10 * p - 2, "embedding": lambda p: 0.5 + p / 2}
+    delta = {"margin": 2.0, "embedding": 0.1}
+    return Run(hold(path, score, delta.get(score, 0.2), turn.get(score, lambda p: p)))
+
+
+@pytest.fixture(scope="module")
+def margins(tmp_path_factory):
+    return made(tmp_path_factory.mktemp("margins"))
+
+
+def said(ax):
+    """Every text of a figure."""
+    figure = ax.get_figure(root=True)
+    labels = [label.get_text() for one in figure.axes for label in one.get_yticklabels()]
+    return [text.get_text() for one in figure.axes for text in one.texts] + labels
+
+
+def test_every_score_has_its_own_words():
+    assert [words_for(name).name for name in SCORES] == list(SCORES)
+    assert {name for name in SCORES if words_for(name).probability} == set(PROBABILITIES)
+    for name, kind in SCORES.items():
+        assert words_for(name).probability == issubclass(kind, Probability)
+        assert words_for(name).of_classes != kind.embeds
+
+
+def test_the_confidence_changes_no_text():
+    for column in glossary():
+        assert CONFIDENCE.say(column.title) == column.title
+        assert CONFIDENCE.say(column.definition) == column.definition
+
+
+@pytest.mark.parametrize("words", [GROUP, MARGIN, EMBEDDING], ids=lambda words: words.name)
+def test_no_text_of_another_score_speaks_of_the_confidence(words):
+    for column in glossary(words):
+        assert not re.search(r"\bconf", column.title + column.definition, re.IGNORECASE)
+
+
+@pytest.mark.parametrize(
+    ("text", "margin", "similarity"),
+    [
+        ("p found", "found margin", "found similarity"),
+        ("path conf", "path margin", "path similarity"),
+        ("below p source − δ", "below source margin − δ", "below source similarity − δ"),
+        ("Mean confidence", "Mean margin", "Mean similarity"),
+        ("a conference", "a conference", "a conference"),
+    ],
+)
+def test_words_are_replaced_whole(text, margin, similarity):
+    assert MARGIN.say(text) == margin
+    assert EMBEDDING.say(text) == similarity
+
+
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1))
+def test_a_scale_has_room_for_its_values_and_a_few_round_marks(values):
+    scale = around(values)
+    slack = 1e-3 * (scale.high - scale.low)
+    assert scale.low - slack <= min(values) <= max(values) <= scale.high + slack
+    assert 2 <= len(scale.ticks) <= 7
+    steps = np.diff(scale.ticks)
+    assert steps == pytest.approx(steps[0])
+    assert all(len(label) < 12 for label in scale.labels)
+
+
+def test_what_is_not_known_does_not_count_and_rounding_errors_need_no_mark():
+    assert around([]) == around([None, float("nan")]) == UNIT
+    scale = around([0.9, 0.95, 1.0000001, None])
+    assert scale.ticks == pytest.approx([0.9, 0.95, 1.0])
+    assert scale.labels == [".9", ".95", "1"]
+    assert around([-13.4, 9.0]).labels == ["−20", "−10", "0", "10"]
+
+
+def test_probabilities_have_the_whole_of_0_to_1(tmp_path):
+    assert run_scales(made(tmp_path, "group")) == (UNIT, UNIT)
+
+
+def test_all_that_a_run_shows_has_room_on_its_scales(margins):
+    along, over = run_scales(margins)
+    for row in margins.pair_rows(started=True):
+        assert along.low <= min(row["segment_confidence"]) <= max(row["path_confidence"])
+        assert row["p_source"] - margins.delta > along.low
+    lowest = min(min(row["confidence"]) for row in margins.triangle_rows())
+    assert over.low <= lowest < 0
+    assert (along.high, over.high) == (8, 10)
+
+
+def test_the_star_has_the_scale_of_its_margins(margins):
+    source = margins.pair_rows(started=True)[0]["source_id"]
+    ax = model_star(margins, "one", source)
+    along = run_scales(margins).along
+    assert ax.get_ylim() == (along.low, along.at(1.02))
+    assert {"margin, in logits", "below source margin − δ: outside"} <= set(said(ax))
+    assert not any("conf" in text or "p source" in text for text in said(ax))
+
+
+def test_the_heat_map_and_its_bar_have_the_scale_of_its_margins(margins):
+    row = margins.triangle_rows("one")[0]
+    ax = model_triangle(margins, "one", row["source_id"], (row["target_1"], row["target_2"]))
+    over = run_scales(margins).over
+    cells = next(one for one in ax.collections if isinstance(one, PolyCollection))
+    assert (cells.norm.vmin, cells.norm.vmax) == (over.low, over.high)
+    assert {"margin, in logits", *(f"{tick:g}" for tick in over.ticks)} <= set(said(ax))
+
+
+def test_a_figure_that_is_given_no_score_is_of_the_confidence():
+    ax = plots.star([plots.Limb(np.linspace(1, 0.5, 11), "disc")])
+    assert ax.get_ylim() == (0, 1.02)
+    assert {"confidence", "0", ".5", "1"} <= set(said(ax))
+
+
+@pytest.mark.parametrize(
+    ("score", "words"),
+    [
+        ("confidence", "the model sees disc (confidence in bold)"),
+        ("group", "the model sees a class of the disc’s group (probability in bold)"),
+        ("margin", "the model sees disc (margin in bold)"),
+        ("embedding", "the model finds it like disc (similarity in bold)"),
+    ],
+)
+def test_the_strip_says_what_its_numbers_are(tmp_path, score, words):
+    run = made(tmp_path, score)
+    source = run.pair_rows(started=True)[0]["source_id"]
+    assert words in said(model_strip(run, "one", source))
+
+
+def test_figures_for_papers_are_drawn_on_the_scale_of_the_score(margins, tmp_path):
+    for kind in ("path", "grid", "star", "triangle", "curves"):
+        drawn = write_figure(margins, kind, columns=2, format="svg", out=tmp_path / f"{kind}.svg")
+        assert drawn.file.stat().st_size > 1000
+
+
+def test_the_report_names_the_margin_and_scales_it(margins):
+    data = report_data(margins)
+    assert (data.score.noun, data.score.probability) == ("margin", False)
+    assert data.score.along == run_scales(margins).along
+    assert data.score.over == run_scales(margins).over
+    assert re.fullmatch(r"margin 7\.9\d", data.case.percent)
+    titles = {column.key: column.title for column in data.columns}
+    assert titles["p_found"] == "found margin"
+    assert "δ = 0.2" not in data.glossary
+    text = page_html(data).partition('<script type="application/json"')[0]
+    assert "each number is the margin of the class on the left, in logits" in text
+    assert "with a high found margin is a blind spot" in text
+    assert "<span>margin, in logits −5</span>" in text
+    assert set(re.findall(r"\w+ confidence", text)) == {"Mean confidence"}
+
+
+@pytest.mark.parametrize(("value", "believes"), [(-0.1, False), (0.0, True), (0.4, True)])
+def test_a_model_believes_from_a_margin_of_0_on(tmp_path, value, believes):
+    Factory(size=8, sources=2, frames=3, models=("one",)).write(tmp_path)
+    run = Run(hold(tmp_path, "margin", 2.0, lambda _: value))
+    data = report_data(run)
+    assert data.case.believes is believes
+    shown = [pair for pair in data.pairs if pair.numbers["rmse"] is not None]
+    assert {pair.believes for pair in shown} == {believes}
+
+
+def test_an_embedding_is_not_said_to_have_classes(tmp_path):
+    Factory(size=8, sources=2, frames=3, models=("one",), labelled=False).write(tmp_path)
+    run = Run(hold(tmp_path, "embedding", 0.1, lambda p: p))
+    text = " ".join(re.sub("<[^>]*>", "", page_html(report_data(run))).split())
+    assert "The model finds it like a" in text
+    assert "similarity 1.00" in text
+    assert "carry no labels" not in text
+    assert "images have no labels" not in text
+
+
+def test_a_confidence_is_reported_as_before(tmp_path):
+    data = report_data(made(tmp_path, "confidence"))
+    assert data.score.along == data.score.over == UNIT
+    assert data.case.percent == "99.9\u00a0%"
+    assert [column.title for column in data.columns] == [column.title for column in PAIR_NUMBERS]
+
+
+def test_margins_are_compared_as_margins_and_within_their_own_delta(margins):
+    (contrast,) = compare([margins]).contrasts
+    shown = {d.column.key: d.column.title for d in contrast.differences["confidence"]}
+    assert shown["mean"] == "Δ margin"
+    assert not any(key.startswith("fraction_") for key in shown)
+    summary = {d.column.key: d.column for d in contrast.differences["summary"]}
+    assert summary["p_found"].title == "found margin"
+    assert "confidence" not in comparison_html(compare([margins]))
+
+
+def test_a_run_knows_its_words(margins, tmp_path):
+    (tmp_path / "run.json").write_text("{}")
+    assert words_of(margins) is MARGIN
+    assert words_of(Run(tmp_path)) is CONFIDENCE
