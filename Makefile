@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 .PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
-  benchmark-methods benchmark-simplices benchmark-explorer clean
+  benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-workers soak clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -46,6 +46,15 @@ benchmark-simplices: $(VENV)/installed ## how much of a simplex is inside; docs/
 
 benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; docs/benchmark-explorer.md
 	$(BIN)/python -m benchmarks.explorer --page docs/benchmark-explorer.md
+
+benchmark-scale: $(VENV)/installed-dev ## a million pairs planned, resumed, tabled; docs/scaling.md
+	$(BIN)/python -m benchmarks.scale
+
+benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.md
+	$(BIN)/python -m benchmarks.workers
+
+soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; docs/scaling.md
+	$(BIN)/python -m benchmarks.soak
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo

@@ -113,6 +113,7 @@ class Experiment:
             },
             "keep": self.keep,
             "found_dropped": bool(dropped),
+            "backend": self.backend.name,
             "device": str(prepared.subjects[0].model.device),
             "layout": {s.name: s.model.layout for s in prepared.subjects},
             "compiled": {s.name: s.oracle.compiled for s in prepared.subjects},

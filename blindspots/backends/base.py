@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -57,7 +57,9 @@ class Job:
 
 @runtime_checkable
 class Backend(Protocol):
-    """Where and how a run's work is done; the rows are the same."""
+    """Where and how a run's work is done; the rows are the same. `name`: as `--backend` has it."""
+
+    name: ClassVar[str]
 
     def check(self) -> None:
         """Refuse what cannot be had here, before anything is loaded."""

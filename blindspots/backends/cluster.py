@@ -11,9 +11,9 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from blindspots.backends.base import Job
 from blindspots.backends.crew import Gone, Heard, Worker
@@ -23,6 +23,12 @@ from blindspots.backends.units import Unit
 from blindspots.errors import Refused
 
 INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
+# As `machine.keep_freed_memory` does, for threads too, which glibc else gives heaps of their own.
+KEEP_FREED_MEMORY = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": "2147483647",
+}
 LISTENS, ANSWERS = 0.5, 5.0
 
 
@@ -34,6 +40,8 @@ class Ray:
     processor's cores. `gpus`: of each worker, 0 without GPUs. `address`: of a running cluster, or
     `auto`; None: Ray is started on this machine and stopped afterwards.
     """
+
+    name: ClassVar[str] = "ray"
 
     workers: int | None = None
     gpus: float | None = None
@@ -51,8 +59,16 @@ class Ray:
 
     def run(self, job: Job) -> None:
         """Traverse and measure all that is missing."""
+        Foreman(job, self._opened()).run()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator["RayCrew"]:
         with _connected(self.address, self.workers):
-            Foreman(job, _crew(self.workers, self.gpus)).run()
+            crew = _crew(self.workers, self.gpus)
+            try:
+                yield crew
+            finally:
+                crew.close()
 
 
 @dataclass
@@ -76,7 +92,12 @@ class RayCrew:
         """A new actor, which may have to wait for a place."""
         import ray
 
-        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
+        options = {
+            "num_cpus": self.cpus,
+            "num_gpus": self.gpus,
+            "max_concurrency": 4,
+            "runtime_env": {"env_vars": KEEP_FREED_MEMORY},
+        }
         actor: Any = (
             ray.remote(_Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
         )
@@ -160,7 +181,7 @@ class _Actor:
 
 
 @contextlib.contextmanager
-def _connected(address: str | None, workers: int | None):
+def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     """Ray, connected; one that was started for this is stopped, its files removed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else its workers give way to everything else on the machine, this process included.

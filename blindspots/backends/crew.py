@@ -50,7 +50,3 @@ class Crew(Protocol):
     def dismiss(self, worker: Worker) -> None:
         """Let a worker go, now."""
         ...
-
-    def close(self) -> None:
-        """Let all go."""
-        ...

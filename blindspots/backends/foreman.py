@@ -3,6 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +15,6 @@ from blindspots.backends.units import Sheet, Unit
 from blindspots.errors import Refused, WorkFailed
 from blindspots.planning import most_evaluations
 from blindspots.progress import Ticker
-from blindspots.resuming import missing_pairs
 from blindspots.subjects import roles, without_pairs
 from blindspots.survey import Subject
 
@@ -39,10 +39,15 @@ class _At:
 
 @dataclass
 class Foreman:
-    """Has a crew do all of a job. Knows of pairs no more than their columns."""
+    """Has a crew do all of a job. Knows of pairs no more than their columns.
+
+    `opening` is entered only where something is to be done; leaving it lets all workers go.
+    """
 
     job: Job
-    crew: Crew
+    opening: AbstractContextManager[Crew]
+    _crew: Crew | None = None
+    _sheets: dict[str, Sheet] = field(default_factory=dict)
     _at: dict[Worker, _At] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
@@ -50,17 +55,20 @@ class Foreman:
     def run(self) -> None:
         """Do it. `WorkFailed` where no worker can be had, or a unit ends every worker."""
         missing, total = self._to_do()
-        if missing is None:
-            return
-        work = f"traversing {missing} pairs with {self.crew.workers} workers"
-        try:
-            self.crew.start(self._orders())
-            with self.job.reporter.work(work, total, "evaluations") as tick:
-                self._lead(tick)
-        finally:
-            self.crew.close()
+        if any(sheet.unfinished.any() for sheet in self._sheets.values()):
+            with self.opening as self._crew:
+                self.crew.start(self._orders())
+                work = f"traversing {missing} pairs with {self.crew.workers} workers"
+                with self.job.reporter.work(work, total, "evaluations") as tick:
+                    self._lead(tick)
         if self.job.archives:
             self.job.store.pack(1)
+
+    @property
+    def crew(self) -> Crew:
+        """The workers, who are there as soon as something is to be done."""
+        assert self._crew is not None
+        return self._crew
 
     def _lead(self, tick: Ticker) -> None:
         for _ in range(self.crew.workers):
@@ -107,8 +115,8 @@ class Foreman:
     def _all_units(self) -> Iterator[Unit]:
         """Model by model, so that each worker loads a model once."""
         number = 0
-        for subject in self.job.prepared.subjects:
-            for unit in self._sheet(subject).units(self.crew.workers, number):
+        for name in list(self._sheets):
+            for unit in self._sheets.pop(name).units(self.crew.workers, number):
                 yield unit
                 number = unit.number + 1
 
@@ -168,16 +176,16 @@ class Foreman:
         planned = prepared.pairs[subject.name]
         return Sheet(subject.name, planned, labels, self.job.store, self.job.dropped)
 
-    def _to_do(self) -> tuple[int | None, float]:
-        """How many pairs are to be traversed, and the evaluations they cost; None: all is done."""
+    def _to_do(self) -> tuple[int, float]:
+        """How many pairs are to be traversed, and the evaluations they cost."""
         count, total = 0, 0.0
         for subject in self.job.prepared.subjects:
-            planned = self.job.prepared.pairs[subject.name]
-            mask = missing_pairs(self.job.store, subject.name, planned, self.job.dropped)
-            self.job.save_images(subject, planned.select(~mask))
+            sheet = self._sheets[subject.name] = self._sheet(subject)
+            pairs, mask = sheet.groups.pairs, sheet.missing
+            self.job.save_images(subject, pairs.select(~mask))
             count += int(mask.sum())
-            total += float(most_evaluations(self.job.method, planned.select(mask)).sum())
-        return (count, total) if self._left else (None, 0.0)
+            total += float(most_evaluations(self.job.method, pairs.select(mask)).sum())
+        return count, total
 
     def _orders(self) -> Orders:
         prepared = self.job.prepared

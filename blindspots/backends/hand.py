@@ -19,7 +19,7 @@ from blindspots.files import storage_failure
 from blindspots.images import ImageSet
 from blindspots.machine import keep_freed_memory
 from blindspots.methods.base import Method
-from blindspots.metrics import find_lpips
+from blindspots.metrics import Lpips, find_lpips
 from blindspots.plan import PlannedPair
 from blindspots.records import Ending
 from blindspots.settings import Keep
@@ -148,7 +148,6 @@ class Hand:
 
     def _work(self, model: str) -> Work:
         orders = self.orders
-        lpips, _ = find_lpips(orders.request.machine.lpips_weights)
         return Work(
             subject=self._load(model),
             method=orders.method,
@@ -156,8 +155,12 @@ class Hand:
             label_of=self._label_of,
             seed=orders.request.science.seed,
             keep=orders.keep,
-            lpips=lpips,
+            lpips=self._lpips,
         )
+
+    @cached_property
+    def _lpips(self) -> Lpips | None:
+        return find_lpips(self.orders.request.machine.lpips_weights)[0]
 
     @cached_property
     def _store(self) -> Store:

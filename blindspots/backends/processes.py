@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
+from typing import ClassVar
 
 import torch
 
@@ -28,6 +29,7 @@ _DIE_WITH_PARENT = 1
 class Processes:
     """The backend of several processes. `devices`: one each; the processor's cores are shared."""
 
+    name: ClassVar[str] = "processes"
     devices: Sequence[str]
 
     def check(self) -> None:
@@ -102,8 +104,10 @@ class ProcessCrew:
         one.pipe.close()
         self._free.append(one.device)
 
-    def close(self) -> None:
-        """Dismiss all."""
+    def __enter__(self) -> "ProcessCrew":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
         for worker in list(self._workers):
             self.dismiss(worker)
 

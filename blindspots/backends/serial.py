@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -26,6 +27,8 @@ MEASURED = {
 @dataclass(frozen=True)
 class Serial:
     """The backend that needs nothing else."""
+
+    name: ClassVar[str] = "serial"
 
     def check(self) -> None:
         """Nothing is needed."""

@@ -66,6 +66,14 @@ class Sheet:
         """Which of the pairs of `groups` are to be traversed, as a mask."""
         return missing_pairs(self.store, self.model, self.groups.pairs, self.dropped)
 
+    @cached_property
+    def unfinished(self) -> np.ndarray:
+        """Which of the sources of `groups` something is to be done of, as a mask."""
+        if not len(self.planned):
+            return np.zeros(0, bool)
+        missing = np.logical_or.reduceat(self.missing, self.groups.starts)
+        return np.logical_or.reduce([missing, *self._lacking.values()])
+
     def units(self, workers: int, first: int = 0) -> Iterator[Unit]:
         """All that is to be done, in order; `first`: the first unit's number.
 
@@ -98,12 +106,8 @@ class Sheet:
         }
 
     def _cut(self, size: int, number: int) -> Iterator[Unit]:
-        if not len(self.planned):
-            return
         chosen, counts = [], (self.groups.ends - self.groups.starts).tolist()
-        missing = np.logical_or.reduceat(self.missing, self.groups.starts)
-        unfinished = np.logical_or.reduce([missing, *self._lacking.values()])
-        for source in np.flatnonzero(unfinished).tolist():
+        for source in np.flatnonzero(self.unfinished).tolist():
             chosen.append(source)
             if sum(counts[one] for one in chosen) >= size:
                 yield self._unit(chosen, number)

@@ -1,0 +1,204 @@
+"""Units cover what is to be done, each source once; a leader loses none of them."""
+
+from collections import deque
+from contextlib import nullcontext
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blindspots.backends import Job
+from blindspots.backends.crew import Gone
+from blindspots.backends.foreman import ATTEMPTS, Foreman
+from blindspots.backends.hand import Done, Failed, Ready, Spent
+from blindspots.backends.units import FEWEST, MOST_PAIRS, Sheet
+from blindspots.errors import Refused, WorkFailed
+from blindspots.methods import describe_method, make_method
+from blindspots.planned import plan_pairs
+from blindspots.planning import prepare
+from blindspots.progress import silent
+from blindspots.records import Ending
+from blindspots.settings import Science
+from blindspots.store import Store
+from blindspots.subjects import Request
+
+MODEL = "zoo:shapes-resnet"
+
+SCIENCE = {"method": {}, "score": {}, "seed": 0, "precision": "fp32"}
+
+
+def planned(counts):
+    """Sources 0, 1, … with so many targets each."""
+    source = np.repeat(np.arange(len(counts)), counts)
+    target = np.concatenate([(s + 1 + np.arange(n)) for s, n in enumerate(counts)] or [[]])
+    images = [f"image-{i}" for i in range(len(counts) + max(counts, default=0) + 1)]
+    labels = np.arange(len(images))
+    return plan_pairs("f", images, source, target.astype(np.int64), labels, SCIENCE)
+
+
+def sheet(store, pairs):
+    return Sheet(MODEL, pairs, np.arange(len(pairs.images)), store, dropped=True)
+
+
+def write(store, pairs, ending=Ending.FINISHED):
+    rows = [
+        {"model": MODEL, "pair_id": p.pair_id, "source_id": p.source_id, "ending": str(ending)}
+        for p in pairs
+    ]
+    store.append("pairs", rows)
+    for pair in pairs if ending.started else ():
+        store.save_found(
+            pair.pair_id, np.zeros((3, 1, 1), np.float32), np.zeros((3, 1, 1), np.uint8)
+        )
+
+
+def measure(store, unit):
+    """The rows of hulls and nulls that a unit lacks; as many targets as the key needs."""
+    for table, names in unit.lacking.items():
+        row = {"model": MODEL, "target_1": "a", "target_2": "b", "target_id": "a"}
+        keys = {"triangles": ("target_1", "target_2"), "nulls": ("target_id",), "simplices": ()}
+        own = {"model": row["model"], **{key: row[key] for key in keys[table]}}
+        store.append(table, [{**own, "source_id": name} for name in names])
+
+
+@given(
+    counts=st.lists(st.integers(1, 6), min_size=1, max_size=12),
+    done=st.data(),
+    workers=st.integers(1, 4),
+)
+@settings(max_examples=30, deadline=None)
+def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, counts, done, workers):
+    store, pairs = Store(tmp_path_factory.mktemp("run")), planned(counts)
+    stored = done.draw(st.sets(st.sampled_from(range(len(pairs)))))
+    write(store, [pairs[i] for i in sorted(stored)])
+    units = list(sheet(store, pairs).units(workers))
+    missing = [name for unit in units for name in unit.missing]
+    assert sorted(missing) == sorted(
+        {p.pair_id for p in pairs} - {pairs[i].pair_id for i in stored}
+    )
+    sources = [source for unit in units for source in {p.source_id for p in unit.pairs}]
+    assert len(sources) == len(set(sources)) == len(counts)
+    for unit in units:
+        assert unit.missing | unit.started == {p.pair_id for p in unit.pairs}
+        assert unit.labels == {p.target_id: int(p.target_id[6:]) for p in unit.pairs}
+        assert len(unit.pairs) <= max(MOST_PAIRS, len(pairs)) + max(counts)
+        for table, fewest in FEWEST.items():
+            able = {f"image-{s}" for s, n in enumerate(counts) if n >= fewest}
+            assert unit.lacking[table] == able & {p.source_id for p in unit.pairs}
+    for unit in units:
+        write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
+        measure(store, unit)
+        assert sheet(store, pairs).again(unit) is None
+    assert not sheet(store, pairs).unfinished.any()
+
+
+def test_pairs_that_did_not_start_make_no_unit_of_hulls(tmp_path):
+    store, pairs = Store(tmp_path), planned([3, 2])
+    write(store, pairs, Ending.DELTA_VACUOUS)
+    assert list(sheet(store, pairs).units(2)) == []
+
+
+class Scripted:
+    """A crew in this process. `fate` says of each unit in turn what becomes of it."""
+
+    workers = 2
+
+    def __init__(self, job, fate):
+        self.job, self.fate = job, fate
+        self.heard, self.hired, self.dismissed = deque(), 0, []
+
+    def start(self, orders):
+        assert orders.request is not None
+
+    def hire(self):
+        self.hired += 1
+        self.heard.append((self.hired, Ready()))
+        return self.hired
+
+    def give(self, worker, unit):
+        if worker in self.dismissed:
+            return
+        self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
+
+    def hear(self, _seconds):
+        return [self.heard.popleft()] if self.heard else []
+
+    def dismiss(self, worker):
+        self.dismissed.append(worker)
+        self.heard = deque(one for one in self.heard if one[0] != worker)
+
+
+def does(store, unit):
+    write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
+    measure(store, unit)
+    return [Spent(1.0), Done(unit.number)]
+
+
+@pytest.fixture(scope="module")
+def prepared():
+    """A plan of six sources with two targets each."""
+    method = describe_method(make_method("reference"))
+    science = Science(method=method, sources=6, targets_per_source=2)
+    request = Request(models=[MODEL], images="sample:shapes?n=30", science=science)
+    return prepare(request, None, silent())
+
+
+@pytest.fixture
+def lead(tmp_path, prepared):
+    """Has a scripted crew do the plan; the crew and what is left."""
+
+    def leading(fate):
+        job = Job(
+            prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
+        )
+        crew = Scripted(job, fate)
+        Foreman(job, nullcontext(crew)).run()
+        labels = np.arange(len(prepared.pairs[MODEL].images))
+        return crew, Sheet(MODEL, prepared.pairs[MODEL], labels, job.store, dropped=True)
+
+    return leading
+
+
+def test_a_crew_that_works_does_all(lead):
+    crew, left = lead(does)
+    assert crew.hired == 2
+    assert not left.unfinished.any()
+
+
+def test_what_a_dead_worker_had_is_done_by_another(lead):
+    deaths = iter([True, False, True])
+
+    def fate(store, unit):
+        if next(deaths, False):
+            return [Gone("killed")]
+        return does(store, unit)
+
+    crew, left = lead(fate)
+    assert crew.hired == 4
+    assert not left.unfinished.any()
+
+
+def test_a_worker_that_stored_before_it_died_leaves_less(lead):
+    sizes = []
+
+    def fate(store, unit):
+        sizes.append(unit.size)
+        if len(sizes) == 1:
+            write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
+            return [Gone("killed")]
+        return does(store, unit)
+
+    _, left = lead(fate)
+    assert not left.unfinished.any()
+
+
+def test_pairs_that_kill_every_worker_end_the_run_named(lead):
+    with pytest.raises(WorkFailed, match=f"{ATTEMPTS + 1} workers ended one after the other"):
+        lead(lambda _store, _unit: [Failed("error", "Traceback\nValueError: odd")])
+
+
+@pytest.mark.parametrize(("kind", "error"), [("refused", Refused), ("failed", WorkFailed)])
+def test_what_nobody_could_do_better_ends_the_run_at_once(lead, kind, error):
+    with pytest.raises(error, match="no such weights"):
+        lead(lambda _store, _unit: [Failed(kind, "no such weights")])
