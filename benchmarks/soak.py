@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class Watched:
     def workers(self) -> list[int]:
         """The processes of its workers."""
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-        return [pid for pid in pids if STARTED_BY[self.backend] in _line(pid)]
+        mark = STARTED_BY[self.backend]
+        return [p for p in pids if mark in _line(p) and self.process.pid in _ancestors(p)]
 
     def look(self) -> None:
         """Take its memory down, in MiB."""
@@ -71,6 +73,16 @@ def _line(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
     except OSError:
         return ""
+
+
+def _ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        try:
+            stat = Path(f"/proc/{pid}/stat").read_text()
+        except OSError:
+            return
+        pid = int(stat.rpartition(")")[2].split()[1])
+        yield pid
 
 
 def _mib(pid: int) -> float:

@@ -46,9 +46,8 @@ def ended(process: subprocess.Popen, status: int = 0) -> str:
 
 def children(process: subprocess.Popen, backend: str) -> list[int]:
     """The processes of its workers, wherever Ray put them."""
-    if backend == "ray":
-        return [pid for pid in _pids() if _line(pid).startswith("ray::_Actor")]
-    return [pid for pid in _pids() if "spawn_main" in _line(pid) and _parent(pid) == process.pid]
+    mark = "ray::_Actor" if backend == "ray" else "spawn_main"
+    return [pid for pid in _pids() if mark in _line(pid) and process.pid in _ancestors(pid)]
 
 
 def _pids() -> list[int]:
@@ -62,11 +61,15 @@ def _line(pid: int) -> str:
         return ""
 
 
-def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
+def _ancestors(pid: int) -> list[int]:
+    found: list[int] = []
+    while pid > 1:
+        try:
+            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            break
+        found.append(pid)
+    return found
 
 
 def stored(out: Path) -> list[str]:
