@@ -6,22 +6,22 @@ Two workers do a plan that is far too long for the time. At a random moment of e
 them is killed. In the end the run is interrupted, and what is in its directory is held against what
 was there at each kill: every row that was stored must still be there, once, with its files, and a
 sample of them must come out the same when it is computed again. The memory of the driver and its
-workers together is looked at every few seconds. Linux alone. Prints a markdown table; exit status 1
+workers together is looked at every few seconds. Prints a markdown table; exit status 1
 where anything was lost or memory grew beyond its first five minutes by more than a tenth.
 """
 
 import argparse
-import os
 import random
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.hardware import hardware
@@ -29,7 +29,7 @@ from blindspots.machine import find_device
 
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-vit")
 SETTLED, MOST_GROWTH, LOOKS = 300.0, 1.10, 5.0
-STARTED_BY = {"ray": "ray::_Actor", "processes": "multiprocessing.spawn"}
+STARTED_BY = {"ray": "ray::_Actor", "processes": "spawn_main"}
 
 
 @dataclass
@@ -45,15 +45,10 @@ class Watched:
     early: float = 0.0
     late: float = 0.0
 
-    def workers(self) -> list[int]:
-        """The processes of its workers."""
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-        mark = STARTED_BY[self.backend]
-        return [p for p in pids if mark in _line(p) and self.process.pid in _ancestors(p)]
-
     def look(self) -> None:
         """Take its memory down, in MiB."""
-        mib = sum(map(_mib, [self.process.pid, *self.workers()]))
+        driver = psutil.Process(self.process.pid)
+        mib = sum(map(_mib, [driver, *workers(driver.pid, self.backend)]))
         if time.monotonic() - self.began < SETTLED:
             self.early = max(self.early, mib)
         else:
@@ -62,35 +57,27 @@ class Watched:
     def hurt(self) -> None:
         """Remember what is stored, then kill a worker."""
         self.seen |= set(stored(self.out))
-        workers = self.workers()
-        if workers:
-            os.kill(random.choice(workers), signal.SIGKILL)
+        if own := workers(self.process.pid, self.backend):
+            random.choice(own).kill()
             self.kills += 1
 
 
-def _line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
+def workers(driver: int, backend: str) -> list[psutil.Process]:
+    """The processes of a driver's workers; with Ray they are its grandchildren."""
+    below = psutil.Process(driver).children(recursive=True)
+    return [one for one in below if STARTED_BY[backend] in _line(one)]
 
 
-def _ancestors(pid: int) -> Iterator[int]:
-    while pid > 1:
-        try:
-            stat = Path(f"/proc/{pid}/stat").read_text()
-        except OSError:
-            return
-        pid = int(stat.rpartition(")")[2].split()[1])
-        yield pid
+def _line(process: psutil.Process) -> str:
+    with suppress(psutil.Error):
+        return " ".join(process.cmdline())
+    return ""
 
 
-def _mib(pid: int) -> float:
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0.0
-    return next((int(s.split()[1]) / 1024 for s in status.splitlines() if "VmRSS" in s), 0.0)
+def _mib(process: psutil.Process) -> float:
+    with suppress(psutil.Error):
+        return process.memory_info().rss / 2**20
+    return 0.0
 
 
 def stored(out: Path) -> list[str]:

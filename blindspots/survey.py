@@ -217,6 +217,8 @@ def _ask(
     """The answers about images that are not known yet; none about those that are damaged."""
     ids = subject.images.ids
     new = [i for i in chunk if (subject.name, ids[i]) not in known]
+    if not new:
+        return
     readable, images = subject.images.take_readable(new)
     if not readable:
         return

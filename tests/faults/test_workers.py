@@ -8,9 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pyarrow.parquet as pq
 import pytest
 
+from benchmarks.soak import workers
 from tests.faults.test_damage import verified
 from tests.faults.test_kill import assert_same, command, finish
 
@@ -46,30 +48,7 @@ def ended(process: subprocess.Popen, status: int = 0) -> str:
 
 def children(process: subprocess.Popen, backend: str) -> list[int]:
     """The processes of its workers, wherever Ray put them."""
-    mark = "ray::_Actor" if backend == "ray" else "spawn_main"
-    return [pid for pid in _pids() if mark in _line(pid) and process.pid in _ancestors(pid)]
-
-
-def _pids() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
-
-
-def _line(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""
-
-
-def _ancestors(pid: int) -> list[int]:
-    found: list[int] = []
-    while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except OSError:
-            break
-        found.append(pid)
-    return found
+    return [one.pid for one in workers(process.pid, backend)]
 
 
 def stored(out: Path) -> list[str]:
@@ -111,12 +90,12 @@ def test_a_killed_driver_takes_its_workers_with_it_and_the_run_resumes(
     out = tmp_path / "run"
     process = start(out, backend)
     wait_for(out, process, 4)
-    workers = children(process, backend)
-    assert workers
+    own = children(process, backend)
+    assert own
     process.send_signal(signal.SIGKILL)
     process.communicate()
     until = time.monotonic() + 60
-    while any(Path(f"/proc/{pid}").exists() for pid in workers):
+    while any(map(psutil.pid_exists, own)):
         assert time.monotonic() < until, "workers outlive their driver"
         time.sleep(0.1)
     ended(start(out, backend))
@@ -130,10 +109,10 @@ def test_an_interrupt_is_130_and_leaves_no_worker(tmp_path, undisturbed):
         out, "processes", preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
     )
     wait_for(out, process, 2)
-    workers = children(process, "processes")
+    own = children(process, "processes")
     process.send_signal(signal.SIGINT)
     ended(process, 130)
-    assert not any(Path(f"/proc/{pid}").exists() for pid in workers)
+    assert not any(map(psutil.pid_exists, own))
     ended(start(out, "processes"))
     assert_same(out, undisturbed)
 
