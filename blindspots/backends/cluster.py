@@ -240,7 +240,8 @@ def _check_listening(host: str, port: str) -> None:
 def _no_cluster(address: str | None, error: Exception) -> str:
     return (
         f"--address {address} was given and no Ray cluster answers there ({_first_line(error)}); "
-        "expected auto or HOST:PORT; type ray start --head first, or leave --address out"
+        "expected auto or HOST:PORT; type ray start --head first, both with RAY_AUTH_MODE=token "
+        "where the cluster has a token, or leave --address out"
     )
 
 
