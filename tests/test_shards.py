@@ -7,34 +7,16 @@ import pytest
 from blindspots import planning
 from blindspots.cli.app import call
 from blindspots.run_reader import Run
-from tests.test_experiment import SMALL, assert_same_rows
+from tests.test_experiment import BLIND, SMALL, assert_same_rows
 
 WHAT = [*SMALL[:-1], "max_steps=2", "--sources", "5", "--targets-per-source", "3", "--quiet"]
-BLIND = """
-import torch
-from blindspots import Classifier, load_model
-
-
-class Blind(torch.nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.whole = load_model("zoo:shapes-resnet")
-
-    def forward(self, images):
-        return self.whole(images) - 50 * torch.eye(10)[3]
-
-
-def blind_to_one():
-    names = load_model("zoo:shapes-resnet").class_names
-    return Classifier(Blind(), size=64, class_names=names)
-"""
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A whole run and its three shards; the second model misses a class, so there are misses."""
     folder = tmp_path_factory.mktemp("shards")
-    (folder / "blind.py").write_text(BLIND)
+    (folder / "blind.py").write_text(BLIND.replace("CLASS", "3"))
     with pytest.MonkeyPatch.context() as patch:
         few(patch)
         assert run(folder, "whole") == 0

@@ -17,8 +17,6 @@ from blindspots.store import Store
 from blindspots.survey import Subject
 from blindspots.work import Work
 
-NULLS_FEWEST = 1
-
 
 @dataclass(frozen=True)
 class Job:

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from blindspots.backends.base import NULLS_FEWEST, Job
+from blindspots.backends.base import Job
+from blindspots.backends.units import FEWEST
 from blindspots.plan import PlannedPair
 from blindspots.planned import Groups, PlannedPairs
 from blindspots.planning import most_evaluations
@@ -51,11 +52,11 @@ class _Serial:
         self._compile()
         self._traverse()
         sources = self._sources()
-        for table, fewest in HULLS.items():
-            self._measure(table, sources, fewest)
+        for table in HULLS:
+            self._measure(table, sources)
         if self.job.keep == "none":
             self._store.drop_found(pair.pair_id for found in sources for pair in found)
-        self._measure("nulls", sources, NULLS_FEWEST)
+        self._measure("nulls", sources)
 
     @property
     def _store(self) -> Store:
@@ -90,10 +91,10 @@ class _Serial:
         if self.job.archives:
             self._store.pack(1)
 
-    def _measure(self, table: str, sources: Groups, fewest: int) -> None:
+    def _measure(self, table: str, sources: Groups) -> None:
         """Append the rows of sources with found images enough, a source at once."""
         done = self._store.stored(table, self.subject.name, ["source_id"])["source_id"]
-        missing = sources.lacking(fewest, done)
+        missing = sources.lacking(FEWEST[table], done)
         work = f"{self.subject.name}: measuring {MEASURED[table]}"
         with self.job.reporter.work(work, len(missing), "sources") as tick:
             for _ in self._work.measure(table, missing):
