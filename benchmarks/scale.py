@@ -29,6 +29,7 @@ import torch
 import blindspots as bs
 from benchmarks.hardware import hardware
 from benchmarks.simulated import write_archives, write_rows
+from blindspots.answers import Answers, as_rows, read_answers
 from blindspots.choosing import choose
 from blindspots.methods import describe_method
 from blindspots.plan import seeded_order
@@ -38,7 +39,7 @@ from blindspots.run_reader import Run
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import Science
 from blindspots.store import Store, read_predictions
-from blindspots.survey import Said, Subject, survey
+from blindspots.survey import Subject, survey
 from blindspots.tables import build_table
 
 TARGETS, CLASSES, MORE_IMAGES = 5, 1000, 1.25
@@ -101,10 +102,8 @@ def subjects(size: Size) -> list[Subject]:
 def plan(size: Size, folder: Path) -> dict[str, PlannedPairs]:
     """What `planning.prepare` does with the answers that are stored."""
     asked, science = subjects(size), size.science
-    known = {
-        (row["model"], row["image_id"]): Said(row["predicted"], row["confidence"], row["p_label"])
-        for row in read_predictions(folder)
-    }
+    rows = read_predictions(folder)
+    known = {one.name: read_answers(rows, one.name, one.images.ids) for one in asked}
     order = seeded_order(asked[0].images.ids, science.seed)
     surveyed = survey(asked, order, science.sources, known)
     for subject in asked:
@@ -129,15 +128,10 @@ def simulate(size: Size, folder: Path) -> None:
     right = random.random(size.images) < 1 / MORE_IMAGES
     right[: size.sources // 2] = True
     labels = np.arange(size.images) % CLASSES
-    said = np.where(right, labels, (labels + 1) % CLASSES).tolist()
-    ids = subjects(size)[0].images.ids
-    store.write_predictions(
-        [
-            {"model": m, "image_id": i, "predicted": s, "confidence": 0.9, "p_label": 0.9}
-            for m in size.names
-            for i, s in zip(ids, said, strict=True)
-        ]
-    )
+    said = np.where(right, labels, (labels + 1) % CLASSES)
+    ids, sure = subjects(size)[0].images.ids, np.full(size.images, 0.9)
+    own = Answers(np.ones(size.images, bool), said, sure, sure)
+    store.write_predictions(as_rows(dict.fromkeys(size.names, own), ids))
     models = [{"name": name, "preflight": {"labelled": True}} for name in size.names]
     store.write_info({"format": 1, "plan": size.science.identity(), "models": models})
 

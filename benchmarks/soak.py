@@ -29,6 +29,7 @@ from blindspots.machine import find_device
 
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-vit")
 SETTLED, MOST_GROWTH, LOOKS = 300.0, 1.10, 5.0
+VERIFY = (sys.executable, "-m", "blindspots", "verify", "--sources", "40")
 STARTED_BY = {"ray": "ray::_Actor", "processes": "spawn_main"}
 
 
@@ -129,7 +130,7 @@ def losses(watched: Watched) -> list[str]:
     wrong += [f"{twice} rows are twice"] if twice else []
     wrong += [f"{len(lacking)} rows have no found image"] if lacking else []
     checked = subprocess.run(
-        [sys.executable, "-m", "blindspots", "verify", str(watched.out), "--quiet"],
+        [*VERIFY, str(watched.out), "--quiet"],
         capture_output=True,
         text=True,
         check=False,

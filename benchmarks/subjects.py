@@ -13,6 +13,10 @@ from blindspots.plan import seeded_order
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 IMAGENET_SAMPLE = f"folder:{ASSETS / 'imagenet-sample'}"
+MOBILENETV2 = (
+    f"timm:mobilenetv2_100?pad_type=same&weights={ASSETS / 'mobilenetv2_imagenet.safetensors'}"
+    f"&mean=0.5,0.5,0.5&std=0.5,0.5,0.5&classes={ASSETS / 'imagenet_classes.json'}"
+)
 ZOO = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
 SHAPES = "sample:shapes?split=test&n=100&seed=0"
 
@@ -70,7 +74,4 @@ def _zoo(name: str) -> bs.Classifier:
 
 def mobilenetv2() -> bs.Classifier:
     """The MobileNetV2 of the assets, as timm names and normalises it."""
-    return bs.load_model(
-        f"timm:mobilenetv2_100?pad_type=same&weights={ASSETS / 'mobilenetv2_imagenet.safetensors'}"
-        f"&mean=0.5,0.5,0.5&std=0.5,0.5,0.5&classes={ASSETS / 'imagenet_classes.json'}"
-    )
+    return bs.load_model(MOBILENETV2)

@@ -14,6 +14,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 from blindspots.files import PARTIAL, write_whole
+from blindspots.places import Place, children
 
 UNIT = 512
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
@@ -23,9 +24,9 @@ _SINCE = (1980, 1, 1, 0, 0, 0)
 class Archives:
     """The files of one folder, loose and packed. `stems`: names without their suffix."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Place) -> None:
         self.folder = folder
-        self._listed: set[Path] = set()
+        self._listed: set[Place] = set()
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none. OSError where it is damaged."""
@@ -47,7 +48,7 @@ class Archives:
         """The stems of the files that are not packed, with that suffix or any."""
         return {
             file.stem
-            for file in self.folder.iterdir()
+            for file in children(self.folder)
             if file.suffix not in (".zip", PARTIAL) and suffix in (None, file.suffix)
         }
 
@@ -76,32 +77,33 @@ class Archives:
                 for stem in stems:
                     self._places.pop(stem, None)
 
-    def damaged(self) -> Iterator[Path]:
+    def damaged(self) -> Iterator[Place]:
         """The archives that are not whole."""
-        return (path for path in sorted(self.folder.glob("*.zip")) if _contents(path) is None)
+        archives = sorted(self.folder.glob("*.zip"), key=str)
+        return (archive for archive in archives if _contents(archive) is None)
 
     @cached_property
-    def _places(self) -> dict[str, Path]:
+    def _places(self) -> dict[str, Place]:
         """Where each stem is packed."""
         return self._add({}, self.folder.glob("*.zip"))
 
-    def _look_again(self) -> Mapping[str, Path]:
+    def _look_again(self) -> Mapping[str, Place]:
         """Likewise, with the archives that were written since."""
         places = self._places
         return self._add(places, set(self.folder.glob("*.zip")) - self._listed)
 
-    def _add(self, places: dict[str, Path], archives: Iterable[Path]) -> dict[str, Path]:
+    def _add(self, places: dict[str, Place], archives: Iterable[Place]) -> dict[str, Place]:
         for archive in archives:
             places.update(dict.fromkeys(_contents(archive) or (), archive))
             self._listed.add(archive)
         return places
 
     @cached_property
-    def _opened(self) -> Callable[[Path], zipfile.ZipFile]:
+    def _opened(self) -> Callable[[Place], zipfile.ZipFile]:
         # A source's found images are asked for one after the other, and lie in few archives.
-        return lru_cache(maxsize=8)(zipfile.ZipFile)
+        return lru_cache(maxsize=8)(_open_zip)
 
-    def _member(self, archive: Path, name: str) -> bytes | None:
+    def _member(self, archive: Place, name: str) -> bytes | None:
         try:
             return self._opened(archive).read(name)
         except KeyError:
@@ -110,16 +112,22 @@ class Archives:
             raise OSError(f"{archive} is damaged: {error}") from error
 
 
-def _by_stem(folder: Path) -> dict[str, list[Path]]:
+def _open_zip(archive: Place) -> zipfile.ZipFile:
+    if isinstance(archive, Path):
+        return zipfile.ZipFile(archive)
+    return zipfile.ZipFile(archive.open("rb"))
+
+
+def _by_stem(folder: Place) -> dict[str, list[Place]]:
     """The loose files of a folder, by their stems."""
-    files: dict[str, list[Path]] = {}
-    for file in sorted(folder.iterdir()):
+    files: dict[str, list[Place]] = {}
+    for file in sorted(children(folder), key=str):
         if file.suffix not in (".zip", PARTIAL):
             files.setdefault(file.stem, []).append(file)
     return files
 
 
-def _write(folder: Path, unit: Mapping[str, Sequence[Path]]) -> Path:
+def _write(folder: Place, unit: Mapping[str, Sequence[Place]]) -> Place:
     """An archive of these files, whole; its name follows from what it holds."""
     comment = "\n".join(unit).encode()
     name = hashlib.sha256(comment).hexdigest()[:16]
@@ -133,7 +141,7 @@ def _write(folder: Path, unit: Mapping[str, Sequence[Path]]) -> Path:
     return write_whole(folder / f"{name}.zip", write)
 
 
-def _contents(archive: Path) -> list[str] | None:
+def _contents(archive: Place) -> list[str] | None:
     """The stems in an archive, from the comment at its end; None where it is not whole."""
     with archive.open("rb") as file:
         size = file.seek(0, io.SEEK_END)

@@ -3,8 +3,13 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from blindspots.errors import Refused
 from blindspots.records import Ending
+from blindspots.run_columns import codes
 from blindspots.run_reader import Row, Run, nearest_believed
 from blindspots.score_words import words_of
 from blindspots.specs import nearest_names
@@ -42,26 +47,28 @@ def telling_pair(run: Run, model: str, source: str | None) -> Row | None:
 
 def telling_source(run: Run) -> str | None:
     """The source that all models' figures start from: most models, most targets, nearest found."""
-    rows = run.pair_rows(started=True)
-    if not rows:
-        return None
-    counts = Counter(row["source_id"] for row in rows)
-    most = max(counts.values())
-    often = (row for row in rows if counts[row["source_id"]] == most)
-    best = nearest_believed(often, words_of(run).sure)
+    pairs = run.columns.pairs_of(started=True).select(["source_id", "rmse", "p_found"])
+    source, _ = codes(pairs["source_id"])
+    counts = np.bincount(source, minlength=1)[source]
+    often = pairs.filter(pa.array(counts == counts.max(initial=0)))
+    best = nearest_believed(often.to_pylist(), words_of(run).sure)
     return best["source_id"] if best else None
 
 
 def telling_targets(run: Run, source: str | None) -> tuple[str, str] | None:
     """The two targets of a source whose triangle most models have; None where none has one."""
-    shared = Counter(corners(row) for row in run.triangle_rows() if row["source_id"] == source)
-    best = max(shared, key=lambda ids: shared[ids], default=None)
-    return best and (best[1], best[2])
+    own = run.columns.triangles.filter(pc.field("source_id") == source)
+    shared = Counter(zip(own["target_1"].to_pylist(), own["target_2"].to_pylist(), strict=True))
+    return max(shared, key=lambda ids: shared[ids], default=None)
 
 
 def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
     """A model's traversed pairs from one source, in the order of their targets."""
-    rows = [row for row in run.pair_rows(model, started=True) if row["source_id"] == source]
+    rows = [
+        row
+        for row in (run.pairs_from(source) if source is not None else ())
+        if row["model"] == model and Ending(row["ending"]).started
+    ]
     return sorted(rows, key=lambda row: row["target_id"])
 
 
@@ -84,10 +91,12 @@ def class_name(row: Row, which: str) -> str:
 
 
 def _named(run: Run, name: str) -> Row:
-    rows = [row for row in run.pair_rows() if name and row["pair_id"].startswith(name)]
-    rows = [row for row in rows if row["pair_id"] == name] or rows
-    if len(rows) != 1:
-        raise Refused(_unclear(run, name, rows))
+    known = run.columns.pairs["pair_id"].to_pylist()
+    ids = [one for one in known if name and one.startswith(name)]
+    ids = [one for one in ids if one == name] or ids
+    rows = run.columns.whole_pairs(ids) if len(ids) == 1 else []
+    if not rows:
+        raise Refused(_unclear(run, name, ids))
     ending = Ending(rows[0]["ending"])
     if not ending.started:
         raise Refused(
@@ -97,13 +106,13 @@ def _named(run: Run, name: str) -> Row:
     return rows[0]
 
 
-def _unclear(run: Run, name: str, rows: Sequence[Row]) -> str:
-    if rows:
+def _unclear(run: Run, name: str, ids: Sequence[str]) -> str:
+    if ids:
         return (
-            f"--pair {name} was given, with which {len(rows)} pairs begin; expected the id of one, "
-            f"as in --pair {rows[0]['pair_id']}"
+            f"--pair {name} was given, with which {len(ids)} pairs begin; expected the id of one, "
+            f"as in --pair {ids[0]}"
         )
-    known = [row["pair_id"] for row in run.pair_rows(started=True)]
+    known = run.columns.pairs_of(started=True)["pair_id"].to_pylist()
     hint = nearest_names(name, known) or (f"type --pair {known[0]}" if known else "it has none")
     return (
         f"--pair {name!r} was given, which is no pair of {run.path}; expected a pair_id of its "

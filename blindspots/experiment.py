@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from blindspots.backends import Backend, Job, Serial
@@ -16,6 +15,7 @@ from blindspots.files import storage_failure
 from blindspots.locks import hold
 from blindspots.methods.base import Method
 from blindspots.metrics import find_lpips
+from blindspots.places import Place
 from blindspots.planning import Prepared
 from blindspots.progress import Reporter
 from blindspots.resuming import check_pairs
@@ -34,12 +34,12 @@ class Experiment:
 
     prepared: Prepared
     method: Method
-    out: Path
+    out: Place
     command: str = ""
     reporter: Reporter = field(default_factory=Reporter)
     backend: Backend = field(default_factory=Serial)
 
-    def execute(self) -> Path:
+    def execute(self) -> Place:
         """Do what is not done yet and leave a finished run directory; its path.
 
         What is finished survives any end: `WorkFailed` where the disk is full or memory ran out,
@@ -91,7 +91,7 @@ class Experiment:
         for what in store.set_aside_damaged(stored.get("tables") or {}):
             self.reporter.warn(what)
         store.write_info(info)
-        store.write_predictions(self.prepared.survey.rows())
+        store.write_predictions(self.prepared.survey.rows(self.prepared.subjects[0].images.ids))
         return store, info
 
     def _info(self, stored: Mapping[str, Any], notes: Sequence[str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written aside, synced, renamed. No torch here."""
+"""Files that are whole or absent, here and in object stores. No torch here."""
 
 import errno
 import os
@@ -6,15 +6,21 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
+from blindspots.places import Place, put, upload
+
 PARTIAL = ".partial"
 
 
-def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
-    """Let `write` fill a file beside `path`, sync it to the disk, then give it the name.
+def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
+    """Let `write` fill a file aside, sync it to the disk, then give it the name.
 
     A kill at any moment leaves the old file, the new one, or a leftover ending in `.partial`
-    that no reader looks at. What `write` raises is passed on and the leftover removed.
+    that no reader looks at. What `write` raises is passed on and the leftover removed. In an object
+    store the file is put in one go, which leaves no leftover.
     """
+    if not isinstance(path, Path):
+        upload(path, write)
+        return path
     aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
     try:
         write(aside)
@@ -26,13 +32,23 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> Path:
     return path
 
 
-def write_text(path: Path, text: str) -> Path:
+def write_bytes(path: Place, content: bytes) -> Place:
+    """Write a file of these bytes, whole."""
+    if isinstance(path, Path):
+        return write_whole(path, lambda aside: aside.write_bytes(content))
+    put(path, content)
+    return path
+
+
+def write_text(path: Place, text: str) -> Place:
     """Write a UTF-8 text file, whole."""
-    return write_whole(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    return write_bytes(path, text.encode())
 
 
-def sweep(directory: Path) -> None:
+def sweep(directory: Place) -> None:
     """Remove what interrupted writers left behind in a directory and those below it."""
+    if not isinstance(directory, Path):
+        return
     for leftover in directory.rglob(f"*{PARTIAL}"):
         leftover.unlink(missing_ok=True)
 

@@ -5,9 +5,12 @@ from dataclasses import asdict, dataclass
 from math import isclose, isfinite
 from typing import Any, Literal
 
+import numpy as np
+
 from blindspots.choice import named_models
 from blindspots.errors import LimitBroken, Refused
 from blindspots.records import PAIRS
+from blindspots.run_columns import finite
 from blindspots.run_reader import Run
 from blindspots.specs import nearest_names
 from blindspots.tables import build_table
@@ -130,24 +133,22 @@ def _finding(
 
 def _unknown(run: Run, model: str, column: str, value: float | None) -> str:
     """Why a value cannot be relied on; empty where it can."""
-    rows = _rows(run, model, column)
-    missing = sum(row[column] is None or not isfinite(row[column]) for row in rows)
-    if missing:
-        return f"is not known for {missing} of {len(rows)} rows"
+    values = _stored(run, model, column)
+    if missing := int(np.isnan(values).sum()):
+        return f"is not known for {missing} of {len(values)} rows"
     if value is None or not isfinite(value):
         return "is not known"
     return ""
 
 
-def _rows(run: Run, model: str, column: str) -> list[dict[str, Any]]:
+def _stored(run: Run, model: str, column: str) -> np.ndarray:
+    """What a column's mean is over, NaN where it is not known; nothing where it is a count."""
     stored = "source_linf" if column == "source_linf_epsilons" else column
     if stored in PAIRS.names:
-        rows = run.pair_rows(model, started=True)
-    elif column == "mean" or column.startswith("fraction"):
-        rows = run.triangle_rows(model)
-    else:
-        rows = []
-    return [{column: row[stored]} for row in rows]
+        return finite(run.columns.pairs_of(model, started=True)[stored])
+    if column == "mean" or column.startswith("fraction"):
+        return finite(run.columns.triangles_of(model)[column])
+    return np.zeros(0)
 
 
 def _sentence(finding: Finding) -> str:

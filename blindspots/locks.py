@@ -2,7 +2,8 @@
 
 The lock counts while its holder lives. Whether it does is asked of the operating system on the
 same machine; a holder elsewhere shows it by touching the file. A copy of a directory carries a
-copy of the lock, which is not the file its holder made, so it does not count.
+copy of the lock, which is not the file its holder made, so it does not count. In an object store
+the lock is an object that only one of many can create.
 """
 
 import contextlib
@@ -18,6 +19,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from blindspots.errors import Refused
+from blindspots.files import write_bytes
+from blindspots.places import Place, create, is_remote, make_folder, put
 
 LOCK, TAKEOVER = "run.lock", "run.lock.takeover"
 BEAT, SILENT, STARTING = 30.0, 300.0, 10.0
@@ -29,7 +32,8 @@ class Holder:
     """Who works on a run directory, and since when.
 
     `born`: when its process began, in the kernel's ticks, so that another process that was given
-    its id is not taken for it; empty where the system does not say. `inode`: of the lock file.
+    its id is not taken for it; empty where the system does not say. `inode`: of the lock
+    file. `place`: the run directory, where it is in an object store, which knows no inodes.
     """
 
     pid: int
@@ -37,12 +41,13 @@ class Holder:
     since: str
     born: str = ""
     inode: int = 0
+    place: str = ""
 
     @classmethod
-    def here(cls, inode: int = 0) -> "Holder":
+    def here(cls, inode: int = 0, place: str = "") -> "Holder":
         """This process."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return cls(os.getpid(), socket.gethostname(), now, _born(os.getpid()), inode)
+        return cls(os.getpid(), socket.gethostname(), now, _born(os.getpid()), inode, place)
 
     @property
     def alive(self) -> bool | None:
@@ -59,14 +64,13 @@ class Holder:
 
 
 @contextlib.contextmanager
-def hold(directory: Path) -> Iterator[None]:
+def hold(directory: Place) -> Iterator[None]:
     """Inside, this process alone works on a run directory, which is made where it is not there.
 
     Refused, naming the holder, where another one works on it. A lock whose holder is dead, or was
     silent for five minutes on another machine, or which is a copy, is taken over.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = directory / LOCK
+    lock = make_folder(directory) / LOCK
     if not _create(lock):
         _take_over(lock)
     stop = threading.Event()
@@ -81,7 +85,7 @@ def hold(directory: Path) -> Iterator[None]:
             lock.unlink(missing_ok=True)
 
 
-def refuse_held(directory: Path) -> None:
+def refuse_held(directory: Place) -> None:
     """Refuse a run directory that another process works on, before anything is loaded."""
     lock, holder = directory / LOCK, read_holder(directory)
     if holder is None and _age(lock) < STARTING:
@@ -93,7 +97,7 @@ def refuse_held(directory: Path) -> None:
         )
 
 
-def read_holder(directory: Path) -> Holder | None:
+def read_holder(directory: Place) -> Holder | None:
     """What the lock of a run directory says; None where there is none, or it says nothing."""
     try:
         return Holder(**json.loads((directory / LOCK).read_text(encoding="utf-8")))
@@ -101,18 +105,24 @@ def read_holder(directory: Path) -> Holder | None:
         return None
 
 
-def _create(lock: Path) -> bool:
+def _create(lock: Place) -> bool:
     """Make the lock; False where there is one."""
+    if not isinstance(lock, Path):
+        return create(lock, _signed(Holder.here(place=str(lock.parent))))
     try:
         descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         return False
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        json.dump(asdict(Holder.here(os.fstat(descriptor).st_ino)), file)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_signed(Holder.here(os.fstat(descriptor).st_ino)))
     return True
 
 
-def _take_over(lock: Path) -> None:
+def _signed(holder: Holder) -> bytes:
+    return json.dumps(asdict(holder)).encode()
+
+
+def _take_over(lock: Place) -> None:
     """Replace a lock that does not count; one process at a time judges and replaces."""
     with _alone(lock.with_name(TAKEOVER)):
         refuse_held(lock.parent)
@@ -122,7 +132,7 @@ def _take_over(lock: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone(guard: Path) -> Iterator[None]:
+def _alone(guard: Place) -> Iterator[None]:
     while not _create(guard):
         if _age(guard) > STARTING:
             guard.unlink(missing_ok=True)
@@ -133,16 +143,17 @@ def _alone(guard: Path) -> Iterator[None]:
         guard.unlink(missing_ok=True)
 
 
-def _counts(lock: Path, holder: Holder) -> bool:
+def _counts(lock: Place, holder: Holder) -> bool:
     try:
-        carried = lock.stat().st_ino != holder.inode
+        stat = lock.stat()
+        own = str(lock.parent) == holder.place if is_remote(lock) else stat.st_ino == holder.inode
     except FileNotFoundError:
         return False
     alive = holder.alive
-    return not carried and (_age(lock) < SILENT if alive is None else alive)
+    return own and (_age(lock) < SILENT if alive is None else alive)
 
 
-def _age(file: Path) -> float:
+def _age(file: Place) -> float:
     """Seconds since it was touched, by the clock of its disk, which may be a server's.
 
     Infinite where there is none.
@@ -150,7 +161,7 @@ def _age(file: Path) -> float:
     stamp = file.with_name(f"{LOCK}.{os.getpid()}.clock")
     try:
         touched = file.stat().st_mtime
-        stamp.touch()
+        write_bytes(stamp, b"")
         return stamp.stat().st_mtime - touched
     except FileNotFoundError:
         return math.inf
@@ -158,10 +169,17 @@ def _age(file: Path) -> float:
         stamp.unlink(missing_ok=True)
 
 
-def _beat(lock: Path, stop: threading.Event) -> None:
+def _beat(lock: Place, stop: threading.Event) -> None:
     while not stop.wait(BEAT):
         with contextlib.suppress(OSError):
-            os.utime(lock)
+            _touch(lock)
+
+
+def _touch(lock: Place) -> None:
+    if isinstance(lock, Path):
+        os.utime(lock)
+    elif (holder := read_holder(lock.parent)) and holder.pid == os.getpid():
+        put(lock, _signed(holder))
 
 
 def _born(pid: int) -> str:

@@ -1,7 +1,6 @@
 """Joins the run directories of shards that were worked on apart. Files alone: no torch here."""
 
 import os
-import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.errors import Refused
-from blindspots.files import PARTIAL, write_whole
+from blindspots.files import PARTIAL, write_bytes
 from blindspots.locks import hold, refuse_held
-from blindspots.parts import damage, distinct
+from blindspots.parts import damage, distinct, row_files
 from blindspots.pictures import PICTURES
+from blindspots.places import Place, children
 from blindspots.records import PAIRS
 from blindspots.run_reader import Run
 from blindspots.settings import Shard, differences
-from blindspots.store import PREDICTIONS_FILE, TABLES, Store, check_writable, read_info, row_files
+from blindspots.store import PREDICTIONS_FILE, TABLES, Store, check_writable, read_info
 
 _SHOWN = 6
 _KEPT = ("none", "found", "path")
@@ -28,7 +28,7 @@ _OF_A_SHARD = ("device", "versions", "seconds", "started", "finished", "command"
 class Part:
     """The run directory of a shard."""
 
-    path: Path
+    path: Place
 
     @cached_property
     def info(self) -> Mapping[str, Any]:
@@ -73,7 +73,7 @@ class Part:
 
 
 def merge_shards(
-    paths: Sequence[Path], out: Path, command: str = "", allow_missing: bool = False
+    paths: Sequence[Place], out: Place, command: str = "", allow_missing: bool = False
 ) -> list[str]:
     """Write the run directory that shards make together; what is missing in it.
 
@@ -145,7 +145,7 @@ def _check_single(parts: Sequence[Part]) -> None:
         )
 
 
-def _check_out(parts: Sequence[Part], out: Path) -> None:
+def _check_out(parts: Sequence[Part], out: Place) -> None:
     """Refuse a directory that holds something else than what was merged of this plan before."""
     check_writable(out)
     refuse_held(out)
@@ -206,21 +206,23 @@ def _versions(parts: Sequence[Part]) -> Iterator[str]:
             yield f"shards ran with different versions of {package}: {each}"
 
 
-def _link_all(folder: Path, out: Path) -> None:
-    with os.scandir(folder) as entries:
-        names = [entry.name for entry in entries if not entry.name.endswith(PARTIAL)]
-    for name in names:
-        _link(folder / name, out / name)
+def _link_all(folder: Place, out: Place) -> None:
+    for file in children(folder):
+        if file.suffix != PARTIAL:
+            _link(file, out / file.name)
 
 
-def _link(file: Path, out: Path) -> None:
+def _link(file: Place, out: Place) -> None:
     """The same file under another name, or a copy where there can be no link."""
     if out.exists() or not file.exists():
         return
     try:
-        os.link(file, out)
+        if isinstance(file, Path) and isinstance(out, Path):
+            os.link(file, out)
+            return
     except OSError:
-        write_whole(out, lambda aside: shutil.copyfile(file, aside))
+        pass
+    write_bytes(out, file.read_bytes())
 
 
 def _some(texts: Sequence[str], between: str = "; ") -> str:

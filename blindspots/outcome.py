@@ -2,10 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from blindspots.files import write_text
+from blindspots.places import Place, make_folder
 from blindspots.plots import run_transfer, save, write_figures
 from blindspots.report import write_report
 from blindspots.run_reader import Run
@@ -20,8 +20,8 @@ SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 class Published:
     """Where a run's report is, and its two tables as text and as data."""
 
-    path: Path
-    report: Path
+    path: Place
+    report: Place
     text: str
     tables: dict[str, Any]
 
@@ -30,7 +30,7 @@ class Published:
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 
-def publish(path: Path, width: int | None = None) -> Published:
+def publish(path: str | Place, width: int | None = None) -> Published:
     """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
 
     `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
@@ -38,29 +38,28 @@ def publish(path: Path, width: int | None = None) -> Published:
     run = Run(path)
     for kind in (*ALL_TABLES, *(["transfer"] if run.transfer.num_rows else [])):
         _write_table(run, kind)
-    write_figures(run, path / "figures")
+    write_figures(run, run.path / "figures")
     report = write_report(run)
     tables = {kind: build_table(run, kind) for kind in SLIDES_TABLES}
     return Published(
-        path,
+        run.path,
         report,
         "\n\n".join(render(table, "text", width) for table in tables.values()),
         {kind: json.loads(render(table, "json")) for kind, table in tables.items()},
     )
 
 
-def publish_transfer(path: Path) -> Table:
+def publish_transfer(path: str | Place) -> Table:
     """Write the table and the figure of a run's transfer into its directory; the table."""
     run = Run(path)
     matrix = run_transfer(run)
     if matrix is not None:
-        save(matrix, path / "figures" / "transfer")
+        save(matrix, run.path / "figures" / "transfer")
     return _write_table(run, "transfer")
 
 
 def _write_table(run: Run, kind: str) -> Table:
-    folder = run.path / "tables"
-    folder.mkdir(exist_ok=True)
+    folder = make_folder(run.path / "tables")
     table = build_table(run, kind)
     for style, suffix in SUFFIXES.items():
         write_text(folder / f"{kind}.{suffix}", render(table, style))

@@ -11,32 +11,33 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from blindspots.files import write_whole
+from blindspots.files import write_bytes, write_whole
+from blindspots.places import Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
-DIGITS = 16
+DIGITS, BLOCK = 16, 2**20
 
 
-def write_part(folder: Path, table: str, level: int, rows: pa.Table) -> Path:
+def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
     """Write rows as one part, whole; its name holds the checksum.
 
     `level`: 0 for rows as they came, one more for what was gathered of parts of a level.
     """
     sink = pa.BufferOutputStream()
     pq.write_table(rows, sink, write_page_checksum=True)
-    content = sink.getvalue()
+    content = sink.getvalue().to_pybytes()
     path = folder / f"{table}-{level}-{hashlib.sha256(content).hexdigest()[:DIGITS]}.parquet"
-    return write_whole(path, lambda aside: aside.write_bytes(content))
+    return write_bytes(path, content)
 
 
-def write_rows(path: Path, rows: pa.Table) -> Path:
+def write_rows(path: Place, rows: pa.Table) -> Place:
     """Write rows as a file of that name, whole."""
     return write_whole(path, lambda aside: pq.write_table(rows, aside, write_page_checksum=True))
 
 
 def read_rows(
-    path: Path, schema: pa.Schema, columns: Sequence[str] | None = None, model: str | None = None
+    path: Place, schema: pa.Schema, columns: Sequence[str] | None = None, model: str | None = None
 ) -> pa.Table:
     """Rows with these columns (None: all), of one model or all; absent columns are null.
 
@@ -44,9 +45,15 @@ def read_rows(
     """
     wanted = None if model is None else [("model", "=", model)]
     names = None if columns is None else list(columns)
+    file, system = for_arrow(path)
     try:
         return pq.read_table(
-            path, schema=schema, columns=names, filters=wanted, page_checksum_verification=True
+            file,
+            schema=schema,
+            columns=names,
+            filters=wanted,
+            filesystem=system,
+            page_checksum_verification=True,
         )
     except (OSError, pa.ArrowException) as error:
         if getattr(error, "errno", None) is not None:
@@ -54,7 +61,7 @@ def read_rows(
         raise OSError(f"{path} is damaged: {error}") from error
 
 
-def gather(folder: Path, table: str, schema: pa.Schema) -> None:
+def gather(folder: Place, table: str, schema: pa.Schema) -> None:
     """Join parts of a level to one of the next, wherever there are many; every row stays.
 
     So a run of a million pairs has some hundred parts. A kill on the way leaves rows twice. Only
@@ -69,7 +76,7 @@ def gather(folder: Path, table: str, schema: pa.Schema) -> None:
             file.unlink()
 
 
-def join(files: Sequence[Path], schema: pa.Schema, key: Sequence[str], path: Path) -> Path:
+def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Place) -> Place:
     """Write the rows of all files as one, each key once, sorted by it; a file without rows too.
 
     The first part of the key is the model. In memory are the rows of one model at a time.
@@ -84,14 +91,14 @@ def join(files: Sequence[Path], schema: pa.Schema, key: Sequence[str], path: Pat
     return write_whole(path, write)
 
 
-def distinct(files: Sequence[Path], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+def distinct(files: Sequence[Place], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
     """The different values that these columns have together."""
     tables = [read_rows(file, schema, columns) for file in files]
     empty = pa.schema([schema.field(name) for name in columns]).empty_table()
     return pa.concat_tables([empty, *tables]).group_by(list(columns)).aggregate([])
 
 
-def damage(path: Path, digest: str | None = None) -> str | None:
+def damage(path: Place, digest: str | None = None) -> str | None:
     """What is wrong with a file of rows; None where nothing is.
 
     `digest`: the SHA-256 it should have, or its first digits. Without one, that in a part's name
@@ -102,26 +109,41 @@ def damage(path: Path, digest: str | None = None) -> str | None:
         if expected is not None:
             found = file_digest(path)
             return None if found.startswith(expected) else "its checksum is another"
-        for _ in pq.ParquetFile(path, page_checksum_verification=True).iter_batches():
+        for _ in open_parquet(path).iter_batches():
             pass
     except (OSError, pa.ArrowException) as error:
         return " ".join(str(error).split())
     return None
 
 
-def file_digest(path: Path) -> str:
+def row_files(path: Place, table: str) -> list[Place]:
+    """The files that hold a table's rows in a run directory."""
+    final, parts = path / f"{table}.parquet", (path / "parts").glob(f"{table}-*.parquet")
+    return ([final] if final.is_file() else []) + sorted(parts, key=str)
+
+
+def open_parquet(path: Place) -> pq.ParquetFile:
+    """A file of rows whose pages are checked when they are read."""
+    file, system = for_arrow(path)
+    return pq.ParquetFile(file, filesystem=system, page_checksum_verification=True)
+
+
+def file_digest(path: Place) -> str:
     """The SHA-256 of a file."""
+    sha256 = hashlib.sha256()
     with path.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
+        while block := content.read(BLOCK):
+            sha256.update(block)
+    return sha256.hexdigest()
 
 
-def _named(path: Path) -> str | None:
+def _named(path: Place) -> str | None:
     """The checksum in a part's name; parts of earlier versions have none."""
     *_, level, digits = ("", *path.stem.rsplit("-", 2))
     return digits if level.isdecimal() and len(digits) == DIGITS and "parts" in path.parts else None
 
 
-def _all(files: Sequence[Path], schema: pa.Schema, model: str | None = None) -> pa.Table:
+def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) -> pa.Table:
     tables = [read_rows(file, schema, model=model) for file in files]
     return pa.concat_tables([schema.empty_table(), *tables])
 

@@ -4,18 +4,19 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
+from blindspots.answers import Answers, read_answers
 from blindspots.choosing import Choice, choose
 from blindspots.doctor import check_differentiable, preflight
 from blindspots.errors import Refused
 from blindspots.images import ImageSet
 from blindspots.methods import METHODS
 from blindspots.methods.base import Method
+from blindspots.places import Place
 from blindspots.plan import pair_id, read_pairs, seeded_order
 from blindspots.planned import PlannedPairs, plan_pairs
 from blindspots.predictions import write_predictions_file
@@ -24,7 +25,7 @@ from blindspots.resuming import known_predictions
 from blindspots.settings import Shard
 from blindspots.store import read_info
 from blindspots.subjects import Request, load_subjects
-from blindspots.survey import LEAST_IMAGES, Said, Subject, Survey, check_accuracy, survey
+from blindspots.survey import LEAST_IMAGES, Subject, Survey, check_accuracy, survey
 
 DRAWS_PER_SOURCE = "targets_per_source"
 
@@ -63,7 +64,7 @@ class Prepared:
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
 
-def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
+def prepare(request: Request, out: Place | None, reporter: Reporter) -> Prepared:
     """The plan of a run and what it needs; everything that can be refused is refused here.
 
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
@@ -73,14 +74,15 @@ def prepare(request: Request, out: Path | None, reporter: Reporter) -> Prepared:
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
-    known = _known(request, plan, out)
+    known = _known(request, plan, subjects, out)
     chosen_pairs = request.science.pairs
     order = seeded_order(images.ids, request.science.seed)
     if chosen_pairs is not None:
         order = _pairs_first(images, chosen_pairs, order)
+    stored = sum(int(own.asked.sum()) for own in known.values())
     surveyed = _survey(request, subjects, order, known, reporter)
-    if request.predictions and len(surveyed.said) > len(known):
-        write_predictions_file(request.predictions, plan, surveyed.rows())
+    if request.predictions and surveyed.asked > stored:
+        write_predictions_file(request.predictions, plan, surveyed.rows(images.ids))
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
     preflights = _preflights(subjects, surveyed, out)
@@ -160,13 +162,11 @@ def _identity(request: Request, subjects: Sequence[Subject]) -> dict[str, Any]:
 
 
 def _known(
-    request: Request, plan: Mapping[str, Any], out: Path | None
-) -> dict[tuple[str, str], Said]:
+    request: Request, plan: Mapping[str, Any], subjects: Sequence[Subject], out: Place | None
+) -> dict[str, Answers]:
     """What an earlier part of the same plan stored of the survey, or the file that is shared."""
-    return {
-        (row["model"], row["image_id"]): Said(row["predicted"], row["confidence"], row["p_label"])
-        for row in known_predictions(plan, request.machine.shard, request.predictions, out)
-    }
+    rows = known_predictions(plan, request.machine.shard, request.predictions, out)
+    return {one.name: read_answers(rows, one.name, one.images.ids) for one in subjects}
 
 
 def _pairs_first(
@@ -182,7 +182,7 @@ def _survey(
     request: Request,
     subjects: Sequence[Subject],
     order: Sequence[int],
-    known: Mapping[tuple[str, str], Said],
+    known: Mapping[str, Answers],
     reporter: Reporter,
 ) -> Survey:
     wanted = request.science.sources if request.science.pairs is None else len(order)
@@ -193,7 +193,7 @@ def _survey(
 
 
 def _preflights(
-    subjects: Sequence[Subject], surveyed: Survey, out: Path | None
+    subjects: Sequence[Subject], surveyed: Survey, out: Place | None
 ) -> dict[str, dict[str, Any]]:
     """Of each model; the findings of an earlier part of the same plan are not looked for again."""
     info = (read_info(out) if out is not None else None) or {}

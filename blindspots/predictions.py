@@ -4,15 +4,14 @@ Shards that ask each for themselves may hear float noise, and choose other sourc
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
-from blindspots.parts import read_rows, write_rows
+from blindspots.parts import open_parquet, read_rows, write_rows
+from blindspots.places import Place, is_remote
 from blindspots.settings import differences
 
 SCHEMA = pa.schema(
@@ -27,17 +26,17 @@ SCHEMA = pa.schema(
 _IDENTITY = b"blindspots"
 
 
-def read_predictions_file(file: Path, plan: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The rows (model, image_id, predicted, confidence, p_label); none where it is not there yet.
+def read_predictions_file(file: Place, plan: Mapping[str, Any]) -> pa.Table:
+    """The rows, as `SCHEMA`; none where it is not there yet.
 
     Refused where it cannot be read, or is of other models or images than the plan's.
     """
     if not file.exists():
         _check_folder(file)
-        return []
+        return SCHEMA.empty_table()
     try:
-        stored = json.loads((pq.read_schema(file).metadata or {})[_IDENTITY])
-        rows = read_rows(file, SCHEMA).to_pylist()
+        stored = json.loads((open_parquet(file).schema_arrow.metadata or {})[_IDENTITY])
+        rows = read_rows(file, SCHEMA)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise Refused(
             f"--predictions {file} cannot be read ({error}); expected a file that an earlier "
@@ -51,21 +50,18 @@ def read_predictions_file(file: Path, plan: Mapping[str, Any]) -> list[dict[str,
     return rows
 
 
-def write_predictions_file(
-    file: Path, plan: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
-) -> None:
+def write_predictions_file(file: Place, plan: Mapping[str, Any], rows: pa.Table) -> None:
     """Write such a file, whole."""
     identity = {_IDENTITY: json.dumps(_identity(plan)).encode()}
-    filled = pa.Table.from_pylist(list(rows), SCHEMA)
-    write_rows(file, filled.replace_schema_metadata(identity))
+    write_rows(file, rows.replace_schema_metadata(identity))
 
 
 def _identity(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {"models": plan["models"], "images": plan["images"]}
 
 
-def _check_folder(file: Path) -> None:
-    if not file.parent.is_dir():
+def _check_folder(file: Place) -> None:
+    if not is_remote(file) and not file.parent.is_dir():
         raise Refused(
             f"--predictions {file} was given and {file.parent} is no directory; make it, or name "
             "a file in another one"

@@ -4,30 +4,31 @@ Resuming is set subtraction: planned ids minus present ones.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from blindspots.errors import Refused
+from blindspots.places import Place
 from blindspots.planned import PlannedPairs
-from blindspots.predictions import read_predictions_file
+from blindspots.predictions import SCHEMA, read_predictions_file
 from blindspots.records import SIMPLEX_FEWEST
 from blindspots.settings import Shard, differences, plan_hash
-from blindspots.store import Row, Store, read_info, read_predictions, started
+from blindspots.store import Store, read_info, read_predictions, started
 
 # The tables of hulls, and how many found images of a source they need.
 HULLS = {"triangles": 2, "simplices": SIMPLEX_FEWEST}
 
 
 def known_predictions(
-    plan: Mapping[str, Any], shard: Shard, shared: Path | None, out: Path | None
-) -> list[Row]:
+    plan: Mapping[str, Any], shard: Shard, shared: Place | None, out: Place | None
+) -> pa.Table:
     """What is known of the clean images: from the file that is `shared`, and what `out` holds.
 
     Refused where `out` holds another plan, or another shard of this one.
     """
-    rows = read_predictions_file(shared, plan) if shared is not None else []
+    rows = read_predictions_file(shared, plan) if shared is not None else SCHEMA.empty_table()
     info = read_info(out) if out is not None else None
     if info is None or out is None:
         return rows
@@ -39,10 +40,10 @@ def known_predictions(
             f"{out} holds {_named(stored)} and {_named(shard)} was asked for; name another --out, "
             f"or resume with {'no --shard' if stored.whole else f'--shard {stored}'}"
         )
-    return [*rows, *read_predictions(out)]
+    return pa.concat_tables([rows.cast(SCHEMA), read_predictions(out)])
 
 
-def check_pairs(out: Path, info: Mapping[str, Any], pairs_hash: str) -> None:
+def check_pairs(out: Place, info: Mapping[str, Any], pairs_hash: str) -> None:
     """Refuse a run directory whose earlier part worked on other pairs, though the plan is equal."""
     if info.get("pairs_hash", pairs_hash) != pairs_hash:
         raise Refused(
@@ -78,7 +79,7 @@ def _unmeasured(store: Store, model: str, traversed: PlannedPairs) -> np.ndarray
     return unmeasured
 
 
-def _another_plan(out: Path, differing: list[str]) -> str:
+def _another_plan(out: Place, differing: list[str]) -> str:
     more = f" (and {len(differing) - 6} more)" if len(differing) > 6 else ""
     return (
         f"{out} holds another plan: {'; '.join(differing[:6])}{more}; "

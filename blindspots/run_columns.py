@@ -3,17 +3,17 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
-import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
-from blindspots.records import PAIRS, TRIANGLES, YOUNGER, Ending
+from blindspots.parts import open_parquet, row_files
+from blindspots.places import Place, for_arrow
+from blindspots.records import NULLS, PAIRS, TRIANGLES, YOUNGER, Ending
 
 PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
@@ -33,7 +33,7 @@ class Columns:
     `path`: the run directory. Read once; a run in progress is read as it is.
     """
 
-    path: Path
+    path: Place
 
     @cached_property
     def pairs(self) -> pa.Table:
@@ -49,23 +49,38 @@ class Columns:
             table = _without(table, ["model", "source_id", target], lost)
         return table
 
+    @cached_property
+    def nulls(self) -> pa.Table:
+        """What found images are held against, with its list: 21 numbers a pair."""
+        return read_rows(self.path, "nulls", NULLS, NULL_KEY)
+
+    def lists(self, kind: Literal["pairs", "triangles"], *names: str) -> pa.Table:
+        """Columns of all rows of a table by name, lists among them."""
+        schema, key = {"pairs": (PAIRS, PAIR_KEY), "triangles": (TRIANGLES, TRIANGLE_KEY)}[kind]
+        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*key, *names))])
+        return read_rows(self.path, kind, wanted, key).select(names)
+
     def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
         """The pairs of one model or all, optionally only those (not) started."""
         endings = [e.value for e in Ending if started in (None, e.started)]
-        return _of_model(self.pairs, model).filter(pc.field("ending").isin(endings))
+        return of_model(self.pairs, model).filter(pc.field("ending").isin(endings))
 
     def triangles_of(self, model: str | None = None) -> pa.Table:
         """The triangles of one model or all."""
-        return _of_model(self.triangles, model)
+        return of_model(self.triangles, model)
 
     def endings(self, model: str | None = None) -> dict[str, int]:
         """How many pairs had each ending, of one model or all."""
-        names = _of_model(self.pairs.select(["model", "ending"]), model)["ending"]
+        names = of_model(self.pairs.select(["model", "ending"]), model)["ending"]
         return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
 
     def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
         """The pairs of these ids with their lists, as dictionaries, in the order stored."""
         return self._whole("pairs", PAIRS, PAIR_KEY, "pair_id", ids)
+
+    def whole_pairs_from(self, sources: Collection[str]) -> list[dict[str, Any]]:
+        """The pairs from these sources with their lists, as dictionaries, in the order stored."""
+        return self._whole("pairs", PAIRS, PAIR_KEY, "source_id", sources)
 
     def whole_triangles(self, sources: Collection[str]) -> list[dict[str, Any]]:
         """The triangles of these sources with their lists, as dictionaries, in the order stored.
@@ -73,6 +88,11 @@ class Columns:
         Those with a pair that did not start are among them.
         """
         return self._whole("triangles", TRIANGLES, TRIANGLE_KEY, "source_id", sources)
+
+    def whole_nulls(self, model: str, sources: Collection[str]) -> list[dict[str, Any]]:
+        """The nulls of a model from these sources, as dictionaries, in the order stored."""
+        wanted = pc.field("source_id").isin(pa.array(list(sources), pa.string()))
+        return of_model(self.nulls, model).filter(wanted).to_pylist()
 
     def _whole(
         self,
@@ -87,7 +107,7 @@ class Columns:
 
 
 def read_rows(
-    path: Path,
+    path: Place,
     kind: str,
     schema: pa.Schema,
     key: tuple[str, ...],
@@ -97,8 +117,7 @@ def read_rows(
 
     `wanted`: only these. Refused where a file is no table of this version.
     """
-    parts = sorted(path.glob(f"parts/{kind}-*.parquet"))
-    files = [file for file in (path / f"{kind}.parquet", *parts) if file.is_file()]
+    files = row_files(path, kind)
     tables = [_read(file, kind, schema, wanted) for file in files]
     table = pa.concat_tables([schema.empty_table(), *tables])
     return _distinct(table, key) if len(files) > 1 else table
@@ -116,7 +135,7 @@ def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
     return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
-def _read(path: Path, kind: str, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
+def _read(path: Place, kind: str, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
     try:
         table = _whole(path, schema.names) if wanted is None else _scan(path, wanted)
         for name in schema.names:
@@ -127,14 +146,15 @@ def _read(path: Path, kind: str, schema: pa.Schema, wanted: pc.Expression | None
         raise Refused(f"{path} is not a table of this version ({error}); {AGAIN}") from error
 
 
-def _whole(path: Path, names: list[str]) -> pa.Table:
-    return pq.ParquetFile(path, page_checksum_verification=True).read(names)
+def _whole(path: Place, names: list[str]) -> pa.Table:
+    return open_parquet(path).read(names)
 
 
-def _scan(path: Path, wanted: pc.Expression) -> pa.Table:
+def _scan(path: Place, wanted: pc.Expression) -> pa.Table:
     # A few rows of many: what is read ahead would be held, lists and all, only to be dropped.
     few = {"batch_size": 4096, "batch_readahead": 1, "fragment_readahead": 1}
-    return ds.dataset(path, format=_CHECKED).to_table(filter=wanted, **few)
+    file, system = for_arrow(path)
+    return ds.dataset(file, format=_CHECKED, filesystem=system).to_table(filter=wanted, **few)
 
 
 def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
@@ -148,7 +168,8 @@ def _scalars(schema: pa.Schema) -> pa.Schema:
     return pa.schema([field for field in schema if not pa.types.is_list(field.type)])
 
 
-def _of_model(table: pa.Table, model: str | None) -> pa.Table:
+def of_model(table: pa.Table, model: str | None) -> pa.Table:
+    """The rows of one model or all."""
     return table if model is None else table.filter(pc.field("model") == model)
 
 

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from PIL import Image
 from blindspots.archives import Archives
 from blindspots.errors import Refused
 from blindspots.pictures import PICTURES, load_exact
+from blindspots.places import Place, find_place, reach
 from blindspots.records import (
     NULLS,
     PAIRS,
@@ -65,8 +65,8 @@ class Run:
     `path`: the directory that was given to `blindspots run --out`; refused where it is no run.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Place) -> None:
+        self.path = reach(find_place(path))
         if not (self.path / "run.json").is_file():
             raise Refused(_no_run(self.path))
 
@@ -149,6 +149,15 @@ class Run:
         """Whether classes are labels; else they are what each model says of the clean image."""
         return all(facts.preflight.get("labelled", True) for facts in self.models)
 
+    def pairs_from(self, source: str) -> list[Row]:
+        """The pairs from one source, of all models, as dictionaries; the others are not read."""
+        return self._pairs_from(source)
+
+    def triangles_from(self, source: str) -> list[Row]:
+        """The triangles of one source whose two pairs both started, likewise."""
+        lost = {_edge(row) for row in self.pairs_from(source) if not Ending(row["ending"]).started}
+        return [row for row in self._triangles_from(source) if not lost & set(_edges(row))]
+
     def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
         """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
         return [
@@ -159,10 +168,7 @@ class Run:
 
     def triangle_rows(self, model: str | None = None) -> list[Row]:
         """The triangles whose two pairs both started, as dictionaries, of one model or all."""
-        lost = {
-            (row["model"], row["source_id"], row["target_id"])
-            for row in self.pair_rows(started=False)
-        }
+        lost = {_edge(row) for row in self.pair_rows(started=False)}
         return [
             row
             for row in self._triangle_list
@@ -204,7 +210,7 @@ class Run:
             return []
         return np.split(strip, count, axis=1)
 
-    def image_path(self, image_id: str, model: str) -> Path:
+    def image_path(self, image_id: str, model: str) -> Place:
         """Where a source or target is stored as `model` saw it; in archives, under this name."""
         return self.path / "images" / self._image_file(image_id, model)
 
@@ -230,6 +236,15 @@ class Run:
     @cached_property
     def _pictures(self) -> dict[str, Archives]:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
+
+    @cached_property
+    def _pairs_from(self) -> Callable[[str], list[Row]]:
+        # The figures of a run all start from one source.
+        return lru_cache(maxsize=8)(lambda source: self.columns.whole_pairs_from([source]))
+
+    @cached_property
+    def _triangles_from(self) -> Callable[[str], list[Row]]:
+        return lru_cache(maxsize=8)(lambda source: self.columns.whole_triangles([source]))
 
     @cached_property
     def _pair_list(self) -> list[Row]:
@@ -275,7 +290,7 @@ def arrived(row: Row) -> bool:
     return 2 * row["rmse"] <= row["source_rmse"]
 
 
-def _no_run(path: Path) -> str:
+def _no_run(path: Place) -> str:
     what = "holds no run.json" if path.is_dir() else "is no directory"
     return (
         f"{path} {what}, so it is not a run; expected the directory given to "
@@ -287,6 +302,10 @@ def _facts(entry: Mapping[str, Any]) -> ModelFacts:
     known = {key: entry[key] for key in ModelFacts.__dataclass_fields__ if entry.get(key)}
     known["name"] = entry.get("name") or entry.get("spec") or "model"
     return ModelFacts(**{**known, "size": tuple(entry.get("size") or ()) or None})
+
+
+def _edge(row: Row) -> tuple[str, str, str | None]:
+    return row["model"], row["source_id"], row["target_id"]
 
 
 def _edges(row: Row) -> tuple[tuple[str, str, str], ...]:

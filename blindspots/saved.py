@@ -1,7 +1,5 @@
 """A run's models and images, loaded again from what it stored."""
 
-from pathlib import Path
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -10,6 +8,7 @@ from blindspots.errors import Refused
 from blindspots.flight import UNLABELLED, Outcome, Pair, from_8bit
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted
+from blindspots.places import Place
 from blindspots.records import Ending
 from blindspots.run_reader import ModelFacts, Row, Run
 from blindspots.settings import Trust
@@ -79,5 +78,5 @@ def check_kept(run: Run, use: str) -> None:
         )
 
 
-def _missing(file: Path) -> str:
+def _missing(file: Place) -> str:
     return f"{file} is missing, so its row cannot be recomputed; give the run's command again"

@@ -6,6 +6,11 @@ from itertools import chain
 from math import ceil, floor, isfinite, log10
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blindspots.run_columns import finite
 from blindspots.run_reader import Row, Run
 from blindspots.score_words import ScoreWords, words_of
 from blindspots.tables.render import number
@@ -53,8 +58,12 @@ def run_scales(run: Run) -> Scales:
     words = words_of(run)
     if words.probability:
         return Scales(UNIT, UNIT)
-    grids = [row["confidence"] or () for row in run.triangle_rows()]
-    return scales(words, run.pair_rows(started=True), grids, run.delta)
+    drawn = run.columns.lists("pairs", "segment_confidence", "path_confidence", "p_source")
+    ends = [*_ends(drawn["segment_confidence"]), *_ends(drawn["path_confidence"])]
+    levels = drawn.filter(pc.field("segment_confidence").is_valid())["p_source"]
+    along = [*ends, *(end - _BELOW * (run.delta or 0) for end in _ends(levels))]
+    grids = _ends(run.columns.lists("triangles", "confidence")["confidence"])
+    return Scales(around(along), around([*along, *grids]))
 
 
 def scales(
@@ -88,6 +97,13 @@ def _along(row: Row, delta: float | None) -> Iterator[float | None]:
     yield from row["path_confidence"] or ()
     if row["segment_confidence"]:
         yield row["p_source"] - _BELOW * (delta or 0)
+
+
+def _ends(values: pa.ChunkedArray) -> list[float]:
+    """The least and the most of the finite numbers of a column, or of its lists."""
+    flat = pc.call_function("list_flatten", [values]) if pa.types.is_list(values.type) else values
+    numbers = finite(flat)
+    return [] if np.isnan(numbers).all() else [float(np.nanmin(numbers)), float(np.nanmax(numbers))]
 
 
 def _step(least: float) -> float:

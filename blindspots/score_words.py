@@ -120,6 +120,13 @@ def score_of(run: Run) -> str:
     return (run.plan.get("score") or {}).get("name", CONFIDENCE.name)
 
 
+def score_text(run: Run) -> str:
+    """The score that a run held, as `--score` takes it: confidence, group:1,2, margin, …"""
+    settings = run.plan.get("score") or {}
+    classes = ",".join(map(str, settings.get("classes") or ()))
+    return f"{score_of(run)}:{classes}" if classes else score_of(run)
+
+
 def words_of(run: Run) -> ScoreWords:
     """The words of the score that a run held."""
     return words_for(score_of(run))

@@ -23,7 +23,7 @@ from safetensors.numpy import save as serialise
 
 from blindspots.archives import UNIT, Archives
 from blindspots.errors import Refused
-from blindspots.files import sweep, write_text, write_whole
+from blindspots.files import sweep, write_bytes, write_text
 from blindspots.parts import (
     GATHERED,
     damage,
@@ -32,13 +32,23 @@ from blindspots.parts import (
     gather,
     join,
     read_rows,
+    row_files,
     write_part,
     write_rows,
 )
 from blindspots.pictures import PICTURES, load_exact
+from blindspots.places import (
+    Place,
+    check_reachable,
+    find_place,
+    is_remote,
+    make_folder,
+    move,
+)
 from blindspots.predictions import SCHEMA as PREDICTIONS
 from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 from blindspots.run_columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
+from blindspots.uploads import Uploads
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, PAIR_KEY),
@@ -54,13 +64,17 @@ Row = dict[str, Any]
 
 
 class Store:
-    """A run directory to write to; several processes may. Opening one makes the folders."""
+    """A run directory to write to; several processes may. Opening one makes the folders.
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    Images go to an object store beside the work; rows wait for them, so a row's files are there.
+    """
+
+    def __init__(self, path: Place | str) -> None:
+        self.path = find_place(path)
         for folder in FOLDERS:
-            (self.path / folder).mkdir(parents=True, exist_ok=True)
+            make_folder(self.path / folder)
         self._appended, self._saved = GATHERED, UNIT
+        self._uploads = Uploads() if is_remote(self.path) else None
 
     def sweep(self) -> None:
         """Remove what interrupted writers left behind; before any other process writes here."""
@@ -75,6 +89,7 @@ class Store:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
         if not rows:
             return
+        self._settle()
         schema, _ = TABLES[table]
         filled = pa.Table.from_pylist(
             [{**dict.fromkeys(schema.names), **row} for row in rows], schema
@@ -104,15 +119,16 @@ class Store:
 
     def pack(self, least: int) -> None:
         """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        self._settle()
         self._saved = 0
         for pictures in self._pictures.values():
             loose = pictures.loose()
             if len(loose) >= least:
                 pictures.pack(loose)
 
-    def write_predictions(self, rows: Sequence[Row]) -> None:
+    def write_predictions(self, rows: pa.Table) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""
-        write_rows(self.path / PREDICTIONS_FILE, pa.Table.from_pylist(list(rows), PREDICTIONS))
+        write_rows(self.path / PREDICTIONS_FILE, rows)
 
     def started_pairs(self, model: str) -> pa.ChunkedArray:
         """The ids of a model's stored pairs that were traversed."""
@@ -132,11 +148,12 @@ class Store:
         columns = distinct(self._files(table), schema, key).to_pydict()
         return set(zip(*(columns[name] for name in key), strict=True))
 
-    def compact(self, others: Sequence[Path] = ()) -> dict[str, str]:
+    def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
         """Join the parts to one file a table, each row once, sorted; a file without rows too.
 
         `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
         """
+        self._settle()
         digests = {}
         for table, (schema, key) in TABLES.items():
             files, final = self._files(table), self.path / f"{table}.parquet"
@@ -162,16 +179,15 @@ class Store:
             for file in archives.damaged():
                 yield self._set_aside(file, "its end is missing")
 
-    def _set_aside(self, file: Path, reason: str) -> str:
-        folder = self.path / DAMAGED
-        folder.mkdir(exist_ok=True)
-        file.replace(folder / file.name)
+    def _set_aside(self, file: Place, reason: str) -> str:
+        folder = make_folder(self.path / DAMAGED)
+        move(file, folder / file.name)
         return f"{file} is damaged ({reason}); it was moved to {folder}, its rows are done again"
 
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
         if not self.has_image(name):
-            _write_png(self.path / "images" / f"{name}.png", pixels)
+            self._write(self.path / "images" / f"{name}.png", _png(pixels))
 
     def save_found(
         self,
@@ -184,18 +200,20 @@ class Store:
         # Serialised here, because safetensors hides a full disk behind an error of its own.
         content = serialise({"found": exact})
         self._saved += 1
-        write_whole(self._exact(pair_id), lambda aside: aside.write_bytes(content))
-        _write_png(self.path / "found" / f"{pair_id}.png", rounded.transpose(1, 2, 0))
+        folder = self.path / "found"
+        self._write(folder / f"{pair_id}.safetensors", content)
+        self._write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
 
     def save_path(
         self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
     ) -> None:
         """Save `path/ID.png`: the snapshots side by side, left to right."""
         strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
-        _write_png(self.path / "path" / f"{pair_id}.png", strip)
+        self._write(self.path / "path" / f"{pair_id}.png", _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
+        self._settle()
         exact = load_exact(self._pictures["found"], pair_id)
         if exact is None:
             raise FileNotFoundError(f"the exact found image of {pair_id} is missing")
@@ -203,6 +221,7 @@ class Store:
 
     def found_ids(self) -> pa.Array:
         """The ids of the pairs whose exact found images are there."""
+        self._settle()
         return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
 
     def has_image(self, name: str) -> bool:
@@ -215,16 +234,24 @@ class Store:
 
     def drop_found(self, pair_ids: Iterable[str]) -> None:
         """Remove found images that are not to be kept."""
+        self._settle()
         self._pictures["found"].drop(pair_ids)
 
     @cached_property
     def _pictures(self) -> dict[str, Archives]:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
 
-    def _exact(self, pair_id: str) -> Path:
-        return self.path / "found" / f"{pair_id}.safetensors"
+    def _write(self, path: Place, content: bytes) -> None:
+        if self._uploads is None:
+            write_bytes(path, content)
+        else:
+            self._uploads.write(path, content)
 
-    def _files(self, table: str) -> list[Path]:
+    def _settle(self) -> None:
+        if self._uploads is not None:
+            self._uploads.settle()
+
+    def _files(self, table: str) -> list[Place]:
         return row_files(self.path, table)
 
 
@@ -234,33 +261,32 @@ def started(rows: pa.Table) -> pa.ChunkedArray:
     return rows.filter(pc.field("ending").isin(endings))["pair_id"]
 
 
-def row_files(path: Path, table: str) -> list[Path]:
-    """The files that hold a table's rows in a run directory."""
-    final, parts = path / f"{table}.parquet", (path / "parts").glob(f"{table}-*.parquet")
-    return ([final] if final.exists() else []) + sorted(parts)
-
-
-def read_info(path: Path | str) -> dict[str, Any] | None:
+def read_info(path: Place | str) -> dict[str, Any] | None:
     """The `run.json` of a run directory; None where there is none yet."""
-    file = Path(path) / "run.json"
+    file = find_place(path) / "run.json"
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
-def read_predictions(path: Path | str) -> list[Row]:
-    """The stored rows (model, image_id, predicted, confidence, p_label); none where absent."""
-    file = Path(path) / PREDICTIONS_FILE
+def read_predictions(path: Place | str) -> pa.Table:
+    """The stored rows, as `predictions.SCHEMA`; none where absent."""
+    file = find_place(path) / PREDICTIONS_FILE
     if not file.exists():
-        return []
+        return PREDICTIONS.empty_table()
     try:
-        return read_rows(file, PREDICTIONS).to_pylist()
+        return read_rows(file, PREDICTIONS)
     except OSError as error:
         warnings.warn(f"{error}; the models are asked again", stacklevel=2)
-        return []
+        return PREDICTIONS.empty_table()
 
 
-def check_writable(path: Path | str) -> None:
+def check_writable(path: Place | str) -> None:
     """Refuse a directory in which nothing can be written, or a file in its place."""
-    path = Path(path)
+    path = find_place(path)
+    if not isinstance(path, Path):
+        check_reachable(path)
+        return
+    if path.parts and path.parts[0].endswith(":") and not path.drive:
+        raise Refused(f"{path} was given; expected a directory of this machine, as in --out found")
     nearest = next(parent for parent in (path, *path.parents) if parent.exists())
     if not nearest.is_dir():
         raise Refused(f"{path} cannot be a run directory: {nearest} is a file; name another --out")
@@ -268,7 +294,7 @@ def check_writable(path: Path | str) -> None:
         raise Refused(f"{path} cannot be written to: {nearest} is read-only; name another --out")
 
 
-def _write_png(path: Path, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
+def _png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    write_whole(path, lambda aside: aside.write_bytes(buffer.getvalue()))
+    return buffer.getvalue()

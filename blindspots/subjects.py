@@ -11,6 +11,7 @@ from blindspots.machine import batch_size, check_precision, find_device, lay_out
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
+from blindspots.places import Place
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Machine, Science, Trust
@@ -34,7 +35,7 @@ class Request:
     classes: Path | None = None
     pairs_file: Path | None = None
     trust: Trust = NO_TRUST
-    predictions: Path | None = None
+    predictions: Place | None = None
 
 
 @dataclass(frozen=True)

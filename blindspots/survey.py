@@ -11,9 +11,11 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from blindspots.answers import EMBEDDED, UNKNOWN, Answers, Said, as_rows
 from blindspots.errors import Refused
 from blindspots.images import ImageSet
 from blindspots.models.classifier import Classifier
@@ -22,26 +24,6 @@ from blindspots.oracle import Oracle
 
 LEAST_IMAGES = 100
 LEAST_ACCURACY = 0.2
-NOTHING = -1
-
-
-class Said(NamedTuple):
-    """An answer: the class named, its confidence, and that of the image's own label.
-
-    Of a model without classes −1, and 1 for both; 0 for both where an answer is not finite.
-    """
-
-    predicted: int
-    confidence: float
-    p_label: float
-
-    @property
-    def finite(self) -> bool:
-        """Whether the model returned finite numbers."""
-        return self.confidence > 0
-
-
-UNKNOWN, EMBEDDED = Said(NOTHING, 0.0, 0.0), Said(NOTHING, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -84,21 +66,22 @@ class Seen(NamedTuple):
 
 @dataclass
 class Survey:
-    """Which class each model gives an image, and how surely: `said[model, image id]`.
+    """Which class each model, by name, gives an image, and how surely.
 
     `seen`: the indices of the images asked about, in order, but for those that do not decode.
     """
 
-    said: dict[tuple[str, str], Said] = field(default_factory=dict)
+    answers: Mapping[str, Answers]
     seen: list[int] = field(default_factory=list)
+
+    @property
+    def asked(self) -> int:
+        """How many answers there are."""
+        return sum(int(own.asked.sum()) for own in self.answers.values())
 
     def answer(self, subject: Subject, index: int) -> Said:
         """What the model said of an image."""
-        return self.said[subject.name, subject.images.ids[index]]
-
-    def is_answered(self, subjects: Sequence[Subject], index: int) -> bool:
-        """Whether every model was asked about the image; not so where it is damaged."""
-        return all((subject.name, subject.images.ids[index]) in self.said for subject in subjects)
+        return self.answers[subject.name].of(index)
 
     def label(self, subject: Subject, index: int) -> int:
         """The class to keep: the image's label, or what the model says where it has none."""
@@ -107,20 +90,8 @@ class Survey:
 
     def labels(self, subject: Subject) -> Int[np.ndarray, "images"]:
         """The `label` of every image at once; −1 where it has none and nothing was asked."""
-        labels = subject.images.labels.numpy().copy()
-        for index in np.flatnonzero(labels < 0).tolist():
-            said = self.said.get((subject.name, subject.images.ids[index]), UNKNOWN)
-            labels[index] = said.predicted
-        return labels
-
-    def right(self, subject: Subject, index: int) -> bool:
-        """Whether the model gives the image what a source must have: its class, or a group's."""
-        said, label = self.answer(subject, index), self.label(subject, index)
-        return said.finite and subject.oracle.score.accepts(said.predicted, label)
-
-    def right_by_all(self, subjects: Sequence[Subject], index: int) -> bool:
-        """Whether every model gives the image its class."""
-        return all(self.right(subject, index) for subject in subjects)
+        given = subject.images.labels.numpy()
+        return np.where(given < 0, self.answers[subject.name].predicted, given)
 
     def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
         """Refuse given pairs, by ids, with an image that was listed and does not decode."""
@@ -132,24 +103,20 @@ class Survey:
                     "leave it out"
                 )
 
-    def columns(self, subject: Subject) -> Seen:
-        """What the model said of the images seen, in their order."""
-        said = [self.answer(subject, i) for i in self.seen]
-        given = subject.images.labels.numpy()[np.array(self.seen, np.int64)]
-        predicted = np.array([one.predicted for one in said], np.int64)
-        confidence = np.array([one.confidence for one in said], np.float64)
-        finite = np.array([one.finite for one in said], bool)
-        label, score = np.where(given >= 0, given, predicted), subject.oracle.score
+    def columns(self, subject: Subject, images: Sequence[int] | None = None) -> Seen:
+        """What the model said of the images seen, in their order, or of some of them."""
+        places = np.array(self.seen if images is None else images, np.int64)
+        own, score = self.answers[subject.name], subject.oracle.score
+        given, predicted = subject.images.labels.numpy()[places], own.predicted[places]
+        label = np.where(given >= 0, given, predicted)
         right = _each(lambda two: score.accepts(*two), np.stack([predicted, label], axis=1))
         wanted = _each(lambda one: score.wants(*one), label[:, None])
-        return Seen(given >= 0, predicted, label, confidence, right & finite, wanted)
+        right &= own.finite[places]
+        return Seen(given >= 0, predicted, label, own.confidence[places], right, wanted)
 
-    def rows(self) -> list[dict[str, Any]]:
-        """The answers as rows: model, image_id, predicted, confidence, p_label."""
-        return [
-            {"model": name, "image_id": image_id, **said._asdict()}
-            for (name, image_id), said in self.said.items()
-        ]
+    def rows(self, ids: Sequence[str]) -> pa.Table:
+        """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
+        return as_rows(self.answers, ids)
 
     def preflight(self, subject: Subject) -> dict[str, Any]:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
@@ -170,23 +137,29 @@ def survey(
     subjects: Sequence[Subject],
     order: Sequence[int],
     wanted: int,
-    known: Mapping[tuple[str, str], Said],
+    known: Mapping[str, Answers],
     tick: Callable[[int], None] = lambda _: None,
 ) -> Survey:
     """Ask every model about images in `order` until `wanted` are right by all, 100 at least.
 
-    `known`: answers of an earlier pass, not asked again. `tick` hears how many images were done.
+    `known`: answers of an earlier pass, by model, not asked again. `tick` hears how many images
+    were done.
     """
-    result, found, queue = Survey(dict(known)), 0, iter(order)
+    images = len(subjects[0].images.ids)
+    result = Survey({s.name: known.get(s.name) or Answers.none(images) for s in subjects})
+    found, queue = 0, iter(order)
     while found < wanted or len(result.seen) < LEAST_IMAGES:
         chunk = list(islice(queue, max(subject.batch for subject in subjects)))
         if not chunk:
             break
         for subject in subjects:
-            result.said.update(_ask(subject, chunk, result.said))
-        readable = [i for i in chunk if result.is_answered(subjects, i)]
+            _ask(subject, chunk, result.answers[subject.name])
+        # Those that are damaged were not asked about.
+        asked = [own.asked[chunk] for own in result.answers.values()]
+        readable = np.array(chunk)[np.logical_and.reduce(asked)].tolist()
+        right = [result.columns(subject, readable).right for subject in subjects]
+        found += int(np.logical_and.reduce(right).sum())
         result.seen += readable
-        found += sum(result.right_by_all(subjects, i) for i in readable)
         tick(len(chunk))
     return result
 
@@ -211,12 +184,9 @@ def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
         )
 
 
-def _ask(
-    subject: Subject, chunk: Sequence[int], known: Mapping[tuple[str, str], Said]
-) -> Iterator[tuple[tuple[str, str], Said]]:
-    """The answers about images that are not known yet; none about those that are damaged."""
-    ids = subject.images.ids
-    new = [i for i in chunk if (subject.name, ids[i]) not in known]
+def _ask(subject: Subject, chunk: Sequence[int], known: Answers) -> None:
+    """Note the answers about images that are not known yet; none about those that are damaged."""
+    new = [i for i in chunk if not known.asked[i]]
     if not new:
         return
     readable, images = subject.images.take_readable(new)
@@ -225,15 +195,22 @@ def _ask(
     with subject.model.frozen():
         logits = subject.oracle.exact.logits(images)
     _check_finite(subject, logits)
+    for i, said in zip(readable, _said(subject, readable, logits), strict=True):
+        known.note(i, said)
+
+
+def _said(
+    subject: Subject, images: Sequence[int], logits: Float[Tensor, "batch outputs"]
+) -> Iterator[Said]:
     if subject.model.embeds:
-        for i, finite in zip(readable, logits.isfinite().all(dim=1).tolist(), strict=True):
-            yield (subject.name, ids[i]), EMBEDDED if finite else UNKNOWN
+        for finite in logits.isfinite().all(dim=1).tolist():
+            yield EMBEDDED if finite else UNKNOWN
         return
-    labels = [int(subject.images.labels[i]) for i in readable]
+    labels = [subject.given[i] for i in images]
     _check_logits(subject, logits)
     _check_labels(subject, labels, logits.shape[1])
-    for i, row, label in zip(readable, logits.softmax(dim=1).cpu(), labels, strict=True):
-        yield (subject.name, ids[i]), _answer(row, label)
+    for row, label in zip(logits.softmax(dim=1).cpu(), labels, strict=True):
+        yield _answer(row, label)
 
 
 def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Said:

@@ -6,7 +6,6 @@ for comparison, about its clean source and target, as the traversed model saw th
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from blindspots.machine import batch_size, find_device, lay_out
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted
 from blindspots.oracle import Oracle
+from blindspots.places import Place
 from blindspots.progress import Reporter
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Row, Run
@@ -54,13 +54,13 @@ class Bench:
 
 
 def judge_run(
-    path: Path,
+    path: str | Place,
     specs: Sequence[str],
     device: str,
     batch: int | None,
     reporter: Reporter,
     trust: Trust = NO_TRUST,
-) -> Path:
+) -> Place:
     """Ask the run's models and those of `specs` about every found image; the file of the answers.
 
     Writes `transfer.parquet`, whole. Refused before any work: a run without found images, a model
@@ -86,7 +86,7 @@ def judge_run(
     with reporter.work("judging found images", total, "images") as tick:
         answers = list(_answers(run, bench, rows, place, batch, tick))
     table = pa.Table.from_pylist(answers, TRANSFER)
-    return write_whole(path / "transfer.parquet", lambda aside: pq.write_table(table, aside))
+    return write_whole(run.path / "transfer.parquet", lambda aside: pq.write_table(table, aside))
 
 
 def class_map(model: Classifier, judge: Classifier, wanted: set[int]) -> Classes:

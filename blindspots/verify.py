@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from blindspots.drawn import StoredRows, draw_rows, edge
 from blindspots.errors import WorkFailed
 from blindspots.flight import Outcome
 from blindspots.lines import STRIDE, Line, last_inside, whole_lines
@@ -19,6 +20,7 @@ from blindspots.machine import batch_size, find_device
 from blindspots.measure import Measurer
 from blindspots.metrics import find_lpips
 from blindspots.oracle import Oracle
+from blindspots.places import Place
 from blindspots.progress import Reporter
 from blindspots.records import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS
 from blindspots.run_reader import ModelFacts, Row, Run
@@ -110,22 +112,26 @@ class Verification:
 
 
 def verify_run(
-    path: Path,
+    path: str | Place,
     device: str,
     batch: int | None,
     lpips_weights: Path | None,
     reporter: Reporter,
     trust: Trust = NO_TRUST,
+    sources: int | None = None,
 ) -> Verification:
     """Recompute p_source, p_found, distances, segments, hulls and nulls of a run.
 
-    In another batch size than the run's, unless `batch` names one. Refused where the run kept no
+    In another batch size than the run's, unless `batch` names one. `sources`: only all that starts
+    from so many of them, the same draw each time; None: from all. Refused where the run kept no
     found images, or a model is no longer the one that was run.
     """
     run, result = Run(path), Verification()
     check_kept(run, "verified")
     for facts in run.models:
-        _Verifier.load(run, facts, device, batch, lpips_weights, trust).verify(result, reporter)
+        drawn = draw_rows(run, facts.name, sources)
+        verifier = _Verifier.load(run, facts, device, batch, lpips_weights, trust)
+        verifier.verify(drawn, result, reporter)
     return result
 
 
@@ -153,16 +159,19 @@ class _Verifier:
         oracle = Oracle(model, make_score(run.plan["score"]), chunk=size)
         return cls(run, facts, Measurer(model, oracle, delta, lpips), size)
 
-    def verify(self, result: Verification, reporter: Reporter) -> None:
-        rows = self.run.pair_rows(self.facts.name, started=True)
+    def verify(self, stored: StoredRows, result: Verification, reporter: Reporter) -> None:
+        rows = stored.pairs
         with reporter.work(f"{self.facts.name}: verifying", len(rows), "pairs") as tick:
             for chunk in _chunks(rows, self.batch):
                 for row, again in zip(chunk, self._pairs(chunk), strict=True):
                     result.compare(f"pair {row['pair_id']}", row, again)
                 tick(len(chunk))
-        self._hulls("triangle", *self._triangles(rows), result, reporter)
-        self._hulls("simplex", *self._simplices(rows), result, reporter)
-        self._hulls("null", *self._nulls(rows), result, reporter)
+        for kind, own, measured in (
+            ("triangle", stored.triangles, self._triangles(stored.triangles, rows)),
+            ("simplex", stored.simplices, self._simplices(stored.simplices, rows)),
+            ("null", stored.nulls, self._nulls(stored.nulls, rows)),
+        ):
+            self._hulls(kind, own, measured, result, reporter)
 
     def _hulls(
         self,
@@ -177,32 +186,32 @@ class _Verifier:
                 result.compare(f"{kind} of {row['source_id']}", row, again)
                 tick(1)
 
-    def _triangles(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
-        stored, edges = self.run.triangle_rows(self.facts.name), {_edge(p): p for p in pairs}
+    def _triangles(self, stored: list[Row], pairs: list[Row]) -> Iterator[dict[str, Any]]:
+        edges = {edge(pair): pair for pair in pairs}
         corners = (
             self._corners([edges[row["source_id"], row[name]] for name in ("target_1", "target_2")])
             for row in stored
         )
-        return stored, self.measurer.triangles(corners)
+        return self.measurer.triangles(corners)
 
-    def _simplices(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
-        stored, stars = self.run.simplex_rows(self.facts.name), defaultdict(list)
-        for pair in sorted(pairs, key=_edge):
+    def _simplices(self, stored: list[Row], pairs: list[Row]) -> Iterator[dict[str, Any]]:
+        stars = defaultdict(list)
+        for pair in sorted(pairs, key=edge):
             stars[pair["source_id"]].append(pair)
         corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in stored)
         measured = self.measurer.simplices(corners, self.run.plan["seed"])
         # At a delta of 0 rounding decides which samples are inside, as for fraction_0.0.
         kept = None if self.measurer.delta else ("p_source", "mean")
-        return stored, ({k: again[k] for k in kept or again} for again in measured)
+        return ({k: again[k] for k in kept or again} for again in measured)
 
-    def _nulls(self, pairs: Sequence[Row]) -> tuple[list[Row], Iterator[dict[str, Any]]]:
-        stored, known = self.run.null_rows(self.facts.name), {_edge(pair): pair for pair in pairs}
+    def _nulls(self, stored: list[Row], pairs: list[Row]) -> Iterator[dict[str, Any]]:
+        known = {edge(pair): pair for pair in pairs}
         for row in stored:
             _check_null(row, known)
-        ahead, behind = tee(self._ends(known[_edge(row)]) for row in stored)
+        ahead, behind = tee(self._ends(known[edge(row)]) for row in stored)
         curves = whole_lines(self.measurer.oracle.exact, ahead)
         again = zip(stored, behind, curves, strict=True)
-        return stored, (self._null(*one) for one in again)
+        return (self._null(*one) for one in again)
 
     def _null(self, row: Row, ends: Corners, curve: list[float]) -> dict[str, Any]:
         last, delta = round(row["interpolation_t"] * (SEGMENT_POINTS - 1)), self.measurer.delta
@@ -249,15 +258,11 @@ def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:
 def _check_null(row: Row, known: Mapping[tuple[str, str], Row]) -> None:
     curve, t = row["interpolation_confidence"] or (), row["interpolation_t"]
     sound = len(curve) == SLIDES_SEGMENT_POINTS and t is not None and 0 <= t <= 1
-    if _edge(row) not in known or not sound:
+    if edge(row) not in known or not sound:
         raise WorkFailed(
             f"nulls.parquet has a row of {row['source_id']} → {row['target_id']} that this run "
             "cannot have written; was the file changed? run it again with another --out"
         )
-
-
-def _edge(pair: Row) -> tuple[str, str]:
-    return pair["source_id"], pair["target_id"]
 
 
 def _chunks(rows: Sequence[Row], size: int) -> Iterator[Sequence[Row]]:

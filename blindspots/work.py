@@ -103,7 +103,9 @@ class Work:
         self, pairs: Iterable[Costly], flying: dict[str, Costly], lost: list[Costly]
     ) -> Iterator[Pair]:
         """The pairs with their images; what is known of them goes to `flying`, or to `lost`."""
-        depth, threads = 2 * self.subject.batch, min(MOST_THREADS, os.cpu_count() or 1)
+        # As many again as may be in flight, and as many more: a pair may take several slots.
+        depth = max(2, 2 * self.subject.batch // self.method.points(1))
+        threads = min(MOST_THREADS, os.cpu_count() or 1)
         loaded = ahead(lambda one: self._pair(one[0]), pairs, depth, threads)
         for group in self._together(loaded):
             # What is traversed together is not traversed without one of them.

@@ -308,10 +308,20 @@ def test_wrong_input_is_refused_and_nothing_written(tmp_path, capsys, given, wor
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_runs_that_hold_different_scores_are_refused(tmp_path):
-    runs = [make_run(tmp_path / name, {NORMAL: {}}) for name in ("one", "two")]
-    info = json.loads((runs[1].path / "run.json").read_text())
-    info["plan"]["score"] = {"name": "margin"}
-    (runs[1].path / "run.json").write_text(json.dumps(info))
-    with pytest.raises(Refused, match="holds margin"):
-        compare([runs[0], Run(runs[1].path)])
+@pytest.mark.parametrize(
+    ("one", "two", "words"),
+    [
+        ({"name": "confidence"}, {"name": "margin"}, "holds margin"),
+        ({"name": "group", "classes": [1, 2]}, {"name": "group", "classes": [1]}, "group:1,2"),
+    ],
+)
+def test_runs_that_hold_different_scores_are_refused(tmp_path, one, two, words):
+    runs = []
+    for name, score in (("one", one), ("two", two)):
+        path = make_run(tmp_path / name, {NORMAL: {}}).path
+        info = json.loads((path / "run.json").read_text())
+        info["plan"]["score"] = score
+        (path / "run.json").write_text(json.dumps(info))
+        runs.append(Run(path))
+    with pytest.raises(Refused, match=words):
+        compare(runs)

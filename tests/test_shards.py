@@ -111,7 +111,12 @@ def test_more_shards_than_sources_are_refused(place, capsys):
 def test_predictions_are_asked_once_and_shared(place, monkeypatch, capsys):
     asked = []
     whole = planning.survey
-    monkeypatch.setattr(planning, "survey", lambda *a: (asked.append(len(a[3])), whole(*a))[1])
+
+    def counted(*given):
+        asked.append(sum(int(own.asked.sum()) for own in given[3].values()))
+        return whole(*given)
+
+    monkeypatch.setattr(planning, "survey", counted)
     assert run(place, "new", "--dry-run", "--json") == 0
     assert asked == [60]
     other = ["--images", "sample:shapes?n=31"]

@@ -9,6 +9,7 @@ from PIL import Image
 import blindspots as bs
 from blindspots import files
 from blindspots.files import PARTIAL, write_text, write_whole
+from blindspots.predictions import SCHEMA
 from blindspots.store import Store, check_writable, read_info, read_predictions
 
 
@@ -135,11 +136,11 @@ def test_images_come_back_to_the_bit(tmp_path):
 def test_predictions_and_facts_come_back(tmp_path):
     store = Store(tmp_path)
     assert read_info(tmp_path) is None
-    assert read_predictions(tmp_path) == []
+    assert not len(read_predictions(tmp_path))
     said = {"model": "m", "image_id": "i", "predicted": 3, "confidence": 0.5, "p_label": 0.25}
-    store.write_predictions([said])
+    store.write_predictions(pa.Table.from_pylist([said], SCHEMA))
     store.write_info({"format": 1, "name": "Ωmega"})
-    assert read_predictions(tmp_path) == [said]
+    assert read_predictions(tmp_path).to_pylist() == [said]
     assert read_info(tmp_path) == {"format": 1, "name": "Ωmega"}
 
 

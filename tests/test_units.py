@@ -2,6 +2,7 @@
 
 from collections import deque
 from contextlib import nullcontext
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from blindspots.backends import Job
 from blindspots.backends.crew import Gone
 from blindspots.backends.foreman import ATTEMPTS, Foreman
-from blindspots.backends.hand import Done, Failed, Ready, Spent
+from blindspots.backends.hand import Begun, Done, Failed, Hand, Ready, Spent
 from blindspots.backends.units import FEWEST, MOST_PAIRS, Sheet
 from blindspots.errors import Refused, WorkFailed
 from blindspots.methods import describe_method, make_method
@@ -119,7 +120,8 @@ class Scripted:
     def give(self, worker, unit):
         if worker in self.dismissed:
             return
-        self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
+        if unit is not None:
+            self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
 
     def hear(self, _seconds):
         return [self.heard.popleft()] if self.heard else []
@@ -132,7 +134,7 @@ class Scripted:
 def does(store, unit):
     write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
     measure(store, unit)
-    return [Spent(1.0), Done(unit.number)]
+    return [Begun(unit.number), Spent(1.0), Done(unit.number)]
 
 
 @pytest.fixture(scope="module")
@@ -202,3 +204,52 @@ def test_pairs_that_kill_every_worker_end_the_run_named(lead):
 def test_what_nobody_could_do_better_ends_the_run_at_once(lead, kind, error):
     with pytest.raises(error, match="no such weights"):
         lead(lambda _store, _unit: [Failed(kind, "no such weights")])
+
+
+class TestHand:
+    """A worker by itself: units from a list, words to a list."""
+
+    @pytest.fixture
+    def orders(self, tmp_path, prepared):
+        job = Job(
+            prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
+        )
+        crew = Scripted(job, does)
+        crew.workers = 1
+        taken = []
+        crew.start = taken.append
+        Foreman(job, nullcontext(crew)).run()
+        return taken[0]
+
+    def test_it_streams_from_unit_to_unit(self, tmp_path, prepared, orders, monkeypatch):
+        streams, spent = [], []
+        whole = Hand._stream
+        monkeypatch.setattr(Hand, "_stream", lambda h, u: (streams.append(u.number), whole(h, u)))
+        orders = replace(
+            orders, out=tmp_path / "again", method=make_method("reference", {"max_steps": "2"})
+        )
+        pairs, store = prepared.pairs[MODEL], Store(tmp_path / "again")
+        units = list(sheet_of(pairs, store, prepared).units(1))
+        assert len(units) > 3
+        inbox, words = deque([*units[:3], None, *units[3:], None, "over"]), []
+
+        def take():
+            one = inbox.popleft()
+            if one == "over":
+                raise EOFError
+            return one
+
+        Hand(orders, take, words.append).run()
+        assert streams == [units[0].number, units[3].number]
+        said = [word for word in words if not isinstance(word, Spent)]
+        spent = [word for word in words if isinstance(word, Spent)]
+        assert spent
+        assert said[0] == Ready()
+        assert [w.number for w in said if isinstance(w, Begun)] == [u.number for u in units]
+        assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in units}
+        assert not sheet_of(pairs, store, prepared).unfinished.any()
+
+
+def sheet_of(pairs, store, prepared):
+    labels = prepared.survey.labels(prepared.subjects[0])
+    return Sheet(MODEL, pairs, labels, store, dropped=False)

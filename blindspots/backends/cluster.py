@@ -106,7 +106,7 @@ class RayCrew:
         self._listen(worker)
         return worker
 
-    def give(self, worker: Worker, unit: Unit) -> None:
+    def give(self, worker: Worker, unit: Unit | None) -> None:
         """Pass a unit on; nobody waits for it to arrive."""
         self._actors[worker].give.remote(unit)  # type: ignore[index]
 
@@ -155,13 +155,13 @@ class _Actor:
         import torch
 
         torch.set_num_threads(threads)
-        self._units: queue.Queue[Unit] = queue.Queue()
+        self._units: queue.Queue[Unit | None] = queue.Queue()
         self._words: queue.Queue[Word] = queue.Queue()
-        hand = Hand(orders, self._take, self._words.put)
+        hand = Hand(orders, self._units.get, self._words.put)
         threading.Thread(target=hand.run, daemon=True).start()
 
-    def give(self, unit: Unit) -> None:
-        """A unit for it."""
+    def give(self, unit: Unit | None) -> None:
+        """A unit for it, or none for now."""
         self._units.put(unit)
 
     def words(self) -> list[Word]:
@@ -172,12 +172,6 @@ class _Actor:
             while True:
                 said.append(self._words.get_nowait())
         return said
-
-    def _take(self, waiting: bool) -> Unit | None:
-        try:
-            return self._units.get(block=waiting)
-        except queue.Empty:
-            return None
 
 
 @contextlib.contextmanager

@@ -39,8 +39,8 @@ class Crew(Protocol):
         """A new worker."""
         ...
 
-    def give(self, worker: Worker, unit: Unit) -> None:
-        """Give a worker a unit; it does them in turn."""
+    def give(self, worker: Worker, unit: Unit | None) -> None:
+        """Give a worker a unit, or the word that there is none for now; it takes them in turn."""
         ...
 
     def hear(self, seconds: float) -> Sequence[Heard]:

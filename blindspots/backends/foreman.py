@@ -10,7 +10,7 @@ from pathlib import Path
 
 from blindspots.backends.base import Job
 from blindspots.backends.crew import Crew, Gone, Worker
-from blindspots.backends.hand import Done, Failed, Loaded, Orders, Ready, Spent, Word
+from blindspots.backends.hand import Begun, Done, Failed, Orders, Ready, Spent, Word
 from blindspots.backends.units import Sheet, Unit
 from blindspots.errors import Refused, WorkFailed
 from blindspots.planning import most_evaluations
@@ -18,23 +18,23 @@ from blindspots.progress import Ticker
 from blindspots.subjects import roles, without_pairs
 from blindspots.survey import Subject
 
-AT_ONCE, ATTEMPTS = 2, 3
+AHEAD, ATTEMPTS = 2, 3
 PATIENCE, LISTENING = 300.0, 1.0
 
 
 @dataclass
 class _At:
-    """A worker: whether it is there, how many images it evaluates at once, the units it has."""
+    """A worker: whether it is there and waits for an answer, the units it has, those begun."""
 
     ready: bool = False
-    batch: int = 1
+    asks: bool = False
     units: dict[int, Unit] = field(default_factory=dict)
+    begun: set[int] = field(default_factory=set)
 
     @property
-    def free(self) -> bool:
-        """Whether it should have a further unit, so that its slots stay full."""
-        pairs = sum(len(unit.missing) for unit in self.units.values())
-        return self.ready and (len(self.units) < AT_ONCE or pairs < AT_ONCE * self.batch)
+    def ahead(self) -> int:
+        """How many units it has that it did not begin."""
+        return len(self.units.keys() - self.begun)
 
 
 @dataclass
@@ -92,9 +92,12 @@ class Foreman:
     def _hand_out(self) -> bool:
         """Give units to who is free; whether anything is still to be done."""
         for worker, at in self._at.items():
-            while at.free and (unit := self._next_unit()):
+            while at.ready and at.ahead < AHEAD and (unit := self._next_unit()):
                 at.units[unit.number] = unit
                 self.crew.give(worker, unit)
+            if at.asks and not at.ahead:
+                self.crew.give(worker, None)
+            at.asks = False
         return self._working or self._left
 
     @property
@@ -126,9 +129,10 @@ class Foreman:
             return
         match word:
             case Ready():
-                at.ready = True
-            case Loaded(batch):
-                at.batch = batch
+                at.ready = at.asks = True
+            case Begun(number):
+                at.begun.add(number)
+                at.asks = True
             case Spent(evaluations):
                 tick(evaluations)
             case Done(number):

@@ -20,6 +20,7 @@ from blindspots.images import ImageSet
 from blindspots.machine import keep_freed_memory
 from blindspots.methods.base import Method
 from blindspots.metrics import Lpips, find_lpips
+from blindspots.places import Place
 from blindspots.plan import PlannedPair
 from blindspots.records import Ending
 from blindspots.settings import Keep
@@ -43,7 +44,7 @@ class Orders:
     roles: tuple[Role, ...]
     images: ImageSet
     method: Method
-    out: Path
+    out: Place
     directory: Path
     keep: Keep
     evaluations: dict[str, int]
@@ -53,10 +54,10 @@ class Ready(NamedTuple):
     """The worker is there and waits for units."""
 
 
-class Loaded(NamedTuple):
-    """A model is loaded, of which so many images are evaluated at once."""
+class Begun(NamedTuple):
+    """A unit is begun, so another one is wanted, or the word that there is none for now."""
 
-    batch: int
+    number: int
 
 
 class Done(NamedTuple):
@@ -78,8 +79,8 @@ class Failed(NamedTuple):
     why: str
 
 
-Word = Ready | Loaded | Done | Spent | Failed
-Take = Callable[[bool], Unit | None]
+Word = Ready | Begun | Done | Spent | Failed
+Take = Callable[[], Unit | None]
 Tell = Callable[[Word], object]
 
 
@@ -103,7 +104,11 @@ class _Opened:
 
 @dataclass
 class Hand:
-    """A worker. `take` gives the next unit, waiting for one or not; `tell` hears what was done."""
+    """A worker. `take` waits for the next unit, or None: none for now; `tell` hears what was done.
+
+    Each unit that is begun is answered with at least one of these, so `take` soon has something
+    while pairs are in flight.
+    """
 
     orders: Orders
     take: Take
@@ -115,15 +120,17 @@ class Hand:
     _said: float = 0.0
 
     def run(self) -> None:
-        """Do units until `take`, waiting, gives none. What goes wrong is told, and ends it."""
+        """Do units for as long as this process lives. What goes wrong is told, and ends it."""
         keep_freed_memory()
         if self.orders.directory.is_dir():
             os.chdir(self.orders.directory)
         self.tell(Ready())
         try:
-            while unit := self._next or self.take(True):
+            while True:
+                unit = self._next or self._begin()
                 self._next = None
-                self._stream(unit)
+                if unit is not None:
+                    self._stream(unit)
         except Exception as error:
             self.tell(_failure(error))
 
@@ -141,10 +148,16 @@ class Hand:
         while unit is not None:
             self._open[unit.number] = _Opened(unit, set(unit.missing), set(unit.started))
             yield from _costly(unit, self.orders.method)
-            following = self.take(False)
+            following = self._begin()
             if following is not None and following.model != unit.model:
                 self._next, following = following, None
             unit = following
+
+    def _begin(self) -> Unit | None:
+        unit = self.take()
+        if unit is not None:
+            self.tell(Begun(unit.number))
+        return unit
 
     def _work(self, model: str) -> Work:
         orders = self.orders
@@ -175,7 +188,6 @@ class Hand:
             choice = self.orders.request.machine.compile
             subject.oracle.compile_where_it_pays(self.orders.evaluations[model], choice)
             self._subject = subject
-            self.tell(Loaded(subject.batch))
         return self._subject
 
     def _label_of(self, image_id: str) -> int:

@@ -77,7 +77,7 @@ class ProcessCrew:
         self._workers[process.pid or 0] = _Process(process, here, device)
         return process.pid or 0
 
-    def give(self, worker: Worker, unit: Unit) -> None:
+    def give(self, worker: Worker, unit: Unit | None) -> None:
         """Send a unit; a process that is gone is heard of soon."""
         with contextlib.suppress(OSError):
             self._workers[worker].pipe.send(unit)  # type: ignore[index]
@@ -127,11 +127,8 @@ def _work(pipe: Connection, orders: Orders, device: str, threads: int, parent: i
     machine = replace(orders.request.machine, device=device)
     orders = replace(orders, request=replace(orders.request, machine=machine))
 
-    def take(waiting: bool) -> Unit | None:
-        return pipe.recv() if waiting or pipe.poll() else None
-
     with contextlib.suppress(EOFError, BrokenPipeError), warnings.catch_warnings():
-        Hand(orders, take, pipe.send).run()
+        Hand(orders, pipe.recv, pipe.send).run()
 
 
 def _die_with(parent: int) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from blindspots.cli.options import ModelFlags, Output, model_specs
+from blindspots.cli.options import ModelFlags, Output, RunPlace, model_specs
 from blindspots.errors import Refused
+from blindspots.places import Place
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_IMAGES = "sample:shapes"
@@ -21,7 +22,7 @@ def explore(
     *,
     model: Annotated[tuple[str, ...], Repeated] = (),
     images: str | None = None,
-    run: Path | None = None,
+    run: RunPlace | None = None,
     out: Path = Path("explorer-cases"),
     port: int = 8327,
     no_open: Annotated[bool, Parameter(negative=())] = False,
@@ -73,7 +74,7 @@ def explore(
     serve(load(wanted), connection, lambda url: _say(url, output), show=not no_open)
 
 
-def _check(images: str | None, run: Path | None) -> None:
+def _check(images: str | None, run: Place | None) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise Refused(

@@ -1,13 +1,20 @@
 """`blindspots plot` and `blindspots widths`: figures for papers, and what one of them needs."""
 
 import json
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from blindspots.cli.options import MachineFlags, Output, TrustFlags, check_file, make_number
+from blindspots.cli.options import (
+    MachineFlags,
+    Output,
+    RunPlace,
+    TrustFlags,
+    check_file,
+    make_number,
+)
 from blindspots.errors import Refused
+from blindspots.places import Place
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
 Repeated = Parameter(negative=(), consume_multiple=False)
@@ -15,7 +22,7 @@ FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "tr
 
 
 def plot(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     figure: FigureName,
@@ -23,7 +30,7 @@ def plot(
     model: Annotated[tuple[str, ...], Repeated] = (),
     format: Literal["pdf", "svg", "png"] | None = None,
     columns: Literal[1, 2] = 1,
-    out: Path | None = None,
+    out: RunPlace | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Draw a figure of a run for a paper, from its files alone.
@@ -57,7 +64,7 @@ def plot(
 
 
 def widths(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     pair: Annotated[tuple[str, ...], Repeated] = (),
@@ -117,7 +124,7 @@ def widths(
     print(json.dumps(stored, indent=2) if output.json else run / WIDTHS_FILE)
 
 
-def _format(given: str | None, out: Path | None) -> str:
+def _format(given: str | None, out: Place | None) -> str:
     """The format that is asked for; refused where --format and --out say different ones."""
     from blindspots.plots.paper import FORMATS
 

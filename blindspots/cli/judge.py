@@ -2,12 +2,11 @@
 
 import json
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from blindspots.cli.options import Output, check_file, key_values, make_number
+from blindspots.cli.options import Output, RunPlace, check_file, key_values, make_number
 from blindspots.errors import Refused
 
 if TYPE_CHECKING:
@@ -18,12 +17,12 @@ Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def compare(
-    *runs: Path,
+    *runs: RunPlace,
     model: Annotated[tuple[str, ...], Repeated] = (),
     baseline: str | None = None,
     table: Literal["distance", "confidence", "summary"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
-    html: Path | None = None,
+    html: RunPlace | None = None,
     seed: int = 0,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -64,7 +63,7 @@ def compare(
 
 
 def check(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     max: Annotated[tuple[str, ...], Repeated] = (),

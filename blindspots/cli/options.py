@@ -11,12 +11,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from blindspots.errors import Refused
+from blindspots.places import Place, check_reachable, find_place
 from blindspots.settings import CompileChoice, LayoutChoice, Machine, Precision, Trust
 from blindspots.specs import Spec
 
 if TYPE_CHECKING:
     from blindspots.methods.base import Method
     from blindspots.scores import Score
+
+
+RunPlace = Annotated[
+    Place,
+    Parameter(converter=lambda _, tokens: find_place(tokens[0].value), n_tokens=1, metavar="PATH"),
+]
 
 
 @Parameter(name="*")
@@ -230,8 +237,11 @@ def terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def check_file(option: str, file: Path, example: str) -> None:
+def check_file(option: str, file: Place, example: str) -> None:
     """Refuse a file that cannot be written."""
+    if not isinstance(file, Path):
+        check_reachable(file)
+        return
     nearest = next(parent for parent in (file, *file.parents) if parent.exists())
     if nearest != file and not nearest.is_dir():
         why = f"{nearest} is a file"

@@ -15,10 +15,12 @@ from blindspots.cli.options import (
     MethodFlags,
     ModelFlags,
     Output,
+    RunPlace,
     model_specs,
     terminal_width,
 )
 from blindspots.cli.remarks import say_notes, warn_of_images
+from blindspots.places import Place
 
 if TYPE_CHECKING:
     from blindspots.backends import Backend
@@ -41,7 +43,7 @@ def run(
     *,
     model: Annotated[tuple[str, ...], Repeated],
     images: str,
-    out: Path,
+    out: RunPlace,
     model_flags: ModelFlags = DEFAULT_MODEL,
     method: MethodFlags = DEFAULT_METHOD,
     sources: int = 20,
@@ -52,7 +54,7 @@ def run(
     machine: MachineFlags = DEFAULT_MACHINE,
     lpips_weights: Path | None = None,
     shard: str | None = None,
-    predictions: Path | None = None,
+    predictions: RunPlace | None = None,
     backend: BackendFlags = DEFAULT_BACKEND,
     dry_run: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
@@ -109,7 +111,7 @@ def run(
 
 def demo(
     *,
-    out: Path = Path("demo"),
+    out: RunPlace = Path("demo"),
     sources: int = DEMO_SOURCES,
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
@@ -157,7 +159,7 @@ def _science(
 def _do(
     request: "Request",
     method: Any,
-    out: Path,
+    out: Place,
     output: Output,
     dry_run: bool,
     backend: "Backend",
@@ -232,7 +234,7 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
 
 
-def _show_shard(out: Path, prepared: "Prepared", output: Output) -> None:
+def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
     """A shard has no tables of its own worth drawing; what it is, and what comes next."""
     if output.json:
         print(json.dumps({"run": str(out), "shard": str(prepared.shard)}, indent=2))
@@ -242,7 +244,7 @@ def _show_shard(out: Path, prepared: "Prepared", output: Output) -> None:
         print(f"{out} is shard {prepared.shard}; blindspots merge joins the shards of a plan")
 
 
-def show(out: Path, output: Output, reporter: "Reporter") -> None:
+def show(out: Place, output: Output, reporter: "Reporter") -> None:
     """Tables, figures and report of a finished run; the tables and the report's path printed."""
     from blindspots.outcome import publish
 

@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,6 +12,7 @@ from blindspots.cli.options import (
     MethodFlags,
     ModelFlags,
     Output,
+    RunPlace,
     model_specs,
 )
 
@@ -23,10 +23,10 @@ Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def merge(
-    first: Path,
+    first: RunPlace,
     /,
-    *others: Path,
-    out: Path,
+    *others: RunPlace,
+    out: RunPlace,
     allow_missing: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:

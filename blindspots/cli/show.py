@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from blindspots.cli.options import MachineFlags, Output, TrustFlags, terminal_width
+from blindspots.cli.options import MachineFlags, Output, RunPlace, TrustFlags, terminal_width
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
 
 
 def table(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     table: Literal["distance", "confidence", "summary", "transfer"] | None = None,
@@ -41,7 +41,7 @@ def table(
         print("\n\n".join(tables))
 
 
-def report(run: Path, /, *, output: Output = DEFAULT_OUTPUT) -> None:
+def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     """Build report.html, tables and figures of a run again.
 
     Parameters
@@ -58,11 +58,12 @@ def report(run: Path, /, *, output: Output = DEFAULT_OUTPUT) -> None:
 
 
 def verify(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     device: str = "auto",
     batch_size: str = "auto",
+    sources: int | None = None,
     lpips_weights: Path | None = None,
     trust: TrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
@@ -77,6 +78,8 @@ def verify(
         auto, cpu, cuda ...
     batch_size
         Images at once; auto: another number than a run's.
+    sources
+        Recompute only what starts from so many sources of each model, always the same ones.
     lpips_weights
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
@@ -87,6 +90,6 @@ def verify(
     keep_freed_memory()
     batch = MachineFlags(batch_size=batch_size).batch()
     reporter = Reporter(output.quiet)
-    result = verify_run(run, device, batch, lpips_weights, reporter, trust.trust())
+    result = verify_run(run, device, batch, lpips_weights, reporter, trust.trust(), sources)
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
     result.raise_if_different()

@@ -1,7 +1,6 @@
 """`blindspots transfer`: whether other models believe the found images of a run."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -10,6 +9,7 @@ from blindspots.cli.options import (
     MachineFlags,
     ModelFlags,
     Output,
+    RunPlace,
     model_specs,
     terminal_width,
 )
@@ -21,7 +21,7 @@ Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def transfer(
-    run: Path,
+    run: RunPlace,
     /,
     *,
     model: Annotated[tuple[str, ...], Repeated] = (),

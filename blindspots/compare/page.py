@@ -3,7 +3,6 @@
 from functools import cache
 from importlib.resources import files
 from math import isnan
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -13,14 +12,15 @@ from blindspots.compare.differences import Comparison, Difference
 from blindspots.compare.render import EXPLAINED, shown_differences
 from blindspots.compare.verdict import interval, signed
 from blindspots.files import write_text
+from blindspots.places import Place, make_folder
 from blindspots.tables.render import number
 
 _WIDE = 0.08  # share of the scale left free beyond the widest interval
 
 
-def write_page(comparison: Comparison, path: Path) -> Path:
+def write_page(comparison: Comparison, path: Place) -> Place:
     """The page, written whole; it opens from disk and asks for nothing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     return write_text(path, page_html(comparison))
 
 

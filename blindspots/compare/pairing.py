@@ -8,7 +8,7 @@ from typing import Any
 from blindspots.choice import named_models
 from blindspots.errors import Refused
 from blindspots.run_reader import Row, Run
-from blindspots.score_words import score_of
+from blindspots.score_words import score_text
 from blindspots.settings import differences
 from blindspots.specs import nearest_names
 
@@ -44,7 +44,7 @@ def find_subjects(runs: Sequence[Run], models: Sequence[str] = ()) -> list[Subje
     for run, other in combinations(runs, 2):
         if run.path.resolve() == other.path.resolve():
             raise Refused(f"{run.path} was given twice; expected different run directories")
-        if (one := score_of(run)) != (two := score_of(other)):
+        if (one := score_text(run)) != (two := score_text(other)):
             raise Refused(
                 f"{run.path} holds {one} and {other.path} holds {two}, so their numbers are of "
                 "different things; expected runs with the same --score"

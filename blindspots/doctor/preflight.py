@@ -25,14 +25,14 @@ def preflight(subject: Subject, surveyed: Survey) -> list[Finding]:
     """
     # A feature is asked about as a logit is, so the score held is of no account.
     oracle = replace(subject.oracle.exact, score=Confidence())
-    seen = [i for i in surveyed.seen if surveyed.answer(subject, i).finite]
+    answers = surveyed.answers[subject.name]
+    seen = [i for i in surveyed.seen if answers.finite[i]]
     if subject.model.embeds:
         return _of_embedding(subject, oracle, seen[:2])
     if not seen:
         return []
-    said = [surveyed.answer(subject, i) for i in seen]
-    predicted = torch.tensor([one.predicted for one in said])
-    confidence = torch.tensor([one.confidence for one in said])
+    predicted = torch.from_numpy(answers.predicted[seen])
+    confidence = torch.from_numpy(answers.confidence[seen])
     order, _ = check_class_order(
         predicted,
         subject.images.labels[seen],

@@ -18,6 +18,7 @@ from blindspots.machine import find_device, lay_out
 from blindspots.models.classifier import Classifier
 from blindspots.models.sources import load_trusted, name_apart
 from blindspots.oracle import Oracle
+from blindspots.places import Place
 from blindspots.run_reader import Run
 from blindspots.score_words import score_of
 from blindspots.scores import Confidence
@@ -42,7 +43,7 @@ class Wanted:
     models: Sequence[str]
     images: str
     out: Path
-    run: Path | None = None
+    run: Place | None = None
     classes: Path | None = None
     device: str = "auto"
     trust: Trust = NO_TRUST
@@ -146,7 +147,7 @@ def load(wanted: Wanted) -> Hub:
     return Hub(subjects, workers, wanted.out, run)
 
 
-def _opened(path: Path) -> Run:
+def _opened(path: Place) -> Run:
     """The run; refused where it held another score, because the page shows confidences."""
     run = Run(path)
     score = score_of(run)

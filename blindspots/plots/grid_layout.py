@@ -3,9 +3,11 @@
 from collections import Counter
 from dataclasses import dataclass
 
+import pyarrow.compute as pc
+
 from blindspots.run_reader import Row, Run
 
-MOST = 6
+MOST, MOST_SOURCES = 6, 400
 _FILLED = 0.6
 
 
@@ -30,8 +32,15 @@ class GridLayout:
 
 
 def grid_layout(run: Run, model: str) -> GridLayout:
-    """The layout of a model's started pairs; see `layout_of`."""
-    return layout_of(run.pair_rows(model, started=True))
+    """The layout of a model's started pairs; see `layout_of` and `first_pairs`."""
+    return layout_of(first_pairs(run, model))
+
+
+def first_pairs(run: Run, model: str) -> list[Row]:
+    """The started pairs of a model, of 400 sources at most, those that come first; no lists."""
+    pairs = run.columns.pairs_of(model, started=True)
+    sources = pairs["source_id"].unique()[:MOST_SOURCES]
+    return pairs.filter(pc.field("source_id").isin(sources)).to_pylist()
 
 
 def layout_of(pairs: list[Row]) -> GridLayout:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 from matplotlib.axes import Axes
 
@@ -14,6 +13,7 @@ from blindspots.choice import (
     telling_source,
     telling_targets,
 )
+from blindspots.places import Place, find_place
 from blindspots.plots.grid import grid, run_grid
 from blindspots.plots.star import BOX, PANEL, Limb, star
 from blindspots.plots.strip import path_strip
@@ -28,7 +28,7 @@ MOST_LIMBS = 6
 Drawing = tuple[str, Axes]
 
 
-def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
+def write_figures(run: Run, out_dir: str | Place) -> list[Place]:
     """A grid and a path strip for each model; a star and a triangle, several models side by side.
 
     Where the run was judged by other models, the matrix of that too.
@@ -36,9 +36,8 @@ def write_figures(run: Run, out_dir: str | Path) -> list[Path]:
     Each shows the model's most telling case; what the run did not keep is left out. Returns the
     files, png and svg of each figure.
     """
-    return [
-        path for name, ax in _drawings(run) for path in save(ax, Path(out_dir) / _file_name(name))
-    ]
+    folder = find_place(out_dir)
+    return [path for name, ax in _drawings(run) for path in save(ax, folder / _file_name(name))]
 
 
 def model_star(run: Run, model: str, source_id: str, ax: Axes | None = None) -> Axes | None:
@@ -67,7 +66,14 @@ def model_triangle(
     run: Run, model: str, source_id: str, targets: tuple[str, str], ax: Axes | None = None
 ) -> Axes | None:
     """The triangle of one source, two targets and model; None where it is not stored."""
-    row = next((t for t in run.triangle_rows(model) if corners(t) == (source_id, *targets)), None)
+    row = next(
+        (
+            found
+            for found in run.triangles_from(source_id)
+            if found["model"] == model and corners(found) == (source_id, *targets)
+        ),
+        None,
+    )
     if row is None:
         return None
     rows = {pair["target_id"]: pair for pair in pairs_of(run, model, source_id)}

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from blindspots.files import write_whole
+from blindspots.places import Place, find_place, make_folder
 from blindspots.tables.render import number
 
 COLOUR_MAP = "cividis"
@@ -65,10 +65,10 @@ def axes_grid(
 
 def save(
     ax: Axes,
-    path: str | Path,
+    path: str | Place,
     formats: Sequence[str] = ("png", "svg"),
     dpi: float | None = None,
-) -> list[Path]:
+) -> list[Place]:
     """The figure of `ax` as `path` with each format's ending; the same figure, the same bytes.
 
     `formats`: png, svg, pdf. `dpi`: dots an inch, also of the pictures in svg and pdf; None: 150.
@@ -76,8 +76,8 @@ def save(
     figure = ax.get_figure(root=True)
     if figure is None:
         raise ValueError("the axis belongs to no figure; draw into one that does")
-    base = Path(path)
-    base.parent.mkdir(parents=True, exist_ok=True)
+    base = find_place(path)
+    make_folder(base.parent)
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
     with rc_context(_SAVING):
         for target, ending in zip(paths, formats, strict=True):

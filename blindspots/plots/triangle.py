@@ -109,8 +109,8 @@ def triangle_images(run: Run, row: Row) -> list[np.ndarray | None]:
     """The three corner images of a stored triangle: source, found 1, found 2."""
     ids = {
         pair["target_id"]: pair["pair_id"]
-        for pair in run.pair_rows(row["model"])
-        if pair["source_id"] == row["source_id"]
+        for pair in run.pairs_from(row["source_id"])
+        if pair["model"] == row["model"]
     }
     found = [run.found(ids.get(row[name], "")) for name in ("target_1", "target_2")]
     return [run.image(row["source_id"], row["model"]), *found]

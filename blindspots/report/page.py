@@ -5,20 +5,20 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from blindspots.files import write_text
+from blindspots.places import Place
 from blindspots.report.build import report_data
 from blindspots.report.data import ReportData
 from blindspots.report.scripts import bundle
 from blindspots.run_reader import Run
 
 
-def write_report(run: Run) -> Path:
+def write_report(run: Run) -> Place:
     """`report.html` in the run's directory: self-contained, opens from disk; returns its path."""
     return write_text(run.path / "report.html", report_html(run))
 

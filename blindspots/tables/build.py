@@ -47,7 +47,7 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
 def _distance(run: Run) -> Table:
     shown = columns.DISTANCE
-    if run.null_rows():
+    if run.columns.nulls:
         shown = (*shown, *columns.columns("p_found"))
     rows = tuple(
         row

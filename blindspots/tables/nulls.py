@@ -1,8 +1,9 @@
 """The nulls of a run: what its found images are held against, as rows and as columns of tables."""
 
-import math
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from blindspots.run_reader import Row as StoredRow
+from blindspots.run_columns import finite, of_model
 from blindspots.run_reader import Run
 from blindspots.tables.columns import NULL_NUMBERS
 from blindspots.tables.table import NULLS, Cell, Origin, Row, count, spread
@@ -17,11 +18,13 @@ def null_rows(run: Run, model: str) -> tuple[Row, ...]:
 
     Columns as in the table of distances, with `p_found`: the confidence in the source's class.
     """
-    rows = run.null_rows(model)
+    rows = of_model(run.columns.nulls, model)
     if not rows:
         return ()
+    drawn = rows.filter(pc.field("interpolation_confidence").is_valid())
+    first = pc.call_function("list_element", [drawn["interpolation_confidence"], pa.scalar(0)])
     return (
-        _row(model, "random_pair", rows, spread(_curve(row)[0] for row in rows)),
+        _row(model, "random_pair", rows, spread(finite(first))),
         _row(model, "interpolation", rows, _spread(rows, "p_interpolation")),
         _row(model, "target", rows, _spread(rows, "p_target")),
     )
@@ -29,13 +32,13 @@ def null_rows(run: Run, model: str) -> tuple[Row, ...]:
 
 def null_cells(run: Run, model: str) -> dict[str, Cell]:
     """The same as cells of the model's own row, by the keys of `NULL_NUMBERS`."""
-    rows = run.null_rows(model)
+    rows = of_model(run.columns.nulls, model)
     return {column.key: _spread(rows, column.key) for column in NULL_NUMBERS}
 
 
 def null_note(run: Run) -> tuple[str, ...]:
     """What the rows are, in a sentence."""
-    if not run.null_rows():
+    if not run.columns.nulls:
         return ()
     return (
         "Below each model what its found images are held against. Random pair: source against "
@@ -44,22 +47,19 @@ def null_note(run: Run) -> tuple[str, ...]:
     )
 
 
-def _row(model: str, origin: Origin, rows: list[StoredRow], p_found: Cell) -> Row:
+def _row(model: str, origin: Origin, rows: pa.Table, p_found: Cell) -> Row:
     cells = {name: _distance(rows, origin, name) for name in _DISTANCES}
     every = {"pairs": count(len(rows)), **cells, "p_found": p_found}
     return Row(model, every, origin, NULLS[origin])
 
 
-def _distance(rows: list[StoredRow], origin: Origin, name: str) -> Cell:
+def _distance(rows: pa.Table, origin: Origin, name: str) -> Cell:
     if origin != "target":
         return _spread(rows, f"{origin}_{name}")
-    measured = sum(row[f"random_pair_{name}"] is not None for row in rows)
+    column = rows[f"random_pair_{name}"]
+    measured = len(column) - column.null_count
     return Cell(_ITSELF[name], 0.0, measured) if measured else Cell()
 
 
-def _curve(row: StoredRow) -> list[float]:
-    return row["interpolation_confidence"] or [math.nan]
-
-
-def _spread(rows: list[StoredRow], key: str) -> Cell:
-    return spread(row[key] for row in rows)
+def _spread(rows: pa.Table, key: str) -> Cell:
+    return spread(finite(rows[key]))

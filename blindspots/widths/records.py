@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -11,6 +10,8 @@ import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
 from blindspots.files import write_whole
+from blindspots.parts import open_parquet
+from blindspots.places import Place
 
 Row = dict[str, Any]
 WIDTHS_FILE = "widths.parquet"
@@ -77,13 +78,13 @@ class WidthSettings:
         }
 
 
-def read_widths(run: Path) -> list[Row]:
+def read_widths(run: Place) -> list[Row]:
     """The stored widths of a run directory, one row a (model, pair, point, radius)."""
     file = run / WIDTHS_FILE
     if not file.is_file():
         return []
     try:
-        return pq.read_table(file).select(WIDTHS.names).cast(WIDTHS).to_pylist()
+        return open_parquet(file).read().select(WIDTHS.names).cast(WIDTHS).to_pylist()
     except (OSError, KeyError, pa.ArrowException) as error:
         raise Refused(
             f"{file} is not a table of this version ({error}); remove it and type "
@@ -91,7 +92,7 @@ def read_widths(run: Path) -> list[Row]:
         ) from error
 
 
-def add_widths(run: Path, rows: Sequence[Row]) -> Path:
+def add_widths(run: Place, rows: Sequence[Row]) -> Place:
     """Store the widths of a pair, whole; they replace what was stored of it."""
     new = {row["pair_id"] for row in rows}
     kept = [row for row in read_widths(run) if row["pair_id"] not in new]

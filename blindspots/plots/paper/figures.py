@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -16,6 +15,8 @@ from blindspots.choice import (
     telling_targets,
 )
 from blindspots.errors import Refused
+from blindspots.places import Place
+from blindspots.plots.grid_layout import first_pairs
 from blindspots.plots.paper.curves import draw_curves
 from blindspots.plots.paper.grids import draw_grid
 from blindspots.plots.paper.matrices import draw_transfer
@@ -47,7 +48,7 @@ class Drawn:
     """A written figure: its file, its pairs, its size in inches."""
 
     figure: str
-    file: Path
+    file: Place
     pairs: tuple[str, ...]
     size: tuple[float, float]
 
@@ -70,7 +71,7 @@ def write_figure(
     models: Sequence[str] = (),
     format: str = "pdf",
     columns: int = 1,
-    out: Path | None = None,
+    out: Place | None = None,
 ) -> Drawn:
     """Draw one of `FIGURES` from a run's files and write it.
 
@@ -93,8 +94,8 @@ def write_figure(
     return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
 
 
-def _all(run: Run, models: Sequence[str]) -> list[Row]:
-    return [row for model in models for row in run.pair_rows(model, started=True)]
+def _first(run: Run, models: Sequence[str]) -> list[Row]:
+    return [row for model in models for row in first_pairs(run, model)]
 
 
 def _limbs(run: Run, models: Sequence[str]) -> list[Row]:
@@ -111,16 +112,16 @@ def _corners(run: Run, models: Sequence[str]) -> list[Row]:
 
 def _measured(run: Run, models: Sequence[str]) -> list[Row]:
     ids = {row["pair_id"] for row in read_widths(run.path)}
-    rows = [row for row in _all(run, models) if row["pair_id"] in ids]
-    return rows or telling_pairs(run, models)
+    rows = run.columns.whole_pairs(ids) if ids else []
+    return [row for row in rows if row["model"] in models] or telling_pairs(run, models)
 
 
 FIGURES: dict[str, FigureKind] = {
     "path": FigureKind(telling_pairs, draw_path),
-    "grid": FigureKind(_all, draw_grid),
+    "grid": FigureKind(_first, draw_grid),
     "star": FigureKind(_limbs, draw_star),
     "triangle": FigureKind(_corners, draw_triangle),
     "widths": FigureKind(_measured, draw_widths),
     "curves": FigureKind(telling_pairs, draw_curves),
-    "transfer": FigureKind(_all, draw_transfer),
+    "transfer": FigureKind(_first, draw_transfer),
 }

@@ -49,7 +49,7 @@ def _targets(run: Run, group: list[Row]) -> tuple[str, str]:
     for row in group:
         kept_found(run, row)
     model, source = group[0]["model"], group[0]["source_id"]
-    stored = [corners(row) for row in run.triangle_rows(model) if row["source_id"] == source]
+    stored = [corners(row) for row in run.triangles_from(source) if row["model"] == model]
     asked = {row["target_id"] for row in group}
     fitting = [ids[1:] for ids in stored if asked <= set(ids[1:])]
     if not fitting or len(asked) > 2:

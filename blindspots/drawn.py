@@ -1,0 +1,52 @@
+"""All stored rows of a model, or those from a few of its sources. No torch here."""
+
+import random
+from dataclasses import dataclass
+
+from blindspots.errors import Refused
+from blindspots.records import Ending
+from blindspots.run_reader import Row, Run
+
+
+@dataclass(frozen=True)
+class StoredRows:
+    """Rows of a model, by table."""
+
+    pairs: list[Row]
+    triangles: list[Row]
+    simplices: list[Row]
+    nulls: list[Row]
+
+
+def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
+    """A model's rows, from so many sources or all."""
+    if sources is None:
+        return StoredRows(
+            run.pair_rows(model, started=True),
+            run.triangle_rows(model),
+            run.simplex_rows(model),
+            run.null_rows(model),
+        )
+    if sources < 1:
+        raise Refused(f"--sources {sources} was given; expected at least 1, as in --sources 50")
+    known = sorted(run.columns.pairs_of(model, started=True)["source_id"].unique().to_pylist())
+    chosen = random.Random(0).sample(known, min(sources, len(known)))
+    every = run.columns.whole_pairs_from(chosen)
+    pairs = [row for row in every if row["model"] == model and Ending(row["ending"]).started]
+    edges = set(map(edge, pairs))
+    return StoredRows(
+        pairs,
+        [
+            row
+            for row in run.columns.whole_triangles(chosen)
+            if row["model"] == model
+            and {(row["source_id"], row[name]) for name in ("target_1", "target_2")} <= edges
+        ],
+        [row for row in run.simplex_rows(model) if row["source_id"] in set(chosen)],
+        run.columns.whole_nulls(model, chosen),
+    )
+
+
+def edge(pair: Row) -> tuple[str, str]:
+    """What tells a model's pair from its others: the ids of source and target."""
+    return pair["source_id"], pair["target_id"]
