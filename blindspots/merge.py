@@ -13,11 +13,11 @@ from blindspots.files import PARTIAL, write_bytes
 from blindspots.locks import hold, refuse_held
 from blindspots.parts import damage, distinct, row_files
 from blindspots.pictures import PICTURES
-from blindspots.places import Place, children
+from blindspots.places import Place, check_writable, children
 from blindspots.records import PAIRS
 from blindspots.run_reader import Run
 from blindspots.settings import Shard, differences
-from blindspots.store import PREDICTIONS_FILE, TABLES, Store, check_writable, read_info
+from blindspots.store import PREDICTIONS_FILE, TABLES, Store, read_info
 
 _SHOWN = 6
 _KEPT = ("none", "found", "path")

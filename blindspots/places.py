@@ -4,6 +4,7 @@ A place of an object store is a universal_pathlib path; every other one a `pathl
 """
 
 import contextlib
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +71,21 @@ def check_reachable(place: Place) -> None:
     bucket = reach(place).parents[-1] if is_remote(place) and place.parents else place
     if is_remote(bucket) and not bucket.exists():
         raise Refused(f"{place} was given, and there is no bucket {bucket}; make it first")
+
+
+def check_writable(path: Place | str) -> None:
+    """Refuse a directory in which nothing can be written, or a file in its place."""
+    path = find_place(path)
+    if not isinstance(path, Path):
+        check_reachable(path)
+        return
+    if path.parts and path.parts[0].endswith(":") and not path.drive:
+        raise Refused(f"{path} was given; expected a directory of this machine, as in --out found")
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not nearest.is_dir():
+        raise Refused(f"{path} cannot be a run directory: {nearest} is a file; name another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise Refused(f"{path} cannot be written to: {nearest} is read-only; name another --out")
 
 
 def upload(place: UPath, write: Callable[[Path], object]) -> None:

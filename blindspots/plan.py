@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import networkx as nx
 import numpy as np
 from jaxtyping import Int
 
@@ -199,6 +198,8 @@ def _forbidden(
 
 def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Targets | None:
     """A choice by maximum flow, which finds one wherever there is one."""
+    import networkx as nx
+
     graph, everyone = nx.DiGraph(), np.arange(len(classes))
     for i in random.permutation(everyone).tolist():
         graph.add_edge("from", ("source", i), capacity=count)

@@ -2,8 +2,7 @@
 
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -13,6 +12,7 @@ from PIL import Image
 
 from blindspots.archives import Archives
 from blindspots.errors import Refused
+from blindspots.model_facts import ModelFacts, read_facts
 from blindspots.pictures import PICTURES, load_exact
 from blindspots.places import Place, find_place, reach
 from blindspots.records import (
@@ -39,24 +39,6 @@ FORMAT = 1
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
-
-
-@dataclass(frozen=True)
-class ModelFacts:
-    """What `run.json` says of one model; what it does not say is None or empty.
-
-    `size`: (height, width) in pixels. `training_epsilon`: the l-infinity radius in [0, 1] it was
-    adversarially trained for. `image_suffix`: what its copies of sources and targets end with.
-    """
-
-    name: str
-    spec: str = ""
-    fingerprint: str = ""
-    num_classes: int | None = None
-    size: tuple[int, ...] | None = None
-    training_epsilon: float | None = None
-    image_suffix: str = ""
-    preflight: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Run:
@@ -114,7 +96,7 @@ class Run:
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
         """The run's models in the order they were asked for."""
-        listed = [_facts(entry) for entry in self.info.get("models") or []]
+        listed = [read_facts(entry) for entry in self.info.get("models") or []]
         known = {facts.name for facts in listed}
         stored = self.columns.pairs["model"].unique().to_pylist()
         return (*listed, *(ModelFacts(name) for name in stored if name not in known))
@@ -296,12 +278,6 @@ def _no_run(path: Place) -> str:
         f"{path} {what}, so it is not a run; expected the directory given to "
         "blindspots run --out, or type blindspots demo to make one"
     )
-
-
-def _facts(entry: Mapping[str, Any]) -> ModelFacts:
-    known = {key: entry[key] for key in ModelFacts.__dataclass_fields__ if entry.get(key)}
-    known["name"] = entry.get("name") or entry.get("spec") or "model"
-    return ModelFacts(**{**known, "size": tuple(entry.get("size") or ()) or None})
 
 
 def _edge(row: Row) -> tuple[str, str, str | None]:

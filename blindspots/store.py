@@ -7,11 +7,9 @@ planned ids minus the present ones.
 
 import io
 import json
-import os
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +20,6 @@ from PIL import Image
 from safetensors.numpy import save as serialise
 
 from blindspots.archives import UNIT, Archives
-from blindspots.errors import Refused
 from blindspots.files import sweep, write_bytes, write_text
 from blindspots.parts import (
     GATHERED,
@@ -39,7 +36,6 @@ from blindspots.parts import (
 from blindspots.pictures import PICTURES, load_exact
 from blindspots.places import (
     Place,
-    check_reachable,
     find_place,
     is_remote,
     make_folder,
@@ -277,21 +273,6 @@ def read_predictions(path: Place | str) -> pa.Table:
     except OSError as error:
         warnings.warn(f"{error}; the models are asked again", stacklevel=2)
         return PREDICTIONS.empty_table()
-
-
-def check_writable(path: Place | str) -> None:
-    """Refuse a directory in which nothing can be written, or a file in its place."""
-    path = find_place(path)
-    if not isinstance(path, Path):
-        check_reachable(path)
-        return
-    if path.parts and path.parts[0].endswith(":") and not path.drive:
-        raise Refused(f"{path} was given; expected a directory of this machine, as in --out found")
-    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
-    if not nearest.is_dir():
-        raise Refused(f"{path} cannot be a run directory: {nearest} is a file; name another --out")
-    if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Refused(f"{path} cannot be written to: {nearest} is read-only; name another --out")
 
 
 def _png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:

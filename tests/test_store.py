@@ -9,8 +9,9 @@ from PIL import Image
 import blindspots as bs
 from blindspots import files
 from blindspots.files import PARTIAL, write_text, write_whole
+from blindspots.places import check_writable
 from blindspots.predictions import SCHEMA
-from blindspots.store import Store, check_writable, read_info, read_predictions
+from blindspots.store import Store, read_info, read_predictions
 
 
 def row(name, **columns):

@@ -41,19 +41,20 @@ def test_float_noise_agrees():
     result.raise_if_different()
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("verified") / "run"
+    models = ["--model", "zoo:shapes-resnet", "--model", "zoo:shapes-resnet-at"]
+    few = ["--images", "sample:shapes?n=30", "--sources", "5", "--quiet"]
+    steps = ["--method", "reference", "--set", "max_steps=3"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+        assert call(["run", *models, *few, *steps, "--out", str(out)]) == 0
+    return out
+
+
 class TestSources:
     """`--sources`: a few of a run's sources, with all that starts from them."""
-
-    @pytest.fixture(scope="class")
-    def run(self, tmp_path_factory):
-        out = tmp_path_factory.mktemp("verified") / "run"
-        models = ["--model", "zoo:shapes-resnet", "--model", "zoo:shapes-resnet-at"]
-        few = ["--images", "sample:shapes?n=30", "--sources", "5", "--quiet"]
-        steps = ["--method", "reference", "--set", "max_steps=3"]
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
-            assert call(["run", *models, *few, *steps, "--out", str(out)]) == 0
-        return out
 
     @pytest.mark.parametrize(("options", "each"), [(["--sources", "2"], 2), ([], 5)])
     def test_so_many_sources_of_each_model_are_computed_again(self, run, capsys, options, each):

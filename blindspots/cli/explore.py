@@ -56,7 +56,7 @@ def explore(
     from blindspots.explorer.serve import listen, serve
     from blindspots.machine import keep_freed_memory
     from blindspots.models.zoo import NAMES
-    from blindspots.store import check_writable
+    from blindspots.places import check_writable
 
     keep_freed_memory()
     check_writable(out)

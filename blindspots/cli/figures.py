@@ -105,9 +105,9 @@ def widths(
     """
     from blindspots.choice import named_models, named_pairs, telling_pairs
     from blindspots.machine import keep_freed_memory
+    from blindspots.places import check_writable
     from blindspots.progress import Reporter
     from blindspots.run_reader import Run
-    from blindspots.store import check_writable
     from blindspots.widths.measure import measure_widths
     from blindspots.widths.records import WIDTHS_FILE, WidthSettings
 

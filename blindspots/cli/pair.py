@@ -103,7 +103,7 @@ def sensitivity(
 def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
     from blindspots.machine import check_precision, find_device, keep_freed_memory, lay_out
     from blindspots.models.sources import load_trusted
-    from blindspots.store import check_writable
+    from blindspots.places import check_writable
 
     keep_freed_memory()
     check_writable(out)

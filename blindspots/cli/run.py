@@ -167,9 +167,9 @@ def _do(
     from blindspots.experiment import Experiment
     from blindspots.locks import refuse_held
     from blindspots.machine import keep_freed_memory
+    from blindspots.places import check_writable
     from blindspots.planning import prepare
     from blindspots.progress import Reporter
-    from blindspots.store import check_writable
 
     reporter = Reporter(output.quiet)
     keep_freed_memory()

@@ -50,7 +50,7 @@ def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
         Run directory.
     """
     from blindspots.outcome import publish
-    from blindspots.store import check_writable
+    from blindspots.places import check_writable
 
     check_writable(run)
     published = publish(run)

@@ -50,9 +50,9 @@ def transfer(
     """
     from blindspots.machine import keep_freed_memory
     from blindspots.outcome import publish_transfer
+    from blindspots.places import check_writable
     from blindspots.progress import Reporter
     from blindspots.run_reader import Run
-    from blindspots.store import check_writable
     from blindspots.tables import render
     from blindspots.transfer import judge_run
 

@@ -15,7 +15,11 @@ from tests.object_store import fetch, names
 
 pytestmark = pytest.mark.faults
 
-BACKENDS = {"serial": [], "processes": ["--backend", "processes", "--workers", "2"]}
+BACKENDS = {
+    "serial": [],
+    "processes": ["--backend", "processes", "--workers", "2"],
+    "ray": ["--backend", "ray", "--workers", "2"],
+}
 
 
 @pytest.fixture(scope="module")
