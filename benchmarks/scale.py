@@ -6,8 +6,9 @@ Four models work on 50,000 sources with 5 targets each, chosen among 62,500 imag
 classes. Everything is what a run does between loading its models and asking them: reading their
 stored answers about the clean images, choosing sources, drawing targets, naming pairs; after a
 kill half-way, finding what is missing among 500,000 stored rows; joining the parts of all rows; the
-three tables. Each stage is a process of its own, so that its peak of memory is its own too; the
-imports are not in the time, and their memory is told apart. Prints a markdown table.
+three tables, the figures and the report. Each stage is a process of its own, so that its peak of
+memory is its own too; the imports are not in the time, and their memory is told apart. Prints a
+markdown table.
 """
 
 import argparse
@@ -34,6 +35,8 @@ from blindspots.choosing import choose
 from blindspots.methods import describe_method
 from blindspots.plan import seeded_order
 from blindspots.planned import PlannedPairs, plan_pairs
+from blindspots.plots import write_figures
+from blindspots.report.page import report_html
 from blindspots.resuming import missing_pairs
 from blindspots.run_reader import Run
 from blindspots.scores import Confidence, describe_score
@@ -47,7 +50,7 @@ TABLES = ("distance", "confidence", "summary")
 ASKED = {
     "planning": "10 s, 500 MB",
     "resume": "20 s",
-    **dict.fromkeys((f"table {kind}" for kind in TABLES), "30 s, 2 GB"),
+    **dict.fromkeys([*(f"table {kind}" for kind in TABLES), "figures", "report"], "30 s, 2 GB"),
 }
 
 
@@ -180,6 +183,8 @@ STAGES: dict[str, Callable[[Size, Path], object]] = {
         f"table {kind}": lambda _, folder, kind=kind: len(build_table(Run(folder), kind).rows)
         for kind in TABLES
     },
+    "figures": lambda _, folder: len(write_figures(Run(folder), folder / "figures")),
+    "report": lambda _, folder: len(report_html(Run(folder))),
 }
 TOLD = [name for name in STAGES if name not in ("simulate", "half the rows", "the other rows")]
 

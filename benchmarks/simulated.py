@@ -11,17 +11,19 @@ import pyarrow as pa
 from blindspots.archives import UNIT
 from blindspots.parts import write_part
 from blindspots.planned import PlannedPairs
-from blindspots.records import PAIRS, TRIANGLES
+from blindspots.records import NULLS, PAIRS, TRIANGLES
 
 PART_ROWS = 32_768
 
 
 def write_rows(folder: Path, planned: Sequence[tuple[str, PlannedPairs]]) -> None:
-    """Parts as they are after gathering: the rows of these models' pairs, and their triangles."""
+    """Parts as they are after gathering: these models' pairs, their nulls and triangles."""
     for name, pairs in planned:
         for start in range(0, len(pairs), PART_ROWS):
             part = pairs[start : start + PART_ROWS]
-            write_part(folder / "parts", "pairs", 2, _filled(PAIRS, _pairs(name, part), len(part)))
+            own = _pairs(name, part)
+            write_part(folder / "parts", "pairs", 2, _filled(PAIRS, own, len(part)))
+            write_part(folder / "parts", "nulls", 2, _filled(NULLS, own, len(part)))
         for columns, count in _triangles(name, pairs):
             write_part(folder / "parts", "triangles", 2, _filled(TRIANGLES, columns, count))
 
@@ -56,7 +58,7 @@ def _triangles(name: str, pairs: PlannedPairs) -> Iterator[tuple[dict[str, Any],
 def _filled(schema: pa.Schema, given: Mapping[str, Any], count: int) -> pa.Table:
     """The given columns, and numbers at random in the others."""
     random = np.random.default_rng(count)
-    lengths = {"segment_confidence": 101, "confidence": 66}
+    lengths = {"segment_confidence": 101, "confidence": 66, "interpolation_confidence": 11}
     columns = []
     for field in schema:
         if field.name in given:

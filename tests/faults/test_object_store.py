@@ -42,7 +42,7 @@ def wait_for(out, process, count):
     while sum(name.startswith("parts/pairs-") for name in names(out)) < count:
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < until, "no rows came"
-        time.sleep(0.1)
+        time.sleep(0.3)
 
 
 @pytest.mark.parametrize("backend", list(BACKENDS))
