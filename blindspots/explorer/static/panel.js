@@ -1,12 +1,16 @@
 import { drawChart } from "./chart.js";
-import { el, number, percent, still } from "./dom.js";
+import { el, number, percent } from "./dom.js";
 import { show } from "./pixels.js";
+import { shot } from "./shot.js";
 
 const NUMBERS = [
   ["rmse", "RMSE to target", 4], ["linf", "ℓ∞ to target", 3], ["ssim", "SSIM to target", 3],
   ["source_rmse", "RMSE to source", 3], ["segment_min", "segment min", 3], ["p_found_8bit", "p found, 8 bit", 3],
   ["steps", "steps", 0], ["evaluations", "evaluations", 1], ["seconds", "seconds", 2],
 ];
+
+/** Whether somebody asked their system for less motion. */
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** One model at work: source, the picture on its way, target; curves; then the path player. */
 export class Panel {
@@ -56,13 +60,10 @@ export class Panel {
   }
 
   side(index, image, words, kind) {
-    this.sides[index].replaceChildren(
-      el("img", { class: "shot", src: this.address(image, this.model), alt: this.nameOf(image) }),
-      el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
-    const shot = this.sides[index].firstChild;
-    shot.addEventListener("load", () => {
-      shot.classList.toggle("crisp", shot.naturalHeight <= 96);
-      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(shot).then((image) => show(this.stage, image));
+    const side = shot(this.address(image, this.model), this.nameOf(image));
+    this.sides[index].replaceChildren(side, el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
+    side.addEventListener("load", () => {
+      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(side).then((image) => show(this.stage, image));
     });
   }
 

@@ -1,3 +1,5 @@
+import { sharpen } from "./shot.js";
+
 // Pictures come as base64 text inside events; the page's policy allows no data addresses, so they
 // are decoded here and drawn on canvases.
 
@@ -25,12 +27,14 @@ export function show(canvas, image) {
     canvas.width = image.width;
     canvas.height = image.height;
   }
-  canvas.classList.toggle("crisp", image.height <= 96);
+  sharpen(canvas, image.height);
   const context = canvas.getContext("2d");
   if (image instanceof ImageData) context.putImageData(image, 0, 0);
   else context.drawImage(image, 0, 0);
 }
 
+// Rounded once a pixel, as what the model is asked about; the report mixes on canvases, because it
+// may not read the pixels of files.
 /** Σ wᵢ cᵢ of pictures of one size. */
 export function mix(pictures, weights) {
   const { width, height } = pictures[0];

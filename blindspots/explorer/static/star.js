@@ -1,12 +1,14 @@
-import { brush, el, percent, tone } from "./dom.js";
-import { colourOf, small } from "./triangle.js";
+import { brush, tone } from "./canvas.js";
+import { el, percent } from "./dom.js";
+import { SMALL } from "./shot.js";
+import { small } from "./triangle.js";
 
 const THUMB = 60, TALL = 380, LOW = 190, LIMB = 5;
 
 /** All images found from one source with one model: limbs as long as they are far, RMSE. */
 export class Star {
-  constructor(model, { colours, nameOf, open }) {
-    Object.assign(this, { model, colours, nameOf, open });
+  constructor(model, { colourOf, nameOf, open }) {
+    Object.assign(this, { model, colourOf, nameOf, open });
     this.canvas = el("canvas", { class: "star-map", role: "img" });
     this.box = el("div", { class: "star-box" }, this.canvas);
     this.node = el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model), this.box);
@@ -39,13 +41,13 @@ export class Star {
     context.lineWidth = LIMB;
     for (let i = 1; i < points.length; i++) {
       const [a, b] = [(i - 1) / (points.length - 1), i / (points.length - 1)];
-      context.strokeStyle = colourOf(this.colours, (points[i - 1] + points[i]) / 2);
+      context.strokeStyle = this.colourOf((points[i - 1] + points[i]) / 2);
       line(context, between(from, to, a), between(from, to, b));
     }
   }
 
   picture(context, image, [x, y], colour) {
-    context.imageSmoothingEnabled = image.width > 96;
+    context.imageSmoothingEnabled = image.width > SMALL;
     context.drawImage(small(image), x - THUMB / 2, y - THUMB / 2, THUMB, THUMB);
     context.lineWidth = 2;
     context.strokeStyle = colour;
