@@ -1,8 +1,8 @@
 import { app, say } from "./app.js";
 import { Contrast, run as runContrast } from "./contrast.js";
 import { byId, el, percent, withArticle } from "./dom.js";
-import { SMALL } from "./shot.js";
-import { Star } from "./star.js";
+import { SMALL, sharpen } from "./shot.js";
+import { radialStar } from "./star.js";
 import { Triangle, fill } from "./triangle.js";
 
 /** A traversal has ended: all that can be shown of what it found. */
@@ -28,10 +28,26 @@ function headline(trace) {
 function showStars(source) {
   const own = app.found.filter((trace) => trace.source === source && trace.result);
   const models = [...new Set(own.map((trace) => trace.model))];
-  app.stars = models.map((model) => ({ star: new Star(model, { colourOf: app.colourOf, nameOf: app.picker.nameOf, open: openTrace }), traces: own.filter((trace) => trace.model === model) }));
-  byId("star-view").replaceChildren(...app.stars.map(({ star }) => star.node));
-  for (const { star, traces } of app.stars) star.show(traces);
+  byId("star-view").replaceChildren(...models.map((model) => starOf(own.filter((trace) => trace.model === model))));
   byId("ramp-legend").hidden = false;
+}
+
+/** All images found from one source with one model: limbs as long as they are far, RMSE. */
+function starOf(traces) {
+  const { nameOf, address } = app.picker, [{ model, source, result, corners }] = traces;
+  const limbs = traces.map((trace) => ({
+    values: trace.result.segment, name: nameOf(trace.target), image: trace.address, confidence: trace.result.numbers.p_found,
+    far: trace.result.numbers.source_rmse, open: () => openTrace(trace),
+  }));
+  const star = radialStar({ name: result.sourceName, image: address(source, model), confidence: result.numbers.p_source, limbs, level: levelOf(traces), colourOf: app.colourOf, label: `${model}: ${traces.length} images found from ${result.sourceName}` });
+  sharpen(star, corners.source.height);
+  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model), star);
+}
+
+/** The level that all of them had to keep; null where they were started with different deltas. */
+function levelOf(traces) {
+  const levels = new Set(traces.map(({ result }) => result.numbers.p_source - result.delta));
+  return levels.size === 1 ? [...levels][0] : null;
 }
 
 /** A limb was clicked: its pair in the panel. */

@@ -93,7 +93,6 @@ async function openPair(pair) {
 function redraw() {
   for (const panel of app.panels) panel.trace?.result ? panel.place(Number(panel.slider.value)) : panel.trace && panel.live();
   for (const one of app.triangles ?? []) one.draw();
-  for (const { star, traces } of app.stars ?? []) star.show(traces);
 }
 
 open().catch((error) => say(error.message, true));

@@ -1,7 +1,7 @@
 import { sharpen } from "./shot.js";
 
 // Pictures come as base64 text inside events; the page's policy allows no data addresses, so they
-// are decoded here and drawn on canvases.
+// are decoded here.
 
 const scratch = document.createElement("canvas");
 
@@ -9,6 +9,9 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCod
 
 /** A bitmap to draw. */
 export const bitmap = (text) => createImageBitmap(new Blob([bytesOf(text)]));
+
+/** An address of the picture that holds as long as the page. */
+export const addressOf = (text) => URL.createObjectURL(new Blob([bytesOf(text)], { type: "image/png" }));
 
 /** A picture to compute with: {width, height, data} of red, green, blue, opacity. */
 export async function picture(text) {

@@ -15,7 +15,7 @@ export function idle() {
 
 /** A panel for every chosen model. */
 export function makePanels() {
-  for (const panel of app.panels) panel.stop();
+  for (const panel of app.panels) panel.play.stop();
   const { delta } = settings(), { nameOf, address } = app.picker;
   app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, nameOf, address }));
   byId("panels").replaceChildren(...app.panels.map((panel) => panel.node));
