@@ -108,10 +108,18 @@ def test_no_answer_is_for_other_sites(client):
     assert "Access-Control-Allow-Origin" not in headers
 
 
+def test_what_the_page_makes_itself_may_be_shown_and_nothing_else():
+    rules = dict(rule.split(" ", 1) for rule in guard.POLICY.split("; "))
+    assert {name for name, allowed in rules.items() if "blob:" in allowed} == {"img-src"}
+    assert all(allowed in ("'none'", "'self'", "'self' blob:") for allowed in rules.values())
+
+
 @pytest.mark.parametrize(
     "path",
     [
         "/static/../app.py",
+        "/static/../../web/__init__.py",
+        "/static/__init__.py",
         "/static/..%2f..%2fapp.py",
         "/static/%2e%2e/%2e%2e/etc/passwd",
         "/static//etc/passwd",

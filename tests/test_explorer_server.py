@@ -45,9 +45,12 @@ def test_the_page_and_its_files_are_served(client):
     assert status == 200
     assert b"/static/main.js" in content
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
-    status, content, headers = client.ask("GET", "/static/main.js")
-    assert status == 200
-    assert headers["Content-Type"].startswith("text/javascript")
+    for name, kind in (("main.js", "javascript"), ("dom.js", "javascript"), ("base.css", "css")):
+        status, _, headers = client.ask("GET", f"/static/{name}")
+        assert status == 200
+        assert headers["Content-Type"].startswith(f"text/{kind}")
+    for name in ("__init__.py", "report.css", "start.js"):
+        assert client.ask("GET", f"/static/{name}")[0] == 404
 
 
 def test_what_can_be_picked_is_listed(client):

@@ -14,6 +14,7 @@ from blindspots.compare.verdict import interval, signed
 from blindspots.files import write_text
 from blindspots.places import Place, make_folder
 from blindspots.tables.render import number
+from blindspots.web import page_files
 
 _WIDE = 0.08  # share of the scale left free beyond the widest interval
 
@@ -35,7 +36,7 @@ def page_html(comparison: Comparison) -> str:
         contrasts=contrasts,
         explained=EXPLAINED,
         glossary=_glossary(comparison),
-        style=Markup((files("blindspots.report") / "report.css").read_text("utf-8")),
+        style=Markup(_text("base.css") + _text("report.css")),
     )
 
 
@@ -75,3 +76,7 @@ def _template() -> Any:
     environment.lstrip_blocks = True
     source = (files("blindspots.compare") / "page.html").read_text("utf-8")
     return environment.from_string(source)
+
+
+def _text(name: str) -> str:
+    return page_files(files("blindspots.report"))[name].read_text("utf-8")

@@ -28,13 +28,7 @@ from blindspots.explorer.saving import Case, check_case, hull_rows
 from blindspots.explorer.traversals import Trip, named, result, traversal
 from blindspots.explorer.triangles import at_point, check_weights, triangle
 from blindspots.explorer.worker import WENT_WRONG
-
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
+from blindspots.web import file_type, page_files
 
 
 def create_app(hub: Hub, port: int) -> ASGIApp:
@@ -98,18 +92,14 @@ def _file(name: str) -> Response:
     content = _static().get(name)
     if content is None:
         raise Missing("there is no such file")
-    return Response(content, media_type=TYPES[name[name.rindex(".") :]])
+    return Response(content, media_type=file_type(name))
 
 
 @cache
 def _static() -> dict[str, bytes]:
     """Every file of the page, read once: a name from outside is looked up, never opened."""
-    folder = files("blindspots.explorer") / "static"
-    return {
-        file.name: file.read_bytes()
-        for file in folder.iterdir()
-        if file.name[file.name.rfind(".") :] in TYPES
-    }
+    own = files("blindspots.explorer") / "static"
+    return {name: file.read_bytes() for name, file in page_files(own).items()}
 
 
 def _images(app: FastAPI, hub: Hub) -> None:

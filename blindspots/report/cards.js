@@ -1,6 +1,6 @@
-import { el, number } from "./dom.js";
+import { el, number, withArticle } from "./dom.js";
 import { openPair } from "./dialog.js";
-import { article, column, endingOf, foundImage, foundWords, picture, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
+import { column, endingOf, foundImage, foundWords, picture, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 const FEW = ["rmse", "segment_min", "source_linf"];
@@ -24,7 +24,7 @@ function fact(pair, key) {
 
 function said(pair) {
   if (!started(pair)) return [`${pair.source}: ${endingOf(pair).title}`];
-  return [`${youSee(pair)} ${article(pair.target)}, ${sees(pair)} `, el("span", { class: "model" }, `${pair.believed}, ${surely(pair.numbers.p_found)}`)];
+  return [`${youSee(pair)} ${withArticle(pair.target)}, ${sees(pair)} `, el("span", { class: "model" }, `${pair.believed}, ${surely(pair.numbers.p_found)}`)];
 }
 
 function trio(pair) {

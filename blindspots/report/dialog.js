@@ -1,8 +1,8 @@
-import { byId, el, number } from "./dom.js";
+import { byId, el, number, withArticle } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
 import { player } from "./player.js";
-import { article, axis, columns, endingOf, heading, picture, report, score, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
+import { axis, columns, endingOf, heading, picture, report, score, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 
@@ -28,7 +28,7 @@ export function openPair(pair) {
 
 function titleOf(pair) {
   if (!started(pair)) return [`${pair.source}: ${endingOf(pair).title}`];
-  return [`${youSee(pair)} `, el("em", { class: "person" }, article(pair.target)), `, ${sees(pair)} `,
+  return [`${youSee(pair)} `, el("em", { class: "person" }, withArticle(pair.target)), `, ${sees(pair)} `,
     el("em", { class: "model" }, `${pair.believed}, ${surely(pair.numbers.p_found)}`)];
 }
 

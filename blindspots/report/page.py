@@ -5,6 +5,7 @@ import hashlib
 import json
 from functools import cache
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
@@ -16,6 +17,7 @@ from blindspots.report.build import report_data
 from blindspots.report.data import ReportData
 from blindspots.report.scripts import bundle
 from blindspots.run_reader import Run
+from blindspots.web import page_files
 
 
 def write_report(run: Run) -> Place:
@@ -34,14 +36,19 @@ def page_html(data: ReportData) -> str:
     return _template().render(
         data=data,
         block=_json_block(data.as_json()),
-        style=Markup(_text("report.css") + _text("views.css")),
+        style=Markup("".join(_text(f"{name}.css") for name in ("base", "report", "views"))),
         script=Markup(script),
         script_hash=_hash(script),
     )
 
 
 def _text(name: str) -> str:
-    return (files("blindspots.report") / name).read_text("utf-8")
+    return _files()[name].read_text("utf-8")
+
+
+@cache
+def _files() -> dict[str, Traversable]:
+    return page_files(files("blindspots.report"))
 
 
 def _hash(script: str) -> str:

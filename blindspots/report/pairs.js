@@ -1,5 +1,6 @@
-import { byId, csvText, download, el, number } from "./dom.js";
+import { byId, el, number } from "./dom.js";
 import { card } from "./cards.js";
+import { csvText, download } from "./csv.js";
 import { openPair } from "./dialog.js";
 import { inOrder } from "./tables.js";
 import { columns, endingOf, foundImage, picture, report, sourceImage, started } from "./run.js";

@@ -1,5 +1,6 @@
 import { el, number } from "./dom.js";
 import { pathChart } from "./chart.js";
+import { playButton } from "./play.js";
 import { stage } from "./stage.js";
 import { aspectOf, axis, filesOf, foundImage, foundWords, picture, report, sourceImage, sure, targetImage } from "./run.js";
 
@@ -58,9 +59,11 @@ function controls(pair, view, frames, withChart) {
     far.textContent = distanceWords(pair, at);
     slider.setAttribute("aria-valuetext", `${step.textContent}, ${said.textContent}, ${far.textContent}`);
   };
+  const play = playButton(slider, show, PAUSE);
   slider.addEventListener("input", show);
+  for (const touched of ["pointerdown", "keydown"]) slider.addEventListener(touched, play.stop);
   show();
-  return el("div", { class: "controls" }, playButton(slider, show, frames), slider,
+  return el("div", { class: "controls" }, play.node, slider,
     el("div", { class: "readout" }, step, said, far), chart?.node);
 }
 
@@ -75,26 +78,6 @@ function distanceWords(pair, at) {
   const { path_source_rmse: from, path_target_rmse: to } = pair.pictures;
   if (!from.length || !to.length) return "";
   return `RMSE ${number(from[at])} from the source, ${number(to[at])} to the target`;
-}
-
-function playButton(slider, show, frames) {
-  let timer = 0;
-  const button = el("button", { type: "button", class: "play", "aria-label": "Play", onclick: () => (timer ? stop() : start()) }, "▶");
-  const face = (sign, words) => { button.textContent = sign; button.setAttribute("aria-label", words); };
-  const stop = () => { clearInterval(timer); timer = 0; face("▶", "Play"); };
-  const start = () => {
-    if (Number(slider.value) === frames - 1) slider.value = "0";
-    show();
-    face("❙❙", "Pause");
-    timer = window.setInterval(() => {
-      if (Number(slider.value) >= frames - 1 || !button.isConnected) return stop();
-      slider.value = String(Number(slider.value) + 1);
-      show();
-    }, PAUSE);
-  };
-  slider.addEventListener("pointerdown", stop);
-  slider.addEventListener("keydown", stop);
-  return button;
 }
 
 function viewChoice(view, more) {

@@ -1,5 +1,6 @@
-import { el, number, percent } from "./dom.js";
+import { el, number, percent, withArticle } from "./dom.js";
 import { colourScale } from "./colours.js";
+import { shot } from "./shot.js";
 
 /**
  * @typedef {object} PairPictures
@@ -97,19 +98,13 @@ export const filesOf = (pair) => ({
   strip: pair.path.length ? file("path", pair.id) : null,
 });
 
-/** @param {string} name @returns {string} "a goose", "an academic gown"; "class 7" as it is */
-export function article(name) {
-  if (name.startsWith("class ") || name === "unknown") return name;
-  return `${"aeiou".includes(name[0].toLowerCase()) ? "an" : "a"} ${name}`;
-}
-
 /** "the model sees" where it does believe in the source's class, else how little it does. */
 export const sees = (pair) => `the model ${pair.believes ? score.sees : `still ${score.gives}`}`;
 /** @param {Pair} pair */
 export const youSee = (pair) => (pair.arrived ? "You see" : "On the way to");
 /** @param {Pair} pair */
 export const foundWords = (pair) =>
-  `Found image: ${youSee(pair).toLowerCase()} ${article(pair.target)}, ${sees(pair)} ${pair.believed}`;
+  `Found image: ${youSee(pair).toLowerCase()} ${withArticle(pair.target)}, ${sees(pair)} ${pair.believed}`;
 
 /**
  * A picture, or a dashed frame that says that it was not kept.
@@ -119,7 +114,5 @@ export const foundWords = (pair) =>
  */
 export function picture(address, alt, extra = {}) {
   if (!address) return el("span", { class: "shot absent" }, "not kept");
-  const image = /** @type {HTMLImageElement} */ (el("img", { class: "shot", src: address, alt, ...extra }));
-  image.addEventListener("load", () => image.classList.toggle("crisp", image.naturalHeight <= 96));
-  return image;
+  return shot(address, alt, extra);
 }

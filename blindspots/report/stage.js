@@ -1,5 +1,6 @@
 import { el } from "./dom.js";
 import { amplify, cleared, differenceInto, loaded } from "./mixing.js";
+import { sharpen } from "./shot.js";
 
 /**
  * Addresses of what a stage shows. `residual`: found − target, amplified, about grey 128.
@@ -26,7 +27,7 @@ export function stage({ shots, frames, residualGain, aspect, label }) {
     const width = strip ? image.naturalWidth / frames : image.naturalWidth;
     const frame = (pen) => pen.drawImage(image, strip ? state.at * width : 0, 0, width, image.naturalHeight, 0, 0, canvas.width, canvas.height);
     const pen = cleared(canvas, Math.round(width), image.naturalHeight);
-    canvas.classList.toggle("crisp", canvas.height <= 96);
+    sharpen(canvas, canvas.height);
     if (state.view === "picture") frame(pen);
     else difference(frame);
     canvas.dataset.drawn = `${state.view} ${state.at}`;

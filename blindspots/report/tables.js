@@ -1,4 +1,5 @@
-import { download, el } from "./dom.js";
+import { download } from "./csv.js";
+import { el } from "./dom.js";
 
 const MANY_ROWS = 3;
 

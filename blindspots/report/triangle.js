@@ -3,6 +3,7 @@ import { borderOf, cornersOf, gridOf, interpolated, pointAt, toSimplex, weightsA
 import { channels } from "./colours.js";
 import { loaded, mixInto } from "./mixing.js";
 import { UNIT, shareOf } from "./scale.js";
+import { sharpen } from "./shot.js";
 
 /** @typedef {import("./barycentric.js").Weights} Weights */
 /**
@@ -59,7 +60,7 @@ export function triangleMap(options) {
   function paint() {
     if (state.images.length < 3) return;
     mixInto(mix, state.images, state.weights);
-    mix.classList.toggle("crisp", mix.height <= 96);
+    sharpen(mix, mix.height);
     mix.dataset.drawn = state.weights.map((w) => w.toFixed(4)).join(" ");
   }
 

@@ -55,9 +55,12 @@ def context(chromium, request):
 def watch(page, faults):
     page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on(
-        "request", lambda r: None if r.url.startswith("http://127.0.0.1:") else faults.append(r.url)
-    )
+    page.on("request", lambda r: None if stays(r.url) else faults.append(r.url))
+
+
+def stays(address):
+    """Whether it is the server's, or a picture that the page itself made."""
+    return address.removeprefix("blob:").startswith("http://127.0.0.1:")
 
 
 @pytest.fixture
@@ -234,13 +237,49 @@ def test_the_triangle_is_walked_by_keyboard(page):
 def test_the_star_grows_with_every_target_and_opens_its_pairs(page):
     quick(page, steps=3)
     start_and_wait(page)
-    assert page.locator("#star-view article").first.locator(".end").count() == 1
+    assert page.locator("#star-view article").first.locator(".spoke").count() == 1
     pick(page, "target", 7)
     page.click("#go")
-    until(page, "document.querySelectorAll('#star-view article .end').length === 4")
+    until(page, "document.querySelectorAll('#star-view article .spoke').length === 4")
     until(page, "document.querySelector('#go').textContent === 'Start'")
-    page.locator("#star-view .end").first.click()
+    limb = page.locator("#star-view .spoke").first
+    limb.locator(".tip").click()
     assert page.locator(".panel .tabs button").count() >= 2
+    limb.focus()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.type") == "range"
+
+
+@on_a_desk
+def test_limbs_of_the_star_are_as_long_as_their_images_are_far(page, client):
+    pick(page, "second", 7)
+    quick(page, steps=3)
+    start_and_wait(page)
+    star = page.locator("#star-view article").first
+    named = [client.hub.gallery.label(client.images[at]) for at in (1, 7)]
+    assert star.locator(".spoke text.person").all_text_contents() == named
+    shown = star.locator(".spoke").all()
+    assert all(re.search(r"\d %$", one.text_content().replace("\u00a0", " ")) for one in shown)
+    kept = [one for one in client.hub.shelf._kept.values() if one.model == ZOO]
+    newest = {one.target: one.outcome for one in kept if one.source == client.images[0]}
+    found = [newest[client.images[at]] for at in (1, 7)]
+    far = [float((one.found - one.pair.source).square().mean().sqrt()) for one in found]
+    middle, *ends = (centre(star.locator(one)) for one in (".core rect", *TIPS))
+    long = [np.hypot(*(end - middle)) for end in ends]
+    assert long[0] / long[1] == pytest.approx(far[0] / far[1], rel=0.01)
+
+
+TIPS = (".spoke:nth-of-type(1) .tip rect", ".spoke:nth-of-type(2) .tip rect")
+
+
+def centre(rect):
+    """The middle of a drawing's rectangle, in the drawing's own units."""
+    return np.array(
+        rect.evaluate("""one => {
+      const box = one.getBBox();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    }""")
+    )
 
 
 def test_the_contrast_shows_both_failures(page):

@@ -1,4 +1,8 @@
-import { brush, number, tone } from "./dom.js";
+import { brush, tone } from "./canvas.js";
+import { number } from "./dom.js";
+import { UNIT, tickWords } from "./scale.js";
+
+// Not the report's chart: thousands of points drawn anew at every frame want a canvas.
 
 const EDGE = { left: 34, right: 14, top: 12, bottom: 40 };
 
@@ -25,9 +29,9 @@ function ground(context, x, y, level, last) {
   context.fillStyle = tone("quiet");
   context.textAlign = "right";
   context.textBaseline = "middle";
-  for (const p of [0, 0.5, 1]) {
+  for (const p of UNIT.ticks) {
     stroke(context, [[x(0), y(p)], [x(last), y(p)]]);
-    context.fillText(number(p, p === 0.5 ? 1 : 0), x(0) - 7, y(p));
+    context.fillText(tickWords(p), x(0) - 7, y(p));
   }
   if (level === null || level <= 0) return;
   context.fillStyle = tone("outside");

@@ -1,6 +1,8 @@
 import { drawChart } from "./chart.js";
-import { el, number, percent, still } from "./dom.js";
+import { el, number, percent } from "./dom.js";
 import { show } from "./pixels.js";
+import { playButton } from "./play.js";
+import { shot } from "./shot.js";
 
 const NUMBERS = [
   ["rmse", "RMSE to target", 4], ["linf", "ℓ∞ to target", 3], ["ssim", "SSIM to target", 3],
@@ -8,38 +10,44 @@ const NUMBERS = [
   ["steps", "steps", 0], ["evaluations", "evaluations", 1], ["seconds", "seconds", 2],
 ];
 
+const PAUSE = 33, STRIDES = 60;
+
+/** Whether somebody asked their system for less motion. */
+const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+
 /** One model at work: source, the picture on its way, target; curves; then the path player. */
 export class Panel {
   constructor(model, { delta, words, nameOf, address }) {
-    Object.assign(this, { model, delta, words, nameOf, address, traces: [], trace: null, timer: null });
+    Object.assign(this, { model, delta, words, nameOf, address, traces: [], trace: null });
     this.stage = el("canvas", { class: "stage", width: 64, height: 64, role: "img", "aria-label": "The picture on its way" });
     this.canvas = el("canvas", { class: "curves", role: "img", "aria-label": "Confidence and distance over the way" });
     this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${model}` });
-    this.play = el("button", { type: "button", class: "play", disabled: true, "aria-label": "Play", onclick: () => (this.timer ? this.stop() : this.start()) }, "▶");
+    this.play = playButton(this.slider, () => this.place(Number(this.slider.value)), PAUSE, (last) => Math.max(1, Math.round(last / STRIDES)));
+    this.play.node.disabled = true;
     this.where = el("span");
     this.sure = el("span", { class: "sure" });
     this.tabs = el("div", { class: "tabs", role: "group", "aria-label": "Which target", hidden: true });
     this.sides = [el("figure"), el("figure")];
     this.facts = el("dl", { class: "facts" });
     this.more = el("details", { hidden: true }, el("summary", {}, "All numbers"), this.facts);
-    this.slider.addEventListener("input", () => { this.stop(); this.place(Number(this.slider.value)); });
+    this.slider.addEventListener("input", () => { this.play.stop(); this.place(Number(this.slider.value)); });
     this.node = el("article", { class: "sheet panel", "aria-label": model },
       el("div", { class: "sheet-head" }, el("h3", {}, model), this.tabs),
       el("div", { class: "player" }, this.sides[0], el("figure", { class: "middle" }, this.stage), this.sides[1]),
-      el("div", { class: "controls" }, this.play, this.slider, el("div", { class: "readout" }, this.where, this.sure)),
+      el("div", { class: "controls" }, this.play.node, this.slider, el("div", { class: "readout" }, this.where, this.sure)),
       this.canvas, this.more);
   }
 
   /** Begin with these traces, the first one shown. */
   begin(traces, source) {
-    this.stop();
+    this.play.stop();
     this.source = source;
     this.traces = traces;
     this.choose(traces[0]);
   }
 
   choose(trace) {
-    this.stop();
+    this.play.stop();
     this.trace = trace;
     this.tabs.hidden = this.traces.length < 2;
     this.tabs.replaceChildren(...this.traces.map((one) => el("button", {
@@ -48,7 +56,7 @@ export class Panel {
     this.side(0, this.source, "It begins as", "model");
     this.side(1, trace.target, "It is led to", "person");
     const finished = Boolean(trace.result);
-    this.slider.disabled = this.play.disabled = !finished || !trace.places;
+    this.slider.disabled = this.play.node.disabled = !finished || !trace.places;
     this.slider.max = Math.max(trace.places, 1);
     this.more.hidden = !finished;
     if (finished) this.finish();
@@ -56,13 +64,10 @@ export class Panel {
   }
 
   side(index, image, words, kind) {
-    this.sides[index].replaceChildren(
-      el("img", { class: "shot", src: this.address(image, this.model), alt: this.nameOf(image) }),
-      el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
-    const shot = this.sides[index].firstChild;
-    shot.addEventListener("load", () => {
-      shot.classList.toggle("crisp", shot.naturalHeight <= 96);
-      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(shot).then((image) => show(this.stage, image));
+    const side = shot(this.address(image, this.model), this.nameOf(image));
+    this.sides[index].replaceChildren(side, el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
+    side.addEventListener("load", () => {
+      if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(side).then((image) => show(this.stage, image));
     });
   }
 
@@ -80,7 +85,7 @@ export class Panel {
   /** The trace that is shown has its result: the slider is free. */
   finish() {
     const { trace } = this;
-    this.slider.disabled = this.play.disabled = !trace.places;
+    this.slider.disabled = this.play.node.disabled = !trace.places;
     this.slider.max = Math.max(trace.places, 1);
     this.more.hidden = false;
     this.facts.replaceChildren(...this.numbers());
@@ -122,32 +127,8 @@ export class Panel {
         .map(([key, name, digits]) => fact(name, number(numbers[key], digits), this.words[key]))];
   }
 
-  /** Walk the way from the source on. */
-  start() {
-    const { places } = this.trace;
-    if (Number(this.slider.value) >= places) this.place(0);
-    this.face("❙❙", "Pause");
-    const step = Math.max(1, Math.round(places / 60));
-    this.timer = setInterval(() => {
-      const next = Math.min(Number(this.slider.value) + step, places);
-      this.place(next);
-      if (next >= places || !this.node.isConnected) this.stop();
-    }, 33);
-  }
-
-  stop() {
-    clearInterval(this.timer);
-    this.timer = null;
-    this.face("▶", "Play");
-  }
-
-  face(sign, words) {
-    this.play.textContent = sign;
-    this.play.setAttribute("aria-label", words);
-  }
-
   /** Show the way once by itself, where that shows more than the search did. */
   greet() {
-    if (this.trace.result?.straight && !still()) this.start();
+    if (this.trace.result?.straight && !still()) this.play.start();
   }
 }

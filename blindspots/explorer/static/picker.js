@@ -1,5 +1,6 @@
 import { Refusal, post, upload } from "./api.js";
 import { byId, el, percent } from "./dom.js";
+import { shot } from "./shot.js";
 
 const SLOTS = [
   { key: "source", title: "Source", words: "whose class the model must keep" },
@@ -92,9 +93,7 @@ export class Picker {
   }
 
   shot(image) {
-    const shot = el("img", { src: this.address(image), alt: "", loading: "lazy", draggable: "false" });
-    shot.addEventListener("load", () => shot.classList.toggle("crisp", shot.naturalHeight <= 96));
-    return shot;
+    return shot(this.address(image), "", { class: null, loading: "lazy", draggable: "false" });
   }
 
   /** An image for the marked place; then the next empty place is marked. */

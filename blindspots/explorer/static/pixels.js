@@ -1,5 +1,7 @@
+import { sharpen } from "./shot.js";
+
 // Pictures come as base64 text inside events; the page's policy allows no data addresses, so they
-// are decoded here and drawn on canvases.
+// are decoded here.
 
 const scratch = document.createElement("canvas");
 
@@ -7,6 +9,9 @@ const bytesOf = (text) => Uint8Array.from(atob(text), (letter) => letter.charCod
 
 /** A bitmap to draw. */
 export const bitmap = (text) => createImageBitmap(new Blob([bytesOf(text)]));
+
+/** An address of the picture that holds as long as the page. */
+export const addressOf = (text) => URL.createObjectURL(new Blob([bytesOf(text)], { type: "image/png" }));
 
 /** A picture to compute with: {width, height, data} of red, green, blue, opacity. */
 export async function picture(text) {
@@ -25,12 +30,14 @@ export function show(canvas, image) {
     canvas.width = image.width;
     canvas.height = image.height;
   }
-  canvas.classList.toggle("crisp", image.height <= 96);
+  sharpen(canvas, image.height);
   const context = canvas.getContext("2d");
   if (image instanceof ImageData) context.putImageData(image, 0, 0);
   else context.drawImage(image, 0, 0);
 }
 
+// Rounded once a pixel, as what the model is asked about; the report mixes on canvases, because it
+// may not read the pixels of files.
 /** Σ wᵢ cᵢ of pictures of one size. */
 export function mix(pictures, weights) {
   const { width, height } = pictures[0];

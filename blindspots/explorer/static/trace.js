@@ -1,4 +1,4 @@
-import { bitmap, dot, mix, picture } from "./pixels.js";
+import { addressOf, bitmap, dot, mix, picture } from "./pixels.js";
 
 const MOST_FRAMES = 160;
 
@@ -48,6 +48,7 @@ export class Trace {
       this.frames.push({ image: await bitmap(frame.image), index: this.lines.x.length - 1 });
     }
     this.corners = { source, found, target };
+    this.address = addressOf(event.foundImage);
     this.result = event;
     if (!event.straight && this.latest) this.frames.push({ image: found, index: this.lines.x.length - 1 });
     if (event.straight) this.segment = segmentOf(event, this.corners);

@@ -1,13 +1,18 @@
 import { events, post } from "./api.js";
-import { brush, el, number, percent, tone } from "./dom.js";
+import { cornersOf, gridPoint, pointAt, toSimplex, weightsAt } from "./barycentric.js";
+import { brush, tone } from "./canvas.js";
+import { el, number, percent } from "./dom.js";
 import { dot, mix, show } from "./pixels.js";
+import { SMALL } from "./shot.js";
 
 const HEIGHT = 300, THUMB = 54, STEP = 0.02;
 
+// Not the report's triangle: its cells are painted as answers come in, and the model itself says what
+// is under the pointer, where a report has a finished grid to read between.
 /** The heat map over source, found 1, found 2 of one model, and the image under the pointer. */
 export class Triangle {
-  constructor(first, second, { colours, nameOf, moved }) {
-    Object.assign(this, { first, second, colours, nameOf, moved, known: new Map(), fresh: [], weights: [1 / 3, 1 / 3, 1 / 3], asking: false, wanted: null });
+  constructor(first, second, { colourOf, nameOf, moved }) {
+    Object.assign(this, { first, second, colourOf, nameOf, moved, known: new Map(), fresh: [], weights: [1 / 3, 1 / 3, 1 / 3], asking: false, wanted: null });
     this.corners = [first.corners.source, first.corners.found, second.corners.found];
     this.map = el("canvas", { class: "map", tabindex: 0, role: "img", "aria-label": this.label(), "aria-describedby": "triangle-words" });
     this.image = el("canvas", { class: "stage", role: "img", "aria-label": "The mixed image at the marked point" });
@@ -26,7 +31,7 @@ export class Triangle {
   listen() {
     const move = (event) => {
       const box = this.map.getBoundingClientRect();
-      this.moved(this.weightsAt(event.clientX - box.left, event.clientY - box.top));
+      this.moved(weightsAt([event.clientX - box.left, event.clientY - box.top], this.places));
     };
     this.map.addEventListener("pointerdown", (event) => { this.map.setPointerCapture?.(event.pointerId); move(event); });
     this.map.addEventListener("pointermove", move);
@@ -34,7 +39,7 @@ export class Triangle {
       const step = { ArrowLeft: [0, 1, -1], ArrowRight: [0, -1, 1], ArrowUp: [2, -1, -1], ArrowDown: [-2, 1, 1] }[event.key];
       if (!step) return;
       event.preventDefault();
-      this.moved(inside(this.weights.map((w, i) => w + STEP * step[i])));
+      this.moved(toSimplex(this.weights.map((w, i) => w + STEP * step[i])));
     });
   }
 
@@ -42,7 +47,7 @@ export class Triangle {
   take(event) {
     if (event.kind === "summary") this.summarise(event);
     if (event.kind !== "points") return;
-    const added = event.points.map(([i, j, p]) => ({ weights: [(event.steps - i - j) / event.steps, i / event.steps, j / event.steps], p, steps: event.steps }));
+    const added = event.points.map(([i, j, p]) => ({ weights: gridPoint(i, j, event.steps), p, steps: event.steps }));
     for (const point of added) this.known.set(point.weights.map((w) => w.toFixed(4)).join(), point);
     this.fresh.push(...added);
     if (!this.drawing) {
@@ -89,7 +94,7 @@ export class Triangle {
 
   draw() {
     const width = this.map.clientWidth || 360, context = brush(this.map, width, HEIGHT);
-    this.places = fitted(this.sides(), width);
+    this.places = cornersOf(this.sides(), boxIn(width));
     context.drawImage(this.heatMap(width), 0, 0, width, HEIGHT);
     outline(context, this.places);
     context.strokeStyle = tone("quiet");
@@ -113,11 +118,11 @@ export class Triangle {
   }
 
   cell(context, { weights, p, steps }) {
-    const [x, y] = mean(weights, this.places);
+    const [x, y] = pointAt(weights, this.places);
     const u = [0, 1].map((axis) => (this.places[1][axis] - this.places[0][axis]) / steps);
     const v = [0, 1].map((axis) => (this.places[2][axis] - this.places[0][axis]) / steps);
     const ring = [[1, 1], [-1, 2], [-2, 1], [-1, -1], [1, -2], [2, -1]].map(([a, b]) => [x + (a * u[0] + b * v[0]) / 3, y + (a * u[1] + b * v[1]) / 3]);
-    context.fillStyle = context.strokeStyle = colourOf(this.colours, p);
+    context.fillStyle = context.strokeStyle = this.colourOf(p);
     context.lineWidth = 0.8;
     context.beginPath();
     ring.forEach(([a, b], i) => (i ? context.lineTo(a, b) : context.moveTo(a, b)));
@@ -131,7 +136,7 @@ export class Triangle {
     this.thumbnails ??= this.corners.map(small);
     this.places.forEach(([x, y], i) => {
       const top = i ? y + 8 : y - THUMB - 8;
-      context.imageSmoothingEnabled = this.corners[i].width > 96;
+      context.imageSmoothingEnabled = this.corners[i].width > SMALL;
       context.drawImage(this.thumbnails[i], x - THUMB / 2, top, THUMB, THUMB);
       context.fillStyle = tone(i ? "person" : "model");
       context.textAlign = i === 1 ? "left" : i === 2 ? "right" : "left";
@@ -141,7 +146,7 @@ export class Triangle {
   }
 
   cross(context) {
-    const [x, y] = mean(this.weights, this.places);
+    const [x, y] = pointAt(this.weights, this.places);
     for (const [colour, width] of [["#000", 4], ["#fff", 2]]) {
       context.strokeStyle = colour;
       context.lineWidth = width;
@@ -156,14 +161,6 @@ export class Triangle {
     this.lengths ??= [[0, 1], [0, 2], [1, 2]].map(([a, b]) => Math.sqrt(Math.max(dot(this.corners[b], this.corners[b], this.corners[a]), 1e-9)));
     return this.lengths;
   }
-
-  weightsAt(x, y) {
-    const [a, b, c] = this.places;
-    const whole = (b[0] - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (b[1] - a[1]);
-    const first = ((x - a[0]) * (c[1] - a[1]) - (c[0] - a[0]) * (y - a[1])) / whole;
-    const second = ((b[0] - a[0]) * (y - a[1]) - (x - a[0]) * (b[1] - a[1])) / whole;
-    return inside([1 - first - second, first, second]);
-  }
 }
 
 /** Fill the triangles while somebody looks, one stream for all models. */
@@ -174,8 +171,6 @@ export async function fill(triangles, signal) {
   }
 }
 
-export const colourOf = (colours, p) => colours[Math.round(Math.min(Math.max(p ?? 0, 0), 1) * (colours.length - 1))];
-
 /** A picture on a canvas of its own, to be drawn at any size. */
 export function small(image) {
   const canvas = document.createElement("canvas");
@@ -183,24 +178,8 @@ export function small(image) {
   return canvas;
 }
 
-const mean = (weights, places) => [0, 1].map((axis) => weights.reduce((sum, w, k) => sum + w * places[k][axis], 0));
-
-/** The nearest weights that are none below 0 and sum to 1. */
-function inside(weights) {
-  const kept = weights.map((w) => Math.max(w, 0));
-  const sum = kept.reduce((a, b) => a + b, 0);
-  return kept.map((w) => w / sum);
-}
-
-/** Where the corners lie for sides of these lengths, in a canvas of this width. */
-function fitted([toFirst, toSecond, between], width) {
-  const x = (toFirst ** 2 + between ** 2 - toSecond ** 2) / (2 * between);
-  const up = Math.sqrt(Math.max(toFirst ** 2 - x ** 2, 0));
-  const low = Math.min(x, 0), high = Math.max(x, between), room = HEIGHT - 2 * (THUMB + 12);
-  const scale = Math.min((width - THUMB - 16) / (high - low), room / Math.max(up, 1e-9));
-  const middle = (low + high) / 2, base = HEIGHT - THUMB - 12;
-  return [[x, -up], [0, 0], [between, 0]].map(([a, b]) => [width / 2 + (a - middle) * scale, base + b * scale]);
-}
+/** Where the triangle may lie in a canvas of this width, with room for the thumbnails. */
+const boxIn = (width) => ({ width: width - THUMB - 16, height: HEIGHT - 2 * (THUMB + 12), left: THUMB / 2 + 8, bottom: HEIGHT - THUMB - 12 });
 
 function outline(context, places) {
   context.beginPath();

@@ -7,10 +7,12 @@ import { UNIT, shareOf } from "./scale.js";
  * @property {string} name of the target
  * @property {string|null} image
  * @property {number|null} confidence at the found image
+ * @property {number} [far] how far from the source it lies; given, limbs are as long as they are far
  * @property {() => void} open
  */
 
-const CENTRE = 250, REACH = 196, HALF = 10, CORE = 92;
+const HALF = 10, CORE = 92, BARE = 64;
+const SAME = { centre: 250, reach: 196 }, FAR = { centre: 304, reach: 250 };
 
 /**
  * A source and all its limbs around it, each as wide and as bright as the model is sure there.
@@ -18,30 +20,41 @@ const CENTRE = 250, REACH = 196, HALF = 10, CORE = 92;
  *   `scale`, `noun`, `sure`: of another score than the confidence, and how it is written
  */
 export function radialStar({ name, image, confidence, limbs, level, colourOf, label, scale = UNIT, noun = "confidence", sure = percent }) {
-  const size = limbs.length <= 8 ? 84 : limbs.length <= 16 ? 50 : 30;
-  // Two limbs lie flat; an odd number stands on its feet.
-  const angles = limbs.map((_, k) => (2 * Math.PI * k) / limbs.length - (limbs.length === 2 ? Math.PI : Math.PI / 2));
-  const heights = angles.map((angle) => CENTRE + Math.sin(angle) * REACH);
-  const top = Math.min(CENTRE - CORE / 2, ...heights.map((y) => y - size / 2 - (y < CENTRE - 50 ? 52 : 0))) - 6;
-  const bottom = Math.max(CENTRE + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < CENTRE - 50 ? 0 : 48)));
-  const star = svg("svg", { class: "chart star", viewBox: `0 ${top} 500 ${bottom - top}`, role: "group", "aria-label": label });
-  star.append(...limbs.map((limb, k) => limbGroup(limb, angles[k], size, { level, colourOf, scale, noun, sure })),
-    thumbnail(image, CENTRE, CENTRE, CORE, "core"),
-    svg("text", { class: "model strong", x: CENTRE, y: CENTRE + CORE / 2 + 20, "text-anchor": "middle" }, `${name} ${sure(confidence)}`));
+  const { size, centre, angles, reaches, top, bottom } = layoutOf(limbs);
+  const star = svg("svg", { class: "chart star", viewBox: `0 ${top} ${2 * centre} ${bottom - top}`, role: "group", "aria-label": label });
+  star.append(...limbs.map((limb, k) => limbGroup(limb, { angle: angles[k], centre, reach: reaches[k], size }, { level, colourOf, scale, noun, sure })),
+    thumbnail(image, centre, centre, CORE, "core"),
+    svg("text", { class: "model strong", x: centre, y: centre + CORE / 2 + 20, "text-anchor": "middle" }, `${name} ${sure(confidence)}`));
   return star;
 }
 
-function limbGroup(limb, angle, size, { level, colourOf, scale, noun, sure }) {
+/** How the limbs lie around the source, and from where to where they reach in height. */
+function layoutOf(limbs) {
+  const size = limbs.length <= 8 ? 84 : limbs.length <= 16 ? 50 : 30;
+  const furthest = Math.max(...limbs.map(({ far }) => far ?? 0));
+  const { centre, reach } = furthest > 0 ? FAR : SAME;
+  // However near a found image is, some of its limb can be seen.
+  const least = CORE / 2 + size / 2 + BARE;
+  const reaches = limbs.map(({ far }) => (furthest > 0 ? Math.max((reach * far) / furthest, least) : reach));
+  // Two limbs lie flat; an odd number stands on its feet.
+  const angles = limbs.map((_, k) => (2 * Math.PI * k) / limbs.length - (limbs.length === 2 ? Math.PI : Math.PI / 2));
+  const heights = angles.map((angle, k) => centre + Math.sin(angle) * reaches[k]);
+  const top = Math.min(centre - CORE / 2, ...heights.map((y) => y - size / 2 - (y < centre - 50 ? 52 : 0))) - 6;
+  const bottom = Math.max(centre + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < centre - 50 ? 0 : 48)));
+  return { size, centre, angles, reaches, top, bottom };
+}
+
+function limbGroup(limb, { angle, centre, reach, size }, { level, colourOf, scale, noun, sure }) {
   const [ux, uy] = [Math.cos(angle), Math.sin(angle)];
-  const along = (r, off) => [CENTRE + ux * r - uy * off, CENTRE + uy * r + ux * off].map((v) => v.toFixed(1)).join(",");
+  const along = (r, off) => [centre + ux * r - uy * off, centre + uy * r + ux * off].map((v) => v.toFixed(1)).join(",");
   // Below the source stands its name.
-  const from = CORE / 2 + (uy > 0.3 ? 36 : 20), to = REACH - size / 2 - 8;
+  const from = CORE / 2 + (uy > 0.3 ? 36 : 20), to = reach - size / 2 - 8;
   const group = svg("g", { class: "spoke", role: "button", tabindex: 0, "aria-label": limbWords(limb, noun, sure), onclick: limb.open, onkeydown: (event) => pressed(event, limb.open) });
-  group.append(svg("path", { class: "hit", d: `M${along(from, 0)}L${along(REACH, 0)}` }), ribbon(limb.values, (t) => from + t * (to - from), along, colourOf, scale));
+  group.append(svg("path", { class: "hit", d: `M${along(from, 0)}L${along(reach, 0)}` }), ribbon(limb.values, (t) => from + t * (to - from), along, colourOf, scale));
   for (const edge of [1, level === null ? 0 : shareOf(level, scale)]) {
     if (edge > 0) group.append(svg("path", { class: edge === 1 ? "rail" : "rail level", d: [1, -1].map((s) => `M${along(from, s * HALF * edge)}L${along(to, s * HALF * edge)}`).join("") }));
   }
-  const [x, y] = [CENTRE + ux * REACH, CENTRE + uy * REACH];
+  const [x, y] = [centre + ux * reach, centre + uy * reach];
   const above = uy < -0.3;
   group.append(thumbnail(limb.image, x, y, size, "tip"),
     svg("text", { class: "person strong", x, y: above ? y - size / 2 - (size > 60 ? 30 : 8) : y + size / 2 + 20, "text-anchor": "middle" }, limb.name));

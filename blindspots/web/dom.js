@@ -10,7 +10,7 @@ const drawing = (() => {
 /**
  * An element with its properties: "on…" listens, "style" is an object, all others are attributes.
  * @param {string} tag
- * @param {Record<string, any>} properties null leaves one out
+ * @param {Record<string, any>} properties null and false leave one out, true has no value
  * @param {...Child} children text stays text, never markup
  * @returns {HTMLElement}
  */
@@ -33,7 +33,7 @@ function filled(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
     else if (name === "style") Object.assign(node.style, value);
-    else if (value !== null && value !== undefined) node.setAttribute(name, value);
+    else if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? "" : value);
   }
   node.append(...children.filter((child) => child !== null && child !== undefined));
   return node;
@@ -65,25 +65,9 @@ export function percent(value) {
   return (value < 1 ? Math.min(100 * value, 99.9) : 100).toFixed(1) + "\u00a0%";
 }
 
-/**
- * Offers a text as a file to keep.
- * @param {string} name of the file
- * @param {string} text
- */
-export function download(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
-  el("a", { href: address, download: name }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 1000);
-}
-
-/**
- * Rows as comma-separated values, quoted where they need it.
- * @param {Array<Array<string|number|boolean|null|undefined>>} rows
- */
-export function csvText(rows) {
-  const quoted = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
-    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
-  };
-  return rows.map((row) => row.map(quoted).join(",") + "\n").join("");
+/** @param {string} name @returns {string} "a goose", "an academic gown"; "class 7" as it is */
+export function withArticle(name) {
+  const plain = name.replaceAll("_", " ");
+  if (plain.startsWith("class ") || plain === "unknown") return plain;
+  return `${"aeiou".includes(plain[0].toLowerCase()) ? "an" : "a"} ${plain}`;
 }

@@ -10,9 +10,20 @@ export function gridOf(count) {
   const steps = Math.round((Math.sqrt(8 * count + 1) - 3) / 2);
   const weights = [];
   for (let i = 0; i <= steps; i++) {
-    for (let j = 0; j <= steps - i; j++) weights.push([steps - i - j, i, j].map((k) => k / steps));
+    for (let j = 0; j <= steps - i; j++) weights.push(gridPoint(i, j, steps));
   }
-  return { steps, weights: /** @type {Weights[]} */ (weights) };
+  return { steps, weights };
+}
+
+/**
+ * The weights of one point of a grid.
+ * @param {number} i steps towards found 1
+ * @param {number} j steps towards found 2
+ * @param {number} steps from corner to corner
+ * @returns {Weights}
+ */
+export function gridPoint(i, j, steps) {
+  return [(steps - i - j) / steps, i / steps, j / steps];
 }
 
 const indexOf = (i, j, steps) => i * (steps + 1) - (i * (i - 1)) / 2 + j;
@@ -103,7 +114,7 @@ export function cornersOf(sides, box) {
 export function borderOf(values, level) {
   const { steps } = gridOf(values.length);
   const pieces = [];
-  const at = (i, j) => ({ w: [steps - i - j, i, j].map((k) => k / steps), p: values[indexOf(i, j, steps)] });
+  const at = (i, j) => ({ w: gridPoint(i, j, steps), p: values[indexOf(i, j, steps)] });
   const look = (...corners) => {
     const ends = [];
     if (corners.some(({ p }) => p === null)) return;

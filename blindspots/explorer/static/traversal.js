@@ -1,0 +1,108 @@
+import { events, post } from "./api.js";
+import { app, say } from "./app.js";
+import { byId } from "./dom.js";
+import { finished } from "./findings.js";
+import { Panel } from "./panel.js";
+import { chosenModels, ready, settings } from "./settings.js";
+import { Trace } from "./trace.js";
+
+/** The panels before anything was started. */
+export function idle() {
+  makePanels();
+  for (const panel of app.panels) panel.begin([new Trace(panel.model, app.picker.picked.target, settings().max_steps)], app.picker.picked.source);
+  say("");
+}
+
+/** A panel for every chosen model. */
+export function makePanels() {
+  for (const panel of app.panels) panel.play.stop();
+  const { delta } = settings(), { nameOf, address } = app.picker;
+  app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, nameOf, address }));
+  byId("panels").replaceChildren(...app.panels.map((panel) => panel.node));
+}
+
+/** The main button: start, stop, continue. */
+export function go() {
+  if (!app.job) return start(true);
+  app.paused = !app.paused;
+  face();
+  say(app.paused ? "Stopped. Continue, or start anew." : "");
+  return post(`/api/jobs/${app.job}/${app.paused ? "pause" : "resume"}`, {}).catch((error) => say(error.message, true));
+}
+
+/** What the buttons say and whether they can be pressed. */
+export function face() {
+  byId("go").textContent = app.job ? (app.paused ? "Continue" : "Stop") : "Start";
+  byId("go").disabled = !app.job && !ready();
+  byId("restart").disabled = !app.traces.length;
+}
+
+/** Traverse what is picked; with `missing` only targets that were not found yet, if there are any. */
+export async function start(missing = false) {
+  if (!ready()) return say("Pick a source and a target first.", true);
+  app.stopping?.abort();
+  app.side?.abort();
+  app.job = null;
+  const stopping = (app.stopping = new AbortController());
+  const { source } = app.picker.picked, models = chosenModels(), targets = app.picker.targets;
+  const wanted = { models, source, method: byId("method").value, settings: settings() };
+  const key = JSON.stringify([wanted.method, wanted.settings]);
+  const lacking = targets.filter((target) => models.some((model) => !kept(model, source, target, key)));
+  const grouped = app.facts.methods[wanted.method].grouped;
+  const asked = missing && lacking.length && !grouped ? lacking : targets;
+  makePanels();
+  app.traces = models.flatMap((model) => targets.map((target) => (asked.includes(target) ? null : kept(model, source, target, key)) ?? Object.assign(new Trace(model, target, wanted.settings.max_steps), { source, key })));
+  for (const panel of app.panels) {
+    const own = app.traces.filter((trace) => trace.model === panel.model);
+    const look = await app.picker.look(panel.model, source);
+    Object.assign(panel, { kept: look?.name, pSource: look?.confidence, waiting: true });
+    panel.begin([...own.filter((trace) => !trace.result), ...own.filter((trace) => trace.result)], source);
+  }
+  say("");
+  const top = byId("watch").getBoundingClientRect().top;
+  if (top > innerHeight * 0.7) byId("watch").scrollIntoView({ block: "start" });
+  await watch({ ...wanted, targets: asked }, stopping);
+}
+
+const kept = (model, source, target, key) => app.found.find((one) => one.model === model && one.source === source && one.target === target && one.key === key);
+
+async function watch(wanted, stopping) {
+  let wrong = null;
+  app.paused = false;
+  try {
+    for await (const event of events("/api/traversals", wanted, stopping.signal)) {
+      if (event.kind === "job") { app.job = event.id; face(); }
+      if (event.kind === "error") wrong = event.error;
+      else await take(event);
+    }
+  } catch (error) {
+    if (error.name === "AbortError") return;
+    wrong = error.message;
+  } finally {
+    if (app.stopping === stopping) { app.job = null; app.paused = false; face(); }
+  }
+  if (app.stopping !== stopping) return;
+  if (wrong) return say(wrong, true);
+  finished();
+}
+
+async function take(event) {
+  const trace = app.traces.find((one) => one.model === event.model && one.target === event.target);
+  const panel = app.panels.find((one) => one.model === event.model);
+  if (!trace || !panel) return;
+  if (event.kind === "frame") await trace.frame(event);
+  if (event.kind === "result") {
+    await trace.found(event);
+    remember(trace);
+  }
+  if (event.kind === "unstarted") say(`${event.model}: ${event.sentence}`, true);
+  if (panel.trace !== trace) return;
+  if (event.kind === "result") { panel.choose(trace); panel.greet(); }
+  else if (event.kind === "frame") panel.live();
+}
+
+/** The newest result of a model for a source and a target stands for older ones. */
+export function remember(trace) {
+  const older = (one) => one.model === trace.model && one.source === trace.source && one.target === trace.target;
+  app.found = [...app.found.filter((one) => !older(one)), trace];
+}

@@ -1,0 +1,24 @@
+import { el } from "./dom.js";
+
+/**
+ * Offers a text as a file to keep.
+ * @param {string} name of the file
+ * @param {string} text
+ */
+export function download(name, text) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+  el("a", { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 1000);
+}
+
+/**
+ * Rows as comma-separated values, quoted where they need it.
+ * @param {Array<Array<string|number|boolean|null|undefined>>} rows
+ */
+export function csvText(rows) {
+  const quoted = (value) => {
+    const text = value === null || value === undefined ? "" : String(value);
+    return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  };
+  return rows.map((row) => row.map(quoted).join(",") + "\n").join("");
+}

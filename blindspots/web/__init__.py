@@ -1,0 +1,22 @@
+"""The modules and styles of more than one page, and how a page's files are found by name."""
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+
+
+def page_files(own: Traversable) -> dict[str, Traversable]:
+    """Every file that a page may be made of, by name: those of its own folder, and the shared."""
+    both = (*files("blindspots.web").iterdir(), *own.iterdir())
+    return {file.name: file for file in both if file_type(file.name)}
+
+
+def file_type(name: str) -> str | None:
+    """The media type of a page's file with this name; None where it is no such file."""
+    return TYPES.get(name[name.rfind(".") :])
