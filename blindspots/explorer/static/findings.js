@@ -27,7 +27,8 @@ function headline(trace) {
 
 function showStars(source) {
   const own = app.found.filter((trace) => trace.source === source && trace.result);
-  const models = [...new Set(own.map((trace) => trace.model))];
+  // In the order of the panels, whichever model came first.
+  const models = app.facts.models.map(({ name }) => name).filter((name) => own.some((trace) => trace.model === name));
   byId("star-view").replaceChildren(...models.map((model) => starOf(own.filter((trace) => trace.model === model))));
   byId("ramp-legend").hidden = false;
 }
