@@ -30,7 +30,7 @@ from blindspots.machine import find_device
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-vit")
 SETTLED, MOST_GROWTH, LOOKS = 300.0, 1.10, 5.0
 VERIFY = (sys.executable, "-m", "blindspots", "verify", "--sources", "40")
-STARTED_BY = {"ray": "ray::_Actor", "processes": "spawn_main"}
+STARTED_BY = {"ray": ("ray::_Actor", "spawn_main"), "processes": ("spawn_main",)}
 
 
 @dataclass
@@ -64,9 +64,9 @@ class Watched:
 
 
 def workers(driver: int, backend: str) -> list[psutil.Process]:
-    """The processes of a driver's workers; with Ray they are its grandchildren."""
+    """The processes of a driver's workers; with Ray, actors and the process of each."""
     below = psutil.Process(driver).children(recursive=True)
-    return [one for one in below if STARTED_BY[backend] in _line(one)]
+    return [one for one in below if any(name in _line(one) for name in STARTED_BY[backend])]
 
 
 def _line(process: psutil.Process) -> str:

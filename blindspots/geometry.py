@@ -1,5 +1,9 @@
 """Projections, mixtures and barycentric grids: no model, no input or output."""
 
+import math
+from functools import cache
+from itertools import pairwise
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -83,17 +87,28 @@ def least_multipliers(
     scale = torch.where(size == 0, 0.0, 1 / torch.where(size == 0, 1.0, size))
     normal = gram * scale[:, :, None] * scale[:, None, :]
     wanted = torch.where(need == -torch.inf, -LARGE, need * scale)
-    pace = 1 / normal.abs().sum(dim=2).amax(dim=1).clamp(min=1.0)[:, None]
-    now = ahead = torch.zeros_like(need)
-    momentum = torch.ones_like(pace)
+    pace = 1 / normal.abs().sum(dim=2).amax(dim=1).clamp(min=1.0)[:, None, None]
+    # Few operations on column vectors: for a small model they cost more than its forward.
+    wanted, drives = wanted[:, :, None], _drives(rounds).to(need)
+    now = ahead = torch.zeros_like(wanted)
+    since = torch.zeros(len(need), dtype=torch.long, device=need.device)
     for _ in range(rounds):
-        slope = wanted - torch.einsum("bij,bj->bi", normal, ahead)
-        after = (ahead + pace * slope).clamp(min=0)
-        overshot = ((after - now) * slope).sum(dim=1, keepdim=True) < 0
-        faster = torch.where(overshot, 1.0, (1 + (1 + 4 * momentum**2).sqrt()) / 2)
-        drive = torch.where(overshot, 0.0, (momentum - 1) / faster)
-        now, ahead, momentum = after, after + drive * (after - now), faster
-    return torch.where(size == 0, 0.0, now * scale)
+        slope = torch.baddbmm(wanted, normal, ahead, alpha=-1)
+        after = torch.addcmul(ahead, pace, slope).clamp(min=0)
+        change = after - now
+        goes_on = (change * slope).sum(dim=(1, 2)) >= 0
+        now, ahead = after, torch.addcmul(after, (drives[since] * goes_on)[:, None, None], change)
+        since = (since + 1) * goes_on
+    return torch.where(size == 0, 0.0, now[:, :, 0] * scale)
+
+
+@cache
+def _drives(rounds: int) -> Float[Tensor, "rounds"]:
+    """How far beyond its last change each round looks, by the rounds since the last restart."""
+    momenta = [1.0]
+    for _ in range(rounds):
+        momenta.append((1 + math.sqrt(1 + 4 * momenta[-1] ** 2)) / 2)
+    return torch.tensor([(m - 1) / n for m, n in pairwise(momenta)])
 
 
 def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:

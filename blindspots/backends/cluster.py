@@ -1,16 +1,15 @@
 """A crew of Ray actors, on this machine or on a cluster.
 
-Each actor is a `Hand` in a thread of its own; its methods only pass units in and words out, so that
-they answer at once.
+Each actor has a process of its own that is a `Hand`; its methods only pass units in and words out,
+so that they answer at once. A process, because torch's threads are slow to wake outside the main
+one where they are as many as the cores (libgomp spins no longer then), and Ray has that itself.
 """
 
 import contextlib
 import os
-import queue
 import shutil
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -18,17 +17,12 @@ from typing import Any, ClassVar
 from blindspots.backends.base import Job
 from blindspots.backends.crew import Gone, Heard, Worker
 from blindspots.backends.foreman import Foreman
-from blindspots.backends.hand import Hand, Orders, Word
+from blindspots.backends.hand import Orders, Word
+from blindspots.backends.processes import start_process
 from blindspots.backends.units import Unit
 from blindspots.errors import Refused
 
 INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
-# As `machine.keep_freed_memory` does, for threads too, which glibc else gives heaps of their own.
-KEEP_FREED_MEMORY = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_MAX_": "0",
-    "MALLOC_TRIM_THRESHOLD_": "2147483647",
-}
 LISTENS, ANSWERS = 0.5, 5.0
 
 
@@ -92,12 +86,7 @@ class RayCrew:
         """A new actor, which may have to wait for a place."""
         import ray
 
-        options = {
-            "num_cpus": self.cpus,
-            "num_gpus": self.gpus,
-            "max_concurrency": 4,
-            "runtime_env": {"env_vars": KEEP_FREED_MEMORY},
-        }
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
         actor: Any = (
             ray.remote(_Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
         )
@@ -141,7 +130,7 @@ class RayCrew:
 
         worker = self._words.pop(answer)
         try:
-            words: list[Word] = ray.get(answer)
+            words: list[Word | Gone] = ray.get(answer)
         except RayError as error:
             return [(worker, Gone(_first_line(error)))]
         self._listen(worker)
@@ -149,28 +138,22 @@ class RayCrew:
 
 
 class _Actor:
-    """A `Hand` in a thread; units come in and words go out by queues."""
+    """Stands between the leader and a process on this node."""
 
     def __init__(self, orders: Orders, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self._units: queue.Queue[Unit | None] = queue.Queue()
-        self._words: queue.Queue[Word] = queue.Queue()
-        hand = Hand(orders, self._units.get, self._words.put)
-        threading.Thread(target=hand.run, daemon=True).start()
+        self._process = start_process(orders, threads)
 
     def give(self, unit: Unit | None) -> None:
         """A unit for it, or none for now."""
-        self._units.put(unit)
+        self._process.give(unit)
 
-    def words(self) -> list[Word]:
+    def words(self) -> list[Word | Gone]:
         """All that was said since the last call; waits a little for a first word."""
-        said: list[Word] = []
-        with contextlib.suppress(queue.Empty):
-            said.append(self._words.get(timeout=LISTENS))
-            while True:
-                said.append(self._words.get_nowait())
+        said: list[Word | Gone] = []
+        while self._process.pipe.poll(0 if said else LISTENS):
+            said.append(self._process.word())
+            if isinstance(said[-1], Gone):
+                break
         return said
 
 

@@ -53,7 +53,8 @@ class ProcessCrew:
     devices: Sequence[str]
     _orders: list[Orders] = field(default_factory=list)
     _free: list[str] = field(default_factory=list)
-    _workers: dict[int, "_Process"] = field(default_factory=dict)
+    _workers: dict[int, "WorkerProcess"] = field(default_factory=dict)
+    _devices: dict[int, str] = field(default_factory=dict)
 
     @property
     def workers(self) -> int:
@@ -66,43 +67,30 @@ class ProcessCrew:
 
     def hire(self) -> Worker:
         """A new process on a device that has none; its process id."""
-        device, context = self._free.pop(0), multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
+        device = self._free.pop(0)
+        machine = replace(self._orders[0].request.machine, device=device)
+        request = replace(self._orders[0].request, machine=machine)
         threads = max(1, (os.cpu_count() or 1) // self.workers)
-        process = context.Process(
-            target=_work, args=(there, self._orders[0], device, threads, os.getpid()), daemon=True
-        )
-        process.start()
-        there.close()
-        self._workers[process.pid or 0] = _Process(process, here, device)
-        return process.pid or 0
+        started = start_process(replace(self._orders[0], request=request), threads)
+        pid = started.process.pid or 0
+        self._workers[pid], self._devices[pid] = started, device
+        return pid
 
     def give(self, worker: Worker, unit: Unit | None) -> None:
         """Send a unit; a process that is gone is heard of soon."""
-        with contextlib.suppress(OSError):
-            self._workers[worker].pipe.send(unit)  # type: ignore[index]
+        self._workers[worker].give(unit)  # type: ignore[index]
 
     def hear(self, seconds: float) -> Sequence[Heard]:
         """What has come through the pipes."""
         by_pipe = {one.pipe: pid for pid, one in self._workers.items()}
         ready = wait(list(by_pipe), seconds)
-        return [(by_pipe[pipe], self._word(by_pipe[pipe])) for pipe in ready]  # type: ignore[index]
-
-    def _word(self, pid: int) -> Word | Gone:
-        one = self._workers[pid]
-        try:
-            return one.pipe.recv()
-        except (EOFError, OSError):
-            one.process.join(1)
-            return Gone(f"its process was ended, with status {one.process.exitcode}")
+        told = ((by_pipe[pipe], self._workers[by_pipe[pipe]]) for pipe in ready)  # type: ignore[index]
+        return [(pid, process.word()) for pid, process in told]
 
     def dismiss(self, worker: Worker) -> None:
         """Kill it; its device is free then."""
-        one = self._workers.pop(worker)  # type: ignore[arg-type]
-        one.process.kill()
-        one.process.join()
-        one.pipe.close()
-        self._free.append(one.device)
+        self._workers.pop(worker).end()  # type: ignore[arg-type]
+        self._free.append(self._devices.pop(worker))  # type: ignore[arg-type]
 
     def __enter__(self) -> "ProcessCrew":
         return self
@@ -112,21 +100,49 @@ class ProcessCrew:
             self.dismiss(worker)
 
 
-@dataclass
-class _Process:
+@dataclass(frozen=True)
+class WorkerProcess:
+    """A process that is a `Hand`, and the pipe to it."""
+
     process: BaseProcess
     pipe: Connection
-    device: str
+
+    def give(self, unit: Unit | None) -> None:
+        """Send a unit; a process that is gone is heard of soon."""
+        with contextlib.suppress(OSError):
+            self.pipe.send(unit)
+
+    def word(self) -> Word | Gone:
+        """The next word, waited for."""
+        try:
+            return self.pipe.recv()
+        except (EOFError, OSError):
+            self.process.join(1)
+            return Gone(f"its process was ended, with status {self.process.exitcode}")
+
+    def end(self) -> None:
+        """Kill it."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
-def _work(pipe: Connection, orders: Orders, device: str, threads: int, parent: int) -> None:
+def start_process(orders: Orders, threads: int) -> WorkerProcess:
+    """A process that works with so many threads and dies with this one."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    given = (there, orders, threads, os.getpid())
+    process = context.Process(target=_work, args=given, daemon=True)
+    process.start()
+    there.close()
+    return WorkerProcess(process, here)
+
+
+def _work(pipe: Connection, orders: Orders, threads: int, parent: int) -> None:
     """What a process does until it is dismissed or nobody listens any more."""
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
-    machine = replace(orders.request.machine, device=device)
-    orders = replace(orders, request=replace(orders.request, machine=machine))
-
     with contextlib.suppress(EOFError, BrokenPipeError), warnings.catch_warnings():
         Hand(orders, pipe.recv, pipe.send).run()
 

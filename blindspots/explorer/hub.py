@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from blindspots.errors import Refused
+from blindspots.explorer.cores import Cores
 from blindspots.explorer.gallery import Gallery, run_images
 from blindspots.explorer.outbox import Event, Job, Outbox
 from blindspots.explorer.refusals import Busy, Missing
@@ -137,7 +138,8 @@ def load(wanted: Wanted) -> Hub:
     name_apart(models)
     for _, model in models:
         Confidence().check_model(model.name, model.embeds, model.num_classes)
-    workers = {model.name: Worker(model) for _, model in models}
+    cores = Cores()
+    workers = {model.name: Worker(model, cores=cores) for _, model in models}
     subjects: dict[str, Subject] = {}
     for spec, model in models:
         images = _images(wanted, run, model, subjects)

@@ -5,7 +5,6 @@ import threading
 import webbrowser
 from collections.abc import Callable
 
-import torch
 import uvicorn
 
 from blindspots.errors import Refused
@@ -61,7 +60,6 @@ def server(hub: Hub, connection: socket.socket) -> uvicorn.Server:
 
 def serve(hub: Hub, connection: socket.socket, said: Callable[[str], None], *, show: bool) -> None:
     """Answer until Ctrl-C. `said` hears the address; `show`: a browser is opened."""
-    share_cores(len(hub.subjects))
     url = address(connection)
     said(url)
     if show:
@@ -70,9 +68,3 @@ def serve(hub: Hub, connection: socket.socket, said: Callable[[str], None], *, s
         server(hub, connection).run(sockets=[connection])
     except KeyboardInterrupt:
         return
-
-
-def share_cores(models: int) -> None:
-    """Threads for each of the models that may compute at once: two with more are slower."""
-    cores = torch.get_num_threads()
-    torch.set_num_threads(max(1, cores // min(2, max(1, models))))

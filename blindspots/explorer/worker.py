@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from blindspots.errors import BlindspotsError
+from blindspots.explorer.cores import Cores
 from blindspots.explorer.outbox import Event, Outbox
 from blindspots.explorer.refusals import Busy
 from blindspots.models.classifier import Classifier
@@ -19,7 +20,7 @@ from blindspots.oracle import Oracle
 
 MOST_TASKS, MOST_QUESTIONS = 8, 64
 WENT_WRONG = "Something went wrong in the explorer; the terminal it was started from says what."
-PIXELS_A_BATCH, SMALLEST_BATCH = 8 * 64 * 64, 2
+PIXELS_A_BATCH, SMALLEST_BATCH = 16 * 64 * 64, 2
 
 Answer = TypeVar("Answer")
 log = logging.getLogger("blindspots.explorer")
@@ -74,19 +75,20 @@ class Task:
 class Worker:
     """Runs one frozen model on a thread of its own.
 
-    `oracle` is for long work and gives way to questions. At most `most_tasks` tasks and
-    `most_questions` questions wait; beyond that `Busy` is raised.
+    `oracle` is for long work and gives way to questions. `cores`: what the models share. At most
+    `most_tasks` tasks and `most_questions` questions wait; beyond that `Busy` is raised.
     """
 
     def __init__(
         self,
         model: Classifier,
         *,
+        cores: Cores | None = None,
         most_tasks: int = MOST_TASKS,
         most_questions: int = MOST_QUESTIONS,
     ) -> None:
         batch = max(SMALLEST_BATCH, PIXELS_A_BATCH // (model.size[0] * model.size[1]))
-        self.model = model
+        self.model, self._cores = model, cores or Cores()
         self.oracle = Oracle(model, chunk=batch, give_way=self._give_way)
         self._quick = Oracle(model, chunk=batch)
         self._most = most_tasks, most_questions
@@ -153,8 +155,9 @@ class Worker:
     def _work(self) -> None:
         with self.model.frozen():
             while self._wait():
-                self._answer()
-                self._turn()
+                with self._cores.taken():
+                    self._answer()
+                    self._turn()
             for task in self._tasks:
                 task.finish()
 
