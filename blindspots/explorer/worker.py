@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+import torch
+
 from blindspots.errors import BlindspotsError
 from blindspots.explorer.cores import Cores
 from blindspots.explorer.outbox import Event, Outbox
@@ -154,8 +156,10 @@ class Worker:
 
     def _work(self) -> None:
         with self.model.frozen():
+            some = torch.zeros(SMALLEST_BATCH, 3, *self.model.size, device=self.model.device)
+            threads = self._cores.useful(lambda: self._quick.logits(some))
             while self._wait():
-                with self._cores.taken():
+                with self._cores.taken(threads):
                     self._answer()
                     self._turn()
             for task in self._tasks:

@@ -1,0 +1,58 @@
+"""Models that compute at once share the cores; one alone has as many as help it."""
+
+import threading
+import time
+
+import pytest
+import torch
+
+from blindspots.explorer.cores import Cores
+
+
+@pytest.fixture(autouse=True)
+def one_thread_afterwards():
+    yield
+    torch.set_num_threads(1)
+
+
+def test_alone_all_and_together_a_share():
+    cores, inside, told = Cores(4), threading.Event(), []
+    leave = threading.Event()
+
+    def other():
+        with cores.taken(4):
+            told.append(torch.get_num_threads())
+            inside.set()
+            leave.wait(5)
+
+    with cores.taken(4):
+        told.append(torch.get_num_threads())
+        thread = threading.Thread(target=other)
+        thread.start()
+        assert inside.wait(5)
+    leave.set()
+    thread.join()
+    with cores.taken(4):
+        told.append(torch.get_num_threads())
+    assert told == [4, 2, 4]
+
+
+def test_no_more_than_help():
+    with Cores(4).taken(1):
+        assert torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize(("slow", "fastest"), [(1, 3), (3, 1)])
+def test_the_faster_number_is_found(slow, fastest):
+    def compute():
+        time.sleep(0.02 if torch.get_num_threads() == slow else 0.001)
+
+    assert Cores(3).useful(compute) == fastest
+
+
+def test_a_failure_gives_its_share_back():
+    cores = Cores(4)
+    with pytest.raises(ZeroDivisionError), cores.taken(4):
+        raise ZeroDivisionError
+    with cores.taken(4):
+        assert torch.get_num_threads() == 4
