@@ -1,6 +1,6 @@
 """A run's rows column by column: statistics of a million rows, none of them a Python object."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -20,6 +20,7 @@ TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 SIMPLEX_KEY = ("model", "source_id")
 NULL_KEY = ("model", "source_id", "target_id")
 TRANSFER_KEY = ("model", "judge", "pair_id")
+KEYS = {"pairs": PAIR_KEY, "triangles": TRIANGLE_KEY, "nulls": NULL_KEY}
 _CHECKED = ds.ParquetFileFormat(
     default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
 )
@@ -51,14 +52,12 @@ class Columns:
 
     @cached_property
     def nulls(self) -> pa.Table:
-        """What found images are held against, with its list: 21 numbers a pair."""
-        return read_rows(self.path, "nulls", NULLS, NULL_KEY)
+        """What found images are held against, without the images' ids: numbers alone."""
+        return self._few("nulls", NULLS, [name for name in NULLS.names if name[-3:] != "_id"])
 
     def lists(self, kind: Literal["pairs", "triangles"], *names: str) -> pa.Table:
         """Columns of all rows of a table by name, lists among them."""
-        schema, key = {"pairs": (PAIRS, PAIR_KEY), "triangles": (TRIANGLES, TRIANGLE_KEY)}[kind]
-        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*key, *names))])
-        return read_rows(self.path, kind, wanted, key).select(names)
+        return self._few(kind, {"pairs": PAIRS, "triangles": TRIANGLES}[kind], names)
 
     def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
         """The pairs of one model or all, optionally only those (not) started."""
@@ -91,8 +90,14 @@ class Columns:
 
     def whole_nulls(self, model: str, sources: Collection[str]) -> list[dict[str, Any]]:
         """The nulls of a model from these sources, as dictionaries, in the order stored."""
-        wanted = pc.field("source_id").isin(pa.array(list(sources), pa.string()))
-        return of_model(self.nulls, model).filter(wanted).to_pylist()
+        own = self._whole("nulls", NULLS, NULL_KEY, "source_id", sources)
+        return [row for row in own if row["model"] == model]
+
+    def _few(self, kind: str, schema: pa.Schema, names: Sequence[str]) -> pa.Table:
+        """Some columns; the key's are read with them only where a row may be there twice."""
+        key = KEYS[kind] if len(row_files(self.path, kind)) > 1 else ()
+        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*key, *names))])
+        return read_rows(self.path, kind, wanted, key).select(names)
 
     def _whole(
         self,

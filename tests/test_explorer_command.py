@@ -10,7 +10,9 @@ import threading
 import pytest
 
 from blindspots.cli.app import call
-from blindspots.explorer.serve import ADDRESS
+from blindspots.explorer.facts import facts
+from blindspots.explorer.serve import ADDRESS, listen
+from blindspots.models.zoo import NAMES
 from tests.explorer_client import SHAPES, ZOO, wait_until
 
 
@@ -66,6 +68,40 @@ def test_it_says_its_address_and_ends_with_ctrl_c(capsys, tmp_path):
     assert call(["explore", "--no-open", "--json", *words]) == 0
     visitor.join()
     assert json.loads(capsys.readouterr().out) == {"url": f"http://{ADDRESS}:{port}/"}
+
+
+def test_it_listens_on_this_machine_alone():
+    with listen(0) as connection:
+        assert connection.getsockname()[0] == "127.0.0.1"
+
+
+def test_without_arguments_it_has_the_zoo_and_the_sample_and_opens_the_browser(
+    monkeypatch, capsys, tmp_path
+):
+    told = {}
+
+    def serve(hub, connection, said, *, show):
+        told.update(
+            models=list(hub.subjects), images=len(facts(hub)["gallery"]["images"]), show=show
+        )
+        said(f"http://{ADDRESS}:{connection.getsockname()[1]}/")
+        connection.close()
+
+    monkeypatch.setattr("blindspots.explorer.serve.serve", serve)
+    monkeypatch.chdir(tmp_path)
+    assert call(["explore", "--port", "0"]) == 0
+    assert told["models"] == [f"zoo:{name}" for name in NAMES]
+    assert told["show"]
+    assert told["images"] == 100
+    assert "Ctrl-C" in capsys.readouterr().out
+
+
+def test_a_missing_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setattr("blindspots.cli.explore.find_spec", lambda _name: None)
+    assert call(["explore", "--port", "0"]) == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "fastapi and python_multipart and uvicorn" in error
+    assert "pip install 'blindspots[explore]'" in error
 
 
 def answers(port):

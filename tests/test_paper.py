@@ -135,6 +135,15 @@ def test_every_font_of_a_pdf_is_embedded_as_truetype(pdf):
     assert used <= known
 
 
+@pytest.mark.parametrize("figure", [name for name in FIGURES if name not in ("curves", "transfer")])
+def test_every_figure_embeds_its_fonts(run, figure, tmp_path):
+    text = write_figure(run, figure, columns=2, out=tmp_path / "a.pdf").file.read_bytes()
+    descriptors = re.findall(rb"/Type /FontDescriptor.*?endobj", text, re.DOTALL)
+    assert descriptors
+    assert all(b"/FontFile2" in descriptor for descriptor in descriptors)
+    assert b"/Type3" not in text
+
+
 def test_the_same_figure_has_the_same_bytes(run, pdf, tmp_path):
     again = write_figure(run, "curves", columns=2, out=tmp_path / "a.pdf")
     assert again.file.read_bytes() == pdf[1]

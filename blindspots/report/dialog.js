@@ -23,6 +23,7 @@ export function openPair(pair) {
   dialog.replaceChildren(el("div", { class: "detail" }, close, el("h3", { id: "pair-dialog-title" }, ...titleOf(pair)),
     el("p", { class: "aside" }, endingOf(pair).sentence),
     el("div", { class: "split" }, el("div", {}, ...body), numbersOf(pair))));
+  dialog.dataset.pair = pair.id;
   dialog.showModal();
 }
 

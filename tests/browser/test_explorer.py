@@ -346,8 +346,9 @@ def test_a_shared_link_restores_the_case(page, context):
     pick(page, "target", 2)
     page.select_option("#model-2", "")
     quick(page, "adaptive", 12)
-    page.fill("#delta", "0.3")
-    page.locator("#delta").blur()
+    for name, value in (("delta", "0.3"), ("clearance", "2")):
+        page.fill(f"#{name}", value)
+        page.locator(f"#{name}").blur()
     start_and_wait(page)
     address, heading = page.url, page.inner_text("h1")
     assert "delta=0.3" in address
@@ -358,7 +359,8 @@ def test_a_shared_link_restores_the_case(page, context):
     wait_until_found(other)
     for one in (page, other):
         assert one.inner_text("h1") == heading
-        assert one.input_value("#steps") == "12"
+        kept = {n: one.input_value(f"#{n}") for n in ("method", "steps", "delta", "clearance")}
+        assert kept == {"method": "adaptive", "steps": "12", "delta": "0.3", "clearance": "2"}
         assert one.locator(".panel").count() == 1
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from tests.browser.conftest import opened, pixels
+from tests.browser.conftest import MODELS, opened, pixels
 from tests.run_factory import Factory
 
 pytestmark = pytest.mark.browser
@@ -94,6 +94,21 @@ def test_exact_pictures_come_from_the_run_directory(desk, report):
     shown = Image.open(io.BytesIO(dialog.locator(".stage canvas").screenshot())).convert("RGB")
     small = np.asarray(shown.resize((32, 32), Image.Resampling.BOX)).astype(float)
     assert np.abs(small - stored(report.parent / "found" / f"{pair_id}.png")).mean() < 6
+
+
+def test_an_exact_picture_is_larger_than_the_report_s_own(chromium, tmp_path):
+    report = write_report(Run(Factory(size=320, sources=2, models=MODELS[:1]).write(tmp_path)))
+    with opened(chromium, report) as page:
+        page.locator("#pair-list .card").first.click()
+        dialog = page.locator("#pair-dialog")
+        canvas = dialog.locator(".stage canvas")
+        page.wait_for_function("one => one.dataset.drawn", arg=canvas.element_handle())
+        before = canvas.evaluate("one => one.width")
+        dialog.locator(".full input").check()
+        dialog.locator(".full", has_text="exact").wait_for()
+        dialog.locator("input[type=range]").fill("10")
+        assert before < 320
+        assert canvas.evaluate("one => one.width") == 320
 
 
 def test_a_report_that_was_sent_on_says_that_the_run_is_not_beside_it(chromium, report, tmp_path):

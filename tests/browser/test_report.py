@@ -95,6 +95,18 @@ def test_the_grid_changes_with_the_model(page):
     assert MODELS[1] in region.get_attribute("aria-label")
 
 
+def test_a_cell_of_the_grid_opens_the_pair_that_it_shows(desk, report):
+    run = Run(report.parent)
+    desk.locator("#grid-choice").select_option(label=MODELS[0])
+    cell = desk.locator("#grid-view button").nth(1)
+    row = cell.locator("xpath=ancestor::tr").locator("th").inner_text()
+    cell.click()
+    pair_id = desk.locator("#pair-dialog").get_attribute("data-pair")
+    pair = next(one for one in run.pair_rows(MODELS[0]) if one["pair_id"] == pair_id)
+    assert pair["source_name"] == row
+    assert pair["target_name"] in cell.locator("img").get_attribute("alt")
+
+
 def test_a_hostile_class_name_is_shown_as_text(page):
     page.fill("#pair-search", "a<b>")
     assert page.locator("#pair-list .card", has_text="a<b>").count() > 0
