@@ -196,8 +196,21 @@ def test_a_worker_that_stored_before_it_died_leaves_less(lead):
 
 
 def test_pairs_that_kill_every_worker_end_the_run_named(lead):
+    def fate(_store, unit):
+        return [Begun(unit.number), Failed("error", "Traceback\nValueError: odd")]
+
     with pytest.raises(WorkFailed, match=f"{ATTEMPTS + 1} workers ended one after the other"):
-        lead(lambda _store, _unit: [Failed("error", "Traceback\nValueError: odd")])
+        lead(fate)
+
+
+def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
+    deaths = iter([True] * (3 * ATTEMPTS))
+
+    def fate(store, unit):
+        return [Gone("killed")] if next(deaths, False) else does(store, unit)
+
+    _, left = lead(fate)
+    assert not left.unfinished.any()
 
 
 @pytest.mark.parametrize(("kind", "error"), [("refused", Refused), ("failed", WorkFailed)])

@@ -151,12 +151,16 @@ class Foreman:
 
     def _replace(self, worker: Worker, why: str) -> None:
         """Take back what a worker had not finished, and hire another."""
-        units = self._at.pop(worker).units.values()
+        at = self._at.pop(worker)
         self.crew.dismiss(worker)
         last = why.strip().splitlines()[-1]
         self.job.reporter.warn(f"a worker ended ({last}); what it had not finished is done again")
-        for unit in units:
-            self._take_back(unit, why)
+        for number, unit in at.units.items():
+            if number in at.begun:
+                self._take_back(unit, why)
+            else:
+                # It cannot have been its pairs.
+                self._again.append(unit)
         self._at[self.crew.hire()] = _At()
 
     def _take_back(self, unit: Unit, why: str) -> None:
