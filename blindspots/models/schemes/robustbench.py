@@ -171,8 +171,10 @@ def _through_package(spec: Spec, options: ModelOptions) -> Classifier:
         from robustbench.utils import load_model  # type: ignore[import-not-found]
     except Exception as error:
         # It pins old versions of what is installed here, so it fails in many ways.
+        near = nearest_names(spec.name, CARDS)
         raise Refused(
-            f"{_unknown(spec)}; RobustBench's package, which has more, cannot be imported here "
+            f"{spec} is none of the checkpoints that are read here{'; ' * bool(near)}{near}; "
+            "RobustBench's package, which has more, cannot be imported here "
             f"({type(error).__name__}: {first_line(error)}); {_INSTALL}"
         ) from error
     return assemble(spec, options, *_from_package(spec, load_model))
