@@ -7,6 +7,7 @@ import ctypes
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -19,6 +20,7 @@ SMALLEST_BATCH, LARGEST_BATCH = 8, 512
 COMPILE_SECONDS, COMPILE_SAVES = 60.0, 0.1
 M_MMAP_MAX, M_TRIM_THRESHOLD = -4, -1
 LARGEST_INT = 2**31 - 1
+MEMORY = Path("/proc/meminfo")
 
 
 def find_device(name: str = "auto") -> torch.device:
@@ -137,6 +139,15 @@ def keep_freed_memory() -> bool:
         return False
     set_option = ctypes.CDLL(None).mallopt
     return bool(set_option(M_MMAP_MAX, 0) and set_option(M_TRIM_THRESHOLD, LARGEST_INT))
+
+
+def free_memory() -> int | None:
+    """The bytes that Linux can still give without swapping; None where no Linux says so."""
+    try:
+        facts = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines() if ":" in line)
+        return 1024 * int(facts["MemAvailable"].split()[0])
+    except (OSError, KeyError):
+        return None
 
 
 def _first_line(error: Exception) -> str:

@@ -101,8 +101,16 @@ def prepare(request: Request, out: Place | None, reporter: Reporter) -> Prepared
         },
         most_pairs=max(map(len, whole.values())),
         pairs_hash=_pairs_hash(whole),
-        notes=[*images.notes, *chosen.notes],
+        notes=[*_notes_of_images(subjects), *chosen.notes],
     )
+
+
+def _notes_of_images(subjects: Sequence[Subject]) -> list[str]:
+    """What was noted of the images: once, and again for a model whose classes differ."""
+    said: dict[Any, list[str]] = {}
+    for images in (subject.images for subject in subjects):
+        said.setdefault((tuple(images.class_map.items()), images.class_names), images.notes)
+    return list(dict.fromkeys(note for notes in said.values() for note in notes))
 
 
 def _choose(request: Request, subjects: Sequence[Subject], surveyed: Survey) -> Choice:

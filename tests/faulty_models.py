@@ -81,6 +81,10 @@ def no_normalisation(base="shapes-resnet"):
     return _classifier(base, Wrapped, mean=None, std=None)
 
 
+def half_the_contrast(base="shapes-resnet"):
+    return _classifier(base, Wrapped, std=(0.5, 0.5, 0.5))
+
+
 def grey_levels(base="shapes-resnet"):
     inside = {"before": lambda x: (x / 255 - 0.5) / 0.25}
     return _classifier(base, lambda inner: Wrapped(inner, **inside), mean=None, std=None)
@@ -132,6 +136,28 @@ def detached(base="shapes-resnet"):
 
 def half_detached(base="shapes-resnet"):
     return _around(base, before=lambda x: 0.3 * x + 0.7 * x.detach())
+
+
+def flat_where_sure(base="shapes-resnet"):
+    def cut(logits):
+        sure = logits.softmax(1).amax(dim=1, keepdim=True) > 0.999
+        return torch.where(sure, logits.detach(), logits)
+
+    return _around(base, behind=cut)
+
+
+def nan_gradient(base="shapes-resnet"):
+    return _around(base, before=lambda x: x + 0 * (x - x.detach()).abs().sqrt())
+
+
+def embedding(base="shapes-resnet"):
+    inner = load_model(f"zoo:{base}").module
+    return Classifier(Wrapped(inner), size=64, mean=MEAN, std=STD, embeds=True)
+
+
+def detached_embedding(base="shapes-resnet"):
+    inner = load_model(f"zoo:{base}").module
+    return Classifier(Wrapped(inner, behind=lambda z: z.detach()), size=64, embeds=True)
 
 
 def rounded(base="shapes-resnet"):

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from blindspots import metrics
 from blindspots.cli.app import call
 
 
@@ -45,6 +46,19 @@ def save_pictures(folder, count=3):
     for seed in range(count):
         make_picture(90, 70, seed).save(folder / f"{seed}.png")
     return f"folder:{folder}"
+
+
+def write_backbone(folder):
+    """A random backbone of LPIPS, called as the published one, whose hash it cannot have."""
+    from torchvision.models import alexnet
+
+    torch.manual_seed(0)
+    state = alexnet(weights=None).state_dict()
+    # LPIPS does not use the classifier, so it need not fill 230 MB on disk.
+    unused = {k: torch.zeros(1).expand(v.shape) for k, v in state.items() if "classifier" in k}
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save(state | unused, folder / metrics.LPIPS_FILE)
+    return folder / metrics.LPIPS_FILE
 
 
 def doctor(spec, images, capsys, *flags):

@@ -4,7 +4,6 @@ import lpips
 import numpy as np
 import pytest
 import torch
-import torchvision
 from skimage.metrics import structural_similarity
 
 import blindspots as bs
@@ -13,6 +12,7 @@ from blindspots.errors import Refused
 from blindspots.measure import Measurer
 from blindspots.oracle import Oracle
 from blindspots.stream import Corners
+from tests.pictures import write_backbone
 
 
 def images(count=3, height=40, width=33, seed=0):
@@ -68,14 +68,7 @@ def test_rmse_and_linf_follow_their_formulas_per_sample():
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("hub") / "checkpoints" / metrics.LPIPS_FILE
-    path.parent.mkdir()
-    state = torchvision.models.alexnet(weights=None).state_dict()
-    # LPIPS does not use the classifier, so it need not fill 230 MB on disk.
-    unused = {k: torch.zeros(1).expand(v.shape) for k, v in state.items() if "classifier" in k}
-    torch.save(state | unused, path)
-    return path
+    return write_backbone(tmp_path_factory.mktemp("hub") / "checkpoints")
 
 
 @pytest.fixture(scope="module")

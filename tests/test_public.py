@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent.parent
 FILES = sorted((ROOT / "blindspots").rglob("*.py"))
 FUNCTIONS = ast.FunctionDef | ast.AsyncFunctionDef
 HEAVY = ("torch", "torchvision", "timm")
+EXTRAS = ("transformers", "datasets", "webdataset", "fastapi", "ray", "robustbench", "s3fs")
 
 
 def tree(file):
@@ -82,12 +83,22 @@ def test_everything_public_has_a_docstring(file):
     ids=["the package", "what reads a run"],
 )
 def test_an_import_does_not_load_torch(names):
+    assert not {*HEAVY, *EXTRAS} & loaded_by(names)
+
+
+def test_what_works_without_an_extra_does_not_load_its_library():
+    names = ("images", "models.sources", "backends", "experiment", "places", "cli.app", "doctor")
+    assert not {*EXTRAS} & loaded_by([f"blindspots.{name}" for name in names])
+
+
+def loaded_by(names):
+    """The modules that are there when those of `names` were imported."""
     code = f"import sys, {', '.join(names)}; print(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout.split()
     assert set(names) <= set(loaded)
-    assert not set(HEAVY) & set(loaded)
+    return set(loaded)
 
 
 def test_functions_are_short():

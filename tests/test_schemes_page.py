@@ -1,21 +1,37 @@
 """docs/schemes.md says what the marked tests are, and nothing that is tested is left out of it."""
 
-from blindspots.models.schemes import SCHEMES
-from tests.schemes_page import ASPECTS, DOES_NOT_APPLY, ROOT, collected_marks, page
+import pytest
+
+from tests.schemes_page import DOES_NOT_APPLY, KINDS, ROOT, collected_marks, page
 
 
-def test_the_page_is_what_the_marked_tests_say():
+def everything(marks):
+    return {name for names in marks.values() for name in names}
+
+
+def test_the_page_has_the_names_of_the_marked_tests():
     marks = collected_marks()
-    every_test = {name for names in marks.values() for name in names}
-    assert (ROOT / "docs" / "schemes.md").read_text(encoding="utf-8") == page(marks, every_test)
+    text = (ROOT / "docs" / "schemes.md").read_text(encoding="utf-8")
+    assert text == page(marks, passed=everything(marks))
 
 
-def test_every_aspect_of_every_model_scheme_is_tested_or_does_not_apply():
-    said = {(scheme, aspect) for kind, scheme, aspect in collected_marks() if kind == "model"}
-    excused = {(scheme, aspect) for kind, scheme, aspect in DOES_NOT_APPLY if kind == "model"}
-    assert said | excused == {(scheme, aspect) for scheme in SCHEMES for aspect in ASPECTS}
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_aspect_of_every_scheme_is_tested_or_does_not_apply(kind):
+    _, schemes, aspects = KINDS[kind]
+    said = {(scheme, aspect) for one, scheme, aspect in collected_marks() if one == kind}
+    excused = {(scheme, aspect) for one, scheme, aspect in DOES_NOT_APPLY if one == kind}
+    assert said | excused == {(scheme, aspect) for scheme in schemes for aspect in aspects}
     assert not said & excused
 
 
-def test_marks_name_aspects_that_exist():
-    assert {aspect for _, _, aspect in collected_marks()} <= ASPECTS.keys()
+def test_a_tick_takes_every_test_of_its_cell_to_have_passed():
+    marks = collected_marks()
+    name = marks["image", "folder", "broken"][0]
+    whole, without = (
+        page(marks, passed) for passed in (everything(marks), everything(marks) - {name})
+    )
+    assert "✗" not in whole.partition("## Model schemes")[2]
+    changed = [b for a, b in zip(whole.splitlines(), without.splitlines(), strict=True) if a != b]
+    assert [line.count("✗") for line in changed] == [1]
+    assert changed[0].startswith("| [`folder`]")
+    assert "not tested" in page({}, set())

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.doctor.finding import Finding, Level
+from blindspots.machine import free_memory
 from blindspots.models.classifier import Classifier
 from blindspots.objectives import margin
 from blindspots.oracle import Oracle
@@ -20,7 +21,8 @@ _WHY = "a traversal of star costs hundreds of evaluations a pair, each a forward
 def check_speed(oracle: Oracle, images: Float[Tensor, "image 3 height width"]) -> list[Finding]:
     """Milliseconds an evaluation at the oracle's batch, and the memory it takes.
 
-    On a CUDA device also the largest batch that fits, found by doubling.
+    On a CUDA device also the largest batch that fits, found by doubling; on a CPU about how many
+    images would, by the memory of each and what is free.
     """
     model, batch = oracle.model, oracle.chunk or len(images)
     together = images[torch.arange(batch) % len(images)].to(model.device)
@@ -39,6 +41,9 @@ def check_speed(oracle: Oracle, images: Float[Tensor, "image 3 height width"]) -
         values["largest_batch"] = largest = largest_batch(model, together)
         found += f"; {largest} fit"
         remedy = f"--batch-size {largest}" if largest > batch else ""
+    elif fit := _fit(model, values["mib_per_image"]):
+        values["about_fit"] = fit
+        found += f"; about {fit:,} images fit into the memory that is free"
     return [
         Finding(name="speed", level=Level.OK, found=found, why=_WHY, remedy=remedy, values=values)
     ]
@@ -73,6 +78,12 @@ def _memory(model: Classifier, images: Tensor) -> dict[str, float]:
     weights = sum(one.nbytes for one in model.state_dict().values()) / MIB
     each = sum(kept.values()) / len(few) / MIB
     return {"mib_per_image": each, "mib": weights + each * len(images)}
+
+
+def _fit(model: Classifier, mib_per_image: float) -> int | None:
+    """How many images would fit into a CPU's free memory; None where nobody says how much it is."""
+    free = free_memory() if model.device.type == "cpu" else None
+    return int(free / MIB / mib_per_image) if free and mib_per_image else None
 
 
 def largest_batch(

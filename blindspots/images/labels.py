@@ -53,10 +53,10 @@ def label_images(
 
     In order: what `mapping` says; the table, where one is given; without a model, or for one
     without classes, the listing's own order. Else the model's own classes, where the images'
-    classes are called as they are (an ImageNet model's also by wnid); the order, where they are
-    called otherwise and are as many, which is said in a note. Refused where none of these applies,
-    and where some classes are the model's and others are not. A note says what was mapped, unless
-    both have the same names.
+    classes are called as they are (an ImageNet model's also by wnid); the order, where the images
+    or the model have no names and the classes are as many, which is said in a note. Refused where
+    none of these applies, and where some classes are the model's and others are not. A note says
+    what was mapped, unless both have the same names.
     """
     model = _with_classes(model)
     own = None if model is None else model.class_names
@@ -92,7 +92,7 @@ def _by_model(listing: Listing, model: Viewer) -> Labelling:
         return _by_order(classes, known.names)
     if known is not None and any(known.index(name) is not None for name in classes):
         return _noted(_by_names(listing, known), listing, model)
-    unalike = kind == "names" and model.class_names is not None
+    unalike = kind != "numbers" and model.class_names is not None
     if len(classes) == model.num_classes and not unalike:
         return _by_order(
             classes, model.class_names or _names_of(listing), (_taken(listing, model),)

@@ -50,15 +50,20 @@ def factory_in_file(spec: Spec) -> Callable[..., Any]:
             raise Refused(_import_failed(spec, error)) from error
 
 
-def made_by(factory: Callable[..., Any], spec: Spec, arguments: Mapping[str, Any]) -> nn.Module:
-    """What the factory returns for the spec's further keys; refused unless a torch module."""
+def made_by(
+    factory: Callable[..., Any], spec: Spec, arguments: Mapping[str, Any], hint: str = ""
+) -> nn.Module:
+    """What the factory returns for the spec's further keys; refused unless a torch module.
+
+    `hint`: what to say besides where it fails.
+    """
     said = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     try:
         made = factory(**arguments)
     except Exception as error:
         raise Refused(
             f"{spec.name.rpartition(':')[2]}({said}) failed: {type(error).__name__}: "
-            f"{first_line(error)}"
+            f"{first_line(error)}{'; ' * bool(hint)}{hint}"
         ) from error
     if not isinstance(made, nn.Module):
         raise Refused(

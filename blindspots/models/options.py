@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 
 from blindspots.errors import Refused
-from blindspots.specs import Spec
+from blindspots.specs import Spec, nearest_names
+
+KEYS = ("weights", "mean", "std", "size", "classes")
+# Above "img_size" for size and "num_classes" for classes, which architectures take.
+_MISSPELT = 0.8
 
 Setting = int | float | bool | str | None | tuple["Setting", ...]
 
@@ -15,7 +20,8 @@ class ModelOptions:
     """What a model spec may say: where the weights are, the input's geometry and normalisation.
 
     None: not said. `architecture`: every other key, for the function that builds the model; whole
-    and decimal numbers, true, false and none are read as such, commas make a tuple.
+    and decimal numbers, true, false and none are read as such, commas make a tuple. `keys`: those
+    that are not for it.
     """
 
     weights: Path | None
@@ -24,6 +30,7 @@ class ModelOptions:
     size: tuple[int, int] | None
     classes: Path | None
     architecture: Mapping[str, Setting]
+    keys: tuple[str, ...] = KEYS
 
 
 def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
@@ -31,7 +38,7 @@ def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
 
     `scheme_keys`: those that the scheme reads itself, so that they do not go to the architecture.
     """
-    own = {"weights", "mean", "std", "size", "classes", *scheme_keys}
+    own = (*KEYS, *scheme_keys)
     said = spec.options
     _refuse_trust(spec)
     return ModelOptions(
@@ -41,16 +48,37 @@ def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
         size=_size(spec),
         classes=Path(said["classes"]).expanduser() if "classes" in said else None,
         architecture={key: parse_setting(said[key]) for key in said if key not in own},
+        keys=own,
     )
 
 
 def refuse_others(spec: Spec, options: ModelOptions) -> None:
     """Refuse keys for the architecture, for a scheme whose architectures take none."""
     if options.architecture:
+        key = min(options.architecture)
         raise Refused(
-            f"{min(options.architecture)}= was given in {spec}, and {spec.scheme}: takes no "
-            "arguments of the architecture; leave it away"
+            f"{key}= was given in {spec}, and {spec.scheme}: takes no arguments of the "
+            f"architecture; expected {', '.join(options.keys)}; "
+            f"{nearest_names(key, options.keys) or 'leave it away'}"
         )
+
+
+def refuse_misspelt(spec: Spec, options: ModelOptions) -> None:
+    """Refuse a key all but spelt as one of a spec's, for a library whose arguments are not so."""
+    hint = misspelt(options)
+    if hint:
+        raise Refused(
+            f"{spec} was given; expected {', '.join(options.keys)}, or arguments of the "
+            f"architecture; {hint}"
+        )
+
+
+def misspelt(options: ModelOptions) -> str:
+    """A phrase with the key that an argument is all but spelt as; empty where none is."""
+    for key in options.architecture:
+        for near in get_close_matches(key, options.keys, n=1, cutoff=_MISSPELT):
+            return f"did you mean {near}= instead of {key}=?"
+    return ""
 
 
 def parse_setting(text: str) -> Setting:

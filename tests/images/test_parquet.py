@@ -107,7 +107,6 @@ def test_images_kept_as_paths_are_read_beside_the_file(tmp_path):
     assert "neither bytes nor a path" in images.skipped[0]["reason"]
 
 
-@pytest.mark.scheme(SCHEME, "extra")
 def test_no_extra_is_needed(written, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     assert len(load_images(f"parquet:{written}")) == 20

@@ -107,7 +107,6 @@ def test_of_several_images_of_a_sample_the_plain_one_is_taken_or_the_said(tmp_pa
     assert load_images(f"{spec}?image=seg.png").names == ["a.tar/a.seg.png"]
 
 
-@pytest.mark.scheme(SCHEME, "extra")
 def test_no_extra_is_needed(shards, monkeypatch):
     monkeypatch.setitem(sys.modules, "webdataset", None)
     assert len(load_images(shards)) == 20

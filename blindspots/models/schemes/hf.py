@@ -11,7 +11,7 @@ from blindspots.images.classes import ClassTable, table_of
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.assembly import Known, assemble, short_name
 from blindspots.models.classifier import Classifier
-from blindspots.models.options import ModelOptions, model_options
+from blindspots.models.options import ModelOptions, misspelt, model_options
 from blindspots.models.processors import Seen, read_processor
 from blindspots.models.repositories import Repository
 from blindspots.models.weights import load_weights
@@ -79,7 +79,7 @@ def _config(repository: Repository, options: ModelOptions) -> Any:
     if unknown:
         raise Refused(
             f"{unknown[0]}= is no key of a spec and no setting of {repository.spec}'s "
-            "configuration; leave it away"
+            f"configuration; {misspelt(options) or 'leave it away'}"
         )
     return config
 

@@ -9,7 +9,7 @@ from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.assembly import Known, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.factories import factory_in_file, factory_in_module, made_by
-from blindspots.models.options import model_options
+from blindspots.models.options import misspelt, model_options
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec
@@ -29,7 +29,7 @@ def load_from_file(spec: Spec, trust: Trust) -> Classifier:
 
 def _load(spec: Spec, factory: Callable[..., Any]) -> Classifier:
     options = model_options(spec)
-    made = made_by(factory, spec, options.architecture)
+    made = made_by(factory, spec, options.architecture, misspelt(options))
     module = made.module if isinstance(made, Classifier) else made
     if options.weights is not None:
         load_weights(module, options.weights, short_name(spec))

@@ -27,6 +27,12 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 # RobustBench's own directory for downloads, where its package is called without another one.
 CACHE = Path("models")
+# It pins an old timm, needs what newer versions of setuptools lack, and its requirements bring the
+# package that it imports as autoattack under another name.
+_INSTALL = (
+    "type pip install --no-deps robustbench and pip install gdown geotorch torchdiffeq "
+    "'setuptools<81', and add a package named autoattack"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,9 +171,11 @@ def _through_package(spec: Spec, options: ModelOptions) -> Classifier:
         from robustbench.utils import load_model  # type: ignore[import-not-found]
     except Exception as error:
         # It pins old versions of what is installed here, so it fails in many ways.
+        near = nearest_names(spec.name, CARDS)
         raise Refused(
-            f"{_unknown(spec)}; RobustBench's package, which has more, cannot be imported here "
-            f"({type(error).__name__}: {first_line(error)})"
+            f"{spec} is none of the checkpoints that are read here{'; ' * bool(near)}{near}; "
+            "RobustBench's package, which has more, cannot be imported here "
+            f"({type(error).__name__}: {first_line(error)}); {_INSTALL}"
         ) from error
     return assemble(spec, options, *_from_package(spec, load_model))
 

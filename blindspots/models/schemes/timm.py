@@ -9,7 +9,7 @@ from blindspots.images.classes import ClassTable, imagenet_table
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.assembly import Known, assemble, short_name
 from blindspots.models.classifier import Classifier
-from blindspots.models.options import ModelOptions, model_options
+from blindspots.models.options import ModelOptions, model_options, refuse_misspelt
 from blindspots.models.pretrained import build_timm
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
@@ -20,6 +20,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     """timm's model with the data config of its weights; `num_classes=0`: its embedding."""
     del trust
     options = model_options(spec)
+    refuse_misspelt(spec, options)
     module = build_timm(spec.name, options.architecture, published=options.weights is None)
     embeds = options.architecture.get("num_classes") == 0
     if options.weights is not None:

@@ -15,7 +15,7 @@ from blindspots.images.preprocessing import Preprocessing
 from blindspots.models import hub
 from blindspots.models.assembly import Known, assemble, short_name
 from blindspots.models.classifier import Classifier
-from blindspots.models.options import ModelOptions, model_options
+from blindspots.models.options import ModelOptions, model_options, refuse_misspelt
 from blindspots.models.output import first_line
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
@@ -34,6 +34,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     """
     del trust
     options = model_options(spec)
+    refuse_misspelt(spec, options)
     name, _, tag = spec.name.partition(":")
     weights = _published(name, tag)
     module = _build(name, options, weights if tag or options.weights is None else None)
