@@ -1,11 +1,12 @@
 """The processor's cores, shared by the models that compute at a moment."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+SMALL = 128 * 128
 
 
 class Cores:
@@ -19,13 +20,13 @@ class Cores:
         self._lock = threading.Lock()
         self._working = 0
 
-    def useful(self, compute: Callable[[], object]) -> int:
-        """With how many of them the calling thread does something soonest: one, or all.
+    def useful(self, pixels: int) -> int:
+        """How many of them help a model of that input size: one, or all.
 
         Outside the main thread libgomp's threads are slow to wake where they are as many as the
         cores: small models are faster with one (a ResNet of 64 px: 0.65 s a traversal, not 1.2 s).
         """
-        return min((1, self._total), key=lambda threads: _seconds(compute, threads))
+        return 1 if pixels <= SMALL else self._total
 
     @contextmanager
     def taken(self, most: int) -> Iterator[None]:
@@ -40,14 +41,3 @@ class Cores:
         finally:
             with self._lock:
                 self._working -= 1
-
-
-def _seconds(compute: Callable[[], object], threads: int) -> float:
-    """The least of three, after one that is not counted."""
-    torch.set_num_threads(threads)
-    taken = []
-    for _ in range(4):
-        began = time.perf_counter()
-        compute()
-        taken.append(time.perf_counter() - began)
-    return min(taken[1:])

@@ -11,8 +11,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-import torch
-
 from blindspots.errors import BlindspotsError
 from blindspots.explorer.cores import Cores
 from blindspots.explorer.outbox import Event, Outbox
@@ -156,8 +154,7 @@ class Worker:
 
     def _work(self) -> None:
         with self.model.frozen():
-            some = torch.zeros(SMALLEST_BATCH, 3, *self.model.size, device=self.model.device)
-            threads = self._cores.useful(lambda: self._quick.logits(some))
+            threads = self._cores.useful(self.model.size[0] * self.model.size[1])
             while self._wait():
                 with self._cores.taken(threads):
                     self._answer()
