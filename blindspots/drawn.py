@@ -31,17 +31,10 @@ def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
         raise Refused(f"--sources {sources} was given; expected at least 1, as in --sources 50")
     known = sorted(run.columns.pairs_of(model, started=True)["source_id"].unique().to_pylist())
     chosen = random.Random(0).sample(known, min(sources, len(known)))
-    every = run.columns.whole_pairs_from(chosen)
-    pairs = [row for row in every if row["model"] == model and Ending(row["ending"]).started]
-    edges = set(map(edge, pairs))
+    own = [row for row in run.pairs_from(*chosen) if row["model"] == model]
     return StoredRows(
-        pairs,
-        [
-            row
-            for row in run.columns.whole_triangles(chosen)
-            if row["model"] == model
-            and {(row["source_id"], row[name]) for name in ("target_1", "target_2")} <= edges
-        ],
+        [row for row in own if Ending(row["ending"]).started],
+        [row for row in run.triangles_from(*chosen) if row["model"] == model],
         [row for row in run.simplex_rows(model) if row["source_id"] in set(chosen)],
         run.columns.whole_nulls(model, chosen),
     )

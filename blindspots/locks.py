@@ -50,6 +50,11 @@ class Holder:
         return cls(os.getpid(), socket.gethostname(), now, _born(os.getpid()), inode, place)
 
     @property
+    def is_this_process(self) -> bool:
+        """Whether it is this process; another machine's may have the same id."""
+        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+
+    @property
     def alive(self) -> bool | None:
         """Whether its process lives; None where that cannot be asked from here."""
         if self.host != socket.gethostname() or os.name != "posix":
@@ -81,7 +86,7 @@ def hold(directory: Place) -> Iterator[None]:
     finally:
         stop.set()
         beats.join()
-        if (holder := read_holder(directory)) and holder.pid == os.getpid():
+        if (holder := read_holder(directory)) and holder.is_this_process:
             lock.unlink(missing_ok=True)
 
 
@@ -178,7 +183,7 @@ def _beat(lock: Place, stop: threading.Event) -> None:
 def _touch(lock: Place) -> None:
     if isinstance(lock, Path):
         os.utime(lock)
-    elif (holder := read_holder(lock.parent)) and holder.pid == os.getpid():
+    elif (holder := read_holder(lock.parent)) and holder.is_this_process:
         put(lock, _signed(holder))
 
 

@@ -66,10 +66,10 @@ def reach(place: Place) -> Place:
     return place
 
 
-def check_reachable(place: Place) -> None:
+def check_reachable(place: UPath) -> None:
     """Refuse a place of an object store that does not answer, or whose bucket is not there."""
-    bucket = reach(place).parents[-1] if is_remote(place) and place.parents else place
-    if is_remote(bucket) and not bucket.exists():
+    bucket = place.parents[-1] if place.parents else place
+    if not reach(bucket).exists():
         raise Refused(f"{place} was given, and there is no bucket {bucket}; make it first")
 
 
@@ -109,15 +109,11 @@ def put(place: UPath, content: bytes) -> None:
 def create(place: UPath, content: bytes) -> bool:
     """Make an object unless there is one; whether it was made, by one of many who try."""
     try:
-        place.fs.pipe_file(place.path, content, mode="create")
+        with _told(place):
+            place.fs.pipe_file(place.path, content, mode="create")
     except FileExistsError:
         return False
     return True
-
-
-def copy(file: Place, to: Place) -> None:
-    """The same bytes in another place."""
-    to.write_bytes(file.read_bytes())
 
 
 def move(file: Place, to: Place) -> None:
@@ -125,7 +121,7 @@ def move(file: Place, to: Place) -> None:
     if isinstance(file, Path) and isinstance(to, Path):
         file.replace(to)
     else:
-        copy(file, to)
+        to.write_bytes(file.read_bytes())
         file.unlink()
 
 

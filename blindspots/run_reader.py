@@ -131,14 +131,15 @@ class Run:
         """Whether classes are labels; else they are what each model says of the clean image."""
         return all(facts.preflight.get("labelled", True) for facts in self.models)
 
-    def pairs_from(self, source: str) -> list[Row]:
-        """The pairs from one source, of all models, as dictionaries; the others are not read."""
-        return self._pairs_from(source)
+    def pairs_from(self, *sources: str) -> list[Row]:
+        """The pairs from these sources, of all models, as dictionaries; no others are read."""
+        return self._pairs_from(sources)
 
-    def triangles_from(self, source: str) -> list[Row]:
-        """The triangles of one source whose two pairs both started, likewise."""
-        lost = {_edge(row) for row in self.pairs_from(source) if not Ending(row["ending"]).started}
-        return [row for row in self._triangles_from(source) if not lost & set(_edges(row))]
+    def triangles_from(self, *sources: str) -> list[Row]:
+        """The triangles of these sources whose two pairs both started, likewise."""
+        pairs = self.pairs_from(*sources)
+        lost = {_edge(row) for row in pairs if not Ending(row["ending"]).started}
+        return [row for row in self._triangles_from(sources) if not lost & set(_edges(row))]
 
     def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
         """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
@@ -220,13 +221,13 @@ class Run:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
-    def _pairs_from(self) -> Callable[[str], list[Row]]:
+    def _pairs_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
         # The figures of a run all start from one source.
-        return lru_cache(maxsize=8)(lambda source: self.columns.whole_pairs_from([source]))
+        return lru_cache(maxsize=8)(self.columns.whole_pairs_from)
 
     @cached_property
-    def _triangles_from(self) -> Callable[[str], list[Row]]:
-        return lru_cache(maxsize=8)(lambda source: self.columns.whole_triangles([source]))
+    def _triangles_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
+        return lru_cache(maxsize=8)(self.columns.whole_triangles)
 
     @cached_property
     def _pair_list(self) -> list[Row]:

@@ -100,3 +100,9 @@ def test_of_many_at_a_dead_ones_lock_one_wins(tmp_path, dead):
     assert held.count(True) == 1
     for won, error in zip(held, errors, strict=True):
         assert won or "being worked on" in error or "just now" in error
+
+
+def test_a_lock_of_another_machine_s_process_of_the_same_id_is_left(tmp_path):
+    with hold(tmp_path):
+        write(tmp_path, host="elsewhere")
+    assert read_holder(tmp_path).host == "elsewhere"

@@ -10,16 +10,9 @@ from pathlib import Path
 import pytest
 
 from blindspots.locks import LOCK
-from tests.faults.test_kill import assert_same, finish, start
+from tests.faults.test_kill import assert_same, start
 
 pytestmark = pytest.mark.faults
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    finish(out)
-    return out
 
 
 @pytest.fixture
@@ -51,7 +44,7 @@ def resumed(out: Path) -> str:
     return error
 
 
-def verified(out: Path) -> None:
+def verified(out: Path | str) -> None:
     verify = [sys.executable, "-m", "blindspots", "verify", str(out), "--quiet"]
     checked = subprocess.run(verify, capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr

@@ -31,7 +31,7 @@ CLOSE = (
 TOLERANCE = 1e-3
 
 
-def command(out: Path) -> list[str]:
+def command(out: Path | str) -> list[str]:
     options = [
         "--method",
         "reference",

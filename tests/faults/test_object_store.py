@@ -1,39 +1,18 @@
 """Drivers and workers that die while they write to an object store, and two at once there."""
 
-import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
 from blindspots.locks import LOCK
 from blindspots.places import find_place
-from tests.faults.test_kill import assert_same, command, finish
+from tests.faults.test_damage import verified
+from tests.faults.test_kill import assert_same
+from tests.faults.test_workers import BACKENDS, start
 from tests.object_store import fetch, names
 
 pytestmark = pytest.mark.faults
-
-BACKENDS = {
-    "serial": [],
-    "processes": ["--backend", "processes", "--workers", "2"],
-    "ray": ["--backend", "ray", "--workers", "2"],
-}
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What one process makes of it on a disk."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    finish(out)
-    return out
-
-
-def start(out, backend):
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command(out), *BACKENDS[backend]], env=environment, **pipes)
 
 
 def wait_for(out, process, count):
@@ -45,7 +24,7 @@ def wait_for(out, process, count):
         time.sleep(0.3)
 
 
-@pytest.mark.parametrize("backend", list(BACKENDS))
+@pytest.mark.parametrize("backend", ["serial", *BACKENDS])
 def test_a_killed_run_resumes_in_its_store(tmp_path, undisturbed, bucket, backend):
     out = f"{bucket}/run"
     process = start(out, backend)
@@ -61,9 +40,7 @@ def test_a_killed_run_resumes_in_its_store(tmp_path, undisturbed, bucket, backen
     assert before <= names(out)
     copy = fetch(out, tmp_path / "copy")
     assert_same(copy, undisturbed)
-    verify = [sys.executable, "-m", "blindspots", "verify", str(out), "--quiet"]
-    checked = subprocess.run(verify, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
+    verified(out)
 
 
 def test_the_second_driver_in_a_store_is_refused(tmp_path, undisturbed, bucket):

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.soak import workers
 from tests.faults.test_damage import verified
-from tests.faults.test_kill import assert_same, command, finish
+from tests.faults.test_kill import assert_same, command
 
 pytestmark = pytest.mark.faults
 
@@ -24,16 +24,8 @@ BACKENDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """What one process makes of it."""
-    out = tmp_path_factory.mktemp("undisturbed") / "run"
-    finish(out)
-    return out
-
-
-def start(out: Path, backend: str, *options, **more) -> subprocess.Popen:
-    given = [*command(out), *BACKENDS[backend], *options]
+def start(out: Path | str, backend: str, *options, **more) -> subprocess.Popen:
+    given = [*command(out), *BACKENDS.get(backend, ()), *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(given, **pipes, **more)
 
