@@ -68,8 +68,10 @@ def reach(place: Place) -> Place:
 
 def check_reachable(place: UPath) -> None:
     """Refuse a place of an object store that does not answer, or whose bucket is not there."""
+    # Asked about a bucket, a store that does not answer seems to have none.
+    reach(place)
     bucket = place.parents[-1] if place.parents else place
-    if not reach(bucket).exists():
+    if not bucket.exists():
         raise Refused(f"{place} was given, and there is no bucket {bucket}; make it first")
 
 

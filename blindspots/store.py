@@ -20,7 +20,7 @@ from PIL import Image
 from safetensors.numpy import save as serialise
 
 from blindspots.archives import UNIT, Archives
-from blindspots.files import sweep, write_bytes, write_text
+from blindspots.files import sweep, write_text
 from blindspots.parts import (
     GATHERED,
     damage,
@@ -33,18 +33,17 @@ from blindspots.parts import (
     write_part,
     write_rows,
 )
+from blindspots.pens import pen_for
 from blindspots.pictures import PICTURES, load_exact
 from blindspots.places import (
     Place,
     find_place,
-    is_remote,
     make_folder,
     move,
 )
 from blindspots.predictions import SCHEMA as PREDICTIONS
 from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 from blindspots.run_columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
-from blindspots.uploads import Uploads
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, PAIR_KEY),
@@ -70,7 +69,7 @@ class Store:
         for folder in FOLDERS:
             make_folder(self.path / folder)
         self._appended, self._saved = GATHERED, UNIT
-        self._uploads = Uploads() if is_remote(self.path) else None
+        self._pen = pen_for(self.path)
 
     def sweep(self) -> None:
         """Remove what interrupted writers left behind; before any other process writes here."""
@@ -85,7 +84,7 @@ class Store:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
         if not rows:
             return
-        self._settle()
+        self._pen.settle()
         schema, _ = TABLES[table]
         filled = pa.Table.from_pylist(
             [{**dict.fromkeys(schema.names), **row} for row in rows], schema
@@ -115,7 +114,7 @@ class Store:
 
     def pack(self, least: int) -> None:
         """Pack the images of each folder where `least` of them lie loose. Likewise."""
-        self._settle()
+        self._pen.settle()
         self._saved = 0
         for pictures in self._pictures.values():
             loose = pictures.loose()
@@ -149,7 +148,7 @@ class Store:
 
         `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
         """
-        self._settle()
+        self._pen.settle()
         digests = {}
         for table, (schema, key) in TABLES.items():
             files, final = self._files(table), self.path / f"{table}.parquet"
@@ -183,7 +182,7 @@ class Store:
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
         if not self.has_image(name):
-            self._write(self.path / "images" / f"{name}.png", _png(pixels))
+            self._pen.write(self.path / "images" / f"{name}.png", _png(pixels))
 
     def save_found(
         self,
@@ -197,19 +196,19 @@ class Store:
         content = serialise({"found": exact})
         self._saved += 1
         folder = self.path / "found"
-        self._write(folder / f"{pair_id}.safetensors", content)
-        self._write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
+        self._pen.write(folder / f"{pair_id}.safetensors", content)
+        self._pen.write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
 
     def save_path(
         self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
     ) -> None:
         """Save `path/ID.png`: the snapshots side by side, left to right."""
         strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
-        self._write(self.path / "path" / f"{pair_id}.png", _png(strip))
+        self._pen.write(self.path / "path" / f"{pair_id}.png", _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
-        self._settle()
+        self._pen.settle()
         exact = load_exact(self._pictures["found"], pair_id)
         if exact is None:
             raise FileNotFoundError(f"the exact found image of {pair_id} is missing")
@@ -217,7 +216,7 @@ class Store:
 
     def found_ids(self) -> pa.Array:
         """The ids of the pairs whose exact found images are there."""
-        self._settle()
+        self._pen.settle()
         return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
 
     def has_image(self, name: str) -> bool:
@@ -230,22 +229,12 @@ class Store:
 
     def drop_found(self, pair_ids: Iterable[str]) -> None:
         """Remove found images that are not to be kept."""
-        self._settle()
+        self._pen.settle()
         self._pictures["found"].drop(pair_ids)
 
     @cached_property
     def _pictures(self) -> dict[str, Archives]:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
-
-    def _write(self, path: Place, content: bytes) -> None:
-        if self._uploads is None:
-            write_bytes(path, content)
-        else:
-            self._uploads.write(path, content)
-
-    def _settle(self) -> None:
-        if self._uploads is not None:
-            self._uploads.settle()
 
     def _files(self, table: str) -> list[Place]:
         return row_files(self.path, table)

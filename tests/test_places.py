@@ -15,9 +15,9 @@ from blindspots.archives import Archives
 from blindspots.cli.app import call
 from blindspots.files import write_bytes
 from blindspots.locks import LOCK, SILENT, Holder, hold, read_holder
+from blindspots.pens import MOST_WAITING, Uploads
 from blindspots.places import create, find_place
 from blindspots.run_reader import Run
-from blindspots.uploads import MOST_WAITING, Uploads
 from tests.object_store import fetch, forget_connections, names
 from tests.test_backends import assert_same_run
 
@@ -207,16 +207,21 @@ def test_a_run_that_is_not_there_is_refused(bucket, capsys):
     assert f"{bucket}/run" in capsys.readouterr().err.replace("\n", "")
 
 
-def test_a_store_that_does_not_answer_is_refused(capsys, monkeypatch):
+@pytest.fixture
+def nobody_answers(monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     forget_connections()
+    yield
+    forget_connections()
+
+
+def test_a_store_that_does_not_answer_is_refused(nobody_answers, capsys):
     for command in (["table", "s3://bucket/other"], ["report", "s3://bucket/other"]):
         assert call(command) == 2
         error = " ".join(capsys.readouterr().err.split())
         assert "cannot be reached" in error
         assert "AWS_ENDPOINT_URL" in error
-    forget_connections()
 
 
 def test_a_missing_package_is_named(monkeypatch, capsys):
