@@ -3,7 +3,8 @@
 seconds of a pair = evaluations × seconds an evaluation + seconds to measure what was found
 
 The evaluations are those that a few pairs of the sample took, timed apart from them in full
-batches; each factor has its standard error, and the range is two of them wide on either side.
+batches. Each factor has its standard error; the range reaches two of them above, and as many times
+below as above: no time is 0, however much those that were measured differ.
 """
 
 import math
@@ -58,8 +59,8 @@ class Measured(NamedTuple):
 
     @property
     def low(self) -> float:
-        """Two standard errors below, 0 at least."""
-        return max(0.0, self.value - WIDTH * self.error)
+        """As many times below the value as `high` is above."""
+        return self.value**2 / self.high if self.value else 0.0
 
     @property
     def high(self) -> float:

@@ -54,8 +54,12 @@ def test_errors_propagate_as_for_independent_factors():
     assert one * two == (50.0, pytest.approx(math.sqrt((1 * 5) ** 2 + (0.2 * 10) ** 2 + 0.2**2)))
     assert one + two == (15.0, pytest.approx(math.hypot(1, 0.2)))
     assert one.times(3) == (30.0, 3.0)
-    assert (one.low, one.high) == (8.0, 12.0)
-    assert Measured(1.0, 5.0).low == 0
+    assert (one.low, one.high) == (pytest.approx(10 / 1.2), 12.0)
+
+
+def test_a_range_holds_no_time_of_0_however_much_times_differ():
+    assert Measured(1.0, 5.0).low == pytest.approx(1 / 11)
+    assert Measured(0.0, 0.0).low == Measured(0.0, 0.0).high == 0
 
 
 @pytest.mark.parametrize("text", ["A100", "A100=1", "=1,2", "A=1,0", "A=x,2", "A=-1,2", "A=1,2,3"])
