@@ -13,12 +13,11 @@ markdown table.
 
 import argparse
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,30 +27,31 @@ import numpy as np
 import torch
 
 import blindspots as bs
+from benchmarks.command import peak_memory
 from benchmarks.hardware import hardware
-from benchmarks.simulated import write_archives, write_rows
+from benchmarks.simulated import CLASSES, write_archives, write_rows
 from blindspots.answers import Answers, as_rows, read_answers
 from blindspots.choosing import choose
 from blindspots.methods import describe_method
 from blindspots.plan import seeded_order
 from blindspots.planned import PlannedPairs, plan_pairs
-from blindspots.plots import write_figures
-from blindspots.report.page import report_html
 from blindspots.resuming import missing_pairs
-from blindspots.run_reader import Run
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import Science
 from blindspots.store import Store, read_predictions
 from blindspots.survey import Subject, survey
-from blindspots.tables import build_table
 
-TARGETS, CLASSES, MORE_IMAGES = 5, 1000, 1.25
+TARGETS, MORE_IMAGES = 5, 1.25
 TABLES = ("distance", "confidence", "summary")
 ASKED = {
     "planning": "10 s, 500 MB",
     "resume": "20 s",
-    **dict.fromkeys([*(f"table {kind}" for kind in TABLES), "figures", "report"], "30 s, 2 GB"),
 }
+COMMANDS = {
+    **{f"blindspots table, {kind}": ["table", "--table", kind] for kind in TABLES},
+    "blindspots report": ["report"],
+}
+ASKED_OF_COMMANDS = "30 s, 2 GB"
 
 
 @dataclass(frozen=True)
@@ -179,40 +179,41 @@ STAGES: dict[str, Callable[[Size, Path], object]] = {
     "the other rows": write_rest,
     "stored keys": stored,
     "compact": lambda _, folder: len(Store(folder).compact()),
-    **{
-        f"table {kind}": lambda _, folder, kind=kind: len(build_table(Run(folder), kind).rows)
-        for kind in TABLES
-    },
-    "figures": lambda _, folder: len(write_figures(Run(folder), folder / "figures")),
-    "report": lambda _, folder: len(report_html(Run(folder))),
 }
+EVERY = [*STAGES, *COMMANDS]
 TOLD = [name for name in STAGES if name not in ("simulate", "half the rows", "the other rows")]
 
 
 def _stage(name: str, size: Size, folder: Path) -> None:
     """One stage, measured in this process."""
-    imports, before, worked = _peak(), time.perf_counter(), time.process_time()
+    imports, before, worked = peak_memory(), time.perf_counter(), time.process_time()
     result = STAGES[name](size, folder)
     seconds, worked = time.perf_counter() - before, time.process_time() - worked
     row = {
         "seconds": seconds,
         "worked": worked,
         "imports": imports,
-        "peak": _peak(),
+        "peak": peak_memory(),
         "result": result,
     }
     print(json.dumps(row))
 
 
-def _peak() -> float:
-    """The most memory this process has had, in MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def _measured(name: str, size: Size, folder: Path) -> dict[str, Any]:
     """Likewise in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.scale", "--only", name, "--folder", str(folder)]
-    command += ["--pairs", str(size.pairs), "--models", str(size.models)]
+    sizes = ["--pairs", str(size.pairs), "--models", str(size.models)]
+    return _told("benchmarks.scale", "--only", name, "--folder", str(folder), *sizes)
+
+
+def _command(name: str, folder: Path) -> dict[str, Any]:
+    """A command, measured as it is typed."""
+    verb, *options = COMMANDS[name]
+    return _told("benchmarks.command", verb, str(folder), *options)
+
+
+def _told(*module: str) -> dict[str, Any]:
+    """The last line that a program prints, which is JSON."""
+    command = [sys.executable, "-m", *module]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -220,15 +221,22 @@ def _measured(name: str, size: Size, folder: Path) -> dict[str, Any]:
 def _run(size: Size, folder: Path, stages: Sequence[str]) -> None:
     print(f"{size.pairs:,} pairs; {hardware(torch.device('cpu'))}\n")
     print(
-        "| stage | asked | seconds | of the processor | MiB at the peak | of it imports | result |"
+        "| what | asked | seconds | of the processor | MiB at the peak | of it imports | result |"
     )
     print("|---|---|---|---|---|---|---|")
     for name in stages:
-        row = _measured(name, size, folder)
-        if name in TOLD:
-            memory = f"{row['peak']:.0f} | {row['imports']:.0f}"
-            shown = f"{row['seconds']:.1f} | {row['worked']:.1f} | {memory} | {row['result']:,}"
-            print(f"| {name} | {ASKED.get(name, '')} | {shown} |", flush=True)
+        if name in COMMANDS:
+            _tell(name, ASKED_OF_COMMANDS, _command(name, folder))
+        else:
+            row = _measured(name, size, folder)
+            if name in TOLD:
+                _tell(name, ASKED.get(name, ""), row)
+
+
+def _tell(name: str, asked: str, row: Mapping[str, Any]) -> None:
+    imports = f"{row['imports']:.0f} | {row['result']:,}" if "imports" in row else "|"
+    figures = f"{row['seconds']:.1f} | {row['worked']:.1f} | {row['peak']:.0f}"
+    print(f"| {name} | {asked} | {figures} | {imports} |", flush=True)
 
 
 def main() -> None:
@@ -237,17 +245,17 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=1_000_000)
     parser.add_argument("--models", type=int, default=4)
     parser.add_argument("--folder", type=Path, help="where the simulated run goes and stays")
-    parser.add_argument("--stage", action="append", choices=list(STAGES), help="only these")
+    parser.add_argument("--stage", action="append", choices=EVERY, help="only these")
     parser.add_argument("--only", choices=list(STAGES), help=argparse.SUPPRESS)
     given = parser.parse_args()
     size = Size(given.pairs, given.models)
     if given.only:
         _stage(given.only, size, given.folder)
     elif given.folder:
-        _run(size, given.folder, given.stage or list(STAGES))
+        _run(size, given.folder, given.stage or EVERY)
     else:
         with tempfile.TemporaryDirectory() as folder:
-            _run(size, Path(folder), given.stage or list(STAGES))
+            _run(size, Path(folder), given.stage or EVERY)
 
 
 if __name__ == "__main__":

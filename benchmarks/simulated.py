@@ -13,7 +13,7 @@ from blindspots.parts import write_part
 from blindspots.planned import PlannedPairs
 from blindspots.records import NULLS, PAIRS, TRIANGLES
 
-PART_ROWS = 32_768
+PART_ROWS, CLASSES = 32_768, 1000
 
 
 def write_rows(folder: Path, planned: Sequence[tuple[str, PlannedPairs]]) -> None:
@@ -30,11 +30,14 @@ def write_rows(folder: Path, planned: Sequence[tuple[str, PlannedPairs]]) -> Non
 
 def _pairs(name: str, pairs: PlannedPairs) -> dict[str, Any]:
     ids = pa.array(pairs.images)
+    names = pa.array([f"a class of the {number}th kind" for number in range(CLASSES)])
     return {
         "model": [name] * len(pairs),
         "pair_id": [one.decode() for one in pairs.pair_ids.tolist()],
         "source_id": ids.take(pa.array(pairs.source)),
         "target_id": ids.take(pa.array(pairs.target)),
+        "source_name": names.take(pa.array(pairs.source % CLASSES)),
+        "target_name": names.take(pa.array(pairs.target % CLASSES)),
         "ending": ["finished"] * len(pairs),
     }
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from blindspots.errors import Refused
 from blindspots.records import Ending
-from blindspots.run_columns import codes
+from blindspots.run_columns import codes, finite, lowest
 from blindspots.run_reader import Row, Run, nearest_believed
 from blindspots.score_words import words_of
 from blindspots.specs import nearest_names
@@ -47,12 +47,25 @@ def telling_pair(run: Run, model: str, source: str | None) -> Row | None:
 
 def telling_source(run: Run) -> str | None:
     """The source that all models' figures start from: most models, most targets, nearest found."""
-    pairs = run.columns.pairs_of(started=True).select(["source_id", "rmse", "p_found"])
-    source, _ = codes(pairs["source_id"])
+    pairs = run.columns.pairs_of(started=True, names=["source_id", "rmse", "p_found"])
+    source, ids = codes(pairs["source_id"])
     counts = np.bincount(source, minlength=1)[source]
-    often = pairs.filter(pa.array(counts == counts.max(initial=0)))
-    best = nearest_believed(often.to_pylist(), words_of(run).sure)
-    return best["source_id"] if best else None
+    often = np.flatnonzero(counts == counts.max(initial=0))
+    best = most_telling(pairs.select(["rmse", "p_found"]).take(often), words_of(run).sure, 1)
+    return ids[source[often[best[0]]]] if len(best) else None
+
+
+def most_telling(pairs: pa.Table, least: float, count: int) -> np.ndarray:
+    """Where the `count` most telling of started pairs stand, as `nearest_believed` has them.
+
+    `pairs`: columns rmse and p_found. `least`: the score above which an image is believed.
+    """
+    distance, belief = finite(pairs["rmse"]), finite(pairs["p_found"])
+    known = np.isfinite(distance) & np.isfinite(belief)
+    believed = known & (belief >= least)
+    if believed.any():
+        return lowest(np.where(believed, distance, np.nan), count)
+    return lowest(np.where(known, -belief, np.nan), count)
 
 
 def telling_targets(run: Run, source: str | None) -> tuple[str, str] | None:
@@ -112,7 +125,7 @@ def _unclear(run: Run, name: str, ids: Sequence[str]) -> str:
             f"--pair {name} was given, with which {len(ids)} pairs begin; expected the id of one, "
             f"as in --pair {ids[0]}"
         )
-    known = run.columns.pairs_of(started=True)["pair_id"].to_pylist()
+    known = run.columns.pairs_of(started=True, names=["pair_id"])["pair_id"].to_pylist()
     hint = nearest_names(name, known) or (f"type --pair {known[0]}" if known else "it has none")
     return (
         f"--pair {name!r} was given, which is no pair of {run.path}; expected a pair_id of its "

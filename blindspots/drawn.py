@@ -29,7 +29,8 @@ def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
         )
     if sources < 1:
         raise Refused(f"--sources {sources} was given; expected at least 1, as in --sources 50")
-    known = sorted(run.columns.pairs_of(model, started=True)["source_id"].unique().to_pylist())
+    started = run.columns.pairs_of(model, started=True, names=["source_id"])["source_id"]
+    known = sorted(started.unique().to_pylist())
     chosen = random.Random(0).sample(known, min(sources, len(known)))
     own = [row for row in run.pairs_from(*chosen) if row["model"] == model]
     return StoredRows(

@@ -145,7 +145,7 @@ def _stored(run: Run, model: str, column: str) -> np.ndarray:
     """What a column's mean is over, NaN where it is not known; nothing where it is a count."""
     stored = "source_linf" if column == "source_linf_epsilons" else column
     if stored in PAIRS.names:
-        return finite(run.columns.pairs_of(model, started=True)[stored])
+        return finite(run.columns.pairs_of(model, started=True, names=[stored])[stored])
     if column == "mean" or column.startswith("fraction"):
         return finite(run.columns.triangles_of(model)[column])
     return np.zeros(0)

@@ -9,10 +9,9 @@ from blindspots.places import Place, make_folder
 from blindspots.plots import run_transfer, save, write_figures
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from blindspots.tables import Table, build_table, render
+from blindspots.tables import Table, build_table, build_tables, render
 
 SLIDES_TABLES = ("distance", "confidence")
-ALL_TABLES = (*SLIDES_TABLES, "summary")
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
@@ -36,16 +35,16 @@ def publish(path: str | Place, width: int | None = None) -> Published:
     `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
     """
     run = Run(path)
-    for kind in (*ALL_TABLES, *(["transfer"] if run.transfer.num_rows else [])):
-        _write_table(run, kind)
+    tables = build_tables(run)
+    for table in tables.values():
+        _write_table(run, table)
     write_figures(run, run.path / "figures")
-    report = write_report(run)
-    tables = {kind: build_table(run, kind) for kind in SLIDES_TABLES}
+    report, told = write_report(run, tables), {kind: tables[kind] for kind in SLIDES_TABLES}
     return Published(
         run.path,
         report,
-        "\n\n".join(render(table, "text", width) for table in tables.values()),
-        {kind: json.loads(render(table, "json")) for kind, table in tables.items()},
+        "\n\n".join(render(table, "text", width) for table in told.values()),
+        {kind: json.loads(render(table, "json")) for kind, table in told.items()},
     )
 
 
@@ -55,12 +54,11 @@ def publish_transfer(path: str | Place) -> Table:
     matrix = run_transfer(run)
     if matrix is not None:
         save(matrix, run.path / "figures" / "transfer")
-    return _write_table(run, "transfer")
+    return _write_table(run, build_table(run, "transfer"))
 
 
-def _write_table(run: Run, kind: str) -> Table:
+def _write_table(run: Run, table: Table) -> Table:
     folder = make_folder(run.path / "tables")
-    table = build_table(run, kind)
     for style, suffix in SUFFIXES.items():
-        write_text(folder / f"{kind}.{suffix}", render(table, style))
+        write_text(folder / f"{table.kind}.{suffix}", render(table, style))
     return table

@@ -45,7 +45,7 @@ class Columns:
     def triangles(self) -> pa.Table:
         """The triangles whose two pairs both started, without their lists."""
         table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
-        lost = self.pairs_of(started=False).select(["model", "source_id", "target_id"])
+        lost = self.pairs_of(started=False, names=["model", "source_id", "target_id"])
         for target in ("target_1", "target_2") if len(lost) else ():
             table = _without(table, ["model", "source_id", target], lost)
         return table
@@ -59,10 +59,19 @@ class Columns:
         """Columns of all rows of a table by name, lists among them."""
         return self._few(kind, {"pairs": PAIRS, "triangles": TRIANGLES}[kind], names)
 
-    def pairs_of(self, model: str | None = None, started: bool | None = None) -> pa.Table:
-        """The pairs of one model or all, optionally only those (not) started."""
-        endings = [e.value for e in Ending if started in (None, e.started)]
-        return of_model(self.pairs, model).filter(pc.field("ending").isin(endings))
+    def pairs_of(
+        self, model: str | None = None, started: bool | None = None, names: Sequence[str] = ()
+    ) -> pa.Table:
+        """The pairs of one model or all, optionally only those (not) started; all columns or few.
+
+        `names`: of the columns wanted; what is not asked for is not copied.
+        """
+        wanted = pc.field("ending").isin([e.value for e in Ending if started in (None, e.started)])
+        if model is not None:
+            wanted &= pc.field("model") == model
+        names = list(names) or self.pairs.column_names
+        looked_at = dict.fromkeys((*names, "model", "ending"))
+        return self.pairs.select(list(looked_at)).filter(wanted).select(names)
 
     def triangles_of(self, model: str | None = None) -> pa.Table:
         """The triangles of one model or all."""
@@ -132,6 +141,15 @@ def finite(values: pa.ChunkedArray) -> np.ndarray:
     """A column's numbers as floats, NaN where they are not known or not finite."""
     numbers = values.cast(pa.float64()).to_numpy()
     return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def lowest(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the `count` lowest known values stand, in rising order; equal ones as stored."""
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) > count:
+        last = np.partition(values[known], count - 1)[count - 1]
+        known = known[values[known] <= last]
+    return known[np.argsort(values[known], kind="stable")][:count]
 
 
 def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:

@@ -3,8 +3,12 @@
 import json
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from blindspots.choice import most_telling
 from blindspots.errors import Refused
 from blindspots.run_reader import Run, arrived, nearest_believed
 from tests.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
@@ -138,3 +142,18 @@ def test_a_found_image_has_arrived_where_it_is_twice_as_near_to_its_target(
     rmse, source_rmse, there
 ):
     assert arrived({"rmse": rmse, "source_rmse": source_rmse}) is there
+
+
+numbers = st.one_of(st.none(), st.floats(0, 1))
+
+
+@given(st.lists(st.tuples(numbers, numbers), max_size=12), st.integers(1, 3))
+def test_the_most_telling_of_columns_is_that_of_rows(drawn, count):
+    rows = [{"rmse": rmse, "p_found": believed} for rmse, believed in drawn]
+    columns = pa.table(
+        {name: pa.array([row[name] for row in rows], pa.float64()) for name in ("rmse", "p_found")}
+    )
+    places = most_telling(columns, 0.9, count)
+    best = nearest_believed(rows, 0.9)
+    assert (rows[places[0]] if len(places) else None) == best
+    assert len(places) <= count

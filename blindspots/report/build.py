@@ -1,7 +1,7 @@
 """From a run's files to the report's data."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from typing import Any
@@ -21,7 +21,7 @@ from blindspots.report.spreads import spreads
 from blindspots.report.words import case_of, spoken, with_article
 from blindspots.run_reader import ModelFacts, Row, Run, arrived
 from blindspots.score_words import ScoreWords, words_of
-from blindspots.tables import KINDS, Cell, Column, Table, build_table, render
+from blindspots.tables import Cell, Column, Kind, Table, build_tables, render
 from blindspots.tables.columns import PAIR_NUMBERS, glossary
 from blindspots.tables.render import shown
 from blindspots.tables.words import column_in_words
@@ -38,15 +38,15 @@ _BLIND = {
 }
 
 
-def report_data(run: Run) -> data.ReportData:
-    """Everything the page shows of a run.
+def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> data.ReportData:
+    """Everything the page shows of a run; `tables`: the run's, where they are built already.
 
     Tables, spreads and endings count every pair. One by one are shown those of `sample`.
     """
     chosen = sample(run)
     rows = run.columns.whole_pairs(chosen.ids)
     pictures = fitting(run, rows)
-    tables = {kind: build_table(run, kind) for kind in KINDS}
+    tables = build_tables(run) if tables is None else tables
     words, triangles = words_of(run), _triangles(run, rows)
     return data.ReportData(
         schema=data.SCHEMA,

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,12 +18,16 @@ from blindspots.report.build import report_data
 from blindspots.report.data import ReportData
 from blindspots.report.scripts import bundle
 from blindspots.run_reader import Run
+from blindspots.tables import Kind, Table
 from blindspots.web import page_files
 
 
-def write_report(run: Run) -> Place:
-    """`report.html` in the run's directory: self-contained, opens from disk; returns its path."""
-    return write_text(run.path / "report.html", report_html(run))
+def write_report(run: Run, tables: Mapping[Kind, Table] | None = None) -> Place:
+    """`report.html` in the run's directory: self-contained, opens from disk; returns its path.
+
+    `tables`: the run's, where they are built already.
+    """
+    return write_text(run.path / "report.html", page_html(report_data(run, tables)))
 
 
 def report_html(run: Run) -> str:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from blindspots.run_columns import codes, finite
+from blindspots.choice import most_telling
+from blindspots.run_columns import codes, finite, lowest
 from blindspots.run_reader import Run
 from blindspots.score_words import words_of
 from blindspots.tables.columns import PAIR_NUMBERS
@@ -52,38 +53,20 @@ def sample(run: Run) -> Sample:
 
 
 def striking_case(run: Run) -> str | None:
-    """The id of the pair nearest to its target among those believed surely (90 % or more).
+    """The id of the run's most telling pair, first among those whose image was kept.
 
-    First among pairs whose image was kept; the one believed most where none is believed so much;
-    None where no pair was traversed.
+    Nearest to its target among those believed surely; None where no pair was traversed.
     """
-    pairs = run.columns.pairs_of(started=True)
-    distance, belief = finite(pairs["rmse"]), finite(pairs["p_found"])
-    known = np.isfinite(distance) & np.isfinite(belief)
-    believed = known & (belief >= words_of(run).sure)
-    order = _lowest(np.where(believed, distance, np.nan), _LOOKED_AT)
-    if not len(order):
-        order = _lowest(np.where(known, -belief, np.nan), _LOOKED_AT)
+    pairs = run.columns.pairs_of(started=True, names=["pair_id", "rmse", "p_found"])
+    order = most_telling(pairs, words_of(run).sure, _LOOKED_AT)
     ids = [pairs["pair_id"][row].as_py() for row in order]
     return next(filter(run.kept, ids), ids[0] if ids else None)
 
 
 def _extremes(pairs: pa.Table) -> list[int]:
     columns = [finite(pairs[column.key]) for column in PAIR_NUMBERS]
-    return [row for values in columns for side in (values, -values) for row in _few(side)]
-
-
-def _few(values: np.ndarray) -> list[int]:
-    return _lowest(values, EXTREMES).tolist()
-
-
-def _lowest(values: np.ndarray, count: int) -> np.ndarray:
-    """Where the `count` lowest known values stand, in rising order; equal ones as stored."""
-    known = np.flatnonzero(np.isfinite(values))
-    if len(known) > count:
-        last = np.partition(values[known], count - 1)[count - 1]
-        known = known[values[known] <= last]
-    return known[np.argsort(values[known], kind="stable")][:count]
+    sides = (side for values in columns for side in (values, -values))
+    return [row for side in sides for row in lowest(side, EXTREMES).tolist()]
 
 
 def _sources(pairs: pa.Table) -> Iterator[list[int]]:

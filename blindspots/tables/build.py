@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator
 from typing import Literal, get_args
 
 import pyarrow as pa
+from pyarrow.types import is_primitive
 
 from blindspots.errors import Refused
-from blindspots.records import LPIPS_SMALLEST, TRIANGLE_DROPS, Ending
+from blindspots.records import LPIPS_SMALLEST, PAIRS, TRIANGLE_DROPS, Ending
 from blindspots.run_columns import finite
 from blindspots.run_reader import ModelFacts, Run
 from blindspots.score_words import words_of
@@ -20,6 +21,7 @@ from blindspots.tables.words import in_words
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+_READ = ("source_id", *(field.name for field in PAIRS if is_primitive(field.type)))
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fraction")
 
 
@@ -43,6 +45,12 @@ def build_table(run: Run, kind: str = "distance") -> Table:
     table = builders[kind](run)
     # Judges are asked for their confidence, whatever the run held.
     return table if kind == "transfer" else in_words(table, words_of(run))
+
+
+def build_tables(run: Run) -> dict[Kind, Table]:
+    """Every table that the run has rows for, by its kind."""
+    kinds: list[Kind] = [kind for kind in KINDS if kind != "transfer" or run.transfer.num_rows]
+    return {kind: build_table(run, kind) for kind in kinds}
 
 
 def _distance(run: Run) -> Table:
@@ -127,7 +135,7 @@ def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
 
 
 def _by_model(run: Run) -> Iterator[tuple[ModelFacts, pa.Table]]:
-    return ((facts, run.columns.pairs_of(facts.name, started=True)) for facts in run.models)
+    return ((facts, run.columns.pairs_of(facts.name, True, _READ)) for facts in run.models)
 
 
 def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
@@ -164,7 +172,7 @@ def _lpips_note(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def _triangle_note(run: Run) -> tuple[str, ...]:
-    if run.columns.triangles_of() or not run.columns.pairs_of(started=True):
+    if run.columns.triangles or not any(Ending(ending).started for ending in run.columns.endings()):
         return ()
     return ("No source has two targets, so there is no triangle; give --targets-per-source 2.",)
 
