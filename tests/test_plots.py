@@ -1,7 +1,11 @@
 """Figures: an axis in and the same axis out, colours that mean what they say, files that open."""
 
+from itertools import product
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
@@ -10,7 +14,7 @@ from PIL import Image
 
 from blindspots import plots
 from blindspots.plots.grid import Tile, run_grid
-from blindspots.plots.grid_layout import grid_layout
+from blindspots.plots.grid_layout import grid_layout, layout_of
 from blindspots.plots.run_figures import telling_source
 from blindspots.plots.style import COLOUR_MAP
 from blindspots.run_reader import Run
@@ -206,3 +210,19 @@ def test_the_grid_has_a_line_a_source_where_they_were_not(run):
     assert columns == []
     assert len(rows) == len(tiles) == 3
     assert [tile.clean for tile in tiles[0]] == [True, False, False]
+
+
+CLASSES = "abcdefghij"
+classes = st.sampled_from(CLASSES)
+
+
+@given(st.sets(st.tuples(classes, classes), max_size=25))
+def test_a_square_grid_is_of_the_classes_left_when_the_rarest_goes_again_and_again(missing):
+    """The same by counting anew each time."""
+    cells, left = set(product(CLASSES, CLASSES)) - missing, set(CLASSES)
+    while len(left) > 6:
+        inside = [name for cell in cells if set(cell) <= left for name in cell]
+        left.remove(max(left, key=lambda name: (-inside.count(name), name)))
+    rows = [{"source_id": a + b, "source_name": a, "target_name": b} for a, b in sorted(cells)]
+    layout = layout_of(rows)
+    assert layout.columns == sorted(left)

@@ -1,6 +1,7 @@
 """Which found images a grid of source × target shows, when there are too many for one page."""
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import pyarrow.compute as pc
@@ -51,7 +52,7 @@ def layout_of(pairs: list[Row]) -> GridLayout:
     """
     # The first pair of two classes wins: reversed, because a later key overwrites.
     cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}
-    names = _densest(list(cells))
+    names = _densest(cells)
     wanted = len(names) * (len(names) - 1)
     filled = sum(set(cell) <= set(names) for cell in cells)
     if not wanted or filled / wanted < _FILLED:
@@ -63,11 +64,19 @@ def _seen(row: Row, which: str) -> str:
     return row[f"{which}_name"] or f"class {row[f'{which}_class']}"
 
 
-def _densest(cells: list[tuple[str, str]]) -> list[str]:
-    names = sorted({name for cell in cells for name in cell})
+def _densest(cells: Collection[tuple[str, str]]) -> list[str]:
+    """The classes that are left when the one with fewest pairs among them is dropped repeatedly."""
+    used, those_of = Counter(name for cell in cells for name in cell), defaultdict(list)
+    for cell in cells:
+        for name in set(cell):
+            those_of[name].append(cell)
+    names = sorted(used)
     while len(names) > MOST:
-        used = Counter(name for cell in cells if set(cell) <= set(names) for name in cell)
-        names.remove(min(reversed(names), key=lambda name: used[name]))
+        least = min(reversed(names), key=lambda name: used[name])
+        names.remove(least)
+        # A pair of two classes that are gone counts for neither any more, so twice does no harm.
+        for cell in those_of[least]:
+            used.subtract(cell)
     return names
 
 
