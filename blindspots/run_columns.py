@@ -8,11 +8,11 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 
 from blindspots.errors import Refused
 from blindspots.parts import open_parquet, row_files
-from blindspots.places import Place, for_arrow
+from blindspots.places import Place
 from blindspots.records import NULLS, PAIRS, TRIANGLES, YOUNGER, Ending
 
 PAIR_KEY = ("model", "pair_id")
@@ -21,10 +21,20 @@ SIMPLEX_KEY = ("model", "source_id")
 NULL_KEY = ("model", "source_id", "target_id")
 TRANSFER_KEY = ("model", "judge", "pair_id")
 KEYS = {"pairs": PAIR_KEY, "triangles": TRIANGLE_KEY, "nulls": NULL_KEY}
-_CHECKED = ds.ParquetFileFormat(
-    default_fragment_scan_options=ds.ParquetFragmentScanOptions(page_checksum_verification=True)
-)
 AGAIN = "start it again with blindspots run and another --out"
+
+
+@dataclass(frozen=True)
+class Among:
+    """The rows whose column of this name holds one of these values."""
+
+    name: str
+    values: pa.Array
+
+    def mask(self, rows: pa.Table) -> pa.ChunkedArray:
+        """Which of the rows they are."""
+        options = pc.SetLookupOptions(value_set=self.values)
+        return pc.call_function("is_in", [rows[self.name]], options)
 
 
 @dataclass(frozen=True)
@@ -116,7 +126,7 @@ class Columns:
         name: str,
         chosen: Collection[str],
     ) -> list[dict[str, Any]]:
-        wanted = pc.field(name).isin(pa.array(list(chosen), pa.string()))
+        wanted = Among(name, pa.array(list(chosen), pa.string()))
         return read_rows(self.path, kind, schema, key, wanted).to_pylist()
 
 
@@ -125,7 +135,7 @@ def read_rows(
     kind: str,
     schema: pa.Schema,
     key: tuple[str, ...],
-    wanted: pc.Expression | None = None,
+    wanted: Among | None = None,
 ) -> pa.Table:
     """Rows of a run's `kind`.parquet and of its parts, each key once, columns as `schema`.
 
@@ -158,9 +168,9 @@ def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
     return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
 
 
-def _read(path: Place, kind: str, schema: pa.Schema, wanted: pc.Expression | None) -> pa.Table:
+def _read(path: Place, kind: str, schema: pa.Schema, wanted: Among | None) -> pa.Table:
     try:
-        table = _whole(path, schema.names) if wanted is None else _scan(path, wanted)
+        table = _whole(path, schema.names) if wanted is None else _some(path, wanted)
         for name in schema.names:
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
@@ -173,11 +183,18 @@ def _whole(path: Place, names: list[str]) -> pa.Table:
     return open_parquet(path).read(names)
 
 
-def _scan(path: Place, wanted: pc.Expression) -> pa.Table:
-    # A few rows of many: what is read ahead would be held, lists and all, only to be dropped.
-    few = {"batch_size": 4096, "batch_readahead": 1, "fragment_readahead": 1}
-    file, system = for_arrow(path)
-    return ds.dataset(file, format=_CHECKED, filesystem=system).to_table(filter=wanted, **few)
+def _some(path: Place, wanted: Among) -> pa.Table:
+    """The wanted rows; of groups that hold none of them nothing else is read."""
+    file = open_parquet(path)
+    groups = (_some_of_group(file, group, wanted) for group in range(file.num_row_groups))
+    return pa.concat_tables([file.schema_arrow.empty_table(), *groups])
+
+
+def _some_of_group(file: pq.ParquetFile, group: int, wanted: Among) -> pa.Table:
+    mask = wanted.mask(file.read_row_group(group, [wanted.name]))
+    if not pc.call_function("any", [mask]).as_py():
+        return file.schema_arrow.empty_table()
+    return file.read_row_group(group).filter(mask)
 
 
 def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
