@@ -122,8 +122,11 @@ def _views(subjects: Sequence[Subject], shown: Shown) -> Views:
         )
         for pictures in fitting_together(rows)
     ]
-    views, order = _together(each), [subject.label for subject in subjects]
-    return views._replace(grids=sorted(views.grids, key=lambda grid: order.index(grid.model)))
+    views, order = _together(each), {s.label: place for place, s in enumerate(subjects)}
+    return views._replace(
+        pairs=sorted(views.pairs, key=lambda pair: order[pair.model]),
+        grids=sorted(views.grids, key=lambda grid: order[grid.model]),
+    )
 
 
 def _renamed(views: Views, labels: Mapping[str, str], prefix: str) -> Views:

@@ -11,7 +11,7 @@ import { startTables } from "./tables.js";
 
 function startSpread() {
   const choice = byId("spread-choice"), view = byId("spread-view");
-  if (!report.spreads.length) return byId("spread").remove();
+  if (!report.spreads.length) return byId("spread")?.remove();
   const keys = report.spreads.map((spread) => spread.key);
   for (const key of keys) choice.append(el("option", { value: key }, column(key).title));
   choice.value = keys.includes("segment_min") ? "segment_min" : keys[0];
