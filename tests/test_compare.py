@@ -21,7 +21,7 @@ from tests.run_factory import Factory, pair_row, triangle_row, write_rows
 
 NORMAL, TRAINED = "zoo:own", "zoo:own-at"
 SOURCES = "abcdefghijkl"
-VOID = {"meta", "link", "line", "rect"}
+VOID = {"meta", "link", "line", "rect", "input"}
 
 
 def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=True):

@@ -82,7 +82,7 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
     for command in (
         ["table", out],
         ["check", out, "--min", "rmse=0"],
-        ["compare", out, str(local)],
+        ["compare", out, str(local), "--html", f"{bucket}/pages/compare.html"],
         ["verify", out, "--quiet"],
         ["report", out],
         ["plot", out, "--figure", "grid", "--format", "svg"],
@@ -97,7 +97,8 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
     new = {"transfer.parquet", "widths.parquet", "tables/transfer.csv"}
     new |= {"figures/grid-1-column.svg", "figures/transfer.png"}
     assert new <= names(out)
-    assert (find_place(out) / "report.html").read_bytes().startswith(b"<!doctype html>")
+    for page in (f"{out}/report.html", f"{bucket}/pages/compare.html"):
+        assert find_place(page).read_bytes().startswith(b"<!doctype html>")
 
 
 def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, local, bucket, capsys):

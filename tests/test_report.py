@@ -137,7 +137,8 @@ def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewher
 ):
     run = Run(Factory(size=8, sources=2, frames=3, method=method).write(tmp_path))
     page = Page(report_html(run))
-    assert data_of(page)["run"]["straight"] is (way == "along one straight line")
+    straight = {model["straight"] for model in data_of(page)["models"]}
+    assert straight == {way == "along one straight line"}
     assert f"was changed, {way}" in words(page)
 
 

@@ -212,7 +212,9 @@ def test_margins_are_compared_as_margins_and_within_their_own_delta(margins):
     assert not any(key.startswith("fraction_") for key in shown)
     summary = {d.column.key: d.column for d in contrast.differences["summary"]}
     assert summary["p_found"].title == "found margin"
-    assert "confidence" not in comparison_html(compare([margins]))
+    text = comparison_html(compare([margins])).partition('<script type="application/json"')[0]
+    assert "confidence" not in text
+    assert "each number is the margin of the class on the left, in logits" in text
 
 
 def test_a_run_knows_its_words(margins, tmp_path):

@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blindspots.compare.bootstrap import Interval, cluster_intervals
-from blindspots.compare.pairing import Rows, Subject, contrasts, find_subjects
+from blindspots.compare.pairing import Subject, contrasts, find_subjects
 from blindspots.compare.verdict import verdicts
 from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS
-from blindspots.run_reader import Run
+from blindspots.run_reader import Row, Run
 from blindspots.score_words import ScoreWords, words_of
 from blindspots.tables import Column, columns
 from blindspots.tables.words import column_in_words
@@ -66,11 +66,15 @@ class Contrast:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All contrasts of a set of runs, with the seed of their resamples."""
+    """All contrasts of a set of runs, with the seed of their resamples.
+
+    `sides`: before and after of each contrast, as they lie in their runs.
+    """
 
     runs: tuple[str, ...]
     contrasts: tuple[Contrast, ...]
     seed: int
+    sides: tuple[tuple[Subject, Subject], ...]
 
 
 def compare(
@@ -91,7 +95,8 @@ def compare(
         raise Refused(f"{runs[0].path} holds no model; expected a run with pairs")
     found = contrasts(subjects, baseline)
     paths = tuple(str(run.path) for run in runs)
-    return Comparison(paths, tuple(_contrast(*both, seed, kinds) for both in found), seed)
+    each = tuple(_contrast(*both, seed, kinds) for both in found)
+    return Comparison(paths, each, seed, tuple(found))
 
 
 def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind]) -> Contrast:
@@ -120,7 +125,7 @@ def _contrast(before: Subject, after: Subject, seed: int, kinds: Sequence[Kind])
     )
 
 
-def _matched(before: Rows, after: Rows) -> dict[Any, tuple[Any, Any]]:
+def _matched(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> dict[Any, tuple[Row, Row]]:
     return {key: (row, after[key]) for key, row in before.items() if key in after}
 
 

@@ -1,20 +1,19 @@
-"""The comparison as one self-contained HTML page, in the report's style sheet."""
+"""The comparison as one self-contained HTML page: differences, then the report's views."""
 
-from functools import cache
 from importlib.resources import files
 from math import isnan
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
-
 from blindspots.compare.differences import Comparison, Difference
+from blindspots.compare.joined import join
 from blindspots.compare.render import EXPLAINED, shown_differences
 from blindspots.compare.verdict import interval, signed
 from blindspots.files import write_text
 from blindspots.places import Place, make_folder
+from blindspots.report.data import ReportData
+from blindspots.report.facts import run_facts
+from blindspots.report.template import fill
 from blindspots.tables.render import number
-from blindspots.web import page_files
 
 _WIDE = 0.08  # share of the scale left free beyond the widest interval
 
@@ -26,17 +25,29 @@ def write_page(comparison: Comparison, path: Place) -> Place:
 
 
 def page_html(comparison: Comparison) -> str:
-    """The page as one HTML text: verdicts, then a table with each interval drawn."""
+    """The page as one HTML text.
+
+    Verdicts, a table with each interval drawn, then the report's views of the shared pairs.
+    """
+    joined = join(comparison)
     contrasts = [
         {"contrast": contrast, "lines": [_line(d) for d in shown_differences(contrast)]}
         for contrast in comparison.contrasts
     ]
-    return _template().render(
-        runs=comparison.runs,
+    runs = dict.fromkeys(subject.run for both in comparison.sides for subject in both)
+    titles = {column.key: column.title for column in joined.data.columns}
+    return fill(
+        "page.html",
+        joined.data,
+        folders=[files("blindspots.compare")],
+        styles=["compare"],
         contrasts=contrasts,
         explained=EXPLAINED,
-        glossary=_glossary(comparison),
-        style=Markup(_text("base.css") + _text("report.css")),
+        cases=joined.cases,
+        shown=joined.shown,
+        number=titles[joined.shown.number],
+        glossary=_glossary(comparison, joined.data),
+        runs=[(str(run.path), run_facts(run)) for run in runs],
     )
 
 
@@ -54,9 +65,9 @@ def _line(difference: Difference) -> dict[str, Any]:
     }
 
 
-def _glossary(comparison: Comparison) -> dict[str, str]:
-    shown = [d for contrast in comparison.contrasts for d in shown_differences(contrast)]
-    return {d.column.title: d.column.definition for d in shown}
+def _glossary(comparison: Comparison, views: ReportData) -> dict[str, str]:
+    compared = [d.column for c in comparison.contrasts for d in shown_differences(c)]
+    return {column.title: column.definition for column in (*compared, *views.columns)}
 
 
 def _bar(difference: Difference) -> dict[str, float] | None:
@@ -68,15 +79,3 @@ def _bar(difference: Difference) -> dict[str, float] | None:
     scale = 50 / (widest * (1 + _WIDE))
     place = {"left": 50 + scale * low, "wide": scale * (high - low), "at": 50 + scale * mean}
     return {name: round(value, 2) for name, value in place.items()}
-
-
-@cache
-def _template() -> Any:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
-    environment.lstrip_blocks = True
-    source = (files("blindspots.compare") / "page.html").read_text("utf-8")
-    return environment.from_string(source)
-
-
-def _text(name: str) -> str:
-    return page_files(files("blindspots.report"))[name].read_text("utf-8")

@@ -1,7 +1,8 @@
 """Who is compared with whom, and which of their pairs and triangles are the same."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -12,7 +13,7 @@ from blindspots.score_words import score_text
 from blindspots.settings import differences
 from blindspots.specs import nearest_names
 
-Rows = dict[Hashable, Row]
+Key = tuple[str, str]
 _PAIRS_FOLLOW_FROM = ("images", "seed", "sources", "targets_per_source", "pairs")
 
 
@@ -24,14 +25,14 @@ class Subject:
     model: str
     label: str
 
-    @property
-    def pairs(self) -> Rows:
+    @cached_property
+    def pairs(self) -> dict[Key, Row]:
         """Its traversed pairs by (source id, target id)."""
         rows = self.run.pair_rows(self.model, started=True)
         return {(row["source_id"], row["target_id"]): row for row in rows}
 
-    @property
-    def triangles(self) -> Rows:
+    @cached_property
+    def triangles(self) -> dict[tuple[str, frozenset[str]], Row]:
         """Its triangles by source id and the two targets' ids, in either order."""
         rows = self.run.triangle_rows(self.model)
         return {

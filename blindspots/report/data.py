@@ -8,25 +8,27 @@ from blindspots.report.spreads import Spread
 from blindspots.report.words import Case
 from blindspots.score_scales import Scale
 
-SCHEMA = 3
+SCHEMA = 4
 
 
 @dataclass(frozen=True)
 class RunEntry:
     """The run as a whole. `total`: its pairs, of which `listed` are shown one by one.
 
-    `extremes`: see `sample.Sample`; `seed`: of the sample.
+    `extremes`: see `sample.Sample`; `seed`: of the sample. `kind`: what the entries of `models`
+    are: models, or the runs of a comparison. `beside`: whether the page lies in the run's
+    directory, and so beside its exact pictures.
     """
 
     name: str
-    delta: float | None
-    straight: bool
     labelled: bool
     finished: bool
     total: int
     listed: int
     extremes: int
     seed: int
+    kind: str
+    beside: bool
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,16 @@ class ScoreEntry:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model; `epsilon`: what it was trained to withstand; `aspect`: width / height of images."""
+    """A model; `epsilon`: what it was trained to withstand; `aspect`: width / height of images.
+
+    `delta`: the drop that its run allowed; `straight`: whether its paths are segments.
+    """
 
     name: str
     epsilon: float | None
     aspect: float
+    delta: float | None
+    straight: bool
 
 
 @dataclass(frozen=True)
@@ -154,7 +161,10 @@ class GridEntry:
 
 @dataclass(frozen=True)
 class ReportData:
-    """Everything the page shows; all JSON values. `schema` changes when a field does."""
+    """Everything the page shows; all JSON values. `schema` changes when a field does.
+
+    The page of a comparison has no `headline`, `tables` and `facts`: it shows differences instead.
+    """
 
     schema: int
     run: RunEntry
@@ -164,7 +174,7 @@ class ReportData:
     columns: list[ColumnEntry]
     glossary: dict[str, str]
     endings: list[EndingEntry]
-    headline: TableEntry
+    headline: TableEntry | None
     tables: list[TableEntry]
     spreads: list[Spread]
     facts: dict[str, Any]

@@ -2,7 +2,7 @@ import { byId, el, number, withArticle } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
 import { player } from "./player.js";
-import { axis, columns, endingOf, heading, picture, report, score, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
+import { axis, columns, endingOf, heading, levelOf, picture, report, sameOf, score, sees, sourceImage, started, surely, targetImage, youSee } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 
@@ -19,12 +19,24 @@ export function startDialog() {
 export function openPair(pair) {
   const dialog = byId("pair-dialog");
   const close = el("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => dialog.close() }, "✕");
-  const body = started(pair) ? [player(pair, { chart: true, full: true }), ...segmentOf(pair)] : [clean(pair)];
+  const body = started(pair) ? [player(pair, { chart: true, full: report.run.beside }), ...segmentOf(pair)] : [clean(pair)];
   dialog.replaceChildren(el("div", { class: "detail" }, close, el("h3", { id: "pair-dialog-title" }, ...titleOf(pair)),
-    el("p", { class: "aside" }, endingOf(pair).sentence),
+    el("p", { class: "aside" }, endingOf(pair).sentence), others(pair),
     el("div", { class: "split" }, el("div", {}, ...body), numbersOf(pair))));
   dialog.dataset.pair = pair.id;
-  dialog.showModal();
+  if (!dialog.open) dialog.showModal();
+}
+
+/** The same source and target under every model: one button each, that of this pair pressed. */
+function others(pair) {
+  const same = sameOf(pair);
+  if (same.length < 2) return null;
+  const turn = (other) => {
+    openPair(other);
+    byId("pair-dialog").querySelector("[aria-pressed=true]").focus();
+  };
+  return el("div", { class: "same", role: "group", "aria-label": `The same pair by ${report.run.kind}` },
+    ...same.map((other) => el("button", { type: "button", class: "small", "aria-pressed": String(other === pair), onclick: () => turn(other) }, other.model)));
 }
 
 function titleOf(pair) {
@@ -38,21 +50,12 @@ function clean(pair) {
     pair.target ? el("span", {}, picture(targetImage(pair), `target: ${pair.target}`), "target") : null);
 }
 
-/**
- * The level below which a pair's model is outside the superlevel set.
- * @param {Pair} pair
- * @returns {number|null}
- */
-export function levelOf(pair) {
-  return report.run.delta === null ? null : pair.numbers.p_source - report.run.delta;
-}
-
 function segmentOf(pair) {
   if (!pair.segment.length) return [];
   const line = { values: pair.segment, colour: limbColour(0), name: pair.target };
   const label = `${heading} on the straight line ${segmentWords(pair)}`;
   return [el("p", { class: "hint" }, `${heading} on the straight line from source to found`),
-    lineChart({ lines: [line], level: levelOf(pair), axis, label, ends: ["source", "found"] }).node];
+    lineChart({ lines: [line], level: levelOf(pair.model, pair.numbers.p_source), axis, label, ends: ["source", "found"] }).node];
 }
 
 /**
@@ -67,6 +70,6 @@ export function segmentWords(pair) {
 function numbersOf(pair) {
   const fact = (name, value, definition) => el("div", {},
     el("dt", {}, el("span", { class: definition ? "term" : null, tabindex: definition ? 0 : null, "data-definition": definition }, name)), el("dd", {}, value));
-  return el("dl", { class: "facts" }, fact("model", pair.model, null), fact("ending", endingOf(pair).title, endingOf(pair).sentence),
+  return el("dl", { class: "facts" }, fact(report.run.kind, pair.model, null), fact("ending", endingOf(pair).title, endingOf(pair).sentence),
     ...columns.map(({ key, title, definition, digits }) => fact(title, number(pair.numbers[key], digits), definition)));
 }

@@ -71,7 +71,7 @@ function showPairs() {
 }
 
 function table(pairs, chosen) {
-  const head = el("tr", {}, ...["pair", "model", "ending"].map((word) => el("th", { scope: "col", class: "words" }, word)), ...columns.map(heading));
+  const head = el("tr", {}, ...["pair", report.run.kind, "ending"].map((word) => el("th", { scope: "col", class: "words" }, word)), ...columns.map(heading));
   const body = pairs.map((pair) => el("tr", { "data-pair": pair.id },
     el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, pair.model),
     el("td", { class: "words" }, el("span", { class: "term", tabindex: 0, "data-definition": endingOf(pair).sentence }, endingOf(pair).title)),

@@ -117,9 +117,14 @@ class Pictures:
 
 def fitting(run: Run, rows: Sequence[Row]) -> Pictures:
     """The pictures at the largest size at which all of them stay within `BUDGET` characters."""
-    sizes = (Pictures(run, rows, size) for size in SIZES[:-1])
-    fits = (pictures for pictures in sizes if expected_length(pictures) <= BUDGET)
-    return next(fits, Pictures(run, rows, SIZES[-1]))
+    return fitting_together([(run, rows)])[0]
+
+
+def fitting_together(shown: Sequence[tuple[Run, Sequence[Row]]]) -> list[Pictures]:
+    """Likewise of several runs on one page, all at the same size."""
+    sizes = ([Pictures(*both, size) for both in shown] for size in SIZES[:-1])
+    fits = (one for one in sizes if sum(map(expected_length, one)) <= BUDGET)
+    return next(fits, [Pictures(*both, SIZES[-1]) for both in shown])
 
 
 def expected_length(pictures: Pictures) -> float:

@@ -2,7 +2,7 @@ import { el, number } from "./dom.js";
 import { pathChart } from "./chart.js";
 import { playButton } from "./play.js";
 import { stage } from "./stage.js";
-import { aspectOf, axis, filesOf, foundImage, foundWords, picture, report, sourceImage, sure, targetImage } from "./run.js";
+import { aspectOf, axis, filesOf, foundImage, foundWords, picture, sourceImage, straight, sure, targetImage } from "./run.js";
 
 const GAINS = [1, 2, 4, 8, 16, 32];
 const VIEWS = { picture: "Picture", target: "Difference to target", source: "to source" };
@@ -33,6 +33,18 @@ export function player(pair, { chart = false, full = false } = {}) {
   return box;
 }
 
+/**
+ * Lets players walk together: where a person moves one, the others come as far of their own way.
+ * @param {HTMLElement[]} players
+ */
+export function linkPlayers(players) {
+  for (const own of players) {
+    own.addEventListener("walked", ({ detail }) => {
+      for (const other of players) if (other !== own) other.querySelector("input[type=range]")?.dispatchEvent(new CustomEvent("follow", { detail }));
+    });
+  }
+}
+
 function still(pair) {
   return el("div", { class: "player" },
     side(pair, sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
@@ -59,8 +71,17 @@ function controls(pair, view, frames, withChart) {
     far.textContent = distanceWords(pair, at);
     slider.setAttribute("aria-valuetext", `${step.textContent}, ${said.textContent}, ${far.textContent}`);
   };
-  const play = playButton(slider, show, PAUSE);
-  slider.addEventListener("input", show);
+  const walk = () => {
+    show();
+    slider.dispatchEvent(new CustomEvent("walked", { bubbles: true, detail: Number(slider.value) / (frames - 1) }));
+  };
+  const play = playButton(slider, walk, PAUSE);
+  slider.addEventListener("input", walk);
+  slider.addEventListener("follow", (event) => {
+    play.stop();
+    slider.value = String(Math.round(/** @type {CustomEvent} */ (event).detail * (frames - 1)));
+    show();
+  });
   for (const touched of ["pointerdown", "keydown"]) slider.addEventListener(touched, play.stop);
   show();
   return el("div", { class: "controls" }, play.node, slider,
@@ -70,7 +91,7 @@ function controls(pair, view, frames, withChart) {
 /** How far a snapshot is: steps taken, or the share of the way where the way is a segment. */
 function whereabouts(pair, at) {
   const last = pair.path.length - 1;
-  if (report.run.straight) return `${pair.steps[at] ?? Math.round((100 * at) / last)}\u00a0% of the way`;
+  if (straight(pair)) return `${pair.steps[at] ?? Math.round((100 * at) / last)}\u00a0% of the way`;
   return `step ${pair.steps[at] ?? at} of ${pair.steps[last] ?? last}`;
 }
 

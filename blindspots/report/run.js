@@ -47,7 +47,7 @@ export const report = JSON.parse(document.getElementById("run-data").textContent
 
 /** @type {Map<string, Pair>} */
 const pairs = new Map(report.pairs.map((pair) => [pair.id, pair]));
-const aspects = new Map(report.models.map((model) => [model.name, model.aspect]));
+const models = new Map(report.models.map((model) => [model.name, model]));
 const endings = new Map(report.endings.map((ending) => [ending.ending, ending]));
 
 /** The score that the run held. */
@@ -77,7 +77,21 @@ export const startedPairs = report.pairs.filter(started);
 /** @param {Pair} pair @returns {{title: string, sentence: string}} */
 export const endingOf = (pair) => endings.get(pair.ending);
 /** @param {Pair} pair @returns {number} width of its images by their height */
-export const aspectOf = (pair) => aspects.get(pair.model) ?? 1;
+export const aspectOf = (pair) => models.get(pair.model).aspect;
+/** @param {Pair} pair @returns {boolean} whether its way is a segment */
+export const straight = (pair) => models.get(pair.model).straight;
+/**
+ * The level below which a model is outside the superlevel set.
+ * @param {string} model
+ * @param {number} sure of the source, by the score
+ * @returns {number|null}
+ */
+export function levelOf(model, sure) {
+  const { delta } = models.get(model);
+  return delta === null ? null : sure - delta;
+}
+/** @param {Pair} pair @returns {Pair[]} the same source and target, once for every model */
+export const sameOf = (pair) => report.pairs.filter((one) => one.source_id === pair.source_id && one.target_id === pair.target_id);
 
 /** @param {Pair} pair */
 export const sourceImage = (pair) => report.images[pair.source_key];

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 
 from blindspots.report.data import ScoreEntry, TriangleEntry
 from blindspots.report.words import DIGITS
-from blindspots.run_reader import Row, Run
+from blindspots.run_reader import Row
 from blindspots.score_scales import scales
 from blindspots.score_words import ScoreWords
 
 
 def score_entry(
-    run: Run, words: ScoreWords, pairs: Sequence[Row], triangles: Sequence[TriangleEntry]
+    words: ScoreWords,
+    pairs: Sequence[Row],
+    triangles: Sequence[TriangleEntry],
+    delta: float | None,
 ) -> ScoreEntry:
     """Its words, and scales on which all pairs and triangles of the page have room."""
-    along, over = scales(words, pairs, [one.confidence for one in triangles], run.delta)
+    along, over = scales(words, pairs, [one.confidence for one in triangles], delta)
     return ScoreEntry(
         name=words.name,
         probability=words.probability,

@@ -1,10 +1,10 @@
 import { byId, el, number } from "./dom.js";
 import { limbColour } from "./colours.js";
 import { lineChart } from "./chart.js";
-import { levelOf, openPair, segmentWords } from "./dialog.js";
+import { openPair, segmentWords } from "./dialog.js";
 import { radialStar } from "./star.js";
 import { triangleMap } from "./triangle.js";
-import { aspectOf, axis, colourOf, foundImage, heading, report, score, sourceImage, startedPairs, sure } from "./run.js";
+import { aspectOf, axis, colourOf, foundImage, heading, levelOf, report, score, sourceImage, startedPairs, sure } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
 /** @typedef {import("./run.js").Triangle} Triangle */
@@ -41,7 +41,7 @@ function showSource(id) {
 
 function modelSheet(pairs, place) {
   const [{ model, source, numbers }] = pairs;
-  const level = levelOf(pairs[0]);
+  const level = levelOf(model, numbers.p_source);
   const limbs = pairs.map((pair) => ({
     values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
   }));
@@ -96,7 +96,7 @@ function triangleOf(triangle, pairs, onmove) {
   return triangleMap({
     confidence: triangle.confidence,
     sides: triangle.sides,
-    level: report.run.delta === null ? null : triangle.p_source - report.run.delta,
+    level: levelOf(model, triangle.p_source),
     names: [source, first.target, second.target],
     images: [sourceImage(first), foundImage(first), foundImage(second)],
     aspect: aspectOf(first),

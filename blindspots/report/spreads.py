@@ -1,5 +1,6 @@
 """How the numbers of all pairs are spread: counts in equal bins, model by model."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,10 +27,29 @@ class Spread:
 def spreads(run: Run) -> list[Spread]:
     """The spread of every number that differs between pairs; models share their bins."""
     models = [facts.name for facts in run.models]
-    owners = _owners(run.columns.pairs, models)
-    keys = (column.key for column in PAIR_NUMBERS if column.key != "segment_inside")
-    every = (_spread(run, key, models, owners) for key in keys)
-    return [spread for spread in every if spread is not None]
+    owners, pairs = _owners(run.columns.pairs, models), run.columns.pairs
+    columns = ((key, finite(pairs[key])) for key in spread_keys())
+    of_models = (
+        (key, {model: values[owners == index] for index, model in enumerate(models)})
+        for key, values in columns
+    )
+    return list(filter(None, (spread(key, values) for key, values in of_models)))
+
+
+def spread_keys() -> Iterator[str]:
+    """The numbers of which a spread is worth drawing: a flag has two values alone."""
+    return (column.key for column in PAIR_NUMBERS if column.key != "segment_inside")
+
+
+def spread(key: str, values: Mapping[str, np.ndarray]) -> Spread | None:
+    """The spread of one number, model to its values; None where no two known ones differ."""
+    known = {model: own[np.isfinite(own)] for model, own in values.items()}
+    every = np.concatenate([np.empty(0), *known.values()])
+    if not len(every) or every.min() == every.max():
+        return None
+    low, high = float(every.min()), float(every.max())
+    counts = {model: np.histogram(own, BINS, (low, high))[0] for model, own in known.items()}
+    return Spread(key, low, high, {model: own.tolist() for model, own in counts.items()})
 
 
 def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
@@ -39,16 +59,3 @@ def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
     places = np.array([models.index(str(name)) for name in names] or [0])
     started = np.array([Ending(word).started for word in words] or [False])
     return np.where(started[endings], places[owners], -1)
-
-
-def _spread(run: Run, key: str, models: list[str], owners: np.ndarray) -> Spread | None:
-    values = finite(run.columns.pairs[key])
-    known = np.isfinite(values) & (owners >= 0)
-    if not known.any():
-        return None
-    low, high = float(values[known].min()), float(values[known].max())
-    if low == high:
-        return None
-    of_model = {model: values[known & (owners == index)] for index, model in enumerate(models)}
-    counts = {model: np.histogram(own, BINS, (low, high))[0] for model, own in of_model.items()}
-    return Spread(key, low, high, {model: own.tolist() for model, own in counts.items()})

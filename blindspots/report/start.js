@@ -4,14 +4,14 @@ import { startDefinitions } from "./definitions.js";
 import { startDialog } from "./dialog.js";
 import { startEnds, startGrid } from "./gallery.js";
 import { startPairs } from "./pairs.js";
-import { player } from "./player.js";
+import { linkPlayers, player } from "./player.js";
 import { column, pairById, report } from "./run.js";
 import { startSources } from "./sources.js";
 import { startTables } from "./tables.js";
 
 function startSpread() {
   const choice = byId("spread-choice"), view = byId("spread-view");
-  if (!report.spreads.length) return byId("spread").remove();
+  if (!report.spreads.length) return byId("spread")?.remove();
   const keys = report.spreads.map((spread) => spread.key);
   for (const key of keys) choice.append(el("option", { value: key }, column(key).title));
   choice.value = keys.includes("segment_min") ? "segment_min" : keys[0];
@@ -24,12 +24,21 @@ function startSpread() {
   return show();
 }
 
+/** The players of the first screen, side by side where there are several; gives the first pair. */
+function startCases() {
+  const places = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".case-player")]);
+  const pairs = places.map((place) => pairById(place.dataset.pair));
+  const players = pairs.map((pair) => player(pair));
+  places.forEach((place, i) => place.append(players[i]));
+  linkPlayers(players);
+  return pairs[0];
+}
+
 function start() {
-  const hero = byId("case-player");
-  const pair = hero && pairById(hero.dataset.pair);
-  if (pair) hero.append(player(pair));
+  const pair = startCases();
   startDefinitions();
-  startTables([report.headline, ...report.tables]);
+  // The page of a comparison has tables of its own.
+  startTables([report.headline, ...report.tables].filter(Boolean));
   startSpread();
   startGrid(pair?.model);
   startEnds();

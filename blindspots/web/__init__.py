@@ -11,10 +11,11 @@ TYPES = {
 }
 
 
-def page_files(own: Traversable) -> dict[str, Traversable]:
-    """Every file that a page may be made of, by name: those of its own folder, and the shared."""
-    both = (*files("blindspots.web").iterdir(), *own.iterdir())
-    return {file.name: file for file in both if file_type(file.name)}
+def page_files(*own: Traversable) -> dict[str, Traversable]:
+    """Every file that a page may be made of, by name: those of its own folders, and the shared."""
+    folders = (files("blindspots.web"), *own)
+    found = (file for folder in folders for file in folder.iterdir())
+    return {file.name: file for file in found if file_type(file.name)}
 
 
 def file_type(name: str) -> str | None:
