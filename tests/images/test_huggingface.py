@@ -8,6 +8,7 @@ import pytest
 
 from blindspots.images import load_images
 from blindspots.images.shapes import CLASS_NAMES
+from tests.hub_cache import lay
 from tests.images.material import (
     Model,
     clean_accuracy,
@@ -81,6 +82,38 @@ def test_folders_of_images_and_parquet_files_are_data_sets_too(tmp_path):
     assert by_folder.class_names == by_parquet.class_names == CLASS_NAMES
     assert set(by_folder.ids) == set(by_parquet.ids) == set(load_images(f"folder:{folders}").ids)
     assert by_folder.names[0].startswith("train/apple/")
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """An empty cache of the hub."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    return tmp_path / "hub"
+
+
+@pytest.mark.scheme(SCHEME, "loads")
+@pytest.mark.scheme(SCHEME, "preprocessing")
+def test_a_name_is_found_in_the_hubs_cache_as_the_directory_it_was_laid_from(tmp_path, hub):
+    made(8).to_parquet(str(tmp_path / "tables" / "data" / "test-00000-of-00001.parquet"))
+    made(4).to_parquet(str(tmp_path / "tables" / "data" / "train-00000-of-00001.parquet"))
+    write_shape_folders(tmp_path / "folders" / "train")
+    model = Model(names=CLASS_NAMES, size=48)
+    for name, split in (("tables", ":test"), ("folders", "")):
+        lay(hub, f"me/{name}", tmp_path / name, kind="datasets")
+        named = load_images(f"hf:me/{name}{split}", model)
+        expected = load_images(f"hf:{tmp_path}/{name}{split}", model)
+        assert (named.ids, named.names) == (expected.ids, expected.names)
+        assert named.labels.tolist() == expected.labels.tolist()
+        assert all(np.array_equal(named.uint8(i), expected.uint8(i)) for i in range(len(named.ids)))
+
+
+@pytest.mark.scheme(SCHEME, "broken")
+def test_a_split_that_is_not_there_and_half_a_download_are_refused(tmp_path, hub, capsys):
+    made(4).to_parquet(str(tmp_path / "data" / "test-00000-of-00001.parquet"))
+    snapshot = lay(hub, "me/whole", tmp_path / "data", kind="datasets")
+    assert "did you mean test?" in refusal("hf:me/whole:tset", capsys)
+    (snapshot / "test-00000-of-00001.parquet").unlink()
+    assert "nor does its cache here" in refusal("hf:me/whole:test", capsys)
 
 
 @pytest.mark.scheme(SCHEME, "extra")

@@ -1,9 +1,10 @@
 """`hf:ORG/NAME:SPLIT` and `hf:DIR:SPLIT`: data sets through the `datasets` library.
 
-A name is looked up on the hub, unless a directory of that name exists. A directory is what
-`save_to_disk` wrote, or holds data files as `load_dataset` reads them: Parquet files, or folders of
-images. `datasets` runs no code of a data set. Keys: `split=` (the same as behind the colon),
-`config=`, `image=`, `label=`.
+A name is looked up on the hub, unless a directory of that name exists; where the hub is out of
+reach, in the library's own cache and then in the hub's. A directory is what `save_to_disk` wrote,
+or holds data files as `load_dataset` reads them: Parquet files, or folders of images. `datasets`
+runs no code of a data set. Keys: `split=` (the same as behind the colon), `config=`, `image=`,
+`label=`.
 """
 
 import logging
@@ -37,11 +38,11 @@ def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
     """
     said = said_options(spec, {"split": "", "config": "", "image": "", "label": ""})
     name, split = _name_and_split(spec, said["split"])
-    dataset = _of_split(spec, name, _loaded(spec, name, said["config"] or None), split)
+    loaded, root = _loaded(spec, name, said["config"] or None)
+    dataset = _of_split(spec, name, loaded, split)
     schema = dataset.features.arrow_schema
     columns = choose_columns(str(spec), schema, said["image"] or None, said["label"] or None)
     dataset = dataset.select_columns(columns.wanted).with_format("arrow")
-    root = Path(name).expanduser().absolute()
     listing = collect(
         str(spec),
         _entries(spec, dataset, columns, root),
@@ -62,25 +63,54 @@ def _name_and_split(spec: Spec, said: str) -> tuple[str, str]:
     return name, split
 
 
-def _loaded(spec: Spec, name: str, config: str | None) -> Any:
-    """All splits, or a single saved one; files are mapped, not read."""
+def _loaded(spec: Spec, name: str, config: str | None) -> tuple[Any, Path]:
+    """All splits, or a single saved one, and where they lie; files are mapped, not read."""
     try:
-        import datasets
+        import datasets  # noqa: F401
     except ImportError as error:
         raise Refused(
             f"{spec} needs the datasets package; type pip install 'blindspots[datasets]'"
         ) from error
-    directory = Path(name).expanduser()
+    directory = Path(name).expanduser().absolute()
     try:
-        if not directory.is_dir():
-            return datasets.load_dataset(name, config)
-        with _silence():
-            if any((directory / one).is_file() for one in _SAVED):
-                return datasets.load_from_disk(str(directory))
-            return datasets.load_dataset(str(directory), config)
+        if directory.is_dir():
+            return _of_directory(directory, config), directory
+        return _of_hub(name, config, directory)
     except Exception as error:
         # Whatever the library or its network client raises, the data set is not to be had.
         raise Refused(_cannot_load(spec, name, directory, error)) from error
+
+
+def _of_directory(directory: Path, config: str | None) -> Any:
+    import datasets
+
+    with _silence():
+        if any((directory / one).is_file() for one in _SAVED):
+            return datasets.load_from_disk(str(directory))
+        return datasets.load_dataset(str(directory), config)
+
+
+def _of_hub(name: str, config: str | None, directory: Path) -> tuple[Any, Path]:
+    import datasets
+
+    try:
+        return datasets.load_dataset(name, config), directory
+    except (OSError, ValueError):
+        # Out of reach, `datasets` looks into its own cache alone, not into the hub's.
+        snapshot = _snapshot(name)
+        if snapshot is None:
+            raise
+        return _of_directory(snapshot, config), snapshot
+
+
+def _snapshot(name: str) -> Path | None:
+    """The files of a data set in the hub's cache; None where it has none, or not all."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(snapshot_download(name, repo_type="dataset", local_files_only=True))
+    except (OSError, ValueError):
+        return None
 
 
 @contextmanager
@@ -107,8 +137,8 @@ def _cannot_load(spec: Spec, name: str, directory: Path, error: Exception) -> st
             "save_to_disk wrote, or Parquet files, or folders of images"
         )
     return (
-        f"{spec}: there is no directory {name}, and the hub does not give a data set of that name "
-        f"({reason}); check the name and the network, or type hf:DIR"
+        f"{spec}: there is no directory {name}, and the hub does not give a data set of that name, "
+        f"nor does its cache here ({reason}); check the name and the network, or type hf:DIR"
     )
 
 
