@@ -1,7 +1,9 @@
 """`hf:`: what transformers saved gives the logits of transformers' own pipeline."""
 
+import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +18,7 @@ from blindspots.cli.app import call
 from blindspots.errors import Refused
 from blindspots.images.classes import imagenet_table
 from blindspots.models.sources import load_model
+from tests.hub_cache import lay
 from tests.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
 TRANSFORMER = {
@@ -258,6 +261,30 @@ def test_the_command_line_runs_a_model_in_the_hubs_cache(saved, tmp_path, monkey
     assert (tmp_path / "run" / "report.html").exists()
 
 
+@pytest.mark.parametrize("kind", ["vit squashed", "dinov2", "convnext of 384 pixels"])
+def test_a_file_that_transformers_saved_is_weights_of_ones_own(saved, kind):
+    directory, picture = saved[kind], make_picture()
+    expected = answer(load_model(f"hf:{directory}"), picture)
+    other = load_model(f"hf:{directory}?weights={directory}/model.safetensors")
+    torch.testing.assert_close(answer(other, picture), expected)
+
+
+def test_weights_of_ones_own_that_do_not_fit_are_refused_by_their_names(copy):
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(copy / "model.safetensors")
+    del weights["vit.encoder.layer.0.attention.attention.key.bias"]
+    save_file(weights, copy / "own.safetensors")
+    said = refusal(f"hf:{copy}?weights={copy}/own.safetensors")
+    assert "do not fit" in said
+    assert "vit.encoder.layer.0.attention.attention.key.weight" in said
+    other = {**weights, "classifier.weight": torch.zeros(5, 16)}
+    save_file(other, copy / "own.safetensors")
+    assert "classifier.weight is 5×16 instead of 3×16" in refusal(
+        f"hf:{copy}?weights={copy}/own.safetensors"
+    )
+
+
 # ------------------------------------------------------------------------------------- refusals
 
 
@@ -308,8 +335,46 @@ def test_a_pickle_is_never_run(copy):
 
     (copy / "model.safetensors").unlink()
     torch.save({"x": Bomb()}, copy / "pytorch_model.bin")
-    assert "cannot be loaded" in refusal(f"hf:{copy}")
+    assert "not weights only (needs io.open)" in refusal(f"hf:{copy}")
     assert not (copy / "exploded").exists()
+
+
+def unpickled_model(directory, modern, nest):
+    """Turn a directory's weights into an old checkpoint, beside arguments of the training."""
+    from safetensors.torch import load_file
+
+    weights = load_file(directory / "model.safetensors")
+    (directory / "model.safetensors").unlink()
+    content = {nest: weights} if nest else weights
+    made = {**content, "args": argparse.Namespace(lr=1)}
+    file = directory / "pytorch_model.bin"
+    torch.save(made, file, _use_new_zipfile_serialization=modern)
+    return file
+
+
+@pytest.mark.scheme("hf", "broken")
+@pytest.mark.parametrize("modern", [True, False])
+@pytest.mark.parametrize("nest", [None, "model"])
+def test_an_old_pickle_is_refused_with_a_conversion_that_works(copy, monkeypatch, modern, nest):
+    expected = answer(load_model(f"hf:{copy}"), make_picture())
+    file = unpickled_model(copy, modern, nest)
+    said = refusal(f"hf:{copy}")
+    assert f"{file} is not weights only (needs argparse.Namespace)" in said
+    monkeypatch.chdir(copy)
+    command = re.search(r"convert it once: (torch\.save\(.*'weights\.pth'\)), or", said)[1]
+    exec(command, {"torch": torch, "FILE": file})
+    spec = said.rpartition("then type ")[2]
+    torch.testing.assert_close(answer(load_model(spec), make_picture()), expected)
+
+
+def test_an_old_pickle_in_the_hubs_cache_is_refused_by_its_class(copy, tmp_path, monkeypatch):
+    unpickled_model(copy, modern=True, nest=None)
+    (tmp_path / "hub").mkdir()
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    lay(tmp_path / "hub", "me/old", copy)
+    said = refusal("hf:me/old")
+    assert "needs argparse.Namespace" in said
+    assert said.endswith("then type hf:me/old?weights=weights.pth")
 
 
 CODE = """

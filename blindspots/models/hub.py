@@ -7,11 +7,11 @@ from urllib.request import Request, urlopen
 _PROBE_SECONDS = 5
 
 
-def cached(repository: str, filename: str) -> Path | None:
+def cached(repository: str, filename: str, revision: str | None = None) -> Path | None:
     """Where the hub's cache on this machine has the file; None where it has not."""
     from huggingface_hub import try_to_load_from_cache
 
-    found = try_to_load_from_cache(repository, filename)
+    found = try_to_load_from_cache(repository, filename, revision=revision)
     return Path(found) if isinstance(found, str) else None
 
 

@@ -4,14 +4,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+
+import torch
+from torch import nn
 
 from blindspots.errors import BlindspotsError, Refused
 from blindspots.models import hub
 from blindspots.models.extras import import_extra
 from blindspots.models.output import first_line
+from blindspots.models.weights import State, describe_unsafe
 
 _PATH_MARKS = (".", "~", "/")
+_PICKLE = "pytorch_model.bin"
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,25 @@ class Repository:
             except OSError as error:
                 raise Refused(self._missing(error)) from error
 
+    def fill(self, kind: Any, config: Any, state: State) -> nn.Module | None:
+        """A network of transformers' class `kind` with weights by name; None if they do not fit.
+
+        Files keep the names that an architecture had when they were first published; transformers
+        alone knows how they are called today.
+        """
+        with _quiet(import_extra("transformers", "hf", self.spec)):
+            try:
+                network, report = kind.from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=dict(state),
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+            except (RuntimeError, ValueError):
+                return None
+        return None if any(report.values()) else network
+
     def _call(self, load: Callable[..., Any], **arguments: Any) -> Any:
         where = str(self.directory or self.name)
         revision = {"revision": self.revision} if self.revision else {}
@@ -94,6 +119,8 @@ class Repository:
         )
 
     def _broken(self, error: Exception) -> str:
+        if isinstance(error, UnpicklingError) and (pickle := self._pickle()):
+            return f"{describe_unsafe(pickle, error)}; then type {self.spec}?weights=weights.pth"
         if "trust_remote_code" in str(error):
             return (
                 f"{self.spec} comes with Python code of its own; where you trust it, add "
@@ -103,6 +130,13 @@ class Repository:
             f"{self.spec} cannot be loaded ({type(error).__name__}: {first_line(error)}); "
             "fetch or save it again"
         )
+
+    def _pickle(self) -> Path | None:
+        """The pickle that holds the weights; None where they are in several, or in none."""
+        if self.directory is None:
+            return hub.cached(self.name, _PICKLE, self.revision)
+        path = self.directory / _PICKLE
+        return path if path.is_file() else None
 
 
 @contextmanager

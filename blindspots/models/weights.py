@@ -1,5 +1,6 @@
 """Weights from a local file into a module: never a free pickle, never a silent misfit."""
 
+import re
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,6 +16,10 @@ from blindspots.models.output import first_line
 _NESTS = ("state_dict", "model", "model_state_dict")
 _PREFIXES = ("module.", "model.", "_orig_mod.")
 _SHOWN = 4
+_UNSAFE = re.compile(r"GLOBAL (\S+) was not an allowed global")
+_TENSOR = "torch.is_tensor(v)"
+# Files older than zip files begin with what names their tensors, whose numbers come behind it.
+_OLD_PICKLE = 4_000_000
 
 State = Mapping[str, Tensor]
 
@@ -72,35 +77,44 @@ def _read_pickle(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise Refused(_unsafe(path)) from error
+        raise Refused(describe_unsafe(path, error)) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise Refused(
             f"{path} cannot be read as weights: {first_line(error)}; fetch or save it again"
         ) from error
 
 
-def _unsafe(path: Path) -> str:
-    try:
-        culprits = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    except (RuntimeError, ValueError, UnpicklingError, OSError, EOFError, AttributeError):
-        culprits = []
+def describe_unsafe(path: Path, error: UnpicklingError) -> str:
+    """Why a pickle is not read: the classes that it asks for; and how to convert it, once."""
+    culprits = _unsafe_globals(path) or _UNSAFE.findall(str(error))
     what = f"needs {_some(culprits)}" if culprits else "is not a plain state dict"
+    nest, read = _nest_in(path), "torch.load(FILE, weights_only=False)"
+    kept = f"{read}[{nest!r}]" if nest else f"{{k: v for k, v in {read}.items() if {_TENSOR}}}"
     return (
         f"{path} is not weights only ({what}), and reading it could run code from it; where you "
-        "trust it, convert it once: torch.save(torch.load(FILE, weights_only=False)"
-        f"[{_nest_in(path)!r}], 'weights.pth'), or .state_dict() where it is a whole model"
+        f"trust it, convert it once: torch.save({kept}, 'weights.pth'), or .state_dict() where it "
+        "is a whole model"
     )
 
 
-def _nest_in(path: Path) -> str:
+def _unsafe_globals(path: Path) -> list[str]:
+    """The classes and functions that a pickle asks for; none of one older than zip files."""
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except (RuntimeError, ValueError, UnpicklingError, OSError, EOFError, AttributeError):
+        return []
+
+
+def _nest_in(path: Path) -> str | None:
     """The key under which a pickle seems to hold its weights, found without running it."""
     try:
         with zipfile.ZipFile(path) as archive:
             member = next(name for name in archive.namelist() if name.endswith("data.pkl"))
             content = archive.read(member)
     except (zipfile.BadZipFile, StopIteration):
-        content = b""
-    return next((nest for nest in _NESTS if _pickled(nest) in content), _NESTS[0])
+        with path.open("rb") as file:
+            content = file.read(_OLD_PICKLE)
+    return next((nest for nest in _NESTS if _pickled(nest) in content), None)
 
 
 def _pickled(text: str) -> bytes:

@@ -1,6 +1,7 @@
 """`hf:ORG/NAME` or `hf:DIRECTORY`: transformers' image classifiers, and backbones as embeddings."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from blindspots.models.classifier import Classifier
 from blindspots.models.options import ModelOptions, misspelt, model_options
 from blindspots.models.processors import Seen, read_processor
 from blindspots.models.repositories import Repository
-from blindspots.models.weights import load_weights
+from blindspots.models.weights import fit_state, read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 
@@ -131,8 +132,7 @@ def _network(
         made = getattr(transformers, auto).from_config(
             config, dtype=torch.float32, trust_remote_code=repository.remote_code
         )
-        load_weights(made, options.weights, repository.spec)
-        return made, True
+        return _with_weights(made, config, options.weights, repository), True
     network, report = repository.load(
         auto, config=config, dtype=torch.float32, output_loading_info=True
     )
@@ -145,6 +145,17 @@ def _network(
             f"be random; expected a whole {auto.removeprefix('Auto')}; save or fetch it again"
         )
     return network, pooled
+
+
+def _with_weights(made: Any, config: Any, path: Path, repository: Repository) -> nn.Module:
+    """The network with a file's weights, named as in the network or as transformers saves them."""
+    state = read_weights(path)
+    if state.keys() - made.state_dict().keys():
+        network = repository.fill(type(made), config, state)
+        if network is not None:
+            return network
+    fit_state(made, state, path, repository.spec)
+    return made
 
 
 def _table(labels: Mapping[int, str]) -> ClassTable | None:
