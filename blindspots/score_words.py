@@ -16,7 +16,8 @@ class ScoreWords:
     rows are classes; `source`, `found`, `itself`: in the
     titles of columns. `sees`, `gives`: what a model does that believes, or does not; `believed`:
     what of, where {name} is the source's class, {a_name} the same with an article. `even`: from
-    where on a model believes; `sure`: from where on surely. `of_classes`: the model has classes.
+    where on a model believes; `sure`: from where on surely. `whose`: what a number belongs to that
+    stands alone beside it, as in "goose .98". `of_classes`: the model has classes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ScoreWords:
     sees: str = "sees"
     gives: str = "gives"
     believed: str = "{a_name}"
+    whose: str = "{name}"
     even: float = 0.5
     sure: float = 0.9
     of_classes: bool = True
@@ -53,6 +55,10 @@ class ScoreWords:
     def believe(self, name: str, a_name: str | None = None) -> str:
         """What it is that a model believes of an image whose source is called so."""
         return self.believed.format(name=name, a_name=a_name or name)
+
+    def caption(self, name: str) -> str:
+        """What a bare number is of, where the source is called so: "goose", "goose’s group"."""
+        return self.whose.format(name=name)
 
     def say(self, text: str) -> str:
         """A text that speaks of the confidence, in the words of this score."""
@@ -77,6 +83,7 @@ GROUP = ScoreWords(
     opening="Probability of the group's classes together",
     each="the probability of the group's classes together",
     believed="a class of the {name}’s group",
+    whose="{name}’s group",
 )
 # A margin is the logit of a confidence: 0 is one half, and 2.2 is .9.
 MARGIN = ScoreWords(

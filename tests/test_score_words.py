@@ -1,6 +1,7 @@
 """A run is said and drawn in the words and on the scale of the score that it held."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,10 +10,12 @@ from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
 from blindspots import plots
+from blindspots.cli.pair import _traversed
 from blindspots.compare.differences import compare
 from blindspots.compare.page import page_html as comparison_html
-from blindspots.plots.paper import write_figure
-from blindspots.plots.run_figures import model_star, model_strip, model_triangle
+from blindspots.plots.paper import FIGURES, write_figure
+from blindspots.plots.run_figures import model_grid, model_star, model_strip, model_triangle
+from blindspots.plots.style import short
 from blindspots.records import PROBABILITIES
 from blindspots.report.build import report_data
 from blindspots.report.page import page_html
@@ -154,6 +157,51 @@ def test_the_strip_says_what_its_numbers_are(tmp_path, score, words):
     run = made(tmp_path, score)
     source = run.pair_rows(started=True)[0]["source_id"]
     assert words in said(model_strip(run, "one", source))
+
+
+# What stands beside a number of the source whose class is a disc.
+WHOSE = [("confidence", "disc"), ("group", "disc’s group"), ("margin", "disc")]
+
+
+@pytest.mark.parametrize(("score", "whose"), WHOSE)
+def test_a_number_of_a_group_is_not_captioned_as_one_class(tmp_path, score, whose):
+    run = made(tmp_path, score)
+    rows = [row for row in run.pair_rows("one", started=True) if row["source_name"] == "disc"]
+    source, first = rows[0]["source_id"], rows[0]
+    triangle = next(row for row in run.triangle_rows("one") if row["source_id"] == source)
+    corners = triangle["target_1"], triangle["target_2"]
+    value = short(first["p_source"])
+    assert f"{whose}\n{value}" in said(model_star(run, "one", source))
+    assert f"{whose}\n{short(triangle['confidence'][0])}" in said(
+        model_triangle(run, "one", source, corners)
+    )
+    assert f"source {whose} {value}" in said(FIGURES["star"].draw(run, rows, 2))
+    assert whose in [text.replace("\n", " ") for text in said(model_grid(run, "one"))]
+    printed = [text.replace("\n", " ") for text in said(FIGURES["grid"].draw(run, rows, 2))]
+    assert whose in printed
+
+
+@pytest.mark.parametrize(("score", "whose"), WHOSE)
+def test_the_report_says_whose_a_bare_number_is(tmp_path, score, whose):
+    data = report_data(made(tmp_path, score))
+    assert {pair.caption for pair in data.pairs if pair.source == "disc"} == {whose}
+    assert whose in data.grids[0].rows
+
+
+@pytest.mark.parametrize(
+    ("score", "says"),
+    [
+        ("confidence", "disc 0.990 → looks like star"),
+        ("group", "disc’s group probability 0.990 → looks like star"),
+        ("margin", "disc margin 0.990 → looks like star"),
+    ],
+)
+def test_a_traversed_pair_is_told_in_the_words_of_its_score(score, says):
+    numbers = ("p_source", "p_found", "p_found_8bit", "segment_mean", "segment_min", "rmse")
+    row = {**dict.fromkeys(numbers, 0.99), "evaluations": 4, "ending": "finished", "score": score}
+    line = _traversed({**row, "source_name": "disc", "target_name": "star"}, Path("out"))
+    assert line.startswith(says)
+    assert f"still says {says.partition(' →')[0]}" in line
 
 
 def test_figures_for_papers_are_drawn_on_the_scale_of_the_score(margins, tmp_path):

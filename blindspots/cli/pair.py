@@ -116,8 +116,9 @@ def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> An
 def _traversed(row: dict[str, Any], out: Path) -> str:
     from blindspots.score_words import CONFIDENCE, words_for
 
-    noun = words_for(row["score"]).noun
-    name = row["source_name"] if noun == CONFIDENCE.noun else f"{row['source_name']} {noun}"
+    words = words_for(row["score"])
+    name = words.caption(row["source_name"])
+    name = name if words is CONFIDENCE else f"{name} {words.noun}"
     kept = f"{name} {row['p_source']:.3f}"
     if row["p_found"] is None:
         return f"{kept}: {row['ending']}, so there was nothing to traverse"

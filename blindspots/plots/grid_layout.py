@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pyarrow.compute as pc
 
 from blindspots.run_reader import Row, Run
+from blindspots.score_words import CONFIDENCE, ScoreWords, words_of
 
 MOST, MOST_SOURCES = 6, 400
 _FILLED = 0.6
@@ -34,7 +35,7 @@ class GridLayout:
 
 def grid_layout(run: Run, model: str) -> GridLayout:
     """The layout of a model's started pairs; see `layout_of` and `first_pairs`."""
-    return layout_of(first_pairs(run, model))
+    return layout_of(first_pairs(run, model), words_of(run))
 
 
 def first_pairs(run: Run, model: str) -> list[Row]:
@@ -44,11 +45,11 @@ def first_pairs(run: Run, model: str) -> list[Row]:
     return pairs.filter(pc.field("source_id").isin(sources)).to_pylist()
 
 
-def layout_of(pairs: list[Row]) -> GridLayout:
+def layout_of(pairs: list[Row], words: ScoreWords = CONFIDENCE) -> GridLayout:
     """At most six classes a side, those with most pairs between them, untouched on the diagonal.
 
-    `pairs`: one model's, started. Where too few of the classes' combinations were traversed for a
-    square, a line a source.
+    `pairs`: one model's, started. `words`: of the score that their numbers are. Where too few of
+    the classes' combinations were traversed for a square, a line a source.
     """
     # The first pair of two classes wins: reversed, because a later key overwrites.
     cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}
@@ -56,8 +57,9 @@ def layout_of(pairs: list[Row]) -> GridLayout:
     wanted = len(names) * (len(names) - 1)
     filled = sum(set(cell) <= set(names) for cell in cells)
     if not wanted or filled / wanted < _FILLED:
-        return _lines(pairs)
-    return GridLayout([[_spot(cells, a, b) for b in names] for a in names], names, names)
+        return _lines(pairs, words)
+    rows = [words.caption(name) for name in names]
+    return GridLayout([[_spot(cells, a, b) for b in names] for a in names], rows, names)
 
 
 def _seen(row: Row, which: str) -> str:
@@ -87,11 +89,11 @@ def _spot(cells: dict[tuple[str, str], Row], a: str, b: str) -> Spot | None:
     return Spot(own, clean=True) if own else None
 
 
-def _lines(pairs: list[Row]) -> GridLayout:
+def _lines(pairs: list[Row], words: ScoreWords) -> GridLayout:
     sources: dict[str, list[Row]] = {}
     for row in pairs:
         sources.setdefault(row["source_id"], []).append(row)
     chosen = list(sources.values())[:MOST]
     spots = [[Spot(rows[0], clean=True), *map(Spot, rows[:MOST])] for rows in chosen]
-    names = [_seen(rows[0], "source") for rows in chosen]
+    names = [words.caption(_seen(rows[0], "source")) for rows in chosen]
     return GridLayout([[*line] for line in spots], names, [])

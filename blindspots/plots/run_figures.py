@@ -77,16 +77,16 @@ def model_triangle(
     if row is None:
         return None
     rows = {pair["target_id"]: pair for pair in pairs_of(run, model, source_id)}
-    seen = [_seen(rows[target]) for target in targets]
+    words, seen = words_of(run), [_seen(rows[target]) for target in targets]
     return triangle(
         triangle_images(run, row),
         row["confidence"],
         sides=side_lengths(run, row),
-        names=[class_name(rows[targets[0]], "source"), *seen],
+        names=[words.caption(class_name(rows[targets[0]], "source")), *seen],
         p_source=row["p_source"],
         delta=run.delta,
         heading=model,
-        words=words_of(run),
+        words=words,
         scale=run_scales(run).over,
         ax=ax,
     )

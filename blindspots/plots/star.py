@@ -63,7 +63,7 @@ def star(
     if source is not None:
         _thumb(ax, source, (-0.36, 0.36, 0.24, 0.34), MODEL)
     place = (-0.24, scale.at(0.33))
-    _caption(ax, place, f"{source_name}\n{short(p_source)}", MODEL)
+    _caption(ax, place, f"{words.caption(source_name)}\n{short(p_source)}", MODEL)
     _ends(ax, limbs, scale)
     return ax
 

@@ -112,6 +112,7 @@ class PairEntry:
 
     `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points.
     `steps`, `path`: step and confidence of each snapshot. `believed`, `believes`: see `words.Case`.
+    `caption`: what a bare number is of: the source's class, or its group.
     """
 
     id: str
@@ -126,6 +127,7 @@ class PairEntry:
     arrived: bool
     believed: str
     believes: bool
+    caption: str
     numbers: dict[str, Any]
     segment: list[float | None]
     steps: list[int]

@@ -25,9 +25,9 @@ export function player(pair, { chart = false, full = false } = {}) {
   if (!shots.found && !frames) return still(pair);
   const view = stage({ shots, frames, residualGain: RESIDUAL_GAIN, aspect: aspectOf(pair), label: foundWords(pair) });
   const box = el("div", { class: "player" },
-    side(pair, sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
+    side(pair, sourceImage(pair), "It began as", pair.source, "model", beganAt(pair)),
     el("figure", {}, view.node),
-    side(pair, targetImage(pair), "It was led to", pair.target, "person", null));
+    side(pair, targetImage(pair), "It was led to", pair.target, "person"));
   if (frames) box.append(controls(pair, view, frames, chart));
   box.append(viewChoice(view, full ? () => fullSwitch(pair, view, shots) : () => null));
   return box;
@@ -47,13 +47,18 @@ export function linkPlayers(players) {
 
 function still(pair) {
   return el("div", { class: "player" },
-    side(pair, sourceImage(pair), "It began as", pair.source, "model", pair.numbers.p_source),
+    side(pair, sourceImage(pair), "It began as", pair.source, "model", beganAt(pair)),
     el("figure", {}, picture(null, "")),
-    side(pair, targetImage(pair), "It was led to", pair.target, "person", null));
+    side(pair, targetImage(pair), "It was led to", pair.target, "person"));
 }
 
-function side(pair, address, words, name, kind, confidence) {
-  const said = confidence === null ? null : el("span", {}, sure(confidence));
+/** How sure the model was at first; of a group of classes, whose number it is. */
+function beganAt({ source, caption, numbers }) {
+  return `${caption === source ? "" : `${caption} `}${sure(numbers.p_source)}`;
+}
+
+function side(pair, address, words, name, kind, confidence = "") {
+  const said = confidence ? el("span", {}, confidence) : null;
   const shot = picture(address, `${words} ${name}`, { style: { aspectRatio: aspectOf(pair) } });
   return el("figure", {}, shot, el("figcaption", {}, words, el("b", { class: kind }, name), said));
 }
@@ -67,7 +72,7 @@ function controls(pair, view, frames, withChart) {
     view.show({ at });
     chart?.mark(at);
     step.textContent = whereabouts(pair, at);
-    said.replaceChildren("the model: ", el("b", {}, `${pair.source} ${sure(pair.path[at])}`));
+    said.replaceChildren("the model: ", el("b", {}, `${pair.caption} ${sure(pair.path[at])}`));
     far.textContent = distanceWords(pair, at);
     slider.setAttribute("aria-valuetext", `${step.textContent}, ${said.textContent}, ${far.textContent}`);
   };

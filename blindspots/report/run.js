@@ -24,6 +24,7 @@ import { shot } from "./shot.js";
  * @property {boolean} arrived
  * @property {string} believed
  * @property {boolean} believes
+ * @property {string} caption
  * @property {Record<string, number|boolean|null>} numbers
  * @property {Array<number|null>} segment
  * @property {number[]} steps

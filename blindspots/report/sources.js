@@ -40,12 +40,12 @@ function showSource(id) {
 }
 
 function modelSheet(pairs, place) {
-  const [{ model, source, numbers }] = pairs;
+  const [{ model, source, caption, numbers }] = pairs;
   const level = levelOf(model, numbers.p_source);
   const limbs = pairs.map((pair) => ({
     values: pair.segment, name: pair.target, image: foundImage(pair), confidence: pair.numbers.p_found, open: () => openPair(pair),
   }));
-  const star = radialStar({ name: source, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, scale: score.along, noun: score.noun, sure, label: `Star of the ${source}, ${model}` });
+  const star = radialStar({ name: caption, image: sourceImage(pairs[0]), confidence: numbers.p_source, limbs, level, colourOf, scale: score.along, noun: score.noun, sure, label: `Star of the ${source}, ${model}` });
   return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model),
     el("div", { class: "parts" }, el("div", {}, star, linesOf(pairs, level)), place));
 }

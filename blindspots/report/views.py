@@ -11,7 +11,7 @@ from blindspots.report import data
 from blindspots.report.pictures import Pictures, rmse
 from blindspots.report.words import spoken, with_article
 from blindspots.run_reader import Row, Run, arrived
-from blindspots.score_words import words_of
+from blindspots.score_words import ScoreWords, words_of
 from blindspots.tables.columns import PAIR_NUMBERS
 
 
@@ -30,7 +30,7 @@ def views_of(pictures: Pictures, models: Iterable[str]) -> Views:
     return Views(
         pairs=_pairs(run, rows, pictures),
         triangles=_triangles(run, rows),
-        grids=[_grid(model, rows) for model in models],
+        grids=[_grid(model, rows, words_of(run)) for model in models],
         images=pictures.images(),
     )
 
@@ -57,6 +57,7 @@ def _pair(run: Run, row: Row, pictures: Pictures) -> data.PairEntry:
         arrived=arrived(row),
         believed=words.believe(source, with_article(source)),
         believes=row["p_found"] is not None and row["p_found"] >= words.even,
+        caption=words.caption(source),
         numbers={column.key: _value(row[column.key]) for column in PAIR_NUMBERS},
         segment=_rounded(row["segment_confidence"]),
         steps=row["path_step"] or [],
@@ -101,12 +102,12 @@ def _corners(row: Row) -> list[tuple[str, str, str]]:
     return [(row["model"], row["source_id"], row[name]) for name in ("target_1", "target_2")]
 
 
-def _grid(model: str, rows: Sequence[Row]) -> data.GridEntry:
+def _grid(model: str, rows: Sequence[Row], words: ScoreWords) -> data.GridEntry:
     own = [row for row in rows if row["model"] == model and Ending(row["ending"]).started]
     layout = layout_of(own)
     return data.GridEntry(
         model=model,
-        rows=[spoken(name) for name in layout.rows],
+        rows=[words.caption(spoken(name)) for name in layout.rows],
         columns=[spoken(name) for name in layout.columns],
         spots=[
             [spot and {"pair": spot.row["pair_id"], "clean": spot.clean} for spot in line]

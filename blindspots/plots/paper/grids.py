@@ -21,6 +21,7 @@ from blindspots.plots.paper.sheet import (
 )
 from blindspots.plots.style import MODEL, MUTED, PERSON, short
 from blindspots.run_reader import Row, Run, arrived
+from blindspots.score_words import words_of
 
 _GAP, _UNDER = 0.05, 1.5 * LINE
 _LARGEST = 1.15
@@ -35,7 +36,7 @@ def draw_grid(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     of their combinations were traversed, a line a source.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
-    layouts = [_filled([row for row in rows if row["model"] == model]) for model in models]
+    layouts = [_filled(run, [row for row in rows if row["model"] == model]) for model in models]
     width = panel_width(columns, len(models))
     height = max(_height(layout, width) for layout in layouts)
     page, places = panels(columns, len(models), height)
@@ -44,9 +45,9 @@ def draw_grid(run: Run, rows: Sequence[Row], columns: int) -> Axes:
     return page
 
 
-def _filled(pairs: list[Row]) -> GridLayout:
+def _filled(run: Run, pairs: list[Row]) -> GridLayout:
     """The layout without the lines that would be empty: no source of theirs was traversed."""
-    layout = layout_of(pairs)
+    layout = layout_of(pairs, words_of(run))
     filled = [at for at, line in enumerate(layout.spots) if any(line)]
     spots = [layout.spots[at] for at in filled]
     return GridLayout(spots, [layout.rows[at] for at in filled], layout.columns)

@@ -103,7 +103,7 @@ def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) 
     highest = min(_RADIUS[1] * sin(angle) for angle in angles)
     down = _top(len(limbs)) + _FOUND / 2 - highest
     centre = (panel.left + panel.width / 2, panel.top + down)
-    _heading(page, first, panel)
+    _heading(page, run, first, panel)
     pixels = kept_image(run, first["source_id"], first["model"])
     tile(page, pixels, centre[0] - _SOURCE / 2, centre[1] - _SOURCE / 2, _SOURCE, MODEL)
     for index, (row, angle) in enumerate(zip(limbs, angles, strict=True)):
@@ -114,11 +114,12 @@ def _star(page: Axes, run: Run, limbs: list[Row], panel: Panel, coloured: bool) 
         _caption(page, row, end, _above(angle))
 
 
-def _heading(page: Axes, first: Row, panel: Panel) -> None:
+def _heading(page: Axes, run: Run, first: Row, panel: Panel) -> None:
     y, right = panel.top + LINE, panel.left + panel.width - 0.01
     half = panel.width / 2 - 0.03
     words(page, panel.left + 0.01, y, first["model"], HEADING, room=half, weight="bold")
-    source = f"source {class_name(first, 'source')} {short(first['p_source'])}"
+    name = words_of(run).caption(class_name(first, "source"))
+    source = f"source {name} {short(first['p_source'])}"
     words(page, right, y, source, WORDS, MODEL, half, ha="right")
 
 
