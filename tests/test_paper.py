@@ -9,7 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
 from PIL import Image
 
@@ -19,6 +21,7 @@ from blindspots.errors import Refused
 from blindspots.plots.paper import FIGURES, FORMATS, write_figure
 from blindspots.plots.paper.curves import distances
 from blindspots.plots.paper.sheet import RESOLUTION
+from blindspots.plots.style import COLOUR_MAP
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Run
 from blindspots.widths.records import add_widths
@@ -52,7 +55,7 @@ def widths(row, radii=(0.5, 2.0), points=3):
     ]
 
 
-def judged(run):
+def judged(run, judges=MODELS):
     """Made-up rows of a transfer: every model believes what was found for it."""
     return [
         {
@@ -68,7 +71,7 @@ def judged(run):
             "resized": False,
         }
         for row in run.pair_rows(started=True)
-        for judge in MODELS
+        for judge in judges
     ]
 
 
@@ -86,6 +89,15 @@ def media_box(pdf):
     """Width and height of a PDF's page in inches, from its bytes."""
     box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
     return tuple(float(side) / POINTS_AN_INCH for side in box.groups())
+
+
+def svg_size(svg):
+    """Width and height of an SVG's page in inches, from its bytes."""
+    found = (
+        re.search(rb'<svg [^>]*?width="([\d.]+)pt"', svg),
+        re.search(rb'height="([\d.]+)pt"', svg),
+    )
+    return tuple(float(side[1]) / POINTS_AN_INCH for side in found)
 
 
 def test_a_matrix_that_cannot_be_read_on_a_column_is_refused(run):
@@ -142,6 +154,63 @@ def test_every_figure_embeds_its_fonts(run, figure, tmp_path):
     assert descriptors
     assert all(b"/FontFile2" in descriptor for descriptor in descriptors)
     assert b"/Type3" not in text
+
+
+@pytest.fixture(scope="module")
+def judged_by_two(tmp_path_factory):
+    """A run whose matrix has room on one column."""
+    models = ("zoo:one", "zoo:two")
+    run = Run(Factory(size=8, sources=2, models=models).write(tmp_path_factory.mktemp("judged")))
+    rows = judged(run, models)
+    pq.write_table(pa.Table.from_pylist(rows, TRANSFER), run.path / "transfer.parquet")
+    return run
+
+
+@pytest.mark.parametrize("format", ["pdf", "svg"])
+@pytest.mark.parametrize("columns", INCHES)
+@pytest.mark.parametrize("figure", FIGURES)
+def test_a_file_has_a_page_as_wide_as_its_columns(
+    run, judged_by_two, figure, columns, format, tmp_path
+):
+    drawn = write_figure(
+        judged_by_two if figure == "transfer" else run,
+        figure,
+        columns=columns,
+        format=format,
+        out=tmp_path / f"a.{format}",
+    )
+    content = drawn.file.read_bytes()
+    width, height = media_box(content) if format == "pdf" else svg_size(content)
+    assert width == pytest.approx(INCHES[columns], abs=0.005)
+    assert height == pytest.approx(drawn.size[1], abs=0.005)
+    if format == "svg":
+        # Letters are outlines, so that no reader's fonts are asked for.
+        assert b"<text" not in content
+        assert b"<use" in content
+
+
+def test_a_matrix_on_one_column_can_be_read_and_is_whole(judged_by_two):
+    rows = judged_by_two.pair_rows(started=True)
+    page = FIGURES["transfer"].draw(judged_by_two, rows, 1).figure
+    texts = [text for text in page.findobj(Text) if text.get_text()]
+    assert min(text.get_fontsize() for text in texts) >= SMALLEST
+    assert sum(text.get_text() == ".90" for text in texts) >= 4
+    page.set_dpi(RESOLUTION)
+    drawn = page.get_tightbbox(FigureCanvasAgg(page).get_renderer())
+    assert drawn.x0 > -1e-9
+    assert drawn.x1 < INCHES[1] + 1e-9
+
+
+def test_the_triangle_has_the_colours_of_the_stored_grid(run):
+    page = FIGURES["triangle"].draw(run, FIGURES["triangle"].usual(run, MODELS), 2).figure
+    drawn = [cells for ax in page.axes for cells in ax.findobj(PolyCollection)]
+    FigureCanvasAgg(page).draw()
+    stored = {tuple(row["confidence"]): row["model"] for row in run.triangle_rows()}
+    assert [stored[tuple(cells.get_array())] for cells in drawn] == list(MODELS)
+    for cells in drawn:
+        expected = colormaps[COLOUR_MAP](np.asarray(cells.get_array()))
+        assert cells.get_facecolors() == pytest.approx(expected)
+        assert len(np.unique(expected, axis=0)) > 5
 
 
 def test_the_same_figure_has_the_same_bytes(run, pdf, tmp_path):

@@ -1,17 +1,21 @@
 """Widths against closed forms: spheres around a centre, and the law of a random direction."""
 
 import math
+from collections import defaultdict
 
 import numpy as np
 import pytest
 import torch
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgb
 from scipy.stats import beta
 
 from blindspots import Run, load_model
 from blindspots.cli.app import call
 from blindspots.errors import Refused
 from blindspots.oracle import Oracle
-from blindspots.widths.measure import Way, directions, path_of, path_widths
+from blindspots.plots.paper.widths import draw_widths
+from blindspots.widths.measure import Way, directions, measure_widths, path_of, path_widths
 from blindspots.widths.records import WIDTHS_FILE, WidthSettings, add_widths, read_widths
 from tests.run_factory import Factory
 from tests.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
@@ -150,6 +154,42 @@ def test_the_command_measures_once_and_the_figure_reads_what_is_stored(tmp_path,
     capsys.readouterr()
     assert call(["plot", str(path), "--figure", "widths", "--format", "svg"]) == 0
     assert capsys.readouterr().out.strip().endswith("widths-1-column.svg")
+
+
+def bands(ax):
+    """The filled bands of an axis, in the order in which they were drawn."""
+    return [one for one in ax.collections if isinstance(one, PolyCollection)]
+
+
+def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tmp_path):
+    """256 directions at radii ½, 1, 1½ and 2, the usual ones, and the lines read back."""
+    name, key = "zoo:shapes-resnet", "widths:{pair_id}:{point}"
+    model = load_model(name)
+    facts = {"name": name, "spec": name, "fingerprint": model.fingerprint()}
+    factory = Factory(size=64, sources=2, frames=3, models=[name], info={"models": [facts]})
+    run = Run(factory.write(tmp_path / "run"))
+    row, settings = run.pair_rows(started=True)[0], WidthSettings(points=2)
+    assert (settings.directions, settings.radii) == (256, (0.5, 1.0, 1.5, 2.0))
+    measure_widths(run, [row], settings)
+    way, expected = path_of(run, row, 2), {}
+    for point, (image, tangent) in enumerate(zip(way.points, way.tangents, strict=True)):
+        own = key.format(pair_id=row["pair_id"], point=point)
+        drawn = torch.stack(list(directions(tangent, 256, 0, own)))
+        for radius in settings.radii:
+            with torch.no_grad():
+                said = model.eval()(image + radius * drawn).softmax(dim=1)[:, row["source_class"]]
+            expected[radius, point] = np.quantile(said.double().numpy(), (0.05, 0.95))
+    page = draw_widths(run, [row], 1)
+    (ax,) = [one for one in page.figure.axes if one is not page]
+    edges, colours = defaultdict(list), [tuple(band.get_facecolor()[0][:3]) for band in bands(ax)]
+    for line in ax.lines:
+        edges[tuple(to_rgb(line.get_color()))].append(line.get_ydata())
+    # The widest radius is drawn first, behind the others.
+    for radius, colour in zip(sorted(settings.radii, reverse=True), colours, strict=True):
+        wanted = np.array([expected[radius, point] for point in range(2)]).T
+        assert np.array(edges[colour]) == pytest.approx(wanted, abs=1e-5)
+    spread = [high - low for low, high in expected.values()]
+    assert max(spread) > 0.01
 
 
 @pytest.mark.parametrize(
