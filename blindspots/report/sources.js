@@ -92,11 +92,12 @@ const swapped = ([source, first, second]) => /** @type {[number, number, number]
 
 function triangleOf(triangle, pairs, onmove) {
   const [first, second] = triangle.target_ids.map((id) => pairs.find((pair) => pair.target_id === id));
-  const { source, model } = pairs[0];
+  const { source, caption, model } = pairs[0];
   return triangleMap({
     confidence: triangle.confidence,
     sides: triangle.sides,
     level: levelOf(model, triangle.p_source),
+    caption,
     names: [source, first.target, second.target],
     images: [sourceImage(first), foundImage(first), foundImage(second)],
     aspect: aspectOf(first),

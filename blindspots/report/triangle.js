@@ -11,6 +11,7 @@ import { sharpen } from "./shot.js";
  * @property {Array<number|null>} confidence on the stored grid
  * @property {number[]} sides
  * @property {number|null} level below it is outside the superlevel set
+ * @property {string} [caption] what a bare number is of; the source's name without
  * @property {string[]} names source and what a person sees in found 1 and found 2
  * @property {Array<string|null>} images their addresses
  * @property {number} aspect of the images
@@ -47,7 +48,7 @@ export function triangleMap(options) {
     const [x, y] = pointAt(weights, corners);
     cursor.setAttribute("transform", `translate(${x.toFixed(2)} ${y.toFixed(2)})`);
     const p = options.ask ? options.ask(weights) : interpolated(options.confidence, weights);
-    sure.textContent = `${options.names[0]} ${number(p)}`;
+    sure.textContent = `${options.caption ?? options.names[0]} ${number(p)}`;
     sure.classList.toggle("lost", options.level !== null && p !== null && p < options.level);
     shares.textContent = weights.map((w, k) => `${Math.round(100 * w)}\u00a0% ${options.names[k]}`).join(", ");
     const words = `${shares.textContent}: ${told(p)}`;

@@ -5,7 +5,9 @@ import re
 
 import numpy as np
 import pytest
+from matplotlib import colormaps
 
+from blindspots.plots.style import COLOUR_MAP
 from blindspots.report import write_report
 from blindspots.run_reader import Run
 from blindspots.score_scales import run_scales
@@ -113,6 +115,66 @@ def test_pointing_into_a_triangle_shows_the_mixed_image_and_its_confidence(page,
         assert np.abs(drawn - mixed).max() <= 2.5
 
 
+def heat(map_):
+    """The heat map as it is shown: its pixels (height, width, 3), and its corners among them."""
+    picture = map_.locator(".heat > image").first
+    drawn = picture.evaluate("""async (one) => {
+      const shown = new Image();
+      shown.src = one.getAttribute("href");
+      await shown.decode();
+      const canvas = document.createElement("canvas");
+      [canvas.width, canvas.height] = [shown.width, shown.height];
+      const pen = canvas.getContext("2d");
+      pen.drawImage(shown, 0, 0);
+      const { data, height, width } = pen.getImageData(0, 0, shown.width, shown.height);
+      return [height, width, [...data]];
+    }""")
+    box = picture.evaluate(
+        "one => ['x', 'y', 'width', 'height'].map((name) => +one.getAttribute(name))"
+    )
+    corners = map_.locator(".outline").evaluate("one => [...one.points].map(({ x, y }) => [x, y])")
+    height, width, values = drawn
+    shares = (np.array(corners) - box[:2]) / box[2:]
+    return np.array(values).reshape(height, width, 4)[..., :3], shares * (width, height)
+
+
+def colours(page):
+    """The page's colour ramp, which is matplotlib's: (steps, 3)."""
+    said = json.loads(page.locator("#run-data").text_content())["colours"]
+    ramp = np.array([[int(one[at : at + 2], 16) for at in (1, 3, 5)] for one in said])
+    theirs = colormaps[COLOUR_MAP](np.linspace(0, 1, len(ramp)))[:, :3]
+    assert ramp == pytest.approx(255 * theirs, abs=1)
+    return ramp
+
+
+GRID_POINTS = [(8, 1, 1), (4, 3, 3), (1, 8, 1), (1, 1, 8), (2, 5, 3), (5, 1, 4)]
+
+
+@pytest.mark.parametrize("score", ["confidence", "margin"])
+def test_the_heat_map_has_the_colour_of_the_stored_confidence(chromium, tmp_path, score):
+    Factory(size=16, sources=2, models=MODELS).write(tmp_path)
+    if score == "margin":
+        hold(tmp_path, "margin", 2.0, lambda p: 10 * p - 2)
+    run = Run(tmp_path)
+    over, seen = run_scales(run).over, []
+    with opened(chromium, write_report(run)) as page:
+        ramp = colours(page)
+        for map_, model in zip(page.locator(".map").all(), MODELS, strict=True):
+            confidence, _ = interpolator(run, page, model)
+            shown, corners = heat(map_)
+            for parts in GRID_POINTS:
+                x, y = np.floor(np.array(parts) / 10 @ corners).astype(int)
+                # The pixel's middle is up to half a pixel off the grid's point.
+                exact = np.linalg.solve(np.vstack([corners.T, np.ones(3)]), [x + 0.5, y + 0.5, 1])
+                value = over.share(confidence(exact))
+                step = round(value * (len(ramp) - 1))
+                # The outline is written to a tenth, so the value is known to a step of the ramp.
+                near = ramp[max(step - 1, 0) : step + 2]
+                assert shown[y, x].tolist() in near.tolist(), (model, parts)
+                seen.append(value)
+    assert np.ptp(seen) > 0.3
+
+
 def test_arrow_keys_move_the_cursor_of_every_model(page, report):
     run, maps = Run(report.parent), page.locator(".map")
     maps.first.focus()
@@ -165,3 +227,17 @@ def test_a_margin_is_drawn_on_its_own_scale_and_called_so(chromium, tmp_path):
         assert re.search(r": margin −?\d*\.\d+$", words)
         page.locator("#pair-list .card").first.click()
         assert "RMSE to the target (0 to 1)" in page.locator("#pair-dialog").inner_text()
+
+
+def test_a_number_of_a_group_stands_beside_the_group_and_not_beside_one_class(chromium, tmp_path):
+    Factory(size=16, sources=2, models=MODELS[:1]).write(tmp_path)
+    run = Run(hold(tmp_path, "group", 0.2, lambda p: p))
+    with opened(chromium, write_report(run)) as page:
+        star = page.locator(".star text.model.strong").first.text_content()
+        assert re.fullmatch(r"\w+’s group 9\d\.\d\u00a0%", star)
+        name = star.rpartition(" ")[0]
+        assert page.locator(".mixed figcaption b").first.inner_text().startswith(f"{name} ")
+        assert f"% {name.partition('’')[0]}" in page.locator(".mixed figcaption").first.inner_text()
+        player = page.locator(".player").first.inner_text()
+        began, kept = re.findall(r"(\w+’s group) 9\d\.\d", player)
+        assert began == kept
