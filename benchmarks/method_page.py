@@ -64,7 +64,7 @@ def draw_curves(measured: dict[str, Any], path: Path) -> None:
     for panel, (name, rows) in zip(panels, measured.items(), strict=True):
         _panel(panel, name, rows)
     fullest = max(panels, key=lambda panel: len(panel.lines))
-    fullest.legend(frameon=False, fontsize=SMALL, loc="lower left")
+    fullest.legend(frameon=False, fontsize=SMALL, loc="lower left", bbox_to_anchor=(0, 0.06))
     save(panels[0], path.with_suffix(""), formats=("png",))
 
 
