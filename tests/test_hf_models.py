@@ -367,6 +367,29 @@ def test_an_old_pickle_is_refused_with_a_conversion_that_works(copy, monkeypatch
     torch.testing.assert_close(answer(load_model(spec), make_picture()), expected)
 
 
+@pytest.mark.scheme("hf", "broken")
+def test_an_old_pickle_in_parts_is_refused_with_a_conversion_that_works(copy, monkeypatch):
+    from safetensors.torch import load_file
+
+    expected = answer(load_model(f"hf:{copy}"), make_picture())
+    weights = load_file(copy / "model.safetensors")
+    (copy / "model.safetensors").unlink()
+    files = [copy / f"pytorch_model-0000{part}-of-00002.bin" for part in (1, 2)]
+    for part, file in enumerate(files):
+        own = dict(list(weights.items())[part::2])
+        torch.save({**own, "args": argparse.Namespace(lr=1)}, file)
+    places = {name: files[place % 2].name for place, name in enumerate(weights)}
+    index = {"metadata": {"total_size": 1}, "weight_map": places}
+    (copy / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    said = refusal(f"hf:{copy}")
+    assert f"{files[0]}, {files[1]} are not weights only (needs argparse.Namespace)" in said
+    monkeypatch.chdir(copy)
+    command = re.search(r"convert it once: (torch\.save\(.*'weights\.pth'\)), or", said)[1]
+    exec(command, {"torch": torch, "FILES": files})
+    spec = said.rpartition("then type ")[2]
+    torch.testing.assert_close(answer(load_model(spec), make_picture()), expected)
+
+
 def test_an_old_pickle_in_the_hubs_cache_is_refused_by_its_class(copy, tmp_path, monkeypatch):
     unpickled_model(copy, modern=True, nest=None)
     (tmp_path / "hub").mkdir()

@@ -17,7 +17,7 @@ from blindspots.models.output import first_line
 from blindspots.models.weights import State, describe_unsafe
 
 _PATH_MARKS = (".", "~", "/")
-_PICKLE = "pytorch_model.bin"
+_PICKLES = "pytorch_model*.bin"
 
 
 @dataclass(frozen=True)
@@ -119,8 +119,8 @@ class Repository:
         )
 
     def _broken(self, error: Exception) -> str:
-        if isinstance(error, UnpicklingError) and (pickle := self._pickle()):
-            return f"{describe_unsafe(pickle, error)}; then type {self.spec}?weights=weights.pth"
+        if isinstance(error, UnpicklingError) and (pickles := self._pickles()):
+            return f"{describe_unsafe(pickles, error)}; then type {self.spec}?weights=weights.pth"
         if "trust_remote_code" in str(error):
             return (
                 f"{self.spec} comes with Python code of its own; where you trust it, add "
@@ -131,12 +131,11 @@ class Repository:
             "fetch or save it again"
         )
 
-    def _pickle(self) -> Path | None:
-        """The pickle that holds the weights; None where they are in several, or in none."""
-        if self.directory is None:
-            return hub.cached(self.name, _PICKLE, self.revision)
-        path = self.directory / _PICKLE
-        return path if path.is_file() else None
+    def _pickles(self) -> list[Path]:
+        """The pickles that hold the weights, here or in the hub's cache: none, one or several."""
+        cached = None if self.directory else hub.cached(self.name, "config.json", self.revision)
+        folder = cached.parent if cached else self.directory
+        return sorted(folder.glob(_PICKLES)) if folder else []
 
 
 @contextmanager

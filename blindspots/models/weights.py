@@ -2,7 +2,7 @@
 
 import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import NamedTuple
@@ -77,24 +77,33 @@ def _read_pickle(path: Path) -> object:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise Refused(describe_unsafe(path, error)) from error
+        raise Refused(describe_unsafe([path], error)) from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise Refused(
             f"{path} cannot be read as weights: {first_line(error)}; fetch or save it again"
         ) from error
 
 
-def describe_unsafe(path: Path, error: UnpicklingError) -> str:
-    """Why a pickle is not read: the classes that it asks for; and how to convert it, once."""
-    culprits = _unsafe_globals(path) or _UNSAFE.findall(str(error))
+def describe_unsafe(paths: Sequence[Path], error: UnpicklingError) -> str:
+    """Why pickles of one model are not read: the classes they ask for; and how to convert them."""
+    asked = dict.fromkeys(culprit for path in paths for culprit in _unsafe_globals(path))
+    culprits = list(asked) or _UNSAFE.findall(str(error))
     what = f"needs {_some(culprits)}" if culprits else "is not a plain state dict"
-    nest, read = _nest_in(path), "torch.load(FILE, weights_only=False)"
-    kept = f"{read}[{nest!r}]" if nest else f"{{k: v for k, v in {read}.items() if {_TENSOR}}}"
+    subject = f"{_some(paths)} {'are' if len(paths) > 1 else 'is'}"
     return (
-        f"{path} is not weights only ({what}), and reading it could run code from it; where you "
-        f"trust it, convert it once: torch.save({kept}, 'weights.pth'), or .state_dict() where it "
-        "is a whole model"
+        f"{subject} not weights only ({what}), and reading it could run code from it; where you "
+        f"trust it, convert it once: torch.save({_conversion(paths)}, 'weights.pth'), or "
+        ".state_dict() where it is a whole model"
     )
+
+
+def _conversion(paths: Sequence[Path]) -> str:
+    """What to save of these pickles, as Python; FILE stands for the one, FILES for several."""
+    if len(paths) > 1:
+        read = "torch.load(FILE, weights_only=False)"
+        return f"{{k: v for FILE in FILES for k, v in {read}.items() if {_TENSOR}}}"
+    nest, read = _nest_in(paths[0]), "torch.load(FILE, weights_only=False)"
+    return f"{read}[{nest!r}]" if nest else f"{{k: v for k, v in {read}.items() if {_TENSOR}}}"
 
 
 def _unsafe_globals(path: Path) -> list[str]:

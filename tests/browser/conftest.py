@@ -53,13 +53,17 @@ def opened(chromium, report, viewport=DESKTOP, **context):
     assert faults == []
 
 
+def opened_on(chromium, path, device):
+    """The page on a `desktop`, a `phone` or a `dark phone`."""
+    scheme, phone = "dark" if "dark" in device else "light", "phone" in device
+    viewport = PHONE if phone else DESKTOP
+    return opened(chromium, path, viewport, color_scheme=scheme, has_touch=phone)
+
+
 @pytest.fixture(params=["desktop", "phone", "dark phone"])
 def page(chromium, report, request):
     """The opened report on a desk and on a phone, by day and by night."""
-    scheme = "dark" if "dark" in request.param else "light"
-    phone = "phone" in request.param
-    viewport = PHONE if phone else DESKTOP
-    with opened(chromium, report, viewport, color_scheme=scheme, has_touch=phone) as page:
+    with opened_on(chromium, report, request.param) as page:
         yield page
 
 
@@ -68,6 +72,18 @@ def desk(chromium, report):
     """The opened report on a desk, for what is the same on a phone."""
     with opened(chromium, report) as page:
         yield page
+
+
+def check_accessible(page, part):
+    """What axe finds in the page, in its table of pairs or in the dialog of a pair is nothing."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    if part == "table":
+        pair_table(page)
+    if part == "dialog":
+        page.locator("#pair-list .card").first.click()
+    found = Axe().run(page, "#pair-dialog" if part == "dialog" else None)
+    assert found.violations_count == 0, found.generate_report()
 
 
 def pair_table(page):

@@ -5,7 +5,14 @@ import pytest
 
 from blindspots.compare import compare, write_page
 from blindspots.run_reader import Run
-from tests.browser.conftest import DESKTOP, MODELS, PHONE, opened, pair_table, pixels
+from tests.browser.conftest import (
+    MODELS,
+    check_accessible,
+    opened,
+    opened_on,
+    pair_table,
+    pixels,
+)
 from tests.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
@@ -24,10 +31,7 @@ def comparison(tmp_path_factory):
 
 @pytest.fixture(params=["desktop", "phone", "dark phone"])
 def page(chromium, comparison, request):
-    scheme = "dark" if "dark" in request.param else "light"
-    phone = "phone" in request.param
-    viewport = PHONE if phone else DESKTOP
-    with opened(chromium, comparison, viewport, color_scheme=scheme, has_touch=phone) as page:
+    with opened_on(chromium, comparison, request.param) as page:
         yield page
 
 
@@ -146,14 +150,7 @@ def test_pairs_are_filtered_by_side_and_said_to_be_shared(desk):
 
 @pytest.mark.parametrize("part", ["page", "table", "dialog"])
 def test_axe_finds_nothing(page, part):
-    from axe_playwright_python.sync_playwright import Axe
-
-    if part == "table":
-        pair_table(page)
-    if part == "dialog":
-        page.locator("#pair-list .card").first.click()
-    found = Axe().run(page, "#pair-dialog" if part == "dialog" else None)
-    assert found.violations_count == 0, found.generate_report()
+    check_accessible(page, part)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from tests.browser.conftest import MODELS, opened, pair_table
+from tests.browser.conftest import MODELS, check_accessible, opened, pair_table
 from tests.run_factory import Factory
 
 pytestmark = pytest.mark.browser
@@ -148,14 +148,7 @@ def test_every_field_has_a_name_and_every_picture_words(page):
 
 @pytest.mark.parametrize("part", ["page", "table", "dialog"])
 def test_axe_finds_nothing(page, part):
-    from axe_playwright_python.sync_playwright import Axe
-
-    if part == "table":
-        pair_table(page)
-    if part == "dialog":
-        page.locator("#pair-list .card").first.click()
-    found = Axe().run(page, "#pair-dialog" if part == "dialog" else None)
-    assert found.violations_count == 0, found.generate_report()
+    check_accessible(page, part)
 
 
 def test_a_run_of_many_pairs_says_what_is_shown(chromium, tmp_path):
