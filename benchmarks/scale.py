@@ -34,7 +34,7 @@ from blindspots.answers import Answers, as_rows, read_answers
 from blindspots.choosing import choose
 from blindspots.methods import describe_method
 from blindspots.plan import seeded_order
-from blindspots.planned import PlannedPairs, plan_pairs
+from blindspots.planned import PairsByModel, plan_pairs
 from blindspots.resuming import missing_pairs
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import Science
@@ -102,7 +102,7 @@ def subjects(size: Size) -> list[Subject]:
     ]
 
 
-def plan(size: Size, folder: Path) -> dict[str, PlannedPairs]:
+def plan(size: Size, folder: Path) -> PairsByModel:
     """What `planning.prepare` does with the answers that are stored."""
     asked, science = subjects(size), size.science
     rows = read_predictions(folder)
@@ -112,17 +112,18 @@ def plan(size: Size, folder: Path) -> dict[str, PlannedPairs]:
     for subject in asked:
         surveyed.preflight(subject)
     chosen = choose(science, asked, surveyed)
-    return {
-        s.name: plan_pairs(
-            s.fingerprint,
-            s.images.ids,
+    by_name = {one.name: one for one in asked}
+    return PairsByModel(
+        size.names,
+        lambda name: plan_pairs(
+            by_name[name].fingerprint,
+            by_name[name].images.ids,
             chosen.source,
             chosen.target,
-            surveyed.labels(s),
+            surveyed.labels(by_name[name]),
             science.identity(),
-        )
-        for s in asked
-    }
+        ),
+    )
 
 
 def simulate(size: Size, folder: Path) -> None:
@@ -141,21 +142,29 @@ def simulate(size: Size, folder: Path) -> None:
 
 def write_half(size: Size, folder: Path) -> None:
     """The rows and archives that a kill half-way leaves."""
-    planned = list(plan(size, folder).items())
-    write_rows(folder, planned[: len(planned) // 2])
-    for _, pairs in planned[: len(planned) // 2]:
-        write_archives(folder, pairs)
+    planned = plan(size, folder)
+    for name in size.names[: size.models // 2]:
+        write_rows(folder, name, planned[name])
+        write_archives(folder, planned[name])
 
 
 def write_rest(size: Size, folder: Path) -> None:
     """The other rows."""
-    planned = list(plan(size, folder).items())
-    write_rows(folder, planned[len(planned) // 2 :])
+    planned = plan(size, folder)
+    for name in size.names[size.models // 2 :]:
+        write_rows(folder, name, planned[name])
+
+
+def _named(size: Size, folder: Path) -> PairsByModel:
+    """The plan, every pair of which was named once, as its hash wants it."""
+    planned = plan(size, folder)
+    assert planned.digest
+    return planned
 
 
 def resume(size: Size, folder: Path) -> int:
     """Everything up to the first pair that is to be traversed; how many are."""
-    planned, store = plan(size, folder), Store(folder)
+    planned, store = _named(size, folder), Store(folder)
     list(store.set_aside_damaged({}))
     left = 0
     for name, pairs in planned.items():
@@ -173,7 +182,7 @@ def stored(size: Size, folder: Path) -> int:
 
 STAGES: dict[str, Callable[[Size, Path], object]] = {
     "simulate": simulate,
-    "planning": lambda size, folder: sum(map(len, plan(size, folder).values())),
+    "planning": lambda size, folder: len(_named(size, folder).of_any) * size.models,
     "half the rows": write_half,
     "resume": resume,
     "the other rows": write_rest,

@@ -1,7 +1,7 @@
 """Rows and archives of a run that never was: planned pairs, and numbers at random."""
 
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +16,15 @@ from blindspots.records import NULLS, PAIRS, TRIANGLES
 PART_ROWS, CLASSES = 32_768, 1000
 
 
-def write_rows(folder: Path, planned: Sequence[tuple[str, PlannedPairs]]) -> None:
-    """Parts as they are after gathering: these models' pairs, their nulls and triangles."""
-    for name, pairs in planned:
-        for start in range(0, len(pairs), PART_ROWS):
-            part = pairs[start : start + PART_ROWS]
-            own = _pairs(name, part)
-            write_part(folder / "parts", "pairs", 2, _filled(PAIRS, own, len(part)))
-            write_part(folder / "parts", "nulls", 2, _filled(NULLS, own, len(part)))
-        for columns, count in _triangles(name, pairs):
-            write_part(folder / "parts", "triangles", 2, _filled(TRIANGLES, columns, count))
+def write_rows(folder: Path, name: str, pairs: PlannedPairs) -> None:
+    """Parts as they are after gathering: this model's pairs, their nulls and triangles."""
+    for start in range(0, len(pairs), PART_ROWS):
+        part = pairs[start : start + PART_ROWS]
+        own = _pairs(name, part)
+        write_part(folder / "parts", "pairs", 2, _filled(PAIRS, own, len(part)))
+        write_part(folder / "parts", "nulls", 2, _filled(NULLS, own, len(part)))
+    for columns, count in _triangles(name, pairs):
+        write_part(folder / "parts", "triangles", 2, _filled(TRIANGLES, columns, count))
 
 
 def _pairs(name: str, pairs: PlannedPairs) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from blindspots.machine import find_device
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-vit")
 SETTLED, MOST_GROWTH, LOOKS = 300.0, 1.10, 5.0
 VERIFY = (sys.executable, "-m", "blindspots", "verify", "--sources", "40")
-STARTED_BY = {"ray": ("ray::_Actor", "spawn_main"), "processes": ("spawn_main",)}
+STARTED_BY = {"ray": ("ray::Actor", "spawn_main"), "processes": ("spawn_main",)}
 
 
 @dataclass

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from blindspots.backends import Job
+from blindspots.backends.base import Job
 from blindspots.backends.crew import Heard, Worker
 from blindspots.backends.foreman import Foreman
-from blindspots.backends.hand import Hand, Orders, Word
+from blindspots.backends.hand import Hand, Orders
 from blindspots.backends.units import Unit
+from blindspots.backends.words import Word
 
 
 @dataclass

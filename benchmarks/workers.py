@@ -23,8 +23,9 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.threaded import Threaded
-from blindspots.backends import Backend, Serial
+from blindspots.backends.base import Backend
 from blindspots.backends.cluster import Ray
+from blindspots.backends.serial import Serial
 from blindspots.experiment import Experiment
 from blindspots.machine import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method

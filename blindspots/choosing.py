@@ -8,6 +8,7 @@ from jaxtyping import Int
 
 from blindspots.errors import Refused
 from blindspots.plan import Targets, draw_outside, draw_targets
+from blindspots.planned import INDEX
 from blindspots.settings import Science
 from blindspots.survey import Seen, Subject, Survey
 
@@ -39,9 +40,9 @@ def choose(science: Science, subjects: Sequence[Subject], surveyed: Survey) -> C
     }
     notes = [] if all_found else [_too_few(science.sources, len(places), len(subjects[0].images))]
     draw = _from_outside if subjects[0].oracle.score.confined else _among_sources
-    targets = seen[draw(science, said, places)]
-    sources = np.repeat(seen[places], science.targets_per_source)
-    return Choice(sources, targets.ravel(), missed, notes)
+    targets = seen[draw(science, said, places)].ravel().astype(INDEX)
+    sources = np.repeat(seen[places], science.targets_per_source).astype(INDEX)
+    return Choice(sources, targets, missed, notes)
 
 
 def _among_sources(science: Science, said: Sequence[Seen], places: Places) -> Targets:

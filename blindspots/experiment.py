@@ -9,7 +9,8 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
-from blindspots.backends import Backend, Job, Serial
+from blindspots.backends.base import Backend, Job
+from blindspots.backends.serial import Serial
 from blindspots.errors import WorkFailed
 from blindspots.files import storage_failure
 from blindspots.locks import hold
@@ -102,7 +103,7 @@ class Experiment:
             "plan_hash": plan_hash(prepared.plan),
             "plan": prepared.plan,
             "shard": None if prepared.shard.whole else asdict(prepared.shard),
-            "pairs": {name: len(pairs) for name, pairs in prepared.pairs.items()},
+            "pairs": dict.fromkeys(prepared.pairs, len(prepared.pairs.of_any)),
             "pairs_hash": prepared.pairs_hash,
             "models": [_model_facts(prepared, subject) for subject in prepared.subjects],
             "images": {

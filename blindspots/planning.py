@@ -18,7 +18,7 @@ from blindspots.methods import METHODS
 from blindspots.methods.base import Method
 from blindspots.places import Place
 from blindspots.plan import pair_id, read_pairs, seeded_order
-from blindspots.planned import PlannedPairs, plan_pairs
+from blindspots.planned import PairsByModel, PlannedPairs, plan_pairs
 from blindspots.predictions import write_predictions_file
 from blindspots.progress import Reporter
 from blindspots.resuming import known_predictions
@@ -35,8 +35,8 @@ class Prepared:
     """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model.
 
     `preflight`: what was found out about each model before the work, as plain data. The pairs and
-    sources are those of the request's shard alone. `most_pairs`: how many pairs a model has in the
-    whole plan; `pairs_hash`: 16 hex digits over the ids of all of them.
+    sources are those of the request's shard alone. `most_pairs`: how many pairs each model has in
+    the whole plan; `pairs_hash`: 16 hex digits over the ids of all of them.
     """
 
     request: Request
@@ -44,7 +44,7 @@ class Prepared:
     subjects: Sequence[Subject]
     survey: Survey
     preflight: Mapping[str, Mapping[str, Any]]
-    pairs: Mapping[str, PlannedPairs]
+    pairs: PairsByModel
     misclassified: Mapping[str, Sequence[int]]
     most_pairs: int
     pairs_hash: str
@@ -87,20 +87,20 @@ def prepare(request: Request, out: Place | None, reporter: Reporter) -> Prepared
         check_accuracy(subject, surveyed.preflight(subject))
     preflights = _preflights(subjects, surveyed, out)
     chosen = _choose(request, subjects, surveyed)
-    whole = {s.name: _planned(s, surveyed, chosen, plan) for s in subjects}
-    shard = _checked(request.machine.shard, whole[subjects[0].name].sources)
+    whole = _planned(subjects, surveyed, chosen, plan)
+    shard = _checked(request.machine.shard, whole.of_any.sources)
     return Prepared(
         request=request,
         plan=plan,
         subjects=subjects,
         survey=surveyed,
         preflight=preflights,
-        pairs={name: pairs.of_shard(shard) for name, pairs in whole.items()},
+        pairs=whole if shard.whole else whole.of_shard(shard),
         misclassified={
             name: missed[shard.number - 1 :: shard.of] for name, missed in chosen.missed.items()
         },
-        most_pairs=max(map(len, whole.values())),
-        pairs_hash=_pairs_hash(whole),
+        most_pairs=len(whole.of_any),
+        pairs_hash=whole.digest,
         notes=[*_notes_of_images(subjects), *chosen.notes],
     )
 
@@ -131,13 +131,6 @@ def _checked(shard: Shard, sources: int) -> Shard:
             f"many shards, as in --shard 1/{sources}"
         )
     return shard
-
-
-def _pairs_hash(whole: Mapping[str, PlannedPairs]) -> str:
-    digest = hashlib.sha256()
-    for name, pairs in whole.items():
-        digest.update(name.encode() + pairs.digest)
-    return digest.hexdigest()[:16]
 
 
 def _with_pairs(request: Request, images: ImageSet) -> Request:
@@ -226,15 +219,20 @@ def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray,
 
 
 def _planned(
-    subject: Subject, surveyed: Survey, chosen: Choice, plan: Mapping[str, Any]
-) -> PlannedPairs:
+    subjects: Sequence[Subject], surveyed: Survey, chosen: Choice, plan: Mapping[str, Any]
+) -> PairsByModel:
     """The pairs, those of a source together where its targets are traversed together."""
-    return plan_pairs(
-        subject.fingerprint,
-        subject.images.ids,
-        chosen.source,
-        chosen.target,
-        surveyed.labels(subject),
-        plan,
-        METHODS[plan["method"]["name"]].grouped,
-    )
+    by_name = {subject.name: subject for subject in subjects}
+
+    def pairs_of(name: str) -> PlannedPairs:
+        return plan_pairs(
+            by_name[name].fingerprint,
+            by_name[name].images.ids,
+            chosen.source,
+            chosen.target,
+            surveyed.labels(by_name[name]),
+            plan,
+            METHODS[plan["method"]["name"]].grouped,
+        )
+
+    return PairsByModel(list(by_name), pairs_of)

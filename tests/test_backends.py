@@ -143,6 +143,27 @@ def test_workers_find_the_images_of_a_relative_folder(tmp_path, sample, monkeypa
     assert_same_run(tmp_path / "one", tmp_path / "two", ("pairs", "triangles", "nulls"))
 
 
+def test_what_workers_warn_of_is_told_once_in_a_line(tmp_path, pairs, capsys):
+    (tmp_path / "wary.py").write_text(
+        "import multiprocessing\nimport warnings\n\nimport torch\n\nimport blindspots as bs\n\n\n"
+        "class Wary(torch.nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.whole = bs.load_model('zoo:shapes-resnet')\n\n"
+        "    def forward(self, images):\n"
+        "        if multiprocessing.parent_process():\n"
+        "            warnings.warn('a worker is\\nat work')\n"
+        "        return self.whole(images)\n\n\n"
+        "def model():\n"
+        "    names = bs.load_model('zoo:shapes-resnet').class_names\n"
+        "    return bs.Classifier(Wary(), size=64, class_names=names)\n"
+    )
+    models = ["--model", f"file:{tmp_path / 'wary.py'}:model"]
+    options = [*pairs, *REFERENCE, *RAY, "--workers", "2"]
+    assert run(tmp_path / "run", *options, models=models) == 0
+    assert capsys.readouterr().err == "warning: a worker is at work\n"
+
+
 @pytest.mark.parametrize(
     ("options", "what"),
     [

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 import blindspots as bs
 from blindspots.plan import PlannedPair, draw_targets, pair_id
-from blindspots.planned import plan_pairs
+from blindspots.planned import PairsByModel, plan_pairs
 from blindspots.settings import Science, Shard, parse_shard
 
 SCIENCE = Science(method={"name": "fan", "delta": 0.2}, seed=3).identity()
@@ -74,6 +74,46 @@ def test_ids_are_looked_up_among_others():
     assert pairs.within(known).tolist() == [True, False, True]
     assert pairs.from_sources(pa.array([IMAGES[1]])).tolist() == [False, True, False]
     assert len(pairs[1:]) == 2
+
+
+class TestPairsByModel:
+    """The pairs of several models, of which one model's are held."""
+
+    @pytest.fixture
+    def asked(self):
+        return []
+
+    @pytest.fixture
+    def both(self, asked):
+        def plan(model):
+            asked.append(model)
+            source, target = np.array([(0, 1), (1, 2), (0, 3)]).T
+            return plan_pairs(model, IMAGES, source, target, np.arange(9), SCIENCE)
+
+        return PairsByModel(["one", "two"], plan)
+
+    def test_only_the_last_are_kept(self, both, asked):
+        first = both["one"]
+        assert both["one"] is first is both.of_any
+        names = [pair.pair_id for pair in both["two"]]
+        assert names == [pair_id("two", one.source_id, one.target_id, SCIENCE) for one in first]
+        assert both.of_any is both["two"]
+        assert list(both["one"]) == list(first)
+        assert asked == ["one", "two", "one"]
+        with pytest.raises(KeyError):
+            both["three"]
+
+    def test_its_digest_covers_every_id_of_every_model(self, both):
+        names = {m: "".join(pair.pair_id for pair in both[m]) for m in both}
+        digests = {m: hashlib.sha256(own.encode()).digest() for m, own in names.items()}
+        whole = b"".join(m.encode() + digest for m, digest in digests.items())
+        assert both.digest == hashlib.sha256(whole).hexdigest()[:16]
+
+    def test_a_shard_has_each_models_own(self, both):
+        shard = both.of_shard(Shard(2, 2))
+        assert list(shard) == list(both)
+        for model in both:
+            assert list(shard[model]) == [both[model][1]]
 
 
 @pytest.mark.parametrize("text", ["", "3", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/3"])

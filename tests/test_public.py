@@ -79,15 +79,19 @@ def test_everything_public_has_a_docstring(file):
             "blindspots.run_reader",
             "blindspots.cli",
         ),
+        ("blindspots.backends.actor",),
     ],
-    ids=["the package", "what reads a run"],
+    ids=["the package", "what reads a run", "what a cluster's node runs beside its worker"],
 )
 def test_an_import_does_not_load_torch(names):
     assert not {*HEAVY, *EXTRAS} & loaded_by(names)
 
 
 def test_what_works_without_an_extra_does_not_load_its_library():
-    names = ("images", "models.sources", "backends", "experiment", "places", "cli.app", "doctor")
+    names = (
+        *("images", "models.sources", "backends.cluster", "experiment", "places", "cli.app"),
+        "doctor",
+    )
     assert not {*EXTRAS} & loaded_by([f"blindspots.{name}" for name in names])
 
 

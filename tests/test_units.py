@@ -1,5 +1,6 @@
 """Units cover what is to be done, each source once; a leader loses none of them."""
 
+import time
 from collections import deque
 from contextlib import nullcontext
 from dataclasses import replace
@@ -9,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blindspots.backends import Job
-from blindspots.backends.crew import Gone
+from blindspots.backends.base import Job
 from blindspots.backends.foreman import ATTEMPTS, Foreman
-from blindspots.backends.hand import Begun, Done, Failed, Hand, Ready, Spent
+from blindspots.backends.hand import Hand
 from blindspots.backends.units import FEWEST, MOST_PAIRS, Sheet
+from blindspots.backends.words import Begun, Done, Failed, Gone, Ready, Spent, Warned
 from blindspots.errors import Refused, WorkFailed
 from blindspots.methods import describe_method, make_method
 from blindspots.planned import plan_pairs
@@ -124,7 +125,10 @@ class Scripted:
             self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
 
     def hear(self, _seconds):
-        return [self.heard.popleft()] if self.heard else []
+        if not self.heard:
+            time.sleep(0.05)
+            return []
+        return [self.heard.popleft()]
 
     def dismiss(self, worker):
         self.dismissed.append(worker)
@@ -211,6 +215,25 @@ def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
 
     _, left = lead(fate)
     assert not left.unfinished.any()
+
+
+def test_a_worker_that_says_nothing_any_more_is_replaced(lead, monkeypatch, capsys):
+    monkeypatch.setattr("blindspots.backends.foreman.SILENCE", 0.5)
+    hangs = iter([True])
+
+    def fate(store, unit):
+        return [Begun(unit.number)] if next(hangs, False) else does(store, unit)
+
+    crew, left = lead(fate)
+    assert crew.hired == 3
+    assert len(crew.dismissed) == 1
+    assert "nothing was heard of it" in " ".join(capsys.readouterr().err.split())
+    assert not left.unfinished.any()
+
+
+def test_what_every_worker_warns_of_is_said_once(lead, capsys):
+    lead(lambda store, unit: [Warned("out of memory;\n going on"), *does(store, unit)])
+    assert capsys.readouterr().err.count("out of memory; going on") == 1
 
 
 @pytest.mark.parametrize(("kind", "error"), [("refused", Refused), ("failed", WorkFailed)])

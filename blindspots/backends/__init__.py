@@ -1,6 +1,4 @@
-"""Where a run is worked on: in this process, in several, or on a cluster; rows are the same."""
+"""Where a run is worked on: in this process, in several, or on a cluster; rows are the same.
 
-from blindspots.backends.base import Backend, Job
-from blindspots.backends.serial import Serial
-
-__all__ = ["Backend", "Job", "Serial"]
+Nothing is imported here: a cluster's actors are small because they know nothing of torch.
+"""

@@ -1,12 +1,8 @@
-"""A crew of Ray actors, on this machine or on a cluster.
-
-Each actor has a process of its own that is a `Hand`; its methods only pass units in and words out,
-so that they answer at once. A process, because torch's threads are slow to wake outside the main
-one where they are as many as the cores (libgomp spins no longer then), and Ray has that itself.
-"""
+"""A crew of Ray actors, on this machine or on a cluster, each with a process that works."""
 
 import contextlib
 import os
+import pickle
 import shutil
 import socket
 import tempfile
@@ -14,16 +10,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from blindspots.backends.actor import Actor
 from blindspots.backends.base import Job
-from blindspots.backends.crew import Gone, Heard, Worker
+from blindspots.backends.crew import Heard, Worker
 from blindspots.backends.foreman import Foreman
-from blindspots.backends.hand import Orders, Word
-from blindspots.backends.processes import start_process
+from blindspots.backends.hand import Orders
 from blindspots.backends.units import Unit
+from blindspots.backends.words import Gone, Word
 from blindspots.errors import Refused
 
 INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
-LISTENS, ANSWERS = 0.5, 5.0
+ANSWERS = 5.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ class RayCrew:
         """Put the orders where all nodes can get them once."""
         import ray
 
-        self._orders = ray.put(orders)
+        self._orders = ray.put(pickle.dumps(orders))
 
     def hire(self) -> Worker:
         """A new actor, which may have to wait for a place."""
@@ -88,7 +85,7 @@ class RayCrew:
 
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
         actor: Any = (
-            ray.remote(_Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
+            ray.remote(Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
         )
         worker = actor._actor_id.hex()
         self._actors[worker] = actor
@@ -135,26 +132,6 @@ class RayCrew:
             return [(worker, Gone(_first_line(error)))]
         self._listen(worker)
         return [(worker, word) for word in words]
-
-
-class _Actor:
-    """Stands between the leader and a process on this node."""
-
-    def __init__(self, orders: Orders, threads: int) -> None:
-        self._process = start_process(orders, threads)
-
-    def give(self, unit: Unit | None) -> None:
-        """A unit for it, or none for now."""
-        self._process.give(unit)
-
-    def words(self) -> list[Word | Gone]:
-        """All that was said since the last call; waits a little for a first word."""
-        said: list[Word | Gone] = []
-        while self._process.pipe.poll(0 if said else LISTENS):
-            said.append(self._process.word())
-            if isinstance(said[-1], Gone):
-                break
-        return said
 
 
 @contextlib.contextmanager

@@ -1,20 +1,13 @@
 """Workers somewhere else, as whoever leads them sees them."""
 
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from blindspots.backends.hand import Orders, Word
+from blindspots.backends.hand import Orders
 from blindspots.backends.units import Unit
+from blindspots.backends.words import Gone, Word
 
 Worker = Hashable
-
-
-class Gone(NamedTuple):
-    """A worker is no more, nor is what it had not reported."""
-
-    why: str
-
-
 Heard = tuple[Worker, Word | Gone]
 
 

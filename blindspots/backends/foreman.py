@@ -2,16 +2,17 @@
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 from blindspots.backends.base import Job
-from blindspots.backends.crew import Crew, Gone, Worker
-from blindspots.backends.hand import Begun, Done, Failed, Orders, Ready, Spent, Word
+from blindspots.backends.crew import Crew, Heard, Worker
+from blindspots.backends.hand import Orders
 from blindspots.backends.units import Sheet, Unit
+from blindspots.backends.words import Begun, Done, Failed, Gone, Ready, Spent, Warned, Word
 from blindspots.errors import Refused, WorkFailed
 from blindspots.planning import most_evaluations
 from blindspots.progress import Ticker
@@ -20,16 +21,22 @@ from blindspots.survey import Subject
 
 AHEAD, ATTEMPTS = 2, 3
 PATIENCE, LISTENING = 300.0, 1.0
+# Nothing that a worker does in silence takes so long, not even loading or compiling a large model.
+SILENCE = 1800.0
 
 
 @dataclass
 class _At:
-    """A worker: whether it is there and waits for an answer, the units it has, those begun."""
+    """A worker: whether it is there and waits for an answer, the units it has, those begun.
+
+    `silent`: for how many seconds it was listened to and said nothing.
+    """
 
     ready: bool = False
     asks: bool = False
     units: dict[int, Unit] = field(default_factory=dict)
     begun: set[int] = field(default_factory=set)
+    silent: float = 0.0
 
     @property
     def ahead(self) -> int:
@@ -47,15 +54,17 @@ class Foreman:
     job: Job
     opening: AbstractContextManager[Crew]
     _crew: Crew | None = None
-    _sheets: dict[str, Sheet] = field(default_factory=dict)
+    _first: Sheet | None = None
+    _unfinished: deque[Subject] = field(default_factory=deque)
     _at: dict[Worker, _At] = field(default_factory=dict)
     _again: deque[Unit] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
+    _warned: set[str] = field(default_factory=set)
 
     def run(self) -> None:
         """Do it. `WorkFailed` where no worker can be had, or a unit ends every worker."""
         missing, total = self._to_do()
-        if any(sheet.unfinished.any() for sheet in self._sheets.values()):
+        if self._unfinished:
             with self.opening as self._crew:
                 self.crew.start(self._orders())
                 work = f"traversing {missing} pairs with {self.crew.workers} workers"
@@ -73,17 +82,32 @@ class Foreman:
     def _lead(self, tick: Ticker) -> None:
         for _ in range(self.crew.workers):
             self._at[self.crew.hire()] = _At()
-        heard_at = time.monotonic()
+        idle = 0.0
         while self._hand_out():
-            heard = self.crew.hear(LISTENING)
+            seconds, heard = self._listen()
             for worker, word in heard:
                 self._hear(worker, word, tick)
-            heard_at = time.monotonic() if heard or self._working else heard_at
-            if time.monotonic() - heard_at > PATIENCE:
+            self._miss(seconds)
+            idle = 0.0 if heard or self._working else idle + seconds
+            if idle > PATIENCE:
                 raise WorkFailed(
                     f"none of {self.crew.workers} workers could be started in {PATIENCE:.0f} s; "
                     "ask for fewer, or see what else holds the machines; the same command resumes"
                 )
+
+    def _listen(self) -> tuple[float, Sequence[Heard]]:
+        """What workers say now, and for how many seconds they were listened to."""
+        began = time.monotonic()
+        heard = self.crew.hear(LISTENING)
+        # Longer only where this process was stopped itself, and then it did not listen.
+        return min(time.monotonic() - began, 2 * LISTENING), heard
+
+    def _miss(self, seconds: float) -> None:
+        """Replace workers that have units and were silent for too long."""
+        for worker, at in list(self._at.items()):
+            at.silent = at.silent + seconds if at.units else 0.0
+            if at.silent > SILENCE:
+                self._replace(worker, f"nothing was heard of it for {SILENCE:,.0f} s")
 
     @property
     def _working(self) -> bool:
@@ -116,10 +140,11 @@ class Foreman:
         return self._all_units()
 
     def _all_units(self) -> Iterator[Unit]:
-        """Model by model, so that each worker loads a model once."""
+        """Model by model, so that each worker loads a model once, and one sheet is held."""
         number = 0
-        for name in list(self._sheets):
-            for unit in self._sheets.pop(name).units(self.crew.workers, number):
+        for subject in self._unfinished:
+            sheet, self._first = self._first or self._sheet(subject), None
+            for unit in sheet.units(self.crew.workers, number):
                 yield unit
                 number = unit.number + 1
 
@@ -127,6 +152,7 @@ class Foreman:
         at = self._at.get(worker)
         if at is None:
             return
+        at.silent = 0.0
         match word:
             case Ready():
                 at.ready = at.asks = True
@@ -135,14 +161,20 @@ class Foreman:
                 at.asks = True
             case Spent(evaluations):
                 tick(evaluations)
+            case Warned(text):
+                self._warn(" ".join(text.split()))
             case Done(number):
                 at.units.pop(number)
                 self._tidy()
-            case Failed(kind, why):
-                _give_up(kind, why)
-                self._replace(worker, why)
-            case Gone(why):
-                self._replace(worker, why)
+            case Failed() | Gone():
+                _give_up(word)
+                self._replace(worker, word.why)
+
+    def _warn(self, text: str) -> None:
+        """Pass a warning on, once however many workers have it."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self.job.reporter.warn(text)
 
     def _tidy(self) -> None:
         self.job.store.gather()
@@ -187,20 +219,21 @@ class Foreman:
     def _to_do(self) -> tuple[int, float]:
         """How many pairs are to be traversed, and the evaluations they cost."""
         count, total = 0, 0.0
-        for subject in self.job.prepared.subjects:
-            sheet = self._sheets[subject.name] = self._sheet(subject)
+        # Backwards: the sheet that is made last is the first that is worked on.
+        for subject in reversed(self.job.prepared.subjects):
+            sheet = self._sheet(subject)
             pairs, mask = sheet.groups.pairs, sheet.missing
             self.job.save_images(subject, pairs.select(~mask))
             count += int(mask.sum())
             total += float(most_evaluations(self.job.method, pairs.select(mask)).sum())
+            if sheet.unfinished.any():
+                self._unfinished.appendleft(subject)
+                self._first = sheet
         return count, total
 
     def _orders(self) -> Orders:
         prepared = self.job.prepared
-        shares = {
-            name: int(most_evaluations(self.job.method, pairs).sum() / self.crew.workers)
-            for name, pairs in prepared.pairs.items()
-        }
+        whole = most_evaluations(self.job.method, prepared.pairs.of_any).sum()
         request = without_pairs(prepared.request)
         return Orders(
             request=replace(request, predictions=None),
@@ -210,15 +243,16 @@ class Foreman:
             out=self.job.store.path.absolute(),
             directory=Path.cwd(),
             keep=self.job.keep,
-            evaluations=shares,
+            evaluations=dict.fromkeys(prepared.pairs, int(whole / self.crew.workers)),
         )
 
 
-def _give_up(kind: str, why: str) -> None:
+def _give_up(word: Failed | Gone) -> None:
     """Raise what no other worker would do better at."""
-    if kind == "refused":
-        raise Refused(why)
-    if kind == "failed":
-        raise WorkFailed(
-            f"{why}; finished pairs are kept; mend that, then the same command resumes"
-        )
+    match word:
+        case Failed("refused", why):
+            raise Refused(why)
+        case Failed("failed", why):
+            raise WorkFailed(
+                f"{why}; finished pairs are kept; mend that, then the same command resumes"
+            )

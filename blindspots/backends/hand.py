@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from time import monotonic
-from typing import Literal, NamedTuple
 
 from blindspots.backends.units import FEWEST, Unit
+from blindspots.backends.words import Begun, Done, Failed, Ready, Spent, Word
 from blindspots.errors import Refused, WorkFailed
 from blindspots.files import storage_failure
 from blindspots.images import ImageSet
@@ -50,36 +50,6 @@ class Orders:
     evaluations: dict[str, int]
 
 
-class Ready(NamedTuple):
-    """The worker is there and waits for units."""
-
-
-class Begun(NamedTuple):
-    """A unit is begun, so another one is wanted, or the word that there is none for now."""
-
-    number: int
-
-
-class Done(NamedTuple):
-    """A unit is finished: its rows and files are stored."""
-
-    number: int
-
-
-class Spent(NamedTuple):
-    """So many evaluations were done, or saved, since the last such word."""
-
-    evaluations: float
-
-
-class Failed(NamedTuple):
-    """The worker cannot go on. `error`: nobody foresaw it, so another worker may try."""
-
-    kind: Literal["refused", "failed", "error"]
-    why: str
-
-
-Word = Ready | Begun | Done | Spent | Failed
 Take = Callable[[], Unit | None]
 Tell = Callable[[Word], object]
 

@@ -8,7 +8,7 @@ from cyclopts import Parameter
 from blindspots.errors import Refused
 
 if TYPE_CHECKING:
-    from blindspots.backends import Backend
+    from blindspots.backends.base import Backend
 
 
 @Parameter(name="*")
@@ -40,7 +40,7 @@ class BackendFlags:
         name = self.backend if self.backend != "auto" else _usual(devices)
         self._check(name, devices)
         if name == "serial":
-            from blindspots.backends import Serial
+            from blindspots.backends.serial import Serial
 
             return Serial()
         if name == "processes":

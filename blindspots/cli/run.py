@@ -23,7 +23,7 @@ from blindspots.cli.remarks import say_notes, warn_of_images
 from blindspots.places import Place
 
 if TYPE_CHECKING:
-    from blindspots.backends import Backend
+    from blindspots.backends.base import Backend
     from blindspots.planning import Prepared
     from blindspots.progress import Reporter
     from blindspots.scores import Score
@@ -219,17 +219,19 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     """The plan and its cost."""
     from blindspots.planning import most_evaluations
 
-    pairs = {name: len(planned) for name, planned in prepared.pairs.items()}
-    costs = [most_evaluations(method, planned) for planned in prepared.pairs.values()]
-    evaluations = int(sum(cost.sum() for cost in costs))
+    planned = prepared.pairs.of_any
+    pairs = dict.fromkeys(prepared.pairs, len(planned))
+    evaluations = int(most_evaluations(method, planned).sum() * len(pairs))
     if output.json:
         cost = {"pairs": pairs, "evaluations": evaluations}
         print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))
         return
     for name, count in pairs.items():
-        sources = prepared.pairs[name].sources
         missed = len(prepared.misclassified[name])
-        print(f"{name}: {count} pairs of {sources} sources ({missed} misclassified on the way)")
+        print(
+            f"{name}: {count} pairs of {planned.sources} sources "
+            f"({missed} misclassified on the way)"
+        )
     print(f"method: {method}")
     print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
 

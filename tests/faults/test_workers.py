@@ -24,8 +24,11 @@ BACKENDS = {
 }
 
 
-def start(out: Path | str, backend: str, *options, **more) -> subprocess.Popen:
-    given = [*command(out), *BACKENDS.get(backend, ()), *options]
+COMMAND = [sys.executable, "-m", "blindspots"]
+
+
+def start(out: Path | str, backend: str, *options, line=COMMAND, **more) -> subprocess.Popen:
+    given = [*line, *command(out)[len(COMMAND) :], *BACKENDS.get(backend, ()), *options]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(given, **pipes, **more)
 
@@ -71,6 +74,21 @@ def test_a_killed_worker_is_replaced_and_only_its_units_are_redone(tmp_path, und
     for name, stamp in files.items():
         if name.partition(".")[0] in done:
             assert (out / "found" / name).stat().st_mtime_ns == stamp, "a stored pair was redone"
+    assert_same(out, undisturbed)
+    verified(out)
+
+
+@pytest.mark.parametrize("backend", list(BACKENDS))
+def test_a_worker_that_hangs_is_replaced_and_its_units_are_redone(tmp_path, undisturbed, backend):
+    out = tmp_path / "run"
+    patient = "from blindspots.backends import foreman; foreman.SILENCE = 10.0; "
+    line = [sys.executable, "-c", patient + "from blindspots.cli.app import main; main()"]
+    process = start(out, backend, line=line)
+    wait_for(out, process, 4)
+    hung = children(process, backend)[-1]
+    os.kill(hung, signal.SIGSTOP)
+    assert "nothing was heard of it for 10 s" in ended(process)
+    assert not psutil.pid_exists(hung)
     assert_same(out, undisturbed)
     verified(out)
 
