@@ -99,7 +99,7 @@ def shortest_by_lawson_and_hanson(normals, need):
 def test_the_multipliers_give_the_shortest_change_that_meets_every_plane(seed, planes):
     normals, need = case(seed, planes, 60)
     gram = (normals @ normals.T)[None].float()
-    multipliers = least_multipliers(gram, need[None].float(), rounds=300)[0].double()
+    multipliers = least_multipliers(gram, need[None].float(), blocks=30)[0].double()
     assert (multipliers >= 0).all()
     change = normals.T @ multipliers
     if (need <= 0).all():

@@ -21,7 +21,7 @@ from blindspots.settings import SNAPSHOTS
 from blindspots.single import class_name
 from blindspots.survey import Subject
 
-SECONDS_A_PICTURE = 1 / 40
+SECONDS_A_PICTURE = 1 / 60
 
 
 @dataclass(frozen=True)
