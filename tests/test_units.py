@@ -267,15 +267,7 @@ class TestHand:
         pairs, store = prepared.pairs[MODEL], Store(tmp_path / "again")
         units = list(sheet_of(pairs, store, prepared).units(1))
         assert len(units) > 3
-        inbox, words = deque([*units[:3], None, *units[3:], None, "over"]), []
-
-        def take():
-            one = inbox.popleft()
-            if one == "over":
-                raise EOFError
-            return one
-
-        Hand(orders, take, words.append).run()
+        words = self.said_over(orders, [*units[:3], None, *units[3:], None])
         assert streams == [units[0].number, units[3].number]
         said = [word for word in words if not isinstance(word, Spent)]
         spent = [word for word in words if isinstance(word, Spent)]
@@ -284,6 +276,35 @@ class TestHand:
         assert [w.number for w in said if isinstance(w, Begun)] == [u.number for u in units]
         assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in units}
         assert not sheet_of(pairs, store, prepared).unfinished.any()
+
+    def test_it_is_heard_at_every_forward_while_it_measures(
+        self, tmp_path, prepared, orders, monkeypatch
+    ):
+        """Else a slow model that measures thousands of points would pass for one that hangs."""
+        monkeypatch.setattr("blindspots.backends.hand.SECONDS_BETWEEN_WORDS", -1.0)
+        method = make_method("reference", {"max_steps": "2"})
+        orders = replace(orders, out=tmp_path / "again", method=method)
+        store = Store(tmp_path / "again")
+        unit = next(iter(sheet_of(prepared.pairs[MODEL], store, prepared).units(1)))
+        words = self.said_over(orders, [unit, None])
+        measuring = words[words.index(Begun(unit.number)) : words.index(Done(unit.number))]
+        last = max(i for i, word in enumerate(measuring) if word != Spent(0.0))
+        assert len(measuring[last + 1 :]) > 4
+        spent = sum(word.evaluations for word in words if isinstance(word, Spent))
+        assert spent == pytest.approx(len(unit.pairs) * method.most_evaluations())
+
+    @staticmethod
+    def said_over(orders, units):
+        """The words of a worker that is given these, and then its driver is gone."""
+        inbox, words = deque(units), []
+
+        def take():
+            if not inbox:
+                raise EOFError
+            return inbox.popleft()
+
+        Hand(orders, take, words.append).run()
+        return words
 
 
 def sheet_of(pairs, store, prepared):

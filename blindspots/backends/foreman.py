@@ -21,7 +21,7 @@ from blindspots.survey import Subject
 
 AHEAD, ATTEMPTS = 2, 3
 PATIENCE, LISTENING = 300.0, 1.0
-# Nothing that a worker does in silence takes so long, not even loading or compiling a large model.
+# A worker says something at every forward; loading or compiling a large model takes less.
 SILENCE = 1800.0
 
 

@@ -156,6 +156,8 @@ class Hand:
             role = next(role for role in self.orders.roles if role.name == model)
             subject = load_again(self.orders.request, role, self.orders.images)
             choice = self.orders.request.machine.compile
+            # However long a source takes to measure: a model that still answers does not hang.
+            subject.oracle.give_way = lambda: self._spend(0.0)
             subject.oracle.compile_where_it_pays(self.orders.evaluations[model], choice)
             self._subject = subject
         return self._subject
@@ -181,7 +183,7 @@ class Hand:
     def _measure(self, work: Work, opened: _Opened) -> None:
         for table in FEWEST:
             for _ in work.measure(table, opened.sources(table)):
-                self._say()
+                self._spend(0.0)
         if self.orders.keep == "none":
             self._store.drop_found(opened.started)
 
@@ -191,8 +193,7 @@ class Hand:
             self._say()
 
     def _say(self) -> None:
-        if self._spent:
-            self.tell(Spent(self._spent))
+        self.tell(Spent(self._spent))
         self._spent, self._said = 0.0, monotonic()
 
 

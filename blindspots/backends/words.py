@@ -20,7 +20,7 @@ class Done(NamedTuple):
 
 
 class Spent(NamedTuple):
-    """So many evaluations were done, or saved, since the last such word."""
+    """So many evaluations were done, or saved, since the last such word; perhaps none yet."""
 
     evaluations: float
 
