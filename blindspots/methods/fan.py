@@ -29,8 +29,10 @@ class Fan(Hull):
 
     The settings are `Star`'s. `max_steps` m: steps of 2 k + 2 evaluations each, for k targets,
     shared equally between them: 2 + 2/k a target and step. `tolerance`: the RMSE that every corner
-    must have. A fan has no final look: what it returns are the last corners whose sampled hull was
-    inside; where there were none, the last that were inside themselves; else the source.
+    must have. `clearance`: at most 0.9 of what the source has, or half of what the corners have
+    where that is more: a face sags between its corners, and those of an unsure source are surer
+    than itself. A fan has no final look: what it returns are the last corners whose sampled hull
+    was inside; where there were none, the last that were inside themselves; else the source.
     """
 
     max_steps: int = 60
@@ -39,6 +41,7 @@ class Fan(Hull):
 
     name: ClassVar[str] = "fan"
     relax: ClassVar[float] = 0.95
+    sag: ClassVar[float] = 0.5
     grouped: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

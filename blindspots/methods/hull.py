@@ -9,7 +9,7 @@ the corners start at the targets themselves and are bent until the hull is insid
     xᵢ, tᵢ   corners        the found images to be, and the targets they start from
     w        weights        a point of the hull; one corner and Σw = t for a segment
     κ        clearance      logits above the floor that an evaluated point must have, at most 0.9
-                            of what the source itself has
+                            of what the source itself has (Fan: or half of what its corners have)
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
     η        pull           share of the way back to the targets walked in a step
@@ -101,6 +101,7 @@ class Hull(Method):
     memory: int = 6
 
     relax: ClassVar[float] = 0.9
+    sag: ClassVar[float] = 0.0
     straight: ClassVar[bool] = True
     differentiates: ClassVar[Differentiated] = "height"
 
@@ -181,20 +182,25 @@ class Hull(Method):
         share = weights.sum(dim=2)
         return floor + share * height + (1 - share) * torch.minimum(of_source * own, height)
 
-    def required(self, problem: Problem, weights: Weights) -> Float[Tensor, "batch points"]:
-        """The margin that an evaluated point must have."""
-        return self.wanted(problem, weights, self._clear(problem)[:, None], of_source=0.5)
+    def required(self, problem: Problem, state: HullState) -> Float[Tensor, "batch points"]:
+        """The margin that the evaluated points must have."""
+        return self.wanted(problem, state.weights, self._clear(problem, state), of_source=0.5)
 
-    def _clear(self, problem: Problem) -> Float[Tensor, "batch"]:
-        """How far above the floor the corners must be: never as much as the source itself."""
-        return (SOURCE_SHARE * (problem.height - problem.floor)).clamp(max=self.clearance)
+    def _clear(self, problem: Problem, state: HullState) -> Float[Tensor, "batch 1"]:
+        """How far above the floor the corners must be: never as much as the source itself.
+
+        Or as the share `sag` of what the corners have, where that is more.
+        """
+        own = SOURCE_SHARE * (problem.height - problem.floor)
+        deep = self.sag * (state.margins.amin(dim=1) - problem.floor)
+        return own.maximum(deep).clamp(max=self.clearance)[:, None]
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
 
     def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
         """Take over the corners where their whole sampled hull is inside."""
-        shortfall = (self.required(problem, state.weights) - evaluation.objective).amax(dim=1)
+        shortfall = (self.required(problem, state) - evaluation.objective).amax(dim=1)
         short = shortfall > 0
         score = evaluation.score[:, : state.corners.shape[1]]
         inside = (problem.p_source[:, None] - score <= self.delta).all(dim=1)
@@ -212,7 +218,8 @@ class Hull(Method):
 
     def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
         """Higher where points were short and promises broken; lower where all were held."""
-        depth = (state.margins.amin(dim=1) - problem.floor).maximum(self._clear(problem))
+        clear = self._clear(problem, state)[:, 0]
+        depth = (state.margins.amin(dim=1) - problem.floor).maximum(clear)
         kept = state.kept > KEPT
         lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
         higher = state.aim * torch.where(kept, 1.0, DEEPER)
@@ -261,7 +268,8 @@ class Hull(Method):
 
     def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
         """The remembered point, corners apart, that the planes say is lowest at new corners."""
-        surplus = now.plane_scale * heights(now, moved) - self.required(problem, now.plane_weights)
+        needed = self.wanted(problem, now.plane_weights, self._clear(problem, now), of_source=0.5)
+        surplus = now.plane_scale * heights(now, moved) - needed
         corner = now.plane_weights.amax(dim=2) == 1
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
