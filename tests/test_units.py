@@ -287,9 +287,10 @@ class TestHand:
         store = Store(tmp_path / "again")
         unit = next(iter(sheet_of(prepared.pairs[MODEL], store, prepared).units(1)))
         words = self.said_over(orders, [unit, None])
-        measuring = words[words.index(Begun(unit.number)) : words.index(Done(unit.number))]
-        last = max(i for i, word in enumerate(measuring) if word != Spent(0.0))
-        assert len(measuring[last + 1 :]) > 4
+        done = next(i for i, word in enumerate(words) if isinstance(word, Done))
+        before = [word.evaluations for word in words[:done] if isinstance(word, Spent)]
+        traversed = max(i for i, evaluations in enumerate(before) if evaluations)
+        assert len(before[traversed + 1 :]) > 4
         spent = sum(word.evaluations for word in words if isinstance(word, Spent))
         assert spent == pytest.approx(len(unit.pairs) * method.most_evaluations())
 
