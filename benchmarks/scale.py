@@ -34,7 +34,8 @@ from blindspots.answers import Answers, as_rows, read_answers
 from blindspots.choosing import choose
 from blindspots.methods import describe_method
 from blindspots.plan import seeded_order
-from blindspots.planned import PairsByModel, plan_pairs
+from blindspots.planned import PairsByModel
+from blindspots.planning import pairs_by_model
 from blindspots.resuming import missing_pairs
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import Science
@@ -112,18 +113,7 @@ def plan(size: Size, folder: Path) -> PairsByModel:
     for subject in asked:
         surveyed.preflight(subject)
     chosen = choose(science, asked, surveyed)
-    by_name = {one.name: one for one in asked}
-    return PairsByModel(
-        size.names,
-        lambda name: plan_pairs(
-            by_name[name].fingerprint,
-            by_name[name].images.ids,
-            chosen.source,
-            chosen.target,
-            surveyed.labels(by_name[name]),
-            science.identity(),
-        ),
-    )
+    return pairs_by_model(asked, surveyed, chosen, science.identity())
 
 
 def simulate(size: Size, folder: Path) -> None:
@@ -182,7 +172,7 @@ def stored(size: Size, folder: Path) -> int:
 
 STAGES: dict[str, Callable[[Size, Path], object]] = {
     "simulate": simulate,
-    "planning": lambda size, folder: len(_named(size, folder).of_any) * size.models,
+    "planning": lambda size, folder: len(_named(size, folder).of_one_model) * size.models,
     "half the rows": write_half,
     "resume": resume,
     "the other rows": write_rest,

@@ -103,7 +103,7 @@ class Experiment:
             "plan_hash": plan_hash(prepared.plan),
             "plan": prepared.plan,
             "shard": None if prepared.shard.whole else asdict(prepared.shard),
-            "pairs": dict.fromkeys(prepared.pairs, len(prepared.pairs.of_any)),
+            "pairs": dict.fromkeys(prepared.pairs, len(prepared.pairs.of_one_model)),
             "pairs_hash": prepared.pairs_hash,
             "models": [_model_facts(prepared, subject) for subject in prepared.subjects],
             "images": {

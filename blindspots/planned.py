@@ -159,8 +159,8 @@ class PairsByModel(Mapping[str, PlannedPairs]):
         return len(self.models)
 
     @property
-    def of_any(self) -> PlannedPairs:
-        """Those of whichever model is at hand, where only sources and targets matter."""
+    def of_one_model(self) -> PlannedPairs:
+        """The pairs of the model at hand, where only sources and targets matter."""
         return self._last[1] if self._last else self[self.models[0]]
 
     def of_shard(self, shard: Shard) -> "PairsByModel":

@@ -87,8 +87,8 @@ def prepare(request: Request, out: Place | None, reporter: Reporter) -> Prepared
         check_accuracy(subject, surveyed.preflight(subject))
     preflights = _preflights(subjects, surveyed, out)
     chosen = _choose(request, subjects, surveyed)
-    whole = _planned(subjects, surveyed, chosen, plan)
-    shard = _checked(request.machine.shard, whole.of_any.sources)
+    whole = pairs_by_model(subjects, surveyed, chosen, plan)
+    shard = _checked(request.machine.shard, whole.of_one_model.sources)
     return Prepared(
         request=request,
         plan=plan,
@@ -99,7 +99,7 @@ def prepare(request: Request, out: Place | None, reporter: Reporter) -> Prepared
         misclassified={
             name: missed[shard.number - 1 :: shard.of] for name, missed in chosen.missed.items()
         },
-        most_pairs=len(whole.of_any),
+        most_pairs=len(whole.of_one_model),
         pairs_hash=whole.digest,
         notes=[*_notes_of_images(subjects), *chosen.notes],
     )
@@ -218,10 +218,13 @@ def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray,
     return costs[company] if len(pairs) else np.zeros(0)
 
 
-def _planned(
+def pairs_by_model(
     subjects: Sequence[Subject], surveyed: Survey, chosen: Choice, plan: Mapping[str, Any]
 ) -> PairsByModel:
-    """The pairs, those of a source together where its targets are traversed together."""
+    """The pairs of each model, a source's together where its targets are traversed together.
+
+    `plan`: the identity of the plan, which says how.
+    """
     by_name = {subject.name: subject for subject in subjects}
 
     def pairs_of(name: str) -> PlannedPairs:

@@ -352,6 +352,14 @@ def unpickled_model(directory, modern, nest):
     return file
 
 
+def as_told(said, folder, monkeypatch, **names):
+    """The model that a refusal's own conversion and spec give, typed in that folder."""
+    monkeypatch.chdir(folder)
+    command = re.search(r"convert it once: (torch\.save\(.*'weights\.pth'\)), or", said)[1]
+    exec(command, {"torch": torch, **names})
+    return load_model(said.rpartition("then type ")[2])
+
+
 @pytest.mark.scheme("hf", "broken")
 @pytest.mark.parametrize("modern", [True, False])
 @pytest.mark.parametrize("nest", [None, "model"])
@@ -360,11 +368,8 @@ def test_an_old_pickle_is_refused_with_a_conversion_that_works(copy, monkeypatch
     file = unpickled_model(copy, modern, nest)
     said = refusal(f"hf:{copy}")
     assert f"{file} is not weights only (needs argparse.Namespace)" in said
-    monkeypatch.chdir(copy)
-    command = re.search(r"convert it once: (torch\.save\(.*'weights\.pth'\)), or", said)[1]
-    exec(command, {"torch": torch, "FILE": file})
-    spec = said.rpartition("then type ")[2]
-    torch.testing.assert_close(answer(load_model(spec), make_picture()), expected)
+    converted = as_told(said, copy, monkeypatch, FILE=file)
+    torch.testing.assert_close(answer(converted, make_picture()), expected)
 
 
 @pytest.mark.scheme("hf", "broken")
@@ -383,11 +388,8 @@ def test_an_old_pickle_in_parts_is_refused_with_a_conversion_that_works(copy, mo
     (copy / "pytorch_model.bin.index.json").write_text(json.dumps(index))
     said = refusal(f"hf:{copy}")
     assert f"{files[0]}, {files[1]} are not weights only (needs argparse.Namespace)" in said
-    monkeypatch.chdir(copy)
-    command = re.search(r"convert it once: (torch\.save\(.*'weights\.pth'\)), or", said)[1]
-    exec(command, {"torch": torch, "FILES": files})
-    spec = said.rpartition("then type ")[2]
-    torch.testing.assert_close(answer(load_model(spec), make_picture()), expected)
+    converted = as_told(said, copy, monkeypatch, FILES=files)
+    torch.testing.assert_close(answer(converted, make_picture()), expected)
 
 
 def test_an_old_pickle_in_the_hubs_cache_is_refused_by_its_class(copy, tmp_path, monkeypatch):

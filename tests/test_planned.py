@@ -94,10 +94,10 @@ class TestPairsByModel:
 
     def test_only_the_last_are_kept(self, both, asked):
         first = both["one"]
-        assert both["one"] is first is both.of_any
+        assert both["one"] is first is both.of_one_model
         names = [pair.pair_id for pair in both["two"]]
         assert names == [pair_id("two", one.source_id, one.target_id, SCIENCE) for one in first]
-        assert both.of_any is both["two"]
+        assert both.of_one_model is both["two"]
         assert list(both["one"]) == list(first)
         assert asked == ["one", "two", "one"]
         with pytest.raises(KeyError):

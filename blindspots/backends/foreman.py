@@ -233,7 +233,7 @@ class Foreman:
 
     def _orders(self) -> Orders:
         prepared = self.job.prepared
-        whole = most_evaluations(self.job.method, prepared.pairs.of_any).sum()
+        whole = most_evaluations(self.job.method, prepared.pairs.of_one_model).sum()
         request = without_pairs(prepared.request)
         return Orders(
             request=replace(request, predictions=None),

@@ -219,7 +219,7 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     """The plan and its cost."""
     from blindspots.planning import most_evaluations
 
-    planned = prepared.pairs.of_any
+    planned = prepared.pairs.of_one_model
     pairs = dict.fromkeys(prepared.pairs, len(planned))
     evaluations = int(most_evaluations(method, planned).sum() * len(pairs))
     if output.json:

@@ -182,25 +182,29 @@ class Hull(Method):
         share = weights.sum(dim=2)
         return floor + share * height + (1 - share) * torch.minimum(of_source * own, height)
 
-    def required(self, problem: Problem, state: HullState) -> Float[Tensor, "batch points"]:
-        """The margin that the evaluated points must have."""
-        return self.wanted(problem, state.weights, self._clear(problem, state), of_source=0.5)
+    def required(
+        self, problem: Problem, state: HullState, weights: Weights
+    ) -> Float[Tensor, "batch points"]:
+        """The margin that an evaluated point must have."""
+        clear = self._clear(problem, state)[:, None]
+        return self.wanted(problem, weights, clear, of_source=0.5)
 
-    def _clear(self, problem: Problem, state: HullState) -> Float[Tensor, "batch 1"]:
+    def _clear(self, problem: Problem, state: HullState) -> Float[Tensor, "batch"]:
         """How far above the floor the corners must be: never as much as the source itself.
 
         Or as the share `sag` of what the corners have, where that is more.
         """
         own = SOURCE_SHARE * (problem.height - problem.floor)
         deep = self.sag * (state.margins.amin(dim=1) - problem.floor)
-        return own.maximum(deep).clamp(max=self.clearance)[:, None]
+        return own.maximum(deep).clamp(max=self.clearance)
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
 
     def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
         """Take over the corners where their whole sampled hull is inside."""
-        shortfall = (self.required(problem, state) - evaluation.objective).amax(dim=1)
+        required = self.required(problem, state, state.weights)
+        shortfall = (required - evaluation.objective).amax(dim=1)
         short = shortfall > 0
         score = evaluation.score[:, : state.corners.shape[1]]
         inside = (problem.p_source[:, None] - score <= self.delta).all(dim=1)
@@ -218,8 +222,8 @@ class Hull(Method):
 
     def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
         """Higher where points were short and promises broken; lower where all were held."""
-        clear = self._clear(problem, state)[:, 0]
-        depth = (state.margins.amin(dim=1) - problem.floor).maximum(clear)
+        deep = state.margins.amin(dim=1) - problem.floor
+        depth = deep.maximum(self._clear(problem, state))
         kept = state.kept > KEPT
         lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
         higher = state.aim * torch.where(kept, 1.0, DEEPER)
@@ -268,8 +272,8 @@ class Hull(Method):
 
     def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
         """The remembered point, corners apart, that the planes say is lowest at new corners."""
-        needed = self.wanted(problem, now.plane_weights, self._clear(problem, now), of_source=0.5)
-        surplus = now.plane_scale * heights(now, moved) - needed
+        required = self.required(problem, now, now.plane_weights)
+        surplus = now.plane_scale * heights(now, moved) - required
         corner = now.plane_weights.amax(dim=2) == 1
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
