@@ -12,16 +12,16 @@ demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
 
 test: $(VENV)/installed-dev ## the fast test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
-	$(BIN)/python -m pytest -m faults --timeout 1800
+	$(BIN)/python -m pytest tests/faults -m faults --timeout 1800
 
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
-	$(BIN)/python -m pytest -m browser
+	$(BIN)/python -m pytest tests/browser -m browser
 
 check: $(VENV)/installed-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .
@@ -30,7 +30,7 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts
 	$(BIN)/lint-imports
 
 coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-fail-under=90
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=90
 
 benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNet model
 	$(BIN)/python benchmarks/figure_classes.py

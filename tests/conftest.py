@@ -1,20 +1,18 @@
-"""Shapes and types are checked at run time in tests; one thread, so that tests share two cores."""
+"""Shapes and types are checked at run time in unit tests; one thread, so tests share two cores."""
 
 from pathlib import Path
 
-from jaxtyping import install_import_hook
+import pytest
 
-import tests.checker  # noqa: F401  (the hook looks its decorator up as an attribute)
+from tests import checker
 
-hook = install_import_hook("blindspots", "tests.checker.checked")
-
-import hypothesis  # noqa: E402
-import torch  # noqa: E402
+checker.install("blindspots")
 
 pytest_plugins = ["tests.object_store"]
-hypothesis.settings.register_profile("blindspots", deadline=None, max_examples=15, derandomize=True)
-hypothesis.settings.load_profile("blindspots")
-torch.set_num_threads(1)
+# What runs whole commands is not slowed by checks that its unit tests make already.
+UNCHECKED = {"system", "process", "browser", "faults", "real"}
+# Folders whose tests all have one mark: they are not imported where that mark is not asked for.
+MARKED = {"browser": "browser", "faults": "faults"}
 
 
 def pytest_addoption(parser):
@@ -22,10 +20,44 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    if runs_tests(config):
+        set_hypothesis()
     target = config.getoption("--schemes-page")
     # Workers of xdist report to the process that writes.
     if target is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SchemesPage(target))
+
+
+def runs_tests(config) -> bool:
+    """Whether tests run in this process: where xdist has workers, it only hands them out."""
+    return hasattr(config, "workerinput") or not getattr(config.option, "numprocesses", None)
+
+
+def set_hypothesis():
+    import hypothesis
+
+    hypothesis.settings.register_profile(
+        "blindspots", deadline=None, max_examples=15, derandomize=True
+    )
+    hypothesis.settings.load_profile("blindspots")
+
+
+def pytest_ignore_collect(collection_path, config):
+    mark = MARKED.get(collection_path.name)
+    return True if mark and f"not {mark}" in config.option.markexpr else None
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    folders = item.path.relative_to(Path(__file__).parent).parts[:-1]
+    checker.watch(UNCHECKED.isdisjoint(folders))
 
 
 class SchemesPage:

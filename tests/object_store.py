@@ -1,12 +1,16 @@
 """An S3 server of its own on this machine, and what lies in it as a folder."""
 
+from __future__ import annotations
+
 import itertools
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from blindspots.places import Place, find_place
+if TYPE_CHECKING:
+    from blindspots.places import Place
 
 NUMBERS = itertools.count()
 
@@ -50,6 +54,8 @@ def bucket(server):
 
 def fetch(place: str | Place, to: Path) -> Path:
     """A copy of all that lies below a place."""
+    from blindspots.places import find_place
+
     place = find_place(place)
     for name in names(place):
         (to / name).parent.mkdir(parents=True, exist_ok=True)
@@ -59,6 +65,8 @@ def fetch(place: str | Place, to: Path) -> Path:
 
 def names(place: str | Place) -> set[str]:
     """What lies below a place, relative to it; asked for at once, because tests wait for it."""
+    from blindspots.places import find_place
+
     place = find_place(place)
     found = place.fs.find(place.path)
     return {name.removeprefix(place.path.rstrip("/")).lstrip("/") for name in found}

@@ -4,7 +4,6 @@ import json
 
 import pytest
 import torch
-import transformers as tf
 from huggingface_hub import constants
 
 from blindspots.errors import Refused
@@ -17,6 +16,8 @@ SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 
 
 def tokenizer():
+    import transformers as tf
+
     letters = "abcdefghijklmnopqrstuvwxyz.-"
     entries = [*letters, *(f"{letter}</w>" for letter in letters), "e g", "eg g</w>"]
     entries = [entry.replace(" ", "") for entry in entries] + ["<|startoftext|>", "<|endoftext|>"]
@@ -34,6 +35,8 @@ def offline():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A directory with a tiny CLIP, as transformers saves it, and a file of class names."""
+    import transformers as tf
+
     directory, words = tmp_path_factory.mktemp("clip") / "model", tokenizer()
     ends = {"eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id}
     text = {**SIZES, "vocab_size": len(words), "max_position_embeddings": 40, **ends}
@@ -59,6 +62,8 @@ def saved(tmp_path_factory):
 @pytest.fixture(scope="module")
 def library(saved):
     """transformers' own model and processor."""
+    import transformers as tf
+
     processor = tf.CLIPProcessor(
         image_processor=tf.AutoImageProcessor.from_pretrained(saved, backend="pil"),
         tokenizer=tf.AutoTokenizer.from_pretrained(saved),

@@ -10,7 +10,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from scipy.stats import binomtest
 
 import blindspots as bs
 from blindspots.cli.app import call
@@ -198,6 +197,8 @@ def test_the_page_shows_why_and_what_to_type(place, capsys):
 class TestAgainstClosedForms:
     @given(st.integers(0, 40), st.integers(0, 40))
     def test_the_sign_test_is_scipys(self, gains, losses):
+        from scipy.stats import binomtest
+
         total = gains + losses
         expected = binomtest(gains, total, 0.5, "greater").pvalue if total else 1.0
         assert sign_test(gains, losses) == pytest.approx(expected, rel=1e-9)

@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import transformers as tf
 from huggingface_hub import constants
 
 from blindspots.cli.app import call
@@ -33,20 +32,28 @@ LABELS = {"id2label": {0: "egg", 1: "ham", 2: "jam"}}
 
 
 def vit(side, **more):
+    import transformers as tf
+
     return tf.ViTForImageClassification(tf.ViTConfig(image_size=side, **TRANSFORMER, **more))
 
 
 def resnet():
+    import transformers as tf
+
     sizes = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
     return tf.ResNetForImageClassification(tf.ResNetConfig(layer_type="basic", **sizes, **LABELS))
 
 
 def convnext():
+    import transformers as tf
+
     sizes = {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 1, 1]}
     return tf.ConvNextForImageClassification(tf.ConvNextConfig(**sizes, **LABELS))
 
 
 def dinov2():
+    import transformers as tf
+
     config = tf.Dinov2Config(image_size=40, **TRANSFORMER)
     return tf.Dinov2Model(config)
 
@@ -55,47 +62,63 @@ def square(side):
     return {"height": side, "width": side}
 
 
+def processor(family, **settings):
+    """Makes it when called: to import a family's processor takes a second."""
+
+    def make():
+        import transformers as tf
+
+        return getattr(tf, f"{family}ImageProcessor")(**settings)
+
+    return make
+
+
 # Each: the network, and the processor as this family publishes it.
 KINDS = {
-    "vit squashed": (lambda: vit(32, **LABELS), tf.ViTImageProcessor(size=square(32))),
+    "vit squashed": (lambda: vit(32, **LABELS), processor("ViT", size=square(32))),
     "deit squashed and cropped": (
         lambda: vit(32, **LABELS),
-        tf.DeiTImageProcessor(
-            size=square(40), crop_size=square(32), resample=3, image_mean=MEAN, image_std=STD
+        processor(
+            "DeiT",
+            size=square(40),
+            crop_size=square(32),
+            resample=3,
+            image_mean=MEAN,
+            image_std=STD,
         ),
     ),
     "resnet cropped by share": (
         resnet,
-        tf.ConvNextImageProcessor(
-            size={"shortest_edge": 56}, crop_pct=0.875, image_mean=MEAN, image_std=STD
+        processor(
+            "ConvNext", size={"shortest_edge": 56}, crop_pct=0.875, image_mean=MEAN, image_std=STD
         ),
     ),
     "convnext of 384 pixels": (
         convnext,
-        tf.ConvNextImageProcessor(size={"shortest_edge": 384}, image_mean=MEAN, image_std=STD),
+        processor("ConvNext", size={"shortest_edge": 384}, image_mean=MEAN, image_std=STD),
     ),
     "dinov2": (
         dinov2,
-        tf.BitImageProcessor(
-            size={"shortest_edge": 48}, crop_size=square(40), image_mean=MEAN, image_std=STD
+        processor(
+            "Bit", size={"shortest_edge": 48}, crop_size=square(40), image_mean=MEAN, image_std=STD
         ),
     ),
     "efficientnet, normalised twice": (
         resnet,
-        tf.EfficientNetImageProcessor(size=square(48), image_mean=MEAN, image_std=STD),
+        processor("EfficientNet", size=square(48), image_mean=MEAN, image_std=STD),
     ),
     "mobilevit, blue first": (
         resnet,
-        tf.MobileViTImageProcessor(size={"shortest_edge": 50}, crop_size=square(43)),
+        processor("MobileViT", size={"shortest_edge": 50}, crop_size=square(43)),
     ),
-    "levit": (resnet, tf.LevitImageProcessor(size={"shortest_edge": 56}, crop_size=square(56))),
+    "levit": (resnet, processor("Levit", size={"shortest_edge": 56}, crop_size=square(56))),
     "in [0, 255]": (
         resnet,
-        tf.ViTImageProcessor(
-            size=square(48), do_rescale=False, image_mean=[120.0] * 3, image_std=[60.0] * 3
+        processor(
+            "ViT", size=square(48), do_rescale=False, image_mean=[120.0] * 3, image_std=[60.0] * 3
         ),
     ),
-    "not normalised": (resnet, tf.ViTImageProcessor(size=square(48), do_normalize=False)),
+    "not normalised": (resnet, processor("ViT", size=square(48), do_normalize=False)),
 }
 
 
@@ -111,10 +134,10 @@ def offline():
 def saved(tmp_path_factory):
     """Every kind of model as transformers saves it: name → directory."""
     made = {}
-    for name, (network, processor) in KINDS.items():
+    for name, (network, make) in KINDS.items():
         made[name] = tmp_path_factory.mktemp("hf") / "model"
         spread_out(network(), 2.0).save_pretrained(made[name])
-        processor.save_pretrained(made[name])
+        make().save_pretrained(made[name])
     return made
 
 
@@ -128,6 +151,8 @@ def copy(saved, tmp_path):
 
 def theirs(directory, picture, auto="AutoModelForImageClassification", backend="pil"):
     """What transformers' own pipeline says of a picture."""
+    import transformers as tf
+
     processor = tf.AutoImageProcessor.from_pretrained(directory, backend=backend)
     network = getattr(tf, auto).from_pretrained(directory)
     with torch.no_grad():
@@ -156,6 +181,8 @@ def test_a_picture_gets_the_logits_of_transformers_own_pipeline(saved, kind, sha
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("shape", [(331, 180), (97, 250), (400, 399)])
 def test_every_pixel_is_as_the_librarys_processor_gives_it(saved, kind, shape):
+    import transformers as tf
+
     model, picture = load_model(f"hf:{saved[kind]}"), make_picture(*shape)
     processor = tf.AutoImageProcessor.from_pretrained(saved[kind], backend="pil")
     expected = processor(picture, return_tensors="pt")["pixel_values"]
@@ -192,6 +219,8 @@ def test_where_no_pooler_was_saved_the_first_token_stands_in(saved):
 @pytest.mark.parametrize("kind", ["vit squashed", "dinov2", "convnext of 384 pixels"])
 def test_transformers_other_backend_differs_by_rounding_alone(saved, kind):
     """It resizes 8-bit tensors; PIL resizes 8-bit images. docs/models.md states the difference."""
+    import transformers as tf
+
     directory, picture = saved[kind], make_picture()
     pil, tensor = (
         tf.AutoImageProcessor.from_pretrained(directory, backend=backend)
@@ -219,6 +248,8 @@ def test_a_processor_that_does_something_else_is_refused(saved, copy):
 
 
 def test_placeholders_are_no_names_and_imagenets_names_bring_its_folders(tmp_path):
+    import transformers as tf
+
     processor = tf.ViTImageProcessor(size=square(32))
     vit(32, num_labels=3).save_pretrained(tmp_path / "three")
     names = [f"{name}, some more" for name in imagenet_table().names]

@@ -7,9 +7,7 @@ import subprocess
 
 import pyarrow.parquet as pq
 import pytest
-import timm
 import torch
-import transformers as tf
 from safetensors.torch import save_file
 
 from tests.hub_cache import blindspots, lay, offline
@@ -28,6 +26,8 @@ VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "pat
 
 
 def vit(directory):
+    import transformers as tf
+
     labels = {"id2label": {0: "egg", 1: "ham", 2: "jam"}}
     config = tf.ViTConfig(image_size=SIDE, intermediate_size=24, **VIT, **labels)
     spread_out(tf.ViTForImageClassification(config), 1.5).save_pretrained(directory)
@@ -35,6 +35,8 @@ def vit(directory):
 
 
 def clip(directory, scale):
+    import transformers as tf
+
     words = tokenizer()
     ends = {"eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id}
     text = {**SIZES, "vocab_size": len(words), "max_position_embeddings": 40, **ends}
@@ -54,6 +56,8 @@ def clip(directory, scale):
 
 
 def timms(directory):
+    import timm
+
     directory.mkdir()
     network = spread_out(timm.create_model(TIMM), 3.0)
     save_file(network.state_dict(), directory / "model.safetensors")
@@ -123,6 +127,8 @@ def of_model(rows, spec):
 
 
 def vits_logits(hub, pictures):
+    import transformers as tf
+
     where = {"cache_dir": hub, "local_files_only": True}
     processor = tf.AutoImageProcessor.from_pretrained("me/tiny-vit", backend="pil", **where)
     network = tf.AutoModelForImageClassification.from_pretrained("me/tiny-vit", **where)
@@ -130,6 +136,8 @@ def vits_logits(hub, pictures):
 
 
 def clips_logits(name):
+    import transformers as tf
+
     def logits(hub, pictures):
         where = {"cache_dir": hub, "local_files_only": True}
         images = tf.AutoImageProcessor.from_pretrained(name, backend="pil", **where)
@@ -146,6 +154,8 @@ def clips_logits(name):
 
 
 def timms_logits(hub, pictures):
+    import timm
+
     (weights,) = hub.glob("models--timm--*/snapshots/*/model.safetensors")
     network = timm.create_model(TIMM, checkpoint_path=str(weights)).eval()
     transform = timm.data.create_transform(**timm.data.resolve_model_data_config(network))

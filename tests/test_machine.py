@@ -5,7 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import timm
 import torch
 from torch import nn
 
@@ -36,6 +35,8 @@ class Viewing(nn.Module):
 
 def patches():
     """A transformer whose one convolution cuts the patches."""
+    import timm
+
     return timm.create_model("deit_tiny_patch16_224", img_size=32, depth=1, num_classes=4)
 
 

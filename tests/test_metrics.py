@@ -1,10 +1,8 @@
 """Distances against scikit-image, lpips, torchmetrics and their formulas."""
 
-import lpips
 import numpy as np
 import pytest
 import torch
-from skimage.metrics import structural_similarity
 
 import blindspots as bs
 from blindspots import metrics
@@ -21,6 +19,8 @@ def images(count=3, height=40, width=33, seed=0):
 
 
 def wang(a, b):
+    from skimage.metrics import structural_similarity
+
     return structural_similarity(
         a.permute(1, 2, 0).double().numpy(),
         b.permute(1, 2, 0).double().numpy(),
@@ -79,6 +79,8 @@ def ours(backbone):
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
 @pytest.mark.parametrize("side", [31, 64])
 def test_lpips_equals_the_lpips_package(ours, backbone, side):
+    import lpips
+
     oracle = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     state = torch.load(backbone, weights_only=True)
     for key, weight in oracle.net.named_parameters():

@@ -6,12 +6,9 @@ import time
 
 import numpy as np
 import pytest
-import timm
 import torch
 from PIL import Image
 from safetensors.torch import save_file
-from timm.data.config import resolve_model_data_config
-from timm.data.transforms_factory import create_transform
 from torch import nn
 
 from blindspots.errors import Refused
@@ -57,6 +54,8 @@ def broken():
 
 @pytest.fixture(scope="module")
 def network():
+    import timm
+
     torch.manual_seed(0)
     return timm.create_model(NAME, num_classes=CLASSES).eval()
 
@@ -120,6 +119,9 @@ def test_weights_of_every_form_give_the_networks_own_logits(place, network, stat
 @pytest.mark.scheme("timm", "logits")
 @pytest.mark.scheme("timm", "preprocessing")
 def test_a_picture_gets_the_logits_of_timms_own_pipeline(place, network, state):
+    from timm.data.config import resolve_model_data_config
+    from timm.data.transforms_factory import create_transform
+
     save_file(state, place / "w.safetensors")
     rng = np.random.default_rng(0)
     picture = Image.fromarray(rng.integers(0, 256, (180, 331, 3), dtype=np.uint8))
@@ -148,6 +150,8 @@ def test_options_override_the_models_own_configuration(place, state):
 
 
 def test_the_architectures_own_image_size_is_taken_over(place):
+    import timm
+
     vit = timm.create_model("vit_tiny_patch16_224", img_size=32, num_classes=3, depth=1)
     save_file(vit.state_dict(), place / "w.safetensors")
     model = load_model(
@@ -158,6 +162,8 @@ def test_the_architectures_own_image_size_is_taken_over(place):
 
 
 def test_thousand_classes_are_imagenets_unless_said_otherwise(place):
+    import timm
+
     torch.manual_seed(0)
     network = timm.create_model(NAME)
     save_file(network.state_dict(), place / "w.safetensors")
@@ -170,6 +176,8 @@ def test_thousand_classes_are_imagenets_unless_said_otherwise(place):
 
 
 def test_a_model_whose_images_are_squashed_says_so(network):
+    from timm.data.config import resolve_model_data_config
+
     config = {**resolve_model_data_config(network), "crop_mode": "squash", "crop_pct": 1.0}
     geometry = timm_preprocessing({**config, "size": (32, 32)})
     assert geometry == Preprocessing(size=(32, 32), resize=32, squash=True)
@@ -316,6 +324,8 @@ def test_the_hubs_own_offline_switch_is_obeyed(monkeypatch):
 
 @pytest.mark.usefixtures("offline")
 def test_published_weights_in_the_cache_need_no_network(monkeypatch, place):
+    import timm
+
     network = timm.create_model(NAME)
     save_file(network.state_dict(), place / "model.safetensors")
     monkeypatch.setattr(pretrained, "_cached", lambda *_: place / "model.safetensors")
@@ -339,6 +349,8 @@ def test_the_hubs_cache_is_looked_up_by_its_own_rules(tmp_path, monkeypatch):
 
 
 def test_an_architecture_without_published_weights_says_so():
+    import timm
+
     name = next(name for name in timm.list_models("vit*") if not timm.is_model_pretrained(name))
     assert f"publishes no weights for {name}" in refusal(f"timm:{name}")
 

@@ -1,6 +1,5 @@
 from itertools import pairwise
 
-import foolbox
 import pytest
 import torch
 from hypothesis import given
@@ -44,6 +43,8 @@ def test_the_walk_starts_at_the_image_and_moves_a_pixel_a_step_at_most():
 
 @pytest.mark.parametrize("targeted", [True, False])
 def test_foolbox_finds_the_same(targeted):
+    import foolbox
+
     model, images = toy(convolutional()).eval(), random_images(4)
     classes = torch.tensor([0, 1, 2, 3])
     ours = PGD(epsilon=0.05, step_size=0.01, steps=20, targeted=targeted)(model, images, classes)

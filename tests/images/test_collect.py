@@ -6,7 +6,6 @@ import zlib
 
 import numpy as np
 import pytest
-import webdataset
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -43,6 +42,8 @@ def test_ids_know_neither_place_nor_order(rows, place):
 
 
 def test_an_image_has_one_id_in_every_kind_of_source(tmp_path):
+    import webdataset
+
     for name, data in PICTURES:
         write(tmp_path / "folder" / name, data)
     with webdataset.TarWriter(str(tmp_path / "a.tar")) as shard:

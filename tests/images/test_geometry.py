@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from timm.data.transforms_factory import create_transform
 
 from blindspots.images import Preprocessing
 from tests.images.material import noise
@@ -20,6 +19,8 @@ GEOMETRIES = [
 @pytest.mark.parametrize("interpolation", ["bicubic", "bilinear"])
 @pytest.mark.scheme("images:folder", "preprocessing")
 def test_geometry_equals_timms_evaluation_transform(shape, resize, size, interpolation):
+    from timm.data.transforms_factory import create_transform
+
     image = noise(*shape)
     theirs = create_transform(
         (3, size, size), interpolation=interpolation, crop_pct=size / resize, mean=0.0, std=1.0
@@ -30,6 +31,8 @@ def test_geometry_equals_timms_evaluation_transform(shape, resize, size, interpo
 
 
 def test_squashing_keeps_the_whole_image():
+    from timm.data.transforms_factory import create_transform
+
     theirs = create_transform(
         (3, 32, 32), interpolation="bicubic", crop_pct=1, crop_mode="squash", mean=0.0, std=1.0
     )

@@ -2,7 +2,6 @@
 
 import sys
 
-import datasets
 import numpy as np
 import pytest
 
@@ -35,6 +34,8 @@ def offline(tmp_path_factory):
 
 
 def made(count=20, **columns):
+    import datasets
+
     features = {"image": datasets.Image(), "label": datasets.ClassLabel(names=list(CLASS_NAMES))}
     rows = shapes(count)
     table = {
@@ -48,6 +49,8 @@ def made(count=20, **columns):
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """One split and two, as `save_to_disk` lays them."""
+    import datasets
+
     root = tmp_path_factory.mktemp("saved")
     made().save_to_disk(root / "one")
     datasets.DatasetDict(train=made(4), test=made()).save_to_disk(root / "two")
@@ -64,6 +67,8 @@ def test_a_run_takes_a_saved_data_set(saved, capsys, name):
 
 @pytest.mark.scheme(SCHEME, "preprocessing")
 def test_pixels_and_labels_are_those_the_library_reads(saved):
+    import datasets
+
     theirs = datasets.load_from_disk(saved / "one")
     model = Model(names=CLASS_NAMES, size=48)
     images = load_images(f"hf:{saved}/one", model)
@@ -145,6 +150,8 @@ def test_columns_that_are_not_evident_must_be_said(tmp_path, capsys):
 
 
 def test_labels_that_are_not_known_are_none(tmp_path):
+    import datasets
+
     rows = {"image": [{"bytes": encoded(noise()), "path": None}], "label": [-1]}
     kinds = {"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b"])}
     datasets.Dataset.from_dict(rows, datasets.Features(kinds)).save_to_disk(tmp_path / "test")

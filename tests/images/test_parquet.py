@@ -1,6 +1,5 @@
 """`parquet:` against the `datasets` library, which writes such files and reads them."""
 
-import datasets
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,6 +25,8 @@ SCHEME = "images:parquet"
 
 def write_dataset(path, rows, names=CLASS_NAMES, **options):
     """A Parquet file as the `datasets` library writes it."""
+    import datasets
+
     images = [{"bytes": data, "path": name} for name, _, data in rows]
     kind = datasets.ClassLabel(names=list(names)) if names else datasets.Value("int64")
     features = datasets.Features({"image": datasets.Image(), "label": kind})
@@ -55,6 +56,8 @@ def test_a_run_takes_the_rows_with_their_labels(written, capsys):
 
 @pytest.mark.scheme(SCHEME, "preprocessing")
 def test_pixels_and_labels_are_those_the_library_reads(written):
+    import datasets
+
     theirs = datasets.Dataset.from_parquet(str(written))
     model = Model(names=CLASS_NAMES, size=48)
     images = load_images(f"parquet:{written}", model)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import webdataset
 
 from blindspots.images import load_images
 from blindspots.images.shapes import CLASS_NAMES
@@ -25,6 +24,8 @@ SCHEME = "images:webdataset"
 
 
 def write_shard(path, samples):
+    import webdataset
+
     with webdataset.TarWriter(str(path)) as shard:
         for sample in samples:
             shard.write(sample)
@@ -57,6 +58,8 @@ def test_a_run_takes_the_samples_with_their_labels(shards, capsys):
 
 @pytest.mark.scheme(SCHEME, "preprocessing")
 def test_pixels_and_labels_are_those_the_library_reads(shards):
+    import webdataset
+
     urls = shards.removeprefix("webdataset:")
     theirs = list(
         webdataset.WebDataset(urls, shardshuffle=False).decode("pil").to_tuple("png", "cls")

@@ -1,0 +1,74 @@
+"""Calls of the package are checked in unit tests, and in those alone."""
+
+import pytest
+import torch
+from jaxtyping import TypeCheckError
+
+from blindspots.geometry import mix
+from blindspots.settings import Machine
+from tests import checker
+
+
+@pytest.fixture
+def unwatched():
+    checker.watch(False)
+    yield
+    checker.watch(True)
+
+
+def mix_three_with_two():
+    return mix(torch.zeros(1, 3), torch.zeros(2, 3, 1, 1))
+
+
+def test_a_wrong_shape_is_caught():
+    with pytest.raises(TypeCheckError, match=r"parameters of blindspots\.geometry\.mix"):
+        mix_three_with_two()
+
+
+def test_a_dataclass_and_a_static_method_are_checked():
+    with pytest.raises(TypeCheckError, match="__init__"):
+        Machine(device=3)
+    with pytest.raises(TypeCheckError, match="archives"):
+        Machine.archives("many")
+
+
+def test_a_property_and_a_class_method_are_checked():
+    class Wrong:
+        @property
+        @checker.decorate(typechecker=checker.checked)
+        def size(self) -> int:
+            return "large"
+
+        @checker.decorate(typechecker=checker.checked)
+        @classmethod
+        def make(cls, size: int):
+            return cls() if size else None
+
+    with pytest.raises(TypeCheckError):
+        Wrong().size  # noqa: B018
+    with pytest.raises(TypeCheckError):
+        Wrong.make("large")
+
+
+def test_where_nothing_is_watched_the_function_itself_is_called(unwatched):
+    with pytest.raises(RuntimeError, match="einsum"):
+        mix_three_with_two()
+
+
+def test_an_int_will_do_where_a_float_is_asked_for():
+    @checker.decorate(typechecker=checker.checked)
+    def half(number: float) -> float:
+        return number / 2
+
+    assert half(3) == 1.5
+    with pytest.raises(TypeCheckError):
+        half("3")
+
+
+def test_a_check_is_built_once_and_not_before_it_is_needed(monkeypatch):
+    built = []
+    monkeypatch.setattr(checker, "build_check", lambda function, **_: built.append(1) or function)
+    decorated = checker.decorate(lambda: None, typechecker=checker.checked)
+    assert built == []
+    decorated(), decorated()
+    assert built == [1]

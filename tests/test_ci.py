@@ -1,0 +1,81 @@
+"""`.ci/timed.py`: what CI says of a target's seconds, and when it fails."""
+
+import importlib.util
+import tomllib
+from pathlib import Path
+
+import pytest
+
+CI = Path(__file__).parents[1] / ".ci"
+BUDGETS = {name: {"cpu": 10, "wall": 10} for name in ("check", "test", "demo")}
+
+
+@pytest.fixture(scope="module")
+def timed():
+    spec = importlib.util.spec_from_file_location("timed", CI / "timed.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def ran(timed):
+    """The exit status of three targets, given what each took: (status, CPU seconds, seconds)."""
+
+    def run(**taken):
+        made = iter(taken.values())
+        return timed.main(list(taken), BUDGETS, lambda name: timed.Taken(name, *next(made), "end"))
+
+    return run
+
+
+def test_the_budget_of_all_targets_together_is_twenty_minutes():
+    budgets = tomllib.loads((CI / "budget.toml").read_text())
+    targets = (CI / "run").read_text().split("timed.py ")[1].split()
+    assert set(targets) == set(budgets)
+    assert sum(budget["wall"] for budget in budgets.values()) <= 20 * 60
+    assert budgets["test"]["wall"] <= 3 * 60
+
+
+def test_a_target_within_its_budget_is_not_named_loudly(ran, capsys):
+    assert ran(check=(0, 9, 9)) == 0
+    assert "9 of    10 CPU s" in (said := capsys.readouterr().out)
+    assert "OVER" not in said
+
+
+@pytest.mark.parametrize("seconds", [(25, 5), (5, 25)])
+def test_a_target_over_its_budget_is_named_loudly_and_passes(ran, capsys, seconds):
+    assert ran(check=(0, 1, 1), test=(0, *seconds)) == 0
+    assert "OVER BUDGET: 2.5 times" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("seconds", [(31, 5), (5, 31)])
+def test_three_times_the_budget_fails_after_all_targets(ran, capsys, seconds):
+    assert ran(check=(0, *seconds), demo=(0, 1, 1)) == 1
+    assert "more than 3 times the budget: check" in (said := capsys.readouterr().out)
+    assert "demo" in said
+
+
+def test_the_status_of_a_target_that_fails_is_kept_and_the_rest_left_out(ran, capsys):
+    assert ran(check=(0, 1, 1), test=(7, 1, 1), demo=(0, 1, 1)) == 7
+    assert "demo" not in capsys.readouterr().out
+
+
+def test_what_a_target_prints_is_shown_and_its_last_line_repeated(timed, capfd):
+    taken = timed.run("echo first; echo 3 passed; exit 4", make=("sh", "-c"))
+    assert (taken.status, taken.last) == (4, "3 passed")
+    assert "first\n3 passed\n" in capfd.readouterr().out
+    assert 0 <= taken.cpu <= 60
+    assert 0 < taken.wall <= 60
+
+
+def test_the_cpu_seconds_of_what_a_target_starts_are_counted(timed):
+    busy = "import time\nwhile time.process_time() < 0.2: pass"
+    taken = timed.run(f'python3 -c "{busy}"', make=("sh", "-c"))
+    assert taken.cpu >= 0.2
+
+
+def test_what_a_target_leaves_running_is_not_waited_for(timed):
+    taken = timed.run("sleep 30 & echo over", make=("sh", "-c"))
+    assert taken.last == "over"
+    assert taken.wall < 20
