@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
 UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
+# Each test process imports the same modules: their bytecode is kept even where the shell says not to.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
   benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-workers soak clean
 

@@ -78,8 +78,6 @@ def test_the_list_of_models_shows_the_cards(capsys):
 
 @pytest.mark.scheme("zoo", "loads")
 def test_doctor_reports_accuracy_and_confidence(capsys):
-    assert call(["doctor", "zoo:shapes-resnet", "--quiet"]) == 0
-    assert "clean accuracy" in capsys.readouterr().out
     assert call(["doctor", "zoo:shapes-resnet", "--json", "--quiet"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["accuracy"] >= 0.97
