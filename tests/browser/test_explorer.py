@@ -29,7 +29,9 @@ pytestmark = pytest.mark.browser
 on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)
 dark_too = pytest.mark.parametrize("context", ["desktop", "dark phone"], indirect=True)
 
-FIRST, SECOND, SLOW = (f"python:tests.support.browser_model:{n}" for n in ("first", "second", "slow"))
+FIRST, SECOND, SLOW = (
+    f"python:tests.support.browser_model:{n}" for n in ("first", "second", "slow")
+)
 
 
 @pytest.fixture(scope="module")
