@@ -24,7 +24,7 @@ test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then re
 	$(BIN)/python -m pytest tests/faults -m faults --timeout 1800
 
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
-	$(BIN)/python -m pytest tests/browser -m browser
+	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser
 
 check: $(VENV)/installed-dev ## lint, format, types, import contracts
 	$(BIN)/ruff check .

@@ -12,6 +12,7 @@ from tests.run_factory import Factory
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
+DEVICES = ("desktop", "phone", "dark phone")
 STAYS = ("file:", "data:", "blob:")
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-resnet-at")
 
@@ -39,55 +40,117 @@ def report(tmp_path_factory):
 
 
 @contextmanager
-def opened(chromium, report, viewport=DESKTOP, **context):
-    """The report in a window; fails on any console error and any request that leaves the disk."""
-    window = chromium.new_context(viewport=viewport, **context)
-    page, faults = window.new_page(), []
-    page.set_default_timeout(10_000)
-    page.on("console", lambda m: faults.append(m.text) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith(STAYS) else faults.append(r.url))
-    page.goto(report.as_uri())
-    yield page
+def opened(chromium, report, clock=False, **context):
+    """The report in a window of its own, with a `clock` that the test turns."""
+    window = chromium.new_context(viewport=DESKTOP, **context)
+    tab = Tab(window.new_page())
+    if clock:
+        tab.page.clock.install()
+    tab.load(report.as_uri())
+    yield tab.page
     window.close()
-    assert faults == []
+    assert tab.faults == []
 
 
-def opened_on(chromium, path, device):
-    """The page on a `desktop`, a `phone` or a `dark phone`."""
-    scheme, phone = "dark" if "dark" in device else "light", "phone" in device
-    viewport = PHONE if phone else DESKTOP
-    return opened(chromium, path, viewport, color_scheme=scheme, has_touch=phone)
+class Tab:
+    """A page, and its faults: console errors and requests that leave the disk."""
+
+    def __init__(self, page):
+        self.page, self.faults, self.fresh = page, [], False
+        page.set_default_timeout(10_000)
+        page.on("console", lambda m: self.note(m.text) if m.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: self.note(str(error)))
+        page.on("request", lambda r: None if r.url.startswith(STAYS) else self.note(r.url))
+
+    def note(self, fault):
+        self.faults.append(fault)
+
+    def load(self, address):
+        # The pointer would stay where the last test left it, over another element.
+        self.page.mouse.move(0, 0)
+        self.page.goto(address)
 
 
-@pytest.fixture(params=["desktop", "phone", "dark phone"])
-def page(chromium, report, request):
+class Tabs:
+    """One tab per page and device for all tests, loaded anew wherever a test has acted on it."""
+
+    def __init__(self, chromium):
+        self.chromium, self.tabs = chromium, {}
+
+    def _tab(self, device):
+        """On a `desktop`, a `phone` or a `dark phone`."""
+        scheme, phone = "dark" if "dark" in device else "light", "phone" in device
+        window = self.chromium.new_context(
+            viewport=PHONE if phone else DESKTOP, color_scheme=scheme, has_touch=phone
+        )
+        return Tab(window.new_page())
+
+    @contextmanager
+    def opened(self, path, device, *, acted_on=True):
+        """The page as it opens; `acted_on`: the test changes what is shown."""
+        key = (path, device)
+        tab = self.tabs[key] = self.tabs.get(key) or self._tab(device)
+        tab.faults.clear()
+        if not tab.fresh:
+            tab.load(path.as_uri())
+        tab.fresh = not acted_on
+        yield tab.page
+        assert tab.faults == []
+
+
+@pytest.fixture(scope="session")
+def tabs(chromium):
+    """The tabs that tests share."""
+    return Tabs(chromium)
+
+
+@pytest.fixture(params=DEVICES)
+def page(tabs, report, request):
     """The opened report on a desk and on a phone, by day and by night."""
-    with opened_on(chromium, report, request.param) as page:
+    with tabs.opened(report, request.param) as page:
+        yield page
+
+
+@pytest.fixture(params=DEVICES)
+def shown(tabs, report, request):
+    """The same for tests that look at it and change nothing."""
+    with tabs.opened(report, request.param, acted_on=False) as page:
         yield page
 
 
 @pytest.fixture
-def desk(chromium, report):
+def desk(tabs, report):
     """The opened report on a desk, for what is the same on a phone."""
-    with opened(chromium, report) as page:
+    with tabs.opened(report, "desktop") as page:
         yield page
 
 
-def check_accessible(page, part):
-    """What axe finds in the page, in its table of pairs or in the dialog of a pair is nothing."""
-    from axe_playwright_python.sync_playwright import Axe
+def check_accessible(page):
+    """Axe finds nothing in the page, in its table of pairs and in the dialog of a pair."""
+    assert violations(page) == []
+    pair_table(page)
+    assert violations(page, "#pair-list") == []
+    page.locator("#pair-list .mini").first.click()
+    assert violations(page, "#pair-dialog") == []
 
-    if part == "table":
-        pair_table(page)
-    if part == "dialog":
-        page.locator("#pair-list .card").first.click()
-    found = Axe().run(page, "#pair-dialog" if part == "dialog" else None)
-    assert found.violations_count == 0, found.generate_report()
+
+def violations(page, part=None, **options):
+    """What axe finds in the page, or in a part of it: (rule, the elements that break it)."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
+    # Without it every element that passes is described too, which takes most of the time.
+    report = axe.run(page, part, {"resultTypes": ["violations"], **options})
+    found = report.response["violations"]
+    return [(one["id"], [node["html"][:80] for node in one["nodes"]]) for one in found]
 
 
 def pair_table(page):
     page.locator("#pair-tools label", has_text="Table").click()
+
+
+def wait_for_place(slider, least):
+    """Come back once the slider was walked that far."""
+    reached = "([one, least]) => Number(one.value) >= least"
+    slider.page.wait_for_function(reached, arg=[slider.element_handle(), least])
 
 
 def pixels(canvas):

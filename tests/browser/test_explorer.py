@@ -1,39 +1,42 @@
 """The explorer as a person uses it, on a desk and on a phone."""
 
-import base64
-import io
 import json
 import re
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from tests.browser.conftest import DESKTOP, PHONE
-from tests.explorer_client import ZOO, explorer, wait_until
+from tests.browser.conftest import DESKTOP, PHONE, violations
+from tests.browser.explorer_page import (
+    DROP,
+    answered_weights,
+    jpeg,
+    middle,
+    opened_at,
+    pick,
+    quick,
+    shown_image,
+    start_and_wait,
+    until,
+    until_contrasted,
+    until_found,
+    until_still,
+)
+from tests.explorer_client import explorer, wait_until
 
 pytestmark = pytest.mark.browser
 on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)
 dark_too = pytest.mark.parametrize("context", ["desktop", "dark phone"], indirect=True)
 
-MODELS = [ZOO, f"{ZOO}-at"]
-DROP = """([selector, files]) => {
-  const box = new DataTransfer();
-  for (const [name, text] of files) {
-    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-    box.items.add(new File([bytes], name, {type: 'image/jpeg'}));
-  }
-  const at = document.querySelector(selector);
-  for (const kind of ['dragover', 'drop']) {
-    at.dispatchEvent(new DragEvent(kind, {bubbles: true, cancelable: true, dataTransfer: box}));
-  }
-}"""
+FIRST, SECOND, SLOW = (
+    f"python:tests.support.browser_model:{n}" for n in ("first", "second", "slow")
+)
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory):
-    with explorer(tmp_path_factory.mktemp("cases"), models=MODELS) as running:
+    with explorer(tmp_path_factory.mktemp("cases"), models=[FIRST, SECOND, SLOW]) as running:
         yield running
 
 
@@ -66,67 +69,7 @@ def stays(address):
 @pytest.fixture
 def page(context, client):
     """The opened page, its images loaded."""
-    page = context.new_page()
-    page.goto(client.url)
-    page.wait_for_selector("#slots .seen b")
-    return page
-
-
-def pick(page, slot, index):
-    page.click(f".slot[data-slot={slot}] .choose")
-    page.locator(".thumb").nth(index).click()
-
-
-def quick(page, method="star", steps=8):
-    page.select_option("#method", method)
-    page.fill("#steps", str(steps))
-    page.locator("#steps").blur()
-
-
-def until(page, expression, seconds=60):
-    """Come back when it holds on the page, whose policy forbids Playwright's own way to wait."""
-    for _ in range(20 * seconds):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"it did not come to hold in time: {expression}")
-
-
-def contrasted(page):
-    """Wait until the prediction of every model was changed."""
-    every = "[...document.querySelectorAll('#contrast-view article')]"
-    until(page, f"{every}.length && {every}.every((one) => one.textContent.includes('8/255'))")
-
-
-def start_and_wait(page):
-    page.click("#go")
-    wait_until_found(page)
-
-
-def wait_until_found(page):
-    page.wait_for_selector(".panel .facts dd", state="attached", timeout=60_000)
-    until(page, "document.querySelector('#go').textContent === 'Start'")
-
-
-def shown_image(page, selector):
-    """What a canvas shows, as a float image in [0, 1]."""
-    text = page.locator(selector).first.evaluate("one => one.toDataURL('image/png')")
-    picture = Image.open(io.BytesIO(base64.b64decode(text.partition(",")[2]))).convert("RGB")
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).float() / 255
-
-
-def said_by(client, model, image, label):
-    with torch.no_grad():
-        return float(client.hub.subjects[model].model(image[None]).softmax(dim=1)[0, label])
-
-
-def jpeg(colour):
-    out = io.BytesIO()
-    picture = Image.radial_gradient("L").resize((80, 80))
-    Image.merge("RGB", [picture.point(lambda v, c=c: v * c // 255) for c in colour]).save(
-        out, "JPEG"
-    )
-    return base64.b64encode(out.getvalue()).decode()
+    return opened_at(context, client.url)
 
 
 def test_nothing_is_wider_than_the_window(page):
@@ -150,7 +93,7 @@ def test_a_person_picks_starts_watches_and_slides(page, client):
     slider.focus()
     slider.press("Home")
     assert "0\u00a0% of the way" in panel.locator(".readout").inner_text()
-    source = client.hub.subjects[ZOO].images.take([2])[0]
+    source = client.hub.subjects[FIRST].images.take([2])[0]
     assert (shown_image(page, ".panel .stage") - source).abs().max() <= 1 / 255
     for _ in range(3):
         slider.press("ArrowRight")
@@ -161,10 +104,31 @@ def test_a_person_picks_starts_watches_and_slides(page, client):
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2, steps=4)
     page.mouse.up()
     assert 40 < int(slider.input_value()) < 60
-    assert (
-        "100" in panel.locator(".readout").inner_text()
-        or "9" in panel.locator(".sure").inner_text()
-    )
+    own = said_on_the_way(client, 2, 5, int(slider.input_value()))
+    shown = panel.locator(".sure").inner_text()
+    assert shown_percent(shown) == pytest.approx(min(100 * own, 99.9), abs=0.06)
+
+
+def shown_percent(text):
+    return float(re.search(r"([\d.]+)\u00a0%", text)[1])
+
+
+def newest(client, source):
+    """What the first model found last from an image, by target."""
+    kept = [one for one in client.hub.shelf._kept.values() if one.model == FIRST]
+    return {one.target: one.outcome for one in kept if one.source == client.images[source]}
+
+
+def said_on_the_way(client, source, target, place):
+    """The first model's own confidence at a hundredth of the way to what it found last."""
+    outcome = newest(client, source)[client.images[target]]
+    image = outcome.pair.source + place / 100 * (outcome.found - outcome.pair.source)
+    return said_by(client, FIRST, image, outcome.label)
+
+
+def said_by(client, model, image, label):
+    with torch.no_grad():
+        return float(client.hub.subjects[model].model(image[None]).softmax(dim=1)[0, label])
 
 
 def test_a_walk_is_shown_step_by_step(page):
@@ -190,32 +154,24 @@ def test_the_triangle_says_what_the_model_says(page, client):
     page.locator("#triangle-view .map").first.scroll_into_view_if_needed()
     box = page.locator("#triangle-view .map").first.bounding_box()
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
-    page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.6, steps=5)
-    weights = settled_weights(page)
+    page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.6, steps=5)
+    page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.55)
+    weights = answered_weights(page)
     shown = float("0" + page.locator("#triangle-view .exact output").first.inner_text().lstrip("0"))
     exact, label = exact_mixture(client, weights)
-    assert shown == pytest.approx(said_by(client, ZOO, exact, label), abs=1e-3)
+    assert shown == pytest.approx(said_by(client, FIRST, exact, label), abs=1e-3)
     assert (shown_image(page, "#triangle-view .stage") - exact).abs().max() <= 2 / 255
     words = "document.querySelector('#triangle-view .aside').textContent"
     until(page, f"{words}.includes('mean confidence')")
 
 
-def settled_weights(page):
-    """The weights that the shown confidence belongs to, once they are those of the pointer."""
-    page.wait_for_selector("#triangle-view .exact output")
-    page.wait_for_timeout(500)
-    return json.loads(page.locator("#triangle-view .exact").first.get_attribute("data-weights"))
-
-
 def exact_mixture(client, weights):
     """Of the newest triangle of the first model: the exact image, and the class that is kept."""
-    kept = [one for one in client.hub.shelf._kept.values() if one.model == ZOO]
-    source, first, second = client.images[0], client.images[1], client.images[4]
-    newest = {one.target: one for one in kept if one.source == source}
-    found = [newest[first], newest[second]]
-    corners = [found[0].outcome.pair.source, *(one.outcome.found for one in found)]
+    outcomes = newest(client, 0)
+    first, second = (outcomes[client.images[at]] for at in (1, 4))
+    corners = (first.pair.source, first.found, second.found)
     image = sum(w * corner for w, corner in zip(weights, corners, strict=True))
-    return image, found[0].outcome.label
+    return image, first.label
 
 
 def test_the_triangle_is_walked_by_keyboard(page):
@@ -260,32 +216,19 @@ def test_limbs_of_the_star_are_as_long_as_their_images_are_far(page, client):
     assert star.locator(".spoke text.person").all_text_contents() == named
     shown = star.locator(".spoke").all()
     assert all(re.search(r"\d %$", one.text_content().replace("\u00a0", " ")) for one in shown)
-    kept = [one for one in client.hub.shelf._kept.values() if one.model == ZOO]
-    newest = {one.target: one.outcome for one in kept if one.source == client.images[0]}
-    found = [newest[client.images[at]] for at in (1, 7)]
+    outcomes = newest(client, 0)
+    found = [outcomes[client.images[at]] for at in (1, 7)]
     far = [float((one.found - one.pair.source).square().mean().sqrt()) for one in found]
-    middle, *ends = (centre(star.locator(one)) for one in (".core rect", *TIPS))
-    long = [np.hypot(*(end - middle)) for end in ends]
+    tips = [f".spoke:nth-of-type({n}) .tip rect" for n in (1, 2)]
+    core, *ends = (middle(star.locator(one)) for one in (".core rect", *tips))
+    long = [np.hypot(*(end - core)) for end in ends]
     assert long[0] / long[1] == pytest.approx(far[0] / far[1], rel=0.01)
-
-
-TIPS = (".spoke:nth-of-type(1) .tip rect", ".spoke:nth-of-type(2) .tip rect")
-
-
-def centre(rect):
-    """The middle of a drawing's rectangle, in the drawing's own units."""
-    return np.array(
-        rect.evaluate("""one => {
-      const box = one.getBBox();
-      return [box.x + box.width / 2, box.y + box.height / 2];
-    }""")
-    )
 
 
 def test_the_contrast_shows_both_failures(page):
     quick(page, steps=8)
     start_and_wait(page)
-    contrasted(page)
+    until_contrasted(page)
     over, under = (one.inner_text() for one in page.locator("#contrast-view .sum").all()[:2])
     assert "no pixel by more than 8/255" in over
     before, after = re.findall(r"the model:\s*(\S+)", over)
@@ -296,16 +239,15 @@ def test_the_contrast_shows_both_failures(page):
 
 @on_a_desk
 def test_stop_continue_and_restart(page, client):
+    page.select_option("#model-1", SLOW)
     quick(page, "reference", 3000)
     page.click("#go")
     until(page, "document.querySelector('#go').textContent === 'Stop'")
     until(page, "/step [1-9]/.test(document.querySelector('.readout').textContent)")
     page.click("#go")
     assert page.inner_text("#go") == "Continue"
-    page.wait_for_timeout(500)
-    before = page.locator(".readout span").first.inner_text()
-    page.wait_for_timeout(300)
-    assert page.locator(".readout span").first.inner_text() == before
+    before = until_still(page, ".readout span")
+    assert re.fullmatch(r"step \d{1,3}", before)
     page.click("#go")
     until(page, f"document.querySelector('.readout span').textContent !== {json.dumps(before)}")
     page.fill("#steps", "5")
@@ -327,7 +269,7 @@ def test_two_dropped_photographs_become_source_and_target(page, client):
     start_and_wait(page)
     address = page.url
     page.reload()
-    wait_until_found(page)
+    until_found(page)
     assert page.url == address
     names = page.locator(".slot .choose b").all_inner_texts()
     assert names[:2] == ["one", "two"]
@@ -353,10 +295,10 @@ def test_a_shared_link_restores_the_case(page, context):
     address, heading = page.url, page.inner_text("h1")
     assert "delta=0.3" in address
     page.reload()
-    wait_until_found(page)
+    until_found(page)
     other = context.new_page()
     other.goto(address)
-    wait_until_found(other)
+    until_found(other)
     for one in (page, other):
         assert one.inner_text("h1") == heading
         kept = {n: one.input_value(f"#{n}") for n in ("method", "steps", "delta", "clearance")}
@@ -374,12 +316,12 @@ def test_a_link_with_images_that_are_gone_says_so(context, client):
 
 @on_a_desk
 def test_two_tabs_do_not_wait_for_each_other(page, context, client):
+    page.select_option("#model-1", SLOW)
     quick(page, "reference", 5000)
     page.click("#go")
     until(page, "document.querySelector('#go').textContent === 'Stop'")
-    other = context.new_page()
-    other.goto(client.url)
-    other.wait_for_selector("#slots .seen b")
+    other = opened_at(context, client.url)
+    other.select_option("#model-1", SLOW)
     quick(other, steps=3)
     start_and_wait(other)
     assert page.inner_text("#go") == "Stop"
@@ -399,7 +341,8 @@ def test_a_case_is_saved_as_a_run(page, client):
 @on_a_desk
 def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
     source, *targets = client.images[:3]
-    events = client.traverse(source, targets, method="adaptive", settings={"max_steps": 5})
+    asked = {"models": [FIRST, SECOND], "method": "adaptive", "settings": {"max_steps": 5}}
+    events = client.traverse(source, targets, **asked)
     ids = [event["id"] for event in events if event["kind"] == "result"]
     _, saved = client.post("/api/cases", {"found": ids})
     with explorer(tmp_path, models=[], run=client.hub.out / saved["path"]) as own:
@@ -407,10 +350,10 @@ def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
         page.goto(own.url)
         page.wait_for_selector("#pair-table tbody tr")
         assert page.locator("#pair-table tbody tr").count() == 4
-        row = page.locator("#pair-table tbody tr", has_text=f"{ZOO}-at").first
+        row = page.locator("#pair-table tbody tr", has_text=SECOND).first
         shown = row.locator("td").nth(1).inner_text()
         row.locator("button").click()
-        wait_until_found(page)
+        until_found(page)
         assert page.input_value("#steps") == "5"
         assert shown in page.locator(".panel .sure").inner_text()
         slider = page.locator(".panel input[type=range]")
@@ -424,11 +367,5 @@ def test_text_stands_out_and_everything_has_a_name(page):
     pick(page, "second", 4)
     quick(page, steps=3)
     start_and_wait(page)
-    contrasted(page)
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
-    report = axe.run(page)
-    assert [(one["id"], [n["html"][:80] for n in one["nodes"]]) for one in violations(report)] == []
-
-
-def violations(report):
-    return report.response["violations"]
+    until_contrasted(page)
+    assert violations(page) == []

@@ -9,7 +9,7 @@ from PIL import Image
 
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from tests.browser.conftest import MODELS, opened, pixels
+from tests.browser.conftest import MODELS, opened, pixels, wait_for_place
 from tests.run_factory import Factory
 
 pytestmark = pytest.mark.browser
@@ -33,8 +33,7 @@ def test_the_slider_walks_the_path(page):
     slider.press("ArrowRight")
     assert "step 40 of 400" in readout.inner_text()
     page.locator("#case-player .play").click()
-    page.wait_for_timeout(700)
-    assert int(slider.input_value()) > 2
+    wait_for_place(slider, 3)
 
 
 def test_the_slider_can_be_dragged(page, report):
