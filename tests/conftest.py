@@ -4,14 +4,14 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-import tests.checker  # noqa: F401  (the hook looks its decorator up as an attribute)
+import tests.support.checker  # noqa: F401  (the hook looks its decorator up as an attribute)
 
-hook = install_import_hook("blindspots", "tests.checker.checked")
+hook = install_import_hook("blindspots", "tests.support.checker.checked")
 
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
 
-pytest_plugins = ["tests.object_store"]
+pytest_plugins = ["tests.support.object_store"]
 hypothesis.settings.register_profile("blindspots", deadline=None, max_examples=15, derandomize=True)
 hypothesis.settings.load_profile("blindspots")
 torch.set_num_threads(1)
@@ -40,7 +40,7 @@ class SchemesPage:
             self.passed[name] = self.passed.get(name, True) and report.passed
 
     def pytest_sessionfinish(self):
-        from tests.schemes_page import collected_marks, page
+        from tests.support.schemes_page import collected_marks, page
 
         good = {name for name, passed in self.passed.items() if passed}
         self.target.write_text(page(collected_marks(), good), encoding="utf-8")

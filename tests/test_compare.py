@@ -17,7 +17,7 @@ from blindspots.compare.bootstrap import cluster_intervals
 from blindspots.compare.page import page_html
 from blindspots.errors import Refused
 from blindspots.run_reader import Run
-from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+from tests.support.run_factory import Factory, pair_row, triangle_row, write_rows
 
 NORMAL, TRAINED = "zoo:own", "zoo:own-at"
 SOURCES = "abcdefghijkl"

@@ -21,7 +21,7 @@ from blindspots.records import NULLS
 from blindspots.run_reader import Run
 from blindspots.store import Store
 from blindspots.stream import Corners
-from tests.toys import Counting, Cramped, Linear, random_images, random_linear, toy
+from tests.support.toys import Counting, Cramped, Linear, random_images, random_linear, toy
 
 SIDE = 12
 COMMAND = [

@@ -25,7 +25,7 @@ from blindspots.plots.style import COLOUR_MAP
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Run
 from blindspots.widths.records import add_widths
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 MODELS = ("zoo:own", "timm:vit_base_patch16_clip_quickgelu_224.openai_ft_in12k_in1k-at")
 LONG = ("soft-coated_wheaten_terrier", "disc", "American_Staffordshire_terrier", "cup")

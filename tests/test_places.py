@@ -18,7 +18,7 @@ from blindspots.locks import LOCK, SILENT, Holder, hold, read_holder
 from blindspots.pens import MOST_WAITING, Uploads
 from blindspots.places import create, find_place
 from blindspots.run_reader import Run
-from tests.object_store import fetch, forget_connections, names
+from tests.support.object_store import fetch, forget_connections, names
 from tests.test_backends import assert_same_run
 
 IMAGES = ["--images", "sample:shapes?n=12", "--batch-size", "4", "--quiet"]

@@ -15,7 +15,7 @@ from blindspots.oracle import Oracle
 from blindspots.plan import draw_outside
 from blindspots.scores import describe_score, make_score, parse_score
 from blindspots.tables import build_table
-from tests.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
+from tests.support.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
 
 SEEDS = st.integers(0, 2**31)
 CLASSES = 5

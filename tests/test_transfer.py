@@ -18,7 +18,7 @@ from blindspots.images.preprocessing import Preprocessing
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Run
 from blindspots.transfer import as_seen, class_map
-from tests.toys import SIDE, random_linear
+from tests.support.toys import SIDE, random_linear
 
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-resnet-at")
 COMMAND = [

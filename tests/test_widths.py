@@ -17,8 +17,8 @@ from blindspots.oracle import Oracle
 from blindspots.plots.paper.widths import draw_widths
 from blindspots.widths.measure import Way, directions, measure_widths, path_of, path_widths
 from blindspots.widths.records import WIDTHS_FILE, WidthSettings, add_widths, read_widths
-from tests.run_factory import Factory
-from tests.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
+from tests.support.run_factory import Factory
+from tests.support.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
 
 ROW = {"model": "own", "pair_id": "pair", "source_class": 0, "p_source": 0.9}
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.explorer_client import ZOO, explorer, wait_until
+from tests.support.explorer_client import ZOO, explorer, wait_until
 
 pytestmark = pytest.mark.browser
 on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)
