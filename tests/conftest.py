@@ -11,7 +11,7 @@ hook = install_import_hook("blindspots", "tests.support.checker.checked")
 import hypothesis  # noqa: E402
 import torch  # noqa: E402
 
-pytest_plugins = ["tests.support.object_store"]
+pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
 hypothesis.settings.register_profile("blindspots", deadline=None, max_examples=15, derandomize=True)
 hypothesis.settings.load_profile("blindspots")
 torch.set_num_threads(1)
