@@ -5,6 +5,7 @@ The sentences are in `snapshots/refusals.txt`, by what was typed or called.
 
 import json
 import pickle
+import re
 import shlex
 import shutil
 
@@ -98,11 +99,17 @@ def lay_spoilt(folder, finished):
         spoil(shutil.copytree(finished, folder / name))
 
 
+# Ids are of weights and pixels; why a device cannot be used is the driver's own sentence.
+VARYING = {r"\b[0-9a-f]{16}\b": "{id}", r"(?<=cannot be used here )\(.*?\)(?=;)": "({reason})"}
+
+
 def plain(text, words):
     """The text on one line, with placeholders for what is this machine's."""
     for name in ("images", "tiny", "run", "place"):
         text = text.replace(str(words[name]), f"{{{name}}}")
-    return " ".join(text.replace(str(FILE), "{tiny}").split())
+    for pattern, name in VARYING.items():
+        text = re.sub(pattern, name, text)
+    return " ".join(text.split())
 
 
 def arguments(command, words):
