@@ -45,8 +45,10 @@ def test_hours_follow_from_what_was_measured(estimated):
 
 def test_simplices_of_many_targets_are_measured_too(estimated):
     """2,000 points a source of three targets; no such points, and no triangle, with one."""
-    one, three = (estimated("--targets-per-source", targets) for targets in ("1", "3"))
-    assert (one["sample"], three["sample"]) == (4, 15)
+    one, three = (
+        estimated("--sources", "6", "--targets-per-source", targets) for targets in ("1", "3")
+    )
+    assert (one["sample"], three["sample"]) == (6, 18)
     name = "measuring_seconds_a_pair"
     assert three[name]["value"] > one[name]["value"]
 
