@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from tests import checker
+from tests.support import checker
 
 checker.install("blindspots")
 
-pytest_plugins = ["tests.object_store"]
+pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
 # What runs whole commands is not slowed by checks that its unit tests make already.
 UNCHECKED = {"system", "process", "browser", "faults", "real"}
 # Folders whose tests all have one mark: they are not imported where that mark is not asked for.
@@ -72,7 +72,7 @@ class SchemesPage:
             self.passed[name] = self.passed.get(name, True) and report.passed
 
     def pytest_sessionfinish(self):
-        from tests.schemes_page import collected_marks, page
+        from tests.support.schemes_page import collected_marks, page
 
         good = {name for name, passed in self.passed.items() if passed}
         self.target.write_text(page(collected_marks(), good), encoding="utf-8")

@@ -9,7 +9,7 @@ from blindspots.archives import UNIT, Archives
 from blindspots.pictures import PICTURES
 from blindspots.run_reader import Run
 from blindspots.store import Store
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 
 def fill(folder, stems):

@@ -6,7 +6,7 @@ from jaxtyping import TypeCheckError
 
 from blindspots.geometry import mix
 from blindspots.settings import Machine
-from tests import checker
+from tests.support import checker
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from blindspots.errors import Refused
 from blindspots.models.schemes.clip import PUBLISHED, TEMPLATES
 from blindspots.models.sources import load_model
-from tests.pictures import answer, doctor, make_picture, save_pictures, spread_out
+from tests.support.pictures import answer, doctor, make_picture, save_pictures, spread_out
 
 NAMES = ("egg", "ham", "spring water")
 SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}

@@ -15,9 +15,8 @@ from blindspots.cli.app import call
 from blindspots.compare import FORMATS, compare, render
 from blindspots.compare.bootstrap import cluster_intervals
 from blindspots.compare.page import page_html
-from blindspots.errors import Refused
 from blindspots.run_reader import Run
-from tests.run_factory import Factory, pair_row, triangle_row, write_rows
+from tests.support.run_factory import Factory, pair_row, triangle_row, write_rows
 
 NORMAL, TRAINED = "zoo:own", "zoo:own-at"
 SOURCES = "abcdefghijkl"
@@ -279,49 +278,3 @@ def test_the_command_prints_and_writes_the_page(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert list(told["contrasts"][0]["differences"]) == ["summary"]
     assert page.read_text("utf-8").startswith("<!doctype html>")
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ([], "blindspots compare DIR DIR"),
-        (["{0}/one"], "nothing to compare it with"),
-        (["{0}/one", "{0}/one"], "given twice"),
-        (["{0}/one", "{0}/nowhere"], "no directory"),
-        (["{0}/one", "{0}/other"], 'images is "one" there and "two" here'),
-        (["{0}/one", "{0}/two", "--baseline", "tow"], "did you mean two"),
-        (["{0}/one", "{0}/two", "--model", "zoo:won"], "did you mean zoo:own"),
-        (["{0}/one", "{0}/two", "--format", "word"], "latex"),
-        (["{0}/one", "{0}/two", "--html", "{0}"], "directory"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_wrong_input_is_refused_and_nothing_written(tmp_path, capsys, given, words):
-    for name in ("one", "two"):
-        make_run(tmp_path / name, {NORMAL: {}})
-    make_run(tmp_path / "other", {NORMAL: {}}, sources="xyz", images="two")
-    before = sorted(tmp_path.rglob("*"))
-    assert call(["compare", *(text.format(tmp_path) for text in given)]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert len(error.strip().splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("one", "two", "words"),
-    [
-        ({"name": "confidence"}, {"name": "margin"}, "holds margin"),
-        ({"name": "group", "classes": [1, 2]}, {"name": "group", "classes": [1]}, "group:1,2"),
-    ],
-)
-def test_runs_that_hold_different_scores_are_refused(tmp_path, one, two, words):
-    runs = []
-    for name, score in (("one", one), ("two", two)):
-        path = make_run(tmp_path / name, {NORMAL: {}}).path
-        info = json.loads((path / "run.json").read_text())
-        info["plan"]["score"] = score
-        (path / "run.json").write_text(json.dumps(info))
-        runs.append(Run(path))
-    with pytest.raises(Refused, match=words):
-        compare(runs)

@@ -13,7 +13,7 @@ from blindspots.report.pictures import SIZES, fitting_together
 from blindspots.report.sample import MOST_PAIRS
 from blindspots.run_reader import Run
 from blindspots.score_scales import UNIT, run_scales
-from tests.run_factory import Factory, hold
+from tests.support.run_factory import Factory, hold
 from tests.test_compare import NORMAL, TRAINED, make_run
 from tests.test_report import HOSTILE, Page, data_of, words
 from tests.test_report_scale import of_photos

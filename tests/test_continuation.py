@@ -14,7 +14,7 @@ from blindspots.engine import Engine
 from blindspots.flight import Pair
 from blindspots.objectives import confidence, margin
 from blindspots.oracle import Oracle
-from tests.toys import (
+from tests.support.toys import (
     PIXELS,
     SIDE,
     Cliff,

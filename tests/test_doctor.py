@@ -31,7 +31,15 @@ from blindspots.progress import silent
 from blindspots.settings import Science
 from blindspots.subjects import Request
 from blindspots.survey import Subject, survey
-from tests.toys import Cliff, Counting, Cramped, convolutional, random_images, random_linear, toy
+from tests.support.toys import (
+    Cliff,
+    Counting,
+    Cramped,
+    convolutional,
+    random_images,
+    random_linear,
+    toy,
+)
 
 FEW = "sample:shapes?n=40"
 OPTIONS = "size=64&mean=0.5&std=0.25"
@@ -43,7 +51,7 @@ COLOURS = {"red": (210, 40, 30), "yellow": (220, 210, 40), "green": (30, 190, 50
 def place(tmp_path_factory):
     """A folder with the models, class files in wrong orders, and pictures of three colours."""
     folder = tmp_path_factory.mktemp("doctor")
-    shutil.copy(Path(__file__).parent / "faulty_models.py", folder / "model.py")
+    shutil.copy(Path(__file__).parent / "support" / "faulty_models.py", folder / "model.py")
     names = list(CLASS_NAMES)
     (folder / "shuffled.txt").write_text("\n".join(names[i] for i in SHUFFLED))
     (folder / "one_less.txt").write_text("\n".join([*names[1:], names[0]]))

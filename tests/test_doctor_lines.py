@@ -14,8 +14,8 @@ from blindspots.doctor.gradients import check_true
 from blindspots.doctor.inputs import check_8bit
 from blindspots.doctor.speed import check_speed
 from blindspots.oracle import Oracle
+from tests.support.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
 from tests.test_doctor import FEW, examine, names_of, the_wrong_one
-from tests.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
 
 MIB = 2**20
 
@@ -23,7 +23,7 @@ MIB = 2**20
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lines")
-    shutil.copy(Path(__file__).parent / "faulty_models.py", folder / "model.py")
+    shutil.copy(Path(__file__).parent / "support" / "faulty_models.py", folder / "model.py")
     return folder
 
 

@@ -11,7 +11,7 @@ from blindspots.engine import Engine
 from blindspots.flight import Pair, from_8bit, to_8bit
 from blindspots.oracle import Oracle
 from blindspots.records import Ending
-from tests.toys import Counting, Cramped, convolutional, random_images, random_linear, toy
+from tests.support.toys import Counting, Cramped, convolutional, random_images, random_linear, toy
 
 SHORT = bs.Reference(max_steps=12, step_size=0.1, jitter=0.02)
 

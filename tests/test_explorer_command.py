@@ -13,7 +13,7 @@ from blindspots.cli.app import call
 from blindspots.explorer.facts import facts
 from blindspots.explorer.serve import ADDRESS, listen
 from blindspots.models.zoo import NAMES
-from tests.explorer_client import SHAPES, ZOO, wait_until
+from tests.support.explorer_client import SHAPES, ZOO, wait_until
 
 
 @pytest.mark.parametrize(

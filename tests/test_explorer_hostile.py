@@ -12,7 +12,7 @@ from PIL import Image
 from blindspots.explorer import guard, uploads
 from blindspots.explorer.serve import ADDRESS
 from blindspots.explorer.worker import WENT_WRONG
-from tests.explorer_client import ZOO, explorer, wait_until
+from tests.support.explorer_client import ZOO, explorer, wait_until
 
 
 @pytest.fixture(scope="module")

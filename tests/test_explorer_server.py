@@ -11,7 +11,7 @@ from PIL import Image
 from blindspots.outcome import publish
 from blindspots.run_reader import Run
 from blindspots.verify import verify_run
-from tests.explorer_client import ZOO, explorer, wait_until
+from tests.support.explorer_client import ZOO, explorer, wait_until
 
 SHORT = {"settings": {"max_steps": 8}}
 

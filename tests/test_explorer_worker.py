@@ -10,8 +10,8 @@ from blindspots.explorer.outbox import MOST_WAITING, Job, Outbox
 from blindspots.explorer.refusals import Busy
 from blindspots.explorer.worker import Worker
 from blindspots.oracle import Oracle
-from tests.explorer_client import wait_until
-from tests.toys import convolutional, random_images, toy
+from tests.support.explorer_client import wait_until
+from tests.support.toys import convolutional, random_images, toy
 
 MANY = 5000
 

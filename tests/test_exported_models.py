@@ -15,7 +15,7 @@ from blindspots.planning import prepare
 from blindspots.progress import Reporter
 from blindspots.settings import Machine, Science, Trust
 from blindspots.subjects import Request
-from tests.pictures import doctor, save_pictures
+from tests.support.pictures import doctor, save_pictures
 
 BATCH = ({0: torch.export.Dim("batch")},)
 

@@ -92,26 +92,3 @@ def test_a_model_without_traversed_pairs_breaks_every_limit_of_a_mean(tmp_path):
     assert check(run, "--max", "fraction_0.2=1000") == 3
     assert check(run, "--max", "ending_delta_vacuous=0") == 3
     assert check(run, "--max", "pairs=0") == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        ([], "no limit"),
-        (["--max", "segment_insde=0.5"], "did you mean segment_inside"),
-        (["--max", "segment_inside"], "name=value"),
-        (["--max", "segment_inside=half"], "number"),
-        (["--min", "segment_inside=nan"], "finite"),
-        (["--max", "rmse=1", "--model", "zoo:won"], "did you mean zoo:own"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_wrong_input_is_refused(run, capsys, given, words):
-    assert check(run, *given) == 2
-    assert words in capsys.readouterr().err
-
-
-def test_a_run_that_is_not_finished_is_refused(tmp_path, capsys):
-    run = make_run(tmp_path / "run", {NORMAL: {}}, finished=False)
-    assert check(run, "--max", "rmse=1") == 2
-    assert "not finished" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from blindspots.geometry import (
     segment_weights,
     triangle_weights,
 )
-from tests.toys import random_images
+from tests.support.toys import random_images
 
 SEEDS = st.integers(0, 2**31)
 

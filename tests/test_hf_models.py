@@ -17,8 +17,8 @@ from blindspots.cli.app import call
 from blindspots.errors import Refused
 from blindspots.images.classes import imagenet_table
 from blindspots.models.sources import load_model
-from tests.hub_cache import lay
-from tests.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
+from tests.support.hub_cache import lay
+from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
 TRANSFORMER = {
     "hidden_size": 16,

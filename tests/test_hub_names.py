@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from tests.hub_cache import blindspots, lay, offline
-from tests.pictures import make_picture, spread_out
+from tests.support.hub_cache import blindspots, lay, offline
+from tests.support.pictures import make_picture, spread_out
 from tests.test_clip_models import NAMES, SIZES, TEMPLATES, tokenizer
 
 PICTURES, SIDE = 12, 32

@@ -10,7 +10,7 @@ from blindspots.geometry import mix, segment_weights, triangle_weights
 from blindspots.hulls import segments, simplices, triangles, wilson
 from blindspots.oracle import Oracle
 from blindspots.stream import Corners, measure_hulls
-from tests.toys import (
+from tests.support.toys import (
     PIXELS,
     SIDE,
     Cramped,

@@ -15,7 +15,7 @@ from blindspots.flight import Pair
 from blindspots.machine import arithmetic, check_precision, lay_out, pays_to_compile
 from blindspots.oracle import Oracle
 from blindspots.settings import Machine, Science
-from tests.toys import Cramped, convolutional, random_images, random_linear, toy
+from tests.support.toys import Cramped, convolutional, random_images, random_linear, toy
 
 LABELS = torch.tensor([0, 1, 2])
 RUN = ["run", "--model", "zoo:shapes-vit", "--images", "sample:shapes"]

@@ -5,7 +5,7 @@ import pytest
 from blindspots.measure import Measurer
 from blindspots.oracle import Oracle
 from blindspots.stream import Corners
-from tests.toys import convolutional, random_images, toy
+from tests.support.toys import convolutional, random_images, toy
 
 
 def test_hulls_are_measured_in_fp32_whatever_the_traversal_was():

@@ -11,7 +11,7 @@ import blindspots as bs
 from blindspots.merge import merge_shards
 from blindspots.records import PAIRS, TRIANGLES
 from blindspots.run_reader import Run
-from tests.run_factory import Factory, write_rows
+from tests.support.run_factory import Factory, write_rows
 
 
 @pytest.fixture(scope="module")

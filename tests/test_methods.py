@@ -12,7 +12,16 @@ from blindspots.geometry import project_out
 from blindspots.methods import METHODS, describe_method, make_method
 from blindspots.objectives import confidence
 from blindspots.records import STRAIGHT_METHODS
-from tests.toys import PIXELS, SIDE, Cliff, Linear, Radial, random_images, random_linear, toy
+from tests.support.toys import (
+    PIXELS,
+    SIDE,
+    Cliff,
+    Linear,
+    Radial,
+    random_images,
+    random_linear,
+    toy,
+)
 
 TINY = 1e-12
 UNBENT = [

@@ -10,7 +10,7 @@ from blindspots.errors import Refused
 from blindspots.measure import Measurer
 from blindspots.oracle import Oracle
 from blindspots.stream import Corners
-from tests.pictures import write_backbone
+from tests.support.pictures import write_backbone
 
 
 def images(count=3, height=40, width=33, seed=0):

@@ -18,7 +18,7 @@ from blindspots.models.classifier import Classifier
 from blindspots.models.schemes import SCHEMES
 from blindspots.models.schemes.timm import timm_preprocessing
 from blindspots.models.sources import list_models, load_model
-from tests.pictures import doctor, save_pictures
+from tests.support.pictures import doctor, save_pictures
 
 NAME, CLASSES = "resnet10t", 7
 SPEC = f"timm:{NAME}?num_classes={CLASSES}&size=32"

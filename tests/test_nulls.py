@@ -1,14 +1,10 @@
 """What found images are held against: closed forms on linear models, and the main job's table."""
 
 import math
-import shutil
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
 from skimage.metrics import structural_similarity
 from torch import nn
 
@@ -17,17 +13,13 @@ from blindspots.cli.app import call
 from blindspots.lines import last_inside, straight_lines, whole_lines
 from blindspots.measure import Measurer
 from blindspots.oracle import Oracle
-from blindspots.records import NULLS
 from blindspots.run_reader import Run
-from blindspots.store import Store
 from blindspots.stream import Corners
-from tests.toys import Counting, Cramped, Linear, random_images, random_linear, toy
+from tests.support.runs import saved_image
+from tests.support.tiny import MODEL
+from tests.support.toys import Counting, Cramped, Linear, random_images, random_linear, toy
 
 SIDE = 12
-COMMAND = [
-    *("run", "--model", "zoo:shapes-resnet", "--images", "sample:shapes?n=30", "--quiet"),
-    *("--method", "reference", "--set", "max_steps=2", "--sources", "3"),
-]
 
 
 def falling(seed, p_source=0.95, p_target=0.2):
@@ -144,48 +136,16 @@ def wang(a, b):
     return structural_similarity(a, b, data_range=1.0, channel_axis=0, **settings)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _no_figures():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
-        yield
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    path = tmp_path_factory.mktemp("nulls") / "run"
-    assert call([*COMMAND, "--out", str(path)]) == 0
-    return path
-
-
-@pytest.fixture
-def copy(finished, tmp_path):
-    return shutil.copytree(finished, tmp_path / "copy")
-
-
-def rows(path):
-    stored = pq.read_table(path / "nulls.parquet").to_pylist()
-    return sorted(stored, key=lambda row: (row["source_id"], row["target_id"]))
-
-
-def edges(stored):
-    return {(row["model"], row["source_id"], row["target_id"]) for row in stored}
-
-
-def assert_same(one, two):
-    assert edges(rows(one)) == edges(rows(two))
-    for a, b in zip(rows(one), rows(two), strict=True):
-        for name in NULLS.names[3:]:
-            assert b[name] == (None if a[name] is None else pytest.approx(a[name], abs=1e-4)), name
-
-
 def test_every_traversed_pair_has_its_row_and_old_runs_have_none(copy):
-    assert pq.read_schema(copy / "nulls.parquet").equals(NULLS)
     run = Run(copy)
-    assert edges(run.null_rows()) == edges(run.pair_rows(started=True))
-    assert len(run.null_rows("zoo:shapes-resnet")) == 6
+    edges = [
+        {(row["model"], row["source_id"], row["target_id"]) for row in stored}
+        for stored in (run.null_rows(), run.pair_rows(started=True))
+    ]
+    assert edges[0] == edges[1]
+    assert len(run.null_rows(run.models[0].name)) == 18
     assert run.null_rows("another") == []
-    assert {name for row in rows(copy) for name, value in row.items() if value is None} == {
+    assert {name for row in run.null_rows() for name, value in row.items() if value is None} == {
         "random_pair_lpips",
         "interpolation_lpips",
     }
@@ -196,11 +156,12 @@ def test_every_traversed_pair_has_its_row_and_old_runs_have_none(copy):
 
 def test_the_rows_say_what_the_saved_images_give(finished):
     """Recomputed by hand: no code of the run is used."""
-    model, pairs = bs.load_model("zoo:shapes-resnet").eval(), Run(finished).pair_rows()
+    model = bs.load_model(MODEL).eval()
+    pairs = Run(finished).pair_rows(model.name)
     labels = {(row["source_id"], row["target_id"]): row["source_class"] for row in pairs}
-    for row in rows(finished):
+    for row in Run(finished).null_rows(model.name):
         label = labels[row["source_id"], row["target_id"]]
-        source, target = (image(finished, row[name]) for name in ("source_id", "target_id"))
+        source, target = (saved_image(finished, row[name]) for name in ("source_id", "target_id"))
         line = torch.stack([source + i / 100 * (target - source) for i in range(101)])
         with torch.no_grad():
             curve = model(line).softmax(1)[:, label].tolist()
@@ -212,89 +173,3 @@ def test_the_rows_say_what_the_saved_images_give(finished):
         assert row["interpolation_confidence"] == pytest.approx(curve[::10], abs=1e-4)
         rms = float((line[last] - target).square().mean().sqrt())
         assert row["interpolation_rmse"] == pytest.approx(rms, abs=1e-5)
-
-
-def image(path, name):
-    pixels = np.asarray(Image.open(path / "images" / f"{name}.png"))
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1).float() / 255
-
-
-class Cut(BaseException):
-    """A kill, seen from inside."""
-
-
-@pytest.mark.parametrize("after", [0, 1])
-def test_a_run_cut_before_or_among_the_nulls_resumes_there(tmp_path, monkeypatch, finished, after):
-    append, calls = Store.append, []
-
-    def cut(self, table, stored):
-        calls.append(table)
-        if calls.count("nulls") > after:
-            raise Cut
-        append(self, table, stored)
-
-    monkeypatch.setattr(Store, "append", cut)
-    with pytest.raises(Cut):
-        call([*COMMAND, "--out", str(tmp_path / "run")])
-    monkeypatch.undo()
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
-    assert len(Run(tmp_path / "run").null_rows()) == 2 * after
-    written = []
-    monkeypatch.setattr(Store, "append", lambda s, t, r: (written.append((t, r)), append(s, t, r)))
-    assert call([*COMMAND, "--out", str(tmp_path / "run")]) == 0
-    assert {table for table, stored in written if stored} == {"nulls"}
-    assert len(written) - 1 == 3 - after  # the sources that were missing, and no misclassified one
-    assert_same(finished, tmp_path / "run")
-
-
-def test_an_older_run_gets_its_nulls_by_the_same_command(copy, finished):
-    (copy / "nulls.parquet").unlink()
-    before = (copy / "pairs.parquet").read_bytes()
-    assert call([*COMMAND, "--out", str(copy)]) == 0
-    assert_same(finished, copy)
-    assert (copy / "pairs.parquet").read_bytes() == before
-
-
-def tamper(path, *changes):
-    """Change the row of each (column, change), in this order."""
-    stored = pq.read_table(path / "nulls.parquet").to_pylist()
-    for row, (column, change) in zip(stored, changes, strict=False):
-        row[column] = change(row[column])
-    pq.write_table(pa.Table.from_pylist(stored, NULLS), path / "nulls.parquet")
-
-
-CHANGES = (
-    ("interpolation_t", lambda t: t - 0.05),
-    ("p_target", lambda p: p + 0.01),
-    ("p_interpolation", lambda p: p - 0.01),
-    ("random_pair_rmse", lambda d: d + 0.001),
-    ("interpolation_ssim", lambda s: s - 0.001),
-    ("interpolation_confidence", lambda curve: [*curve[:-1], curve[-1] + 0.01]),
-)
-
-
-def test_verify_notices_every_changed_null(copy, capsys):
-    tamper(copy, *CHANGES)
-    assert call(["verify", str(copy), "--quiet"]) == 1
-    out, error = capsys.readouterr()
-    for column, _ in CHANGES:
-        assert column in error
-    assert out.count("DIFFERENT at null of") >= len(CHANGES)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [("target_id", lambda _: "nobody"), ("interpolation_confidence", lambda curve: curve[:5])],
-    ids=["target", "curve"],
-)
-def test_verify_says_so_where_a_row_cannot_be_the_runs_own(copy, capsys, change):
-    tamper(copy, change)
-    assert call(["verify", str(copy), "--quiet"]) == 1
-    error = capsys.readouterr().err
-    assert "nulls.parquet" in error
-    assert "Traceback" not in error
-
-
-def test_verify_counts_the_nulls_and_agrees(finished, capsys):
-    assert call(["verify", str(finished), "--quiet", "--json"]) == 0
-    assert '"rows": 15' in capsys.readouterr().out  # 6 pairs, 3 triangles, 6 nulls

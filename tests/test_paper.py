@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from typing import get_args
 
 import numpy as np
@@ -25,7 +24,7 @@ from blindspots.plots.style import COLOUR_MAP
 from blindspots.records import TRANSFER
 from blindspots.run_reader import Run
 from blindspots.widths.records import add_widths
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 MODELS = ("zoo:own", "timm:vit_base_patch16_clip_quickgelu_224.openai_ft_in12k_in1k-at")
 LONG = ("soft-coated_wheaten_terrier", "disc", "American_Staffordshire_terrier", "cup")
@@ -259,55 +258,6 @@ def test_the_curve_ends_at_the_distance_of_the_stored_found_image(run):
     assert len(along) == len(row["path_step"])
     assert along[-1] == pytest.approx(expected, rel=0.02)
     assert along[0] > along[-1]
-
-
-@pytest.mark.parametrize(
-    ("keep", "figure", "option"),
-    [
-        ("found", "path", "--keep path"),
-        ("found", "curves", "--keep path"),
-        ("none", "grid", "--keep found"),
-        ("none", "star", "--keep found"),
-        ("none", "triangle", "--keep found"),
-        ("path", "widths", "blindspots widths"),
-    ],
-)
-def test_what_was_not_kept_is_one_sentence_with_the_option(tmp_path, capsys, keep, figure, option):
-    path = Factory(size=8, sources=2, keep=keep, models=["zoo:one"]).write(tmp_path / "run")
-    before = sorted(tmp_path.rglob("*"))
-    assert call(["plot", str(path), "--figure", figure]) == 2
-    error = capsys.readouterr().err
-    assert option in error
-    assert len(error.strip().splitlines()) == 1
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (["--pair", "nothing"], "pairs.parquet"),
-        (["--pair", "0"], "pairs begin"),
-        (["--pair", "own-misread"], "not traversed"),
-        (["--model", "zoo:won"], "did you mean zoo:own"),
-        (["--pair", "0000001abcdef", "--model", "zoo:own"], "one of the two"),
-        (["--columns", "3"], "columns"),
-        (["--format", "eps"], "pdf"),
-        (["--out", "{0}/figure.jpg"], "figure.pdf"),
-        (["--out", "{0}/figure.svg", "--format", "png"], "figure.png"),
-        (["--out", "{0}/run.json/figure.pdf"], "is a file"),
-        (["--figure", "transfers"], "figure"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_wrong_input_is_refused_and_nothing_written(run, tmp_path, capsys, given, words):
-    path = shutil.copytree(run.path, tmp_path / "run")
-    before = sorted(path.rglob("*"))
-    figure = [] if "--figure" in given else ["--figure", "path"]
-    assert call(["plot", str(path), *figure, *(text.format(path) for text in given)]) == 2
-    error = capsys.readouterr().err
-    assert words in error
-    assert "Traceback" not in error
-    assert sorted(path.rglob("*")) == before
 
 
 def test_more_limbs_or_lines_than_can_be_told_apart_are_refused(tmp_path):

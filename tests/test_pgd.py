@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindspots.methods.pgd import PGD, accuracy_under_pgd
-from tests.toys import Linear, convolutional, random_images, random_linear, toy
+from tests.support.toys import Linear, convolutional, random_images, random_linear, toy
 
 
 def test_on_a_linear_model_every_pixel_goes_to_the_edge_of_the_ball():

@@ -18,13 +18,11 @@ from blindspots.locks import LOCK, SILENT, Holder, hold, read_holder
 from blindspots.pens import MOST_WAITING, Uploads
 from blindspots.places import create, find_place
 from blindspots.run_reader import Run
-from tests.object_store import fetch, forget_connections, names
-from tests.test_backends import assert_same_run
+from tests.support import tiny
+from tests.support.object_store import fetch, forget_connections, names
+from tests.support.runs import assert_same_run
 
-IMAGES = ["--images", "sample:shapes?n=12", "--batch-size", "4", "--quiet"]
-WHAT = [*IMAGES, "--method", "reference", "--set", "max_steps=3", "--sources", "3"]
-MODEL = ["--model", "zoo:shapes-resnet"]
-KEPT = ["--keep", "path"]
+WHAT = ["--batch-size", "4", "--sources", "3", "--keep", "path"]
 
 
 @pytest.fixture(autouse=True)
@@ -40,16 +38,20 @@ def _one_drawing(_run):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory):
+def run(tiny_images):
+    def execute(out, *options):
+        return tiny.run(tiny_images, out, *WHAT, *options)
+
+    return execute
+
+
+@pytest.fixture(scope="module")
+def local(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("local") / "run"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("blindspots.plots.run_figures._drawings", _one_drawing)
         assert run(out) == 0
     return out
-
-
-def run(out, *options):
-    return call(["run", *MODEL, *WHAT, *KEPT, *options, "--out", str(out)])
 
 
 @pytest.mark.parametrize("text", ["run", "../run", "a:b", "C:/run"])
@@ -64,7 +66,7 @@ def test_addresses(tmp_path):
 
 
 @pytest.mark.parametrize("backend", ["serial", "processes"])
-def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, local, bucket, backend, monkeypatch):
+def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, run, local, bucket, backend, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--backend", backend, *(["--workers", "2"] if backend == "processes" else [])]
     assert run(f"{bucket}/run", *options) == 0
@@ -86,7 +88,7 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
         ["verify", out, "--quiet"],
         ["report", out],
         ["plot", out, "--figure", "grid", "--format", "svg"],
-        ["transfer", out, "--model", "zoo:shapes-resnet-at", "--quiet"],
+        ["transfer", out, "--model", tiny.SMOOTH, "--quiet"],
         ["widths", out, "--directions", "4", "--points", "3", "--quiet"],
     ):
         assert call(command) == 0, (command, capsys.readouterr())
@@ -101,7 +103,7 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
         assert find_place(page).read_bytes().startswith(b"<!doctype html>")
 
 
-def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, local, bucket, capsys):
+def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, run, local, bucket, capsys):
     out = f"{bucket}/run"
     assert run(out) == 0
     table = find_place(out) / "pairs.parquet"
@@ -117,7 +119,7 @@ def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, local, bucket
     assert "holds another plan" in capsys.readouterr().err
 
 
-def test_shards_of_a_store_are_merged_there(tmp_path, local, bucket):
+def test_shards_of_a_store_are_merged_there(tmp_path, run, local, bucket):
     shards = [f"{bucket}/{number}" for number in (1, 2)]
     shared = ["--predictions", f"{bucket}/predictions.parquet"]
     for number, shard in enumerate(shards, 1):
@@ -196,7 +198,7 @@ def test_uploads_are_there_once_settled_and_failures_are_told(bucket):
         ("ftps3://bucket/run", "as s3://bucket/run"),
     ],
 )
-def test_a_place_that_is_none_is_refused(server, capsys, out, what):
+def test_a_place_that_is_none_is_refused(run, server, capsys, out, what):
     assert run(out) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert what in error
@@ -232,14 +234,6 @@ def test_a_missing_package_is_named(monkeypatch, capsys):
     monkeypatch.setattr(UPath, "fs", property(missing))
     assert call(["table", "s3://bucket/run"]) == 2
     assert "pip install 'blindspots[s3]'" in " ".join(capsys.readouterr().err.split())
-
-
-def test_commands_that_want_a_folder_refuse_an_address(tmp_path, local, capsys):
-    image = next((local / "images").iterdir())
-    given = [str(image), str(image), *MODEL, "--out", "s3://bucket/found"]
-    assert call(["traverse", *given, "--quiet"]) == 2
-    assert "a directory of this machine" in " ".join(capsys.readouterr().err.split())
-    assert not Path("s3:").exists()
 
 
 def test_a_run_in_a_store_is_told_by_its_name(bucket):

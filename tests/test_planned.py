@@ -116,12 +116,6 @@ class TestPairsByModel:
             assert list(shard[model]) == [both[model][1]]
 
 
-@pytest.mark.parametrize("text", ["", "3", "0/4", "5/4", "1/0", "a/b", "1/2/3", "-1/3"])
-def test_a_shard_that_is_none_is_refused(text):
-    with pytest.raises(bs.Refused, match="--shard 3/64"):
-        parse_shard(text)
-
-
 def test_a_shard_is_read_and_written_alike():
     assert str(parse_shard("3/64")) == "3/64"
     assert parse_shard("1/1").whole

@@ -18,7 +18,7 @@ from blindspots.plots.grid_layout import grid_layout, layout_of
 from blindspots.plots.run_figures import telling_source
 from blindspots.plots.style import COLOUR_MAP
 from blindspots.run_reader import Run
-from tests.run_factory import Factory, draw
+from tests.support.run_factory import Factory, draw
 
 IMAGES = [draw(number, 16) for number in range(3)]
 LINE = np.linspace(1, 0.5, 101)

@@ -19,7 +19,7 @@ from blindspots.report.scripts import bundle
 from blindspots.report.words import percent, spoken, with_article
 from blindspots.run_reader import Run
 from blindspots.tables import build_table, render
-from tests.run_factory import Factory, pair_row, write_rows
+from tests.support.run_factory import Factory, pair_row, write_rows
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 VOID = {"meta", "link", "input", "img", "br"}

@@ -15,7 +15,7 @@ from blindspots.report.page import report_html
 from blindspots.report.pictures import SIZES, fitting
 from blindspots.report.sample import EXTREMES, MOST_PAIRS, sample
 from blindspots.run_reader import Run
-from tests.run_factory import Factory, pair_row, write_rows
+from tests.support.run_factory import Factory, pair_row, write_rows
 
 MODELS, SOURCES, TARGETS = ("m", "n"), 300, 5
 

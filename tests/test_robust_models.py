@@ -12,7 +12,7 @@ from blindspots.models.schemes.madrylab import NAMES, REPOSITORY
 from blindspots.models.schemes.robustbench import CARDS
 from blindspots.models.sources import load_model
 from blindspots.models.wide_resnet import WideResNet
-from tests.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
+from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 OTHER_MEAN, OTHER_STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.3, 0.2, 0.1])

@@ -8,7 +8,7 @@ import torch
 from blindspots.errors import Refused
 from blindspots.models.sources import load_model
 from blindspots.models.wide_resnet import WideResNet
-from tests.pictures import answer, as_seen, make_picture
+from tests.support.pictures import answer, as_seen, make_picture
 
 PACKAGES = "Rice2020Overfitting"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from blindspots.choice import most_telling
 from blindspots.errors import Refused
 from blindspots.run_reader import Run, arrived, nearest_believed
-from tests.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
+from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.schemes_page import DOES_NOT_APPLY, KINDS, ROOT, collected_marks, page
+from tests.support.schemes_page import DOES_NOT_APPLY, KINDS, ROOT, collected_marks, page
 
 
 def everything(marks):

@@ -25,7 +25,7 @@ from blindspots.score_words import CONFIDENCE, EMBEDDING, GROUP, MARGIN, words_f
 from blindspots.scores import SCORES
 from blindspots.scores.classes import Probability
 from blindspots.tables.columns import PAIR_NUMBERS, glossary
-from tests.run_factory import Factory, hold
+from tests.support.run_factory import Factory, hold
 
 MODELS = ("one", "two")
 

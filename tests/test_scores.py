@@ -10,12 +10,13 @@ from torch import nn
 from torch.nn import functional as F
 
 import blindspots as bs
-from blindspots.cli import main
+from blindspots.cli.app import call
 from blindspots.oracle import Oracle
 from blindspots.plan import draw_outside
 from blindspots.scores import describe_score, make_score, parse_score
 from blindspots.tables import build_table
-from tests.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
+from tests.support.tiny import MODEL, run, spec, without_figures
+from tests.support.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
 
 SEEDS = st.integers(0, 2**31)
 CLASSES = 5
@@ -209,32 +210,6 @@ def test_a_score_is_parsed_described_and_made_again(text, described):
     assert make_score(json.loads(json.dumps(described))) == score
 
 
-@pytest.mark.parametrize(
-    ("text", "hint"),
-    [
-        ("confidance", "did you mean confidence?"),
-        ("group", "--score group:1,2,3"),
-        ("group:", "--score group:1,2,3"),
-        ("group:3-1", "--score group:1,2,3"),
-        ("group:a", "--score group:1,2,3"),
-        ("margin:2", "--score margin"),
-    ],
-)
-def test_a_misspelt_score_is_refused_with_what_to_type(text, hint):
-    with pytest.raises(bs.Refused, match="--score") as refusal:
-        parse_score(text)
-    assert hint.split()[0] in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("score", "delta"),
-    [(bs.Confidence(), 1.0), (bs.Group([1]), -0.1), (bs.Margin(), 0.0), (bs.Embedding(), 2.5)],
-)
-def test_a_drop_that_a_score_cannot_have_is_refused(score, delta):
-    with pytest.raises(bs.Refused, match="--delta"):
-        score.check_delta(delta)
-
-
 def test_a_model_of_the_other_kind_is_refused():
     sources, targets = random_images(1), random_images(1, 1)
     with pytest.raises(bs.Refused, match="--score embedding"):
@@ -254,18 +229,23 @@ def test_targets_outside_a_group_are_shared_out_evenly(sources, candidates, seed
     assert used.max() - used.min() <= 1
 
 
-def _run(tmp_path, *options, model="zoo:shapes-resnet", sources=3):
-    out = tmp_path / "run"
-    command = ["run", "--model", model, "--images", "sample:shapes?n=60", "--out", str(out)]
-    command += ["--sources", str(sources), "--set", "max_steps=6", "--quiet", *options]
-    for arguments in (command, ["verify", str(out), "--quiet"]):
-        with pytest.raises(SystemExit, match=r"^0$"):
-            main(arguments)
-    return bs.Run(out)
+@pytest.fixture
+def held(tmp_path, tiny_images):
+    """A run that held a score, verified."""
+
+    def make(score, model=MODEL, sources="3"):
+        out = tmp_path / "run"
+        given = ("--score", score, "--sources", sources)
+        with without_figures():
+            assert run(tiny_images, out, *given, models=(model,)) == 0
+        assert call(["verify", str(out), "--quiet"]) == 0
+        return bs.Run(out)
+
+    return make
 
 
-def test_a_run_holds_the_margin(tmp_path):
-    run = _run(tmp_path, "--score", "margin")
+def test_a_run_holds_the_margin(held):
+    run = held("margin")
     assert run.delta == 2.0
     assert run.plan["score"] == {"name": "margin"}
     table = build_table(run, "confidence")
@@ -277,25 +257,15 @@ def test_a_run_holds_the_margin(tmp_path):
         assert row["p_source"] - row["p_found"] <= 2.0 + 1e-4
 
 
-def test_a_run_holds_a_group_whose_targets_are_outside_it(tmp_path):
-    run = _run(tmp_path, "--score", "group:0,1,2")
-    rows = run.pair_rows(started=True)
-    assert len(rows) == 6
-    assert {row["source_class"] for row in rows} <= {0, 1, 2}
-    assert not {row["target_class"] for row in rows} & {0, 1, 2}
+def test_a_run_holds_a_group_whose_targets_are_outside_it(held):
+    rows = held("group:0,1", sources="4").pair_rows(started=True)
+    assert len(rows) == 8
+    assert {row["source_class"] for row in rows} == {0, 1}
+    assert {row["target_class"] for row in rows} == {2}
 
 
-def test_a_run_holds_an_embedding(tmp_path):
-    factory = tmp_path / "features.py"
-    factory.write_text(
-        "import blindspots as bs\n"
-        "def make():\n"
-        "    zoo = bs.load_model('zoo:shapes-resnet')\n"
-        "    zoo.module.reset_classifier(0)\n"
-        "    return bs.Classifier(zoo.module, size=zoo.size, embeds=True,\n"
-        "        mean=zoo.mean.flatten().tolist(), std=zoo.std.flatten().tolist())\n"
-    )
-    run = _run(tmp_path, "--score", "embedding", model=f"file:{factory}:make")
+def test_a_run_holds_an_embedding(held):
+    run = held("embedding", model=spec("embedding"))
     rows = run.pair_rows(started=True)
     assert len(rows) == 6
     said = {column.key: column.definition for column in build_table(run, "summary").columns}

@@ -11,7 +11,7 @@ from blindspots.errors import Refused
 from blindspots.records import TRIANGLE_DROPS
 from blindspots.run_reader import Run
 from blindspots.tables import FORMATS, KINDS, build_table, render
-from tests.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
+from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
 
 MODEL = "zoo:own"
 

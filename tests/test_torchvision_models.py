@@ -10,7 +10,7 @@ from torchvision.models import GoogLeNet_Weights, ShuffleNet_V2_X0_5_Weights
 from blindspots.errors import Refused
 from blindspots.images import Preprocessing
 from blindspots.models.sources import load_model
-from tests.pictures import answer, doctor, make_picture, save_pictures, spread_out
+from tests.support.pictures import answer, doctor, make_picture, save_pictures, spread_out
 
 NAME, WEIGHTS = "shufflenet_v2_x0_5", ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1
 

@@ -5,7 +5,7 @@ from safetensors import safe_open
 import blindspots as bs
 from blindspots.cli.options import MethodFlags
 from blindspots.methods import make_method
-from tests.toys import SIDE, convolutional, random_images, toy
+from tests.support.toys import SIDE, convolutional, random_images, toy
 
 SHORT = bs.Reference(max_steps=5)
 

@@ -10,7 +10,7 @@ from blindspots.cli.app import call
 from blindspots.images import load_images
 from blindspots.models.sources import load_model
 from blindspots.run_reader import Run
-from tests.pictures import doctor, save_pictures, spread_out, write_backbone
+from tests.support.pictures import doctor, save_pictures, spread_out, write_backbone
 
 NAME, CLASSES = "resnet10t", 7
 

@@ -17,8 +17,10 @@ from blindspots.oracle import Oracle
 from blindspots.plots.paper.widths import draw_widths
 from blindspots.widths.measure import Way, directions, measure_widths, path_of, path_widths
 from blindspots.widths.records import WIDTHS_FILE, WidthSettings, add_widths, read_widths
-from tests.run_factory import Factory
-from tests.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
+from tests.support.run_factory import Factory
+from tests.support.tiny import MODEL, NAMES
+from tests.support.tiny import SIDE as SIDE_OF_TINY
+from tests.support.toys import PIXELS, SIDE, Linear, Radial, random_images, toy
 
 ROW = {"model": "own", "pair_id": "pair", "source_class": 0, "p_source": 0.9}
 
@@ -129,12 +131,16 @@ def test_stored_widths_are_replaced_pair_by_pair(tmp_path):
         read_widths(tmp_path)
 
 
+def made(path):
+    """The tiny model, and a made-up run of it."""
+    model = load_model(MODEL)
+    facts = {"name": MODEL, "spec": MODEL, "fingerprint": model.fingerprint()}
+    wishes = {"size": SIDE_OF_TINY, "sources": 2, "frames": 3, "classes": NAMES}
+    return model, Factory(**wishes, models=[MODEL], info={"models": [facts]}).write(path)
+
+
 def test_the_command_measures_once_and_the_figure_reads_what_is_stored(tmp_path, capsys):
-    name = "zoo:shapes-resnet"
-    model = load_model(name)
-    facts = {"name": name, "spec": name, "fingerprint": model.fingerprint()}
-    factory = Factory(size=64, sources=2, frames=3, models=[name], info={"models": [facts]})
-    path = factory.write(tmp_path / "run")
+    model, path = made(tmp_path / "run")
     few = ["--directions", "3", "--points", "3", "--radii", "0.5,2", "--quiet"]
     assert call(["widths", str(path), *few]) == 0
     rows, file = read_widths(path), path / WIDTHS_FILE
@@ -163,11 +169,9 @@ def bands(ax):
 
 def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tmp_path):
     """256 directions at radii ½, 1, 1½ and 2, the usual ones, and the lines read back."""
-    name, key = "zoo:shapes-resnet", "widths:{pair_id}:{point}"
-    model = load_model(name)
-    facts = {"name": name, "spec": name, "fingerprint": model.fingerprint()}
-    factory = Factory(size=64, sources=2, frames=3, models=[name], info={"models": [facts]})
-    run = Run(factory.write(tmp_path / "run"))
+    key = "widths:{pair_id}:{point}"
+    model, path = made(tmp_path / "run")
+    run = Run(path)
     row, settings = run.pair_rows(started=True)[0], WidthSettings(points=2)
     assert (settings.directions, settings.radii) == (256, (0.5, 1.0, 1.5, 2.0))
     measure_widths(run, [row], settings)
@@ -190,33 +194,3 @@ def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tm
         assert np.array(edges[colour]) == pytest.approx(wanted, abs=1e-5)
     spread = [high - low for low, high in expected.values()]
     assert max(spread) > 0.01
-
-
-@pytest.mark.parametrize(
-    ("given", "words"),
-    [
-        (["--radii", "0.5,-1"], "--radii"),
-        (["--radii", "0.5,nan"], "--radii"),
-        (["--radii", "1,1"], "different"),
-        (["--radii", "much"], "number"),
-        (["--directions", "0"], "at least 1"),
-        (["--points", "1"], "at least 2"),
-        (["--pair", "zzz"], "pairs.parquet"),
-        (["--model", "zoo:shape-resnet"], "did you mean"),
-        (["--batch-size", "0"], "--batch-size"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
-)
-def test_wrong_input_is_refused_and_nothing_written(tmp_path, capsys, given, words):
-    path = Factory(size=8, sources=2, frames=3).write(tmp_path / "run")
-    before = sorted(tmp_path.rglob("*"))
-    assert call(["widths", str(path), *given]) == 2
-    assert words in capsys.readouterr().err
-    assert sorted(tmp_path.rglob("*")) == before
-
-
-def test_a_model_that_is_no_longer_the_one_is_refused(tmp_path, capsys):
-    path = Factory(size=64, sources=2, models=["zoo:shapes-resnet"]).write(tmp_path)
-    assert call(["widths", str(path)]) == 2
-    assert "fingerprint" in capsys.readouterr().err
-    assert not (path / WIDTHS_FILE).exists()

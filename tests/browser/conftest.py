@@ -8,7 +8,7 @@ import pytest
 
 from blindspots.report import write_report
 from blindspots.run_reader import Run
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}

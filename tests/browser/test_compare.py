@@ -14,7 +14,7 @@ from tests.browser.conftest import (
     pixels,
     wait_for_place,
 )
-from tests.run_factory import Factory, hold
+from tests.support.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
 LABELS = [f"{run}/{model}" for model in MODELS for run in ("old", "new")]

@@ -23,7 +23,7 @@ from tests.browser.explorer_page import (
     until_found,
     until_still,
 )
-from tests.explorer_client import explorer, wait_until
+from tests.support.explorer_client import explorer, wait_until
 
 pytestmark = pytest.mark.browser
 on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)

@@ -10,7 +10,7 @@ from PIL import Image
 from blindspots.report import write_report
 from blindspots.run_reader import Run
 from tests.browser.conftest import MODELS, opened, pixels, wait_for_place
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 pytestmark = pytest.mark.browser
 

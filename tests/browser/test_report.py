@@ -6,7 +6,7 @@ import pytest
 from blindspots.report import write_report
 from blindspots.run_reader import Run
 from tests.browser.conftest import MODELS, check_accessible, opened, pair_table
-from tests.run_factory import Factory
+from tests.support.run_factory import Factory
 
 pytestmark = pytest.mark.browser
 

@@ -12,7 +12,7 @@ from blindspots.report import write_report
 from blindspots.run_reader import Run
 from blindspots.score_scales import run_scales
 from tests.browser.conftest import MODELS, opened, pixels
-from tests.run_factory import Factory, hold
+from tests.support.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
 

@@ -10,7 +10,7 @@ from blindspots.places import find_place
 from tests.faults.test_damage import verified
 from tests.faults.test_kill import assert_same
 from tests.faults.test_workers import BACKENDS, start
-from tests.object_store import fetch, names
+from tests.support.object_store import fetch, names
 
 pytestmark = pytest.mark.faults
 

@@ -7,7 +7,6 @@ import pytest
 
 from blindspots.images import load_images
 from blindspots.images.shapes import CLASS_NAMES
-from tests.hub_cache import lay
 from tests.images.material import (
     Model,
     clean_accuracy,
@@ -19,6 +18,7 @@ from tests.images.material import (
     write,
     write_shape_folders,
 )
+from tests.support.hub_cache import lay
 
 SCHEME = "images:hf"
 

@@ -34,4 +34,5 @@ def offline(home):
 
 def blindspots(*words):
     """The command line's program, as in a shell."""
-    return [sys.executable, "-m", "blindspots", *map(str, words)], Path(__file__).parent.parent
+    root = Path(__file__).parents[2]
+    return [sys.executable, "-m", "blindspots", *map(str, words)], root

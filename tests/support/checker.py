@@ -22,7 +22,7 @@ def install(package: str) -> None:
     """Every module of the package that is imported from now on is checked."""
     # The decorator that the hook writes before each function is looked up by this name.
     jaxtyping.jaxtyped = decorate
-    jaxtyping.install_import_hook(package, "tests.checker.checked")
+    jaxtyping.install_import_hook(package, "tests.support.checker.checked")
 
 
 def watch(on: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from blindspots.images.sources import _SCHEMES as IMAGE_SCHEMES
 from blindspots.models.schemes import SCHEMES
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 ASPECTS = {
     "loads": "loads",
     "logits": "right logits",
