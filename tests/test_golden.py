@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import blindspots as bs
-from blindspots.cli.app import call
 from blindspots.run_reader import Run
 from tests.support.runs import found_image, saved_image
 from tests.support.tiny import run
@@ -29,8 +28,8 @@ def made(out, model, *options):
     return Run(out)
 
 
-def test_reference_on_the_residual_network_is_what_it_was_and_what_the_files_hold(tmp_path, capsys):
-    """A batch-normalised network with mean and deviation of its own; verified, and by hand."""
+def test_reference_on_the_residual_network_is_what_it_was_and_what_the_files_hold(tmp_path):
+    """A batch-normalised network with mean and deviation of its own; recomputed by hand."""
     model = bs.load_model("zoo:shapes-resnet").eval()
     stored = made(tmp_path / "run", "zoo:shapes-resnet")
     for row in stored.pair_rows():
@@ -44,8 +43,6 @@ def test_reference_on_the_residual_network_is_what_it_was_and_what_the_files_hol
         rms = float((found - target).square().mean().sqrt())
         assert row["rmse"] == pytest.approx(rms, abs=1e-6)
     assert numbers(stored) == pytest.approx(RESIDUAL, abs=2e-3)
-    assert call(["verify", str(stored.path), "--quiet"]) == 0
-    assert "agrees" in capsys.readouterr().out
 
 
 def test_adaptive_holds_the_margin_of_the_robust_transformer_as_it_did(tmp_path):

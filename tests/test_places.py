@@ -22,7 +22,7 @@ from tests.support import tiny
 from tests.support.object_store import fetch, forget_connections, names
 from tests.support.runs import assert_same_run
 
-WHAT = ["--batch-size", "4", "--sources", "3", "--keep", "path"]
+WHAT = ["--sources", "3", "--keep", "path"]
 
 
 @pytest.fixture(autouse=True)
