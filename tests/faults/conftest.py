@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.faults.cluster import opened
 from tests.faults.drivers import ADDRESS, serving
 from tests.faults.runs import LARGE, SLOW, Site, make_site
 
@@ -66,3 +67,10 @@ def site(tmp_path, small):
 @pytest.fixture
 def large_site(tmp_path, large):
     return replace(large, folder=tmp_path)
+
+
+@pytest.fixture(scope="session")
+def ray_nodes():
+    """For tests of the xdist group `ray`, so that one process has the cluster."""
+    with opened() as nodes:
+        yield nodes

@@ -18,8 +18,8 @@ from benchmarks.soak import workers
 from tests.faults.drivers import Driver, start_driver
 from tests.support.sleeping_model import PACE, SIZE, model_spec, save_pictures
 
-IMAGES, LARGE = 24, 64
-# Seconds a forward: a run of these takes about ten.
+SOURCES, TARGETS, LARGE = 8, 2, 64
+# Seconds per forward: a whole run sleeps for about ten.
 SLOW = 0.005
 PATIENCE = 300.0
 BACKENDS = {
@@ -43,13 +43,13 @@ Process = Driver | subprocess.Popen[str]
 
 @dataclass(frozen=True)
 class Site:
-    """A folder that drivers are started in, and the images they are given.
+    """A folder that drivers are started in, and the images and pairs they are given.
 
     `size`: of the models, in pixels.
     """
 
     folder: Path
-    images: str
+    given: tuple[str, ...]
     size: int = SIZE
 
     @property
@@ -82,9 +82,8 @@ class Site:
     def arguments(self, out: Path | str | None = None, *options: str) -> list[str]:
         """The command of the run."""
         models = [f"--model={model_spec(name, self.size)}" for name in ("build", "other")]
-        how = ["--method", "reference", "--set", "max_steps=20", "--sources", "8"]
-        small = ["--batch-size", "4", "--quiet", "--out", str(out or self.out)]
-        return ["run", *models, "--images", self.images, *how, *small, *options]
+        how = ["--method", "reference", "--set", "max_steps=20", "--batch-size", "4", "--quiet"]
+        return ["run", *models, *self.given, *how, "--out", str(out or self.out), *options]
 
     def finish(self, out: Path | str | None = None, *options: str) -> str:
         """Run to the end, quickly; what it said on standard error, on one line."""
@@ -98,14 +97,27 @@ class Site:
 
 
 def make_site(folder: Path, size: int = SIZE) -> Site:
-    """A site with images of its own."""
-    return Site(folder, save_pictures(folder / "photos", IMAGES, size), size)
+    """A site with images and pairs of its own: each source with its two successors."""
+    pairs = [(i, i + 1 + j) for i in range(SOURCES) for j in range(TARGETS)]
+    return Site(folder, given(folder, SOURCES + TARGETS, pairs, size), size)
+
+
+def given(
+    folder: Path, count: int, pairs: Sequence[tuple[int, int]], size: int = SIZE
+) -> tuple[str, ...]:
+    """The options that name so many new images, and pairs of them by their numbers."""
+    lines = [f"{source},{target}" for source, target in pairs]
+    (folder / "pairs.csv").write_text("\n".join(["source,target", *lines, ""]))
+    images = save_pictures(folder / "photos", count, size)
+    return ("--images", images, "--pairs", str(folder / "pairs.csv"))
 
 
 def environment() -> dict[str, str]:
     """This process's, with one thread and the package that is tested here."""
     source = str(Path(blindspots.__file__).parents[1])
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": source}
+    # A worker asks for as many threads as it has cores, which tests share.
+    threads = {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1"}
+    return {**os.environ, **threads, "PYTHONPATH": source}
 
 
 def _interruptible() -> None:

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from tests.faults.drivers import Driver
-from tests.faults.runs import EXACT, SLOW, Site, ended, wait_for
-from tests.support.sleeping_model import SIZE, model_spec, save_pictures
+from tests.faults.runs import EXACT, SLOW, Site, ended, given, wait_for
+from tests.support.sleeping_model import SIZE, model_spec
 
 pytestmark = pytest.mark.faults
 
@@ -24,10 +24,6 @@ class Chain:
     site: Site
     count: int
 
-    def __post_init__(self) -> None:
-        lines = [f"{i},{i + 1}" for i in range(self.count - 1)]
-        (self.site.folder / "pairs.csv").write_text("\n".join(["source,target", *lines, ""]))
-
     @property
     def last(self) -> Path:
         """The file of the last image, which is the target of the last pair alone."""
@@ -35,11 +31,9 @@ class Chain:
         return file
 
     def start(self, model: str, backend: str, steps: int = 30) -> Driver:
-        given = ["--model", model_spec(model), "--images", self.site.images, "--pairs", "pairs.csv"]
         how = ["--method", "reference", "--set", f"max_steps={steps}", "--batch-size", "6"]
-        return self.site.drive(
-            *("run", *given, *how, *BACKENDS[backend], "--quiet"), "--out", f"{model}-{backend}"
-        )
+        options = [*self.site.given, *how, *BACKENDS[backend], "--out", f"{model}-{backend}"]
+        return self.site.drive("run", "--model", model_spec(model), *options, "--quiet")
 
     def run(self, model: str, backend: str, steps: int = 30) -> Path:
         """The directory of a finished run."""
@@ -48,7 +42,8 @@ class Chain:
 
 
 def make_chain(folder: Path, count: int) -> Chain:
-    return Chain(Site(folder, save_pictures(folder / "photos", count)), count)
+    pairs = [(i, i + 1) for i in range(count - 1)]
+    return Chain(Site(folder, given(folder, count, pairs)), count)
 
 
 @pytest.fixture(scope="module")

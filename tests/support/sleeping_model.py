@@ -55,7 +55,7 @@ class Blinded(Sleeping):
     """Says NaN of bright images."""
 
     def forward(self, images: Tensor) -> Tensor:
-        bright = (images.mean(dim=(1, 2, 3)) > 0.6)[:, None]
+        bright = (images.mean(dim=(1, 2, 3)) > 0.55)[:, None]
         return torch.where(bright, torch.nan, super().forward(images))
 
 
