@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.cluster import opened
 from tests.faults.drivers import ADDRESS, serving
-from tests.faults.runs import LARGE, SLOW, Site, make_site
+from tests.faults.runs import FEW, LARGE, SLOW, Site, make_site
 
 STACK = pytest.StashKey[ExitStack]()
 
@@ -18,6 +18,18 @@ def pytest_configure(config):
     if getattr(config.option, "numprocesses", None) and not hasattr(config, "workerinput"):
         config.stash[STACK] = ExitStack()
         config.stash[STACK].enter_context(serving())
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Every test for itself, but those with Ray in one process, which has the one cluster."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "ray" if "[ray]" in nodeid or "test_nodes.py" in nodeid else nodeid
+
+    return Scheduling(config, log)
 
 
 def pytest_unconfigure(config):
@@ -33,21 +45,27 @@ def drivers():
         yield
 
 
-def undisturbed_site(folder, size) -> Site:
-    site = make_site(folder, size)
+def undisturbed_site(folder, **what) -> Site:
+    site = make_site(folder, **what)
     site.finish()
     return site
 
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory):
-    return undisturbed_site(tmp_path_factory.mktemp("small"), 12)
+    return undisturbed_site(tmp_path_factory.mktemp("small"))
 
 
 @pytest.fixture(scope="session")
 def large(tmp_path_factory):
     """With found images larger than any other file of a run."""
-    return undisturbed_site(tmp_path_factory.mktemp("large"), LARGE)
+    return undisturbed_site(tmp_path_factory.mktemp("large"), size=LARGE)
+
+
+@pytest.fixture(scope="session")
+def few(tmp_path_factory):
+    """With few files, for an object store is slow."""
+    return undisturbed_site(tmp_path_factory.mktemp("few"), sources=FEW)
 
 
 @pytest.fixture
@@ -65,12 +83,20 @@ def site(tmp_path, small):
 
 
 @pytest.fixture
+def few_site(tmp_path, few):
+    """Slow until it says otherwise, too."""
+    here = replace(few, folder=tmp_path)
+    here.go(SLOW)
+    return here
+
+
+@pytest.fixture
 def large_site(tmp_path, large):
     return replace(large, folder=tmp_path)
 
 
 @pytest.fixture(scope="session")
 def ray_nodes():
-    """For tests of the xdist group `ray`, so that one process has the cluster."""
+    """For tests that are called `[ray]` and those of `test_nodes.py`: the others go elsewhere."""
     with opened() as nodes:
         yield nodes

@@ -18,7 +18,7 @@ from benchmarks.soak import workers
 from tests.faults.drivers import Driver, start_driver
 from tests.support.sleeping_model import PACE, SIZE, model_spec, save_pictures
 
-SOURCES, TARGETS, LARGE = 8, 2, 64
+SOURCES, FEW, TARGETS, LARGE = 8, 3, 2, 64
 # Seconds per forward: a whole run sleeps for about ten.
 SLOW = 0.005
 PATIENCE = 300.0
@@ -96,10 +96,10 @@ class Site:
         ended(self.drive("verify", str(out or self.out), "--quiet"))
 
 
-def make_site(folder: Path, size: int = SIZE) -> Site:
+def make_site(folder: Path, size: int = SIZE, sources: int = SOURCES) -> Site:
     """A site with images and pairs of its own: each source with its two successors."""
-    pairs = [(i, i + 1 + j) for i in range(SOURCES) for j in range(TARGETS)]
-    return Site(folder, given(folder, SOURCES + TARGETS, pairs, size), size)
+    pairs = [(i, i + 1 + j) for i in range(sources) for j in range(TARGETS)]
+    return Site(folder, given(folder, sources + TARGETS, pairs, size), size)
 
 
 def given(

@@ -4,7 +4,7 @@ import pytest
 
 from tests.faults.runs import assert_same, ended, wait, wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.xdist_group("ray")]
+pytestmark = pytest.mark.faults
 
 
 def test_a_node_that_goes_away_takes_nothing_with_it(site, undisturbed, ray_nodes):

@@ -30,31 +30,31 @@ def wait_for(out, process, count):
 
 
 @pytest.mark.parametrize("backend", list(BY))
-def test_a_killed_run_resumes_in_its_store(tmp_path, site, undisturbed, bucket, backend):
+def test_a_killed_run_resumes_in_its_store(tmp_path, few_site, few, bucket, backend):
     """With Ray, which the driver starts itself here, its workers are killed with it too."""
     out = f"{bucket}/run"
-    driver = site.start(out, *BY[backend])
-    wait_for(out, driver, 4)
+    driver = few_site.start(out, *BY[backend])
+    wait_for(out, driver, 2)
     own = worker_processes([driver.pid], backend) if BY[backend] else []
     assert bool(own) == bool(BY[backend])
     kill(driver)
     wait_until_gone(own)
     before = {name for name in names(out) if name.startswith("found/")}
     assert before
-    site.finish(out, *BY[backend])
+    few_site.finish(out, *BY[backend])
     assert LOCK not in names(out)
     assert before <= names(out)
     copy = fetch(out, tmp_path / "copy")
-    assert_same(copy, undisturbed)
-    site.verify(copy)
+    assert_same(copy, few.out)
+    few_site.verify(copy)
 
 
-def test_the_second_driver_in_a_store_is_refused(tmp_path, site, undisturbed, bucket):
+def test_the_second_driver_in_a_store_is_refused(tmp_path, few_site, few, bucket):
     out = f"{bucket}/run"
-    first = site.start(out)
+    first = few_site.start(out)
     wait_for(out, first, 1)
-    error = ended(site.start(out), 2)
+    error = ended(few_site.start(out), 2)
     assert f"process {first.pid} on" in error
-    site.go(0)
+    few_site.go(0)
     ended(first)
-    assert_same(fetch(find_place(out), tmp_path / "copy"), undisturbed)
+    assert_same(fetch(find_place(out), tmp_path / "copy"), few.out)
