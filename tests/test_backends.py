@@ -5,55 +5,67 @@ import shutil
 
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
 
+from blindspots.backends.cluster import Ray
 from blindspots.cli.app import call
-from blindspots.images import load_images
-from blindspots.models.sources import load_model
 from blindspots.run_reader import Run
 from blindspots.store import TABLES
+from tests.support import sleeping_model
+from tests.support.sleeping_model import model_spec, save_pictures
+from tests.support.thread_crew import ThreadCrew
 
 FEW = ["--batch-size", "4", "--quiet"]
-# A source with a simplex, one with a triangle, one with neither; by their places in the sample.
-TARGETS = {0: (1, 2, 3), 4: (5, 6), 7: (8,)}
+# A source with a simplex, one with a triangle, one with neither; by the names of their files.
+TARGETS = {0: (1, 2, 4), 4: (5, 6), 7: (8,)}
 REFERENCE = ["--method", "reference", "--set", "max_steps=3", "--keep", "path"]
 FAN = ["--method", "fan", "--set", "max_steps=2"]
-ONE = ["--model", "zoo:shapes-resnet"]
-TWO = [*ONE, "--model", "zoo:shapes-resnet-at"]
-PROCESSES, RAY = ["--backend", "processes"], ["--backend", "ray"]
+ONE = ["--model", model_spec()]
+TWO = [*ONE, "--model", model_spec("wary")]
+PROCESSES = ["--backend", "processes"]
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    """No figures, and few samples of a simplex: this is about rows and files."""
+    """No figures: this is about rows and files. One thread per worker: tests share the cores."""
+    monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
     monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
 
 
-def run(out, *options, images="sample:shapes?n=12", models=TWO):
-    return call(["run", *models, "--images", images, *FEW, *options, "--out", str(out)])
+def run(out, *options, models=TWO):
+    return call(["run", *models, *FEW, *options, "--out", str(out)])
 
 
-@pytest.fixture(scope="module")
-def sample():
-    return load_images("sample:shapes?n=12", load_model("zoo:shapes-resnet"))
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory, sample):
-    file = tmp_path_factory.mktemp("pairs") / "pairs.csv"
-    lines = [f"{sample.ids[s]},{sample.ids[t]}" for s, own in TARGETS.items() for t in own]
+def write_pairs(file):
+    lines = [f"{source},{target}" for source, own in TARGETS.items() for target in own]
     file.write_text("\n".join(["source,target", *lines, ""]))
     return ["--pairs", str(file)]
 
 
 @pytest.fixture(scope="module")
-def serial(tmp_path_factory, pairs):
+def given(tmp_path_factory):
+    """Images and pairs of them."""
+    folder = tmp_path_factory.mktemp("given")
+    return ["--images", save_pictures(folder / "photos", 12), *write_pairs(folder / "pairs.csv")]
+
+
+@pytest.fixture(scope="module")
+def serial(tmp_path_factory, given):
     folder = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
-        assert run(folder / "reference", *pairs, *REFERENCE) == 0
-        assert run(folder / "fan", *pairs, *FAN, models=ONE) == 0
+        assert run(folder / "reference", *given, *REFERENCE) == 0
+        assert run(folder / "fan", *given, *FAN, models=ONE) == 0
     return folder
+
+
+@pytest.fixture(scope="module")
+def ray():
+    """Ray, started once as a run starts it, and stopped as a run stops it."""
+    import ray
+
+    with Ray(workers=2)._opened():
+        yield
+    assert not ray.is_initialized()
 
 
 def keyed(path, table):
@@ -91,77 +103,64 @@ def assert_same_row(one, two):
             assert two[name] == value, name
 
 
-@pytest.mark.parametrize("method", ["reference", "fan"])
-@pytest.mark.parametrize("backend", [PROCESSES, RAY], ids=["processes", "ray"])
-def test_every_backend_writes_the_serial_ones_run(tmp_path, serial, pairs, backend, method):
-    settings, models = (REFERENCE, TWO) if method == "reference" else (FAN, ONE)
-    options = [*pairs, *settings, *backend, "--workers", "2"]
-    assert run(tmp_path / "run", *options, models=models) == 0
-    assert_same_run(serial / method, tmp_path / "run")
-    one, two = (Run(path).info for path in (serial / method, tmp_path / "run"))
+def assert_same_plan(one, two):
+    one, two = Run(one).info, Run(two).info
     assert one["plan_hash"] == two["plan_hash"]
     assert one["tables"].keys() == two["tables"].keys()
     assert two["finished"]
 
 
-def test_what_one_backend_began_another_ends(tmp_path, serial, pairs):
-    out = tmp_path / "run"
-    shutil.copytree(serial / "reference", out)
+@pytest.mark.parametrize("backend", ["processes", "ray"])
+def test_every_backend_writes_the_serial_ones_run_and_a_warning_of_workers_once(
+    tmp_path, serial, given, capsys, request, backend
+):
+    if backend == "ray":
+        request.getfixturevalue("ray")
+    capsys.readouterr()
+    assert run(tmp_path / "run", *given, *REFERENCE, "--backend", backend, "--workers", "2") == 0
+    assert capsys.readouterr().err == "warning: a worker is at work\n"
+    assert_same_run(serial / "reference", tmp_path / "run")
+    assert_same_plan(serial / "reference", tmp_path / "run")
+
+
+@pytest.mark.parametrize(("method", "models"), [("reference", TWO), ("fan", ONE)])
+def test_workers_write_the_serial_run_with_every_kind_of_method(
+    tmp_path, serial, given, monkeypatch, method, models
+):
+    """As threads of this process; how units and words reach other processes is not looked at."""
+    monkeypatch.setattr("blindspots.backends.processes.ProcessCrew", ThreadCrew)
+    options = [*given, *(REFERENCE if method == "reference" else FAN), *PROCESSES]
+    assert run(tmp_path / "run", *options, "--workers", "2", models=models) == 0
+    assert_same_run(serial / method, tmp_path / "run")
+    assert_same_plan(serial / method, tmp_path / "run")
+
+
+def test_what_one_backend_began_another_ends_with_paths_as_the_user_wrote_them(
+    tmp_path, monkeypatch
+):
+    """Images and model are named from where the user stands, and so workers must find them."""
+    save_pictures(tmp_path / "photos", 12)
+    shutil.copy(sleeping_model.__file__, tmp_path / "own.py")
+    monkeypatch.chdir(tmp_path)
+    options = ["--images", "folder:photos", *write_pairs(tmp_path / "pairs.csv"), *REFERENCE]
+    models = ["--model", "file:own.py:build", "--model", "file:own.py:other"]
+    assert run("one", *options, models=models) == 0
+    shutil.copytree("one", "two")
     for table, lost in (("pairs", 4), ("nulls", 6)):
-        rows = pq.read_table(out / f"{table}.parquet").sort_by("source_id")
-        pq.write_table(rows.slice(lost), out / f"{table}.parquet")
-    info = json.loads((out / "run.json").read_text())
-    (out / "run.json").write_text(json.dumps({**info, "tables": {}}))
-    assert run(out, *pairs, *REFERENCE, *PROCESSES) == 0
-    assert_same_run(serial / "reference", out)
+        rows = pq.read_table(f"two/{table}.parquet").sort_by("source_id")
+        pq.write_table(rows.slice(lost), f"two/{table}.parquet")
+    info = json.loads((tmp_path / "two" / "run.json").read_text())
+    (tmp_path / "two" / "run.json").write_text(json.dumps({**info, "tables": {}}))
+    assert run("two", *options, *PROCESSES, "--workers", "1", models=models) == 0
+    assert_same_run(tmp_path / "one", tmp_path / "two")
 
 
-def test_a_finished_run_starts_no_worker(serial, pairs, monkeypatch):
+def test_a_finished_run_starts_no_worker(serial, given, monkeypatch):
     def hire(_crew):
         pytest.fail("a worker was hired")
 
     monkeypatch.setattr("blindspots.backends.processes.ProcessCrew.hire", hire)
-    assert run(serial / "reference", *pairs, *REFERENCE, *PROCESSES) == 0
-
-
-def test_workers_find_the_images_of_a_relative_folder(tmp_path, sample, monkeypatch):
-    """As the user wrote it, from where the user stood; `file:` models likewise."""
-    (tmp_path / "photos").mkdir()
-    for index, label in enumerate(sample.labels.tolist()):
-        folder = tmp_path / "photos" / sample.class_names[label]
-        folder.mkdir(exist_ok=True)
-        Image.fromarray(sample.uint8(index)).save(folder / f"{index}.png")
-    (tmp_path / "pairs.csv").write_text("source,target\n0,1\n0,2\n4,5\n")
-    options = ["--pairs", "pairs.csv", *REFERENCE]
-    (tmp_path / "own.py").write_text(
-        "import blindspots as bs\n\n\ndef model():\n    return bs.load_model('zoo:shapes-resnet')\n"
-    )
-    monkeypatch.chdir(tmp_path)
-    given = {"images": "folder:photos", "models": ["--model", "file:own.py:model"]}
-    assert run("one", *options, **given) == 0
-    assert run("two", *options, *PROCESSES, **given) == 0
-    assert_same_run(tmp_path / "one", tmp_path / "two", ("pairs", "triangles", "nulls"))
-
-
-def test_what_workers_warn_of_is_told_once_in_a_line(tmp_path, pairs, capsys):
-    (tmp_path / "wary.py").write_text(
-        "import multiprocessing\nimport warnings\n\nimport torch\n\nimport blindspots as bs\n\n\n"
-        "class Wary(torch.nn.Module):\n"
-        "    def __init__(self):\n"
-        "        super().__init__()\n"
-        "        self.whole = bs.load_model('zoo:shapes-resnet')\n\n"
-        "    def forward(self, images):\n"
-        "        if multiprocessing.parent_process():\n"
-        "            warnings.warn('a worker is\\nat work')\n"
-        "        return self.whole(images)\n\n\n"
-        "def model():\n"
-        "    names = bs.load_model('zoo:shapes-resnet').class_names\n"
-        "    return bs.Classifier(Wary(), size=64, class_names=names)\n"
-    )
-    models = ["--model", f"file:{tmp_path / 'wary.py'}:model"]
-    options = [*pairs, *REFERENCE, *RAY, "--workers", "2"]
-    assert run(tmp_path / "run", *options, models=models) == 0
-    assert capsys.readouterr().err == "warning: a worker is at work\n"
+    assert run(serial / "reference", *given, *REFERENCE, *PROCESSES) == 0
 
 
 @pytest.mark.parametrize(
@@ -176,8 +175,11 @@ def test_what_workers_warn_of_is_told_once_in_a_line(tmp_path, pairs, capsys):
         (["--backend", "ray", "--address", "127.0.0.1:1"], "ray start --head"),
     ],
 )
-def test_what_cannot_be_is_refused(tmp_path, pairs, capsys, options, what):
-    assert run(tmp_path / "run", *pairs, *REFERENCE, *options) == 2
+def test_what_cannot_be_is_refused(tmp_path, given, capsys, request, options, what):
+    if what == "GPUs":
+        request.getfixturevalue("ray")
+        capsys.readouterr()
+    assert run(tmp_path / "run", *given, *REFERENCE, *options) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert what in error
     assert "Traceback" not in error

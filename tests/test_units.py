@@ -24,8 +24,9 @@ from blindspots.records import Ending
 from blindspots.settings import Science
 from blindspots.store import Store
 from blindspots.subjects import Request
+from tests.support.sleeping_model import model_spec, save_pictures
 
-MODEL = "zoo:shapes-resnet"
+MODEL = model_spec().partition("?")[0]
 
 SCIENCE = {"method": {}, "score": {}, "seed": 0, "precision": "fp32"}
 
@@ -142,11 +143,12 @@ def does(store, unit):
 
 
 @pytest.fixture(scope="module")
-def prepared():
+def prepared(tmp_path_factory):
     """A plan of six sources with two targets each."""
     method = describe_method(make_method("reference"))
     science = Science(method=method, sources=6, targets_per_source=2)
-    request = Request(models=[MODEL], images="sample:shapes?n=30", science=science)
+    images = save_pictures(tmp_path_factory.mktemp("pictures") / "photos", 24)
+    request = Request(models=[model_spec()], images=images, science=science)
     return prepare(request, None, silent())
 
 

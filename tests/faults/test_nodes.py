@@ -1,44 +1,21 @@
-"""A cluster of two nodes, one of which goes away in the middle of a run."""
-
-import os
-import subprocess
+"""One of a cluster's two nodes goes away in the middle of a run."""
 
 import pytest
 
-from tests.faults.test_damage import verified
-from tests.faults.test_kill import assert_same, command, finish
-from tests.faults.test_workers import ended, wait_for
+from tests.faults.runs import assert_same, ended, wait, wait_for
 
 pytestmark = pytest.mark.faults
 
 
-@pytest.fixture
-def cluster(monkeypatch):
-    """Two nodes of a core each, on this machine."""
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    monkeypatch.setenv("RAY_worker_niceness", "0")
-    cluster = cluster_utils.Cluster(
-        initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False}
-    )
-    yield cluster
-    cluster.shutdown()
-
-
-def start(out, address: str) -> subprocess.Popen:
-    options = ["--backend", "ray", "--address", address, "--workers", "2"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    environment = {**os.environ, "RAY_worker_niceness": "0"}
-    return subprocess.Popen([*command(out), *options], env=environment, **pipes)
-
-
-def test_a_node_that_goes_away_takes_nothing_with_it(tmp_path, cluster):
-    finish(tmp_path / "undisturbed")
-    second = cluster.add_node(num_cpus=1)
-    cluster.wait_for_nodes()
-    out = tmp_path / "run"
-    process = start(out, cluster.address)
-    wait_for(out, process, 4)
-    cluster.remove_node(second, allow_graceful=False)
-    assert "a worker ended" in ended(process)
-    assert_same(out, tmp_path / "undisturbed")
-    verified(out)
+def test_a_node_that_goes_away_takes_nothing_with_it(site, undisturbed, ray_nodes):
+    driver = site.start(site.out, *ray_nodes.options)
+    wait_for(site.out, driver, 4)
+    # An actor and a process of each worker: else nothing may be on the node that goes.
+    wait(driver, lambda: len(ray_nodes.workers()) == 4)
+    ray_nodes.lose_second()
+    site.go(0)
+    error = ended(driver)
+    ray_nodes.add_second()
+    assert "a worker ended" in error
+    assert_same(site.out, undisturbed)
+    site.verify()

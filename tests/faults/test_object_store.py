@@ -1,56 +1,60 @@
 """Drivers and workers that die while they write to an object store, and two at once there."""
 
-import signal
-import time
-
 import pytest
 
 from blindspots.locks import LOCK
 from blindspots.places import find_place
-from tests.faults.test_damage import verified
-from tests.faults.test_kill import assert_same
-from tests.faults.test_workers import BACKENDS, start
+from tests.faults.runs import (
+    BACKENDS,
+    assert_same,
+    ended,
+    kill,
+    wait,
+    wait_until_gone,
+    worker_processes,
+)
 from tests.support.object_store import fetch, names
 
 pytestmark = pytest.mark.faults
 
+BY = {"serial": [], **BACKENDS}
+
 
 def wait_for(out, process, count):
     """Until so many parts of pairs are stored."""
-    until = time.monotonic() + 240
-    while sum(name.startswith("parts/pairs-") for name in names(out)) < count:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until, "no rows came"
-        time.sleep(0.3)
+
+    def there():
+        return sum(name.startswith("parts/pairs-") for name in names(out)) >= count
+
+    wait(process, there, 0.3)
 
 
-@pytest.mark.parametrize("backend", ["serial", *BACKENDS])
-def test_a_killed_run_resumes_in_its_store(tmp_path, undisturbed, bucket, backend):
+@pytest.mark.parametrize("backend", list(BY))
+def test_a_killed_run_resumes_in_its_store(tmp_path, few_site, few, bucket, backend):
+    """With Ray, which the driver starts itself here, its workers are killed with it too."""
     out = f"{bucket}/run"
-    process = start(out, backend)
-    wait_for(out, process, 4)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    driver = few_site.start(out, *BY[backend])
+    wait_for(out, driver, 2)
+    own = worker_processes([driver.pid], backend) if BY[backend] else []
+    assert bool(own) == bool(BY[backend])
+    kill(driver)
+    wait_until_gone(own)
     before = {name for name in names(out) if name.startswith("found/")}
     assert before
-    again = start(out, backend)
-    _, error = again.communicate(timeout=600)
-    assert again.returncode == 0, error
+    few_site.finish(out, *BY[backend])
     assert LOCK not in names(out)
     assert before <= names(out)
     copy = fetch(out, tmp_path / "copy")
-    assert_same(copy, undisturbed)
-    verified(out)
+    assert_same(copy, few.out)
+    few_site.verify(copy)
 
 
-def test_the_second_driver_in_a_store_is_refused(tmp_path, undisturbed, bucket):
+def test_the_second_driver_in_a_store_is_refused(tmp_path, few_site, few, bucket):
     out = f"{bucket}/run"
-    first = start(out, "serial")
+    first = few_site.start(out)
     wait_for(out, first, 1)
-    second = start(out, "serial")
-    _, error = second.communicate(timeout=120)
-    assert second.returncode == 2
-    assert f"process {first.pid} on" in " ".join(error.split())
-    _, error = first.communicate(timeout=600)
-    assert first.returncode == 0, error
-    assert_same(fetch(find_place(out), tmp_path / "copy"), undisturbed)
+    error = ended(few_site.start(out), 2)
+    assert f"process {first.pid} on" in error
+    few_site.go(0)
+    ended(first)
+    assert_same(fetch(find_place(out), tmp_path / "copy"), few.out)

@@ -1,0 +1,63 @@
+"""A crew of threads of this process: real workers and a real leader, without a start's imports."""
+
+import pickle
+import queue
+import threading
+from collections.abc import Sequence
+from typing import Any
+
+from blindspots.backends.hand import Hand
+
+_ENDS = 60.0
+
+
+class ThreadCrew:
+    """Takes the place of `ProcessCrew`; what would go through a pipe is pickled all the same."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        self.workers = len(devices)
+        self._orders = b""
+        self._inboxes: dict[threading.Thread, queue.SimpleQueue] = {}
+        self._words: queue.SimpleQueue = queue.SimpleQueue()
+
+    def start(self, orders: Any) -> None:
+        self._orders = pickle.dumps(orders)
+
+    def hire(self) -> threading.Thread:
+        inbox: queue.SimpleQueue = queue.SimpleQueue()
+        worker = threading.Thread(target=lambda: self._work(worker, inbox), daemon=True)
+        self._inboxes[worker] = inbox
+        worker.start()
+        return worker
+
+    def give(self, worker: threading.Thread, unit: Any) -> None:
+        self._inboxes[worker].put(pickle.dumps(unit))
+
+    def hear(self, seconds: float) -> list[tuple[threading.Thread, Any]]:
+        try:
+            worker, word = self._words.get(timeout=seconds)
+        except queue.Empty:
+            return []
+        return [(worker, pickle.loads(word))]
+
+    def dismiss(self, worker: threading.Thread) -> None:
+        self._inboxes.pop(worker).put(None)
+        worker.join(_ENDS)
+        assert not worker.is_alive(), "a worker does not end"
+
+    def __enter__(self) -> "ThreadCrew":
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for worker in list(self._inboxes):
+            self.dismiss(worker)
+
+    def _work(self, worker: threading.Thread, inbox: queue.SimpleQueue) -> None:
+        def take() -> Any:
+            unit = inbox.get()
+            if unit is None:
+                raise EOFError
+            return pickle.loads(unit)
+
+        orders = pickle.loads(self._orders)
+        Hand(orders, take, lambda word: self._words.put((worker, pickle.dumps(word)))).run()
