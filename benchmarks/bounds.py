@@ -6,28 +6,28 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from blindspots.flight import Pair
-from blindspots.oracle import Oracle
+from blindspots.engine.batch import Pair
+from blindspots.engine.evaluator import Evaluator
 from blindspots.scores import Confidence
 
 FIRST_LENGTH, CHANGE = 1.0, 0.05
 
 
-def last_inside(oracle: Oracle, pairs: Sequence[Pair], delta: float, points: int) -> Tensor:
+def last_inside(evaluator: Evaluator, pairs: Sequence[Pair], delta: float, points: int) -> Tensor:
     """The last point of each straight line to the target up to which everything is inside."""
-    return torch.stack([_last_inside(oracle, pair, delta, points) for pair in pairs])
+    return torch.stack([_last_inside(evaluator, pair, delta, points) for pair in pairs])
 
 
-def _last_inside(oracle: Oracle, pair: Pair, delta: float, points: int) -> Tensor:
+def _last_inside(evaluator: Evaluator, pair: Pair, delta: float, points: int) -> Tensor:
     t = torch.linspace(0, 1, points).view(-1, 1, 1, 1)
     labels = torch.full((points,), pair.label)
-    score = oracle.scores(torch.lerp(pair.source, pair.target, t), labels)
+    score = evaluator.scores(torch.lerp(pair.source, pair.target, t), labels)
     inside = score >= score[0] - delta
     last = int(inside.cumprod(dim=0).sum()) - 1
     return torch.lerp(pair.source, pair.target, float(t[last]))
 
 
-def decoupled(oracle: Oracle, pairs: Sequence[Pair], delta: float, steps: int) -> Tensor:
+def decoupled(evaluator: Evaluator, pairs: Sequence[Pair], delta: float, steps: int) -> Tensor:
     """The inside image nearest to each target that a minimum-norm attack from there finds.
 
     Decoupled direction and norm (Rony et al., CVPR 2019): ascend the margin along its unit
@@ -38,12 +38,12 @@ def decoupled(oracle: Oracle, pairs: Sequence[Pair], delta: float, steps: int) -
     source = torch.stack([pair.source for pair in pairs])
     target = torch.stack([pair.target for pair in pairs])
     label = torch.tensor([pair.label for pair in pairs])
-    floor = Confidence().height_at(oracle.scores(source, label) - delta)
+    floor = Confidence().height_at(evaluator.scores(source, label) - delta)
     change, best = torch.zeros_like(target), source
     length = torch.full((len(pairs),), FIRST_LENGTH)
     for step in range(steps):
         image = (target + change).clamp(0, 1)
-        said = oracle.evaluate(image, label)
+        said = evaluator.evaluate(image, label)
         inside = said.objective >= floor
         nearer = inside & (_norm(image - target) < _norm(best - target))
         best = torch.where(nearer.view(-1, 1, 1, 1), image, best)

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-import blindspots.cli.app as app
+import blindspots.cli.main as app
 
 
 def peak_memory() -> float:

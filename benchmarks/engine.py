@@ -26,14 +26,14 @@ from torch.nn import functional as F
 import blindspots as bs
 from benchmarks.engine_cases import QUICK, Case, Effort, authors_loop, cases
 from benchmarks.hardware import hardware
-from blindspots.engine import Engine
-from blindspots.flight import Outcome, Pair
-from blindspots.hulls import triangles
-from blindspots.machine import find_device, keep_freed_memory, lay_out
-from blindspots.methods.base import RUNNING, code
-from blindspots.oracle import Oracle
-from blindspots.records import Ending
-from blindspots.stream import Corners
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.device import find_device, keep_freed_memory, lay_out
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import triangles
+from blindspots.methods.method import RUNNING, code
+from blindspots.schema import Ending
 
 LAYOUTS = ("contiguous", "channels_last")
 MOST_OVERHEAD, LEAST_GAIN, LEAST_COMPILED_GAIN = 1.10, 1.4, 1.75
@@ -90,12 +90,14 @@ def gradient(model: nn.Module, images: Tensor) -> float:
     return float(torch.autograd.grad(loss, images)[0].sum())
 
 
-def traversed(oracle: Oracle, method: bs.Reference, pairs: Sequence[Pair], slots: int) -> list:
+def traversed(
+    evaluator: Evaluator, method: bs.Reference, pairs: Sequence[Pair], slots: int
+) -> list:
     """The outcomes of an engine's run."""
-    return [out for ended in Engine(oracle, method, slots=slots).run(pairs) for out in ended]
+    return [out for ended in Engine(evaluator, method, slots=slots).run(pairs) for out in ended]
 
 
-def evaluations(outcomes: Sequence[Outcome]) -> float:
+def evaluations(outcomes: Sequence[TraversalResult]) -> float:
     """What they cost together."""
     return sum(outcome.evaluations for outcome in outcomes)
 
@@ -122,12 +124,12 @@ def _raw_jobs(layout: str, model: nn.Module, images: Tensor) -> dict[str, Job]:
 
 def overhead(case: Case, effort: Effort) -> Row:
     """The engine's seconds an evaluation, over a bare forward and gradient of the same batch."""
-    images, oracle = case.images[: effort.batch], Oracle(case.best, chunk=effort.batch)
+    images, evaluator = case.images[: effort.batch], Evaluator(case.best, chunk=effort.batch)
     pairs, method = case.pairs(effort.batch), case.reference(effort.steps)
-    count = evaluations(traversed(oracle, method, pairs, effort.batch))
+    count = evaluations(traversed(evaluator, method, pairs, effort.batch))
     jobs: dict[str, Job] = {
         "bare": lambda: [gradient(case.best, images) for _ in range(effort.steps)],
-        "engine": lambda: traversed(oracle, method, pairs, effort.batch),
+        "engine": lambda: traversed(evaluator, method, pairs, effort.batch),
     }
     taken = seconds(jobs, effort.repeats)
     ratio = taken["engine"] / count * effort.steps * len(images) / taken["bare"]
@@ -141,13 +143,13 @@ def gain(case: Case, effort: Effort, compiled: bool) -> list[Row]:
         torch.stack([getattr(pair, end) for pair in pairs]).to(case.images.device)
         for end in ("source", "target")
     )
-    oracle = Oracle(case.best, chunk=effort.batch, compiled=compiled)
-    found = {out.pair.id: out.found for out in traversed(oracle, method, pairs, effort.batch)}
+    evaluator = Evaluator(case.best, chunk=effort.batch, compiled=compiled)
+    found = {out.pair.id: out.found for out in traversed(evaluator, method, pairs, effort.batch)}
     again = authors_loop(case.plain, x_s, x_t, method).cpu()
     apart = (torch.stack([found[pair.id] for pair in pairs]) - again).square().mean().sqrt()
     jobs: dict[str, Job] = {
         "loop": lambda: authors_loop(case.plain, x_s, x_t, method),
-        "engine": lambda: traversed(oracle, method, pairs, effort.batch),
+        "engine": lambda: traversed(evaluator, method, pairs, effort.batch),
     }
     taken, suffix = seconds(jobs, effort.repeats), ", compiled" if compiled else ""
     least = LEAST_COMPILED_GAIN if compiled else LEAST_GAIN
@@ -164,11 +166,11 @@ def uneven(case: Case, effort: Effort) -> Row:
     shortest, longest = 1, max(1, 2 * mean - 1)
     lengths = {"uneven": (shortest, shortest, longest, longest), "even": (mean,) * 4}
     method = Uneven(max_steps=longest + 1, delta=case.delta, jitter=0.0)
-    oracle, counts, jobs = Oracle(case.best, chunk=effort.batch), {}, {}
+    evaluator, counts, jobs = Evaluator(case.best, chunk=effort.batch), {}, {}
     for name, cycle in lengths.items():
         pairs = _of_lengths(case.pairs(effort.rounds * effort.batch), cycle)
-        counts[name] = evaluations(traversed(oracle, method, pairs, effort.batch))
-        jobs[name] = lambda pairs=pairs: traversed(oracle, method, pairs, effort.batch)
+        counts[name] = evaluations(traversed(evaluator, method, pairs, effort.batch))
+        jobs[name] = lambda pairs=pairs: traversed(evaluator, method, pairs, effort.batch)
     taken = seconds(jobs, effort.repeats)
     rate = {name: counts[name] / taken[name] for name in lengths}
     reached = f"{rate['uneven'] / rate['even']:.2f}"
@@ -184,7 +186,7 @@ def _of_lengths(pairs: Sequence[Pair], lengths: Sequence[int]) -> list[Pair]:
 
 def hulls(case: Case, effort: Effort) -> Row:
     """Points of triangles a second over bare forwards a second of the same batch."""
-    images, oracle = case.images[: effort.batch], Oracle(case.best, chunk=effort.batch)
+    images, evaluator = case.images[: effort.batch], Evaluator(case.best, chunk=effort.batch)
     corners = [
         Corners(tuple(case.images.roll(i, dims=0)[:3]), 0) for i in range(effort.rounds // 2)
     ]
@@ -192,7 +194,7 @@ def hulls(case: Case, effort: Effort) -> Row:
     batches = -(-points // len(images))
     jobs: dict[str, Job] = {
         "bare": lambda: [forward(case.best, images) for _ in range(batches)],
-        "hulls": lambda: list(triangles(oracle, corners)),
+        "hulls": lambda: list(triangles(evaluator, corners)),
     }
     taken = seconds(jobs, effort.repeats)
     share = taken["bare"] / (batches * len(images)) * points / taken["hulls"]

@@ -14,8 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from blindspots.run_reader import Run
-from blindspots.tables import build_table, render
+from blindspots.reporting.tables import build_table, render
+from blindspots.store.reader import Run
 
 HERE = Path(__file__).resolve().parent
 ASSETS = HERE.parent.parent / "shared" / "assets"

@@ -19,15 +19,15 @@ import torch
 import blindspots as bs
 from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine import Engine
-from blindspots.flight import Outcome, Pair
-from blindspots.geometry import rms
-from blindspots.hulls import segments, simplices
-from blindspots.machine import keep_freed_memory
-from blindspots.methods.base import Method
-from blindspots.oracle import Oracle
-from blindspots.plots.style import LABEL, LIMBS, SMALL, TITLE, axes_grid, save
-from blindspots.stream import Corners
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import segments, simplices
+from blindspots.methods.geometry import rms
+from blindspots.methods.method import Method
+from blindspots.reporting.figures.style import LABEL, LIMBS, SMALL, TITLE, axes_grid, save
 
 BATCH = 16
 SAMPLES = 2000
@@ -48,33 +48,37 @@ def main() -> None:
 
 def measure(about: Subject, sources: int, targets: Sequence[int], there: dict[str, Any]):
     """(name, row) of every number of targets and way of choosing that is not known yet."""
-    oracle = Oracle(about.model, chunk=BATCH)
+    evaluator = Evaluator(about.model, chunk=BATCH)
     for k in targets:
         for way, kind in WAYS.items():
             if f"{k} {way}" not in there:
                 pairs = about.pairs(sources, k)
-                yield f"{k} {way}", _row(oracle, _outcomes(oracle, kind(), pairs), k)
+                yield f"{k} {way}", _row(evaluator, _outcomes(evaluator, kind(), pairs), k)
 
 
-def _outcomes(oracle: Oracle, method: Method, pairs: Sequence[Pair]) -> list[list[Outcome]]:
+def _outcomes(
+    evaluator: Evaluator, method: Method, pairs: Sequence[Pair]
+) -> list[list[TraversalResult]]:
     """What was found, source by source."""
-    groups: dict[str, list[Outcome]] = {pair.group: [] for pair in pairs}
-    for ended in Engine(oracle, method, slots=BATCH).run(pairs):
+    groups: dict[str, list[TraversalResult]] = {pair.group: [] for pair in pairs}
+    for ended in Engine(evaluator, method, slots=BATCH).run(pairs):
         for outcome in ended:
             groups[outcome.pair.group].append(outcome)
     return list(groups.values())
 
 
-def _row(oracle: Oracle, groups: Sequence[Sequence[Outcome]], k: int) -> dict[str, Any]:
+def _row(
+    evaluator: Evaluator, groups: Sequence[Sequence[TraversalResult]], k: int
+) -> dict[str, Any]:
     corners = [
         Corners((outs[0].pair.source, *(out.found for out in outs)), outs[0].label)
         for outs in groups
     ]
     limbs = [Corners((o.pair.source, o.found), o.label) for outs in groups for o in outs]
     everything = [out for outs in groups for out in outs]
-    clouds = simplices(oracle, ((c, seed) for seed, c in enumerate(corners)), SAMPLES)
+    clouds = simplices(evaluator, ((c, seed) for seed, c in enumerate(corners)), SAMPLES)
     fractions = [cloud.fraction(bs.Fan().delta) for cloud in clouds]
-    lines = zip(segments(oracle, limbs), everything, strict=True)
+    lines = zip(segments(evaluator, limbs), everything, strict=True)
     inside = [line.minimum >= out.p_source - bs.Fan().delta for line, out in lines]
     far = torch.stack([rms(out.found - out.pair.target) for out in everything])
     low, high = bootstrap(fractions)

@@ -21,15 +21,15 @@ from unittest.mock import patch
 import blindspots as bs
 from benchmarks.hardware import hardware
 from benchmarks.subjects import IMAGENET_SAMPLE, MOBILENETV2
-from blindspots import work
-from blindspots.ahead import ahead
-from blindspots.experiment import Experiment
-from blindspots.machine import find_device, keep_freed_memory
+from blindspots.engine.device import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method
-from blindspots.planning import Prepared, prepare
 from blindspots.progress import silent
-from blindspots.settings import Machine, Science
-from blindspots.subjects import Request
+from blindspots.settings import MachineSettings, ScienceSettings
+from blindspots.study import work
+from blindspots.study.ahead import ahead
+from blindspots.study.prepare import Prepared, prepare
+from blindspots.study.run import Experiment
+from blindspots.study.subjects import RunRequest
 
 DECODED = 400
 
@@ -84,9 +84,14 @@ def main() -> None:
     given = parser.parse_args()
     keep_freed_memory()
     method = make_method()
-    science = Science(method=describe_method(method), sources=given.pairs, targets_per_source=1)
-    request = Request(
-        models=[MOBILENETV2], images=IMAGENET_SAMPLE, science=science, machine=Machine(keep="none")
+    science = ScienceSettings(
+        method=describe_method(method), sources=given.pairs, targets_per_source=1
+    )
+    request = RunRequest(
+        models=[MOBILENETV2],
+        images=IMAGENET_SAMPLE,
+        science=science,
+        machine=MachineSettings(keep="none"),
     )
     with tempfile.TemporaryDirectory() as folder:
         prepared = prepare(request, None, silent())

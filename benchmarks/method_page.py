@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.results import fill, models
-from blindspots.plots.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
+from blindspots.reporting.figures.style import LABEL, LIMBS, MUTED, SMALL, TITLE, axes_grid, save
 
 FOLLOWED = ("reference", "paper", "adaptive", "star", "fan")
 DISTANCES = (8e-4, 0.6)

@@ -30,15 +30,15 @@ from benchmarks.hardware import hardware
 from benchmarks.method_page import write_page
 from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine import Engine
-from blindspots.flight import Pair, from_8bit, to_8bit
-from blindspots.geometry import rms
-from blindspots.hulls import segments, triangles
-from blindspots.machine import keep_freed_memory
-from blindspots.methods.base import Evaluation, Method, Problem, State
-from blindspots.metrics import linf, rmse, ssim
-from blindspots.oracle import Oracle
-from blindspots.stream import Corners
+from blindspots.engine.batch import Pair, from_8bit, to_8bit
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import segments, triangles
+from blindspots.measure.metrics import linf, rmse, ssim
+from blindspots.methods.geometry import rms
+from blindspots.methods.method import Evaluation, Method, Problem, State
 
 DELTA = 0.2
 BATCH = 16
@@ -66,7 +66,7 @@ class Ended(NamedTuple):
     looked_at: bool = True
 
 
-Maker = Callable[[Oracle, Sequence[Pair]], Ended]
+Maker = Callable[[Evaluator, Sequence[Pair]], Ended]
 
 
 def main() -> None:
@@ -88,8 +88,8 @@ def measure_model(
     missing = {name: makers()[name] for name in wanted if name not in there}
     if not missing:
         return
-    pairs, oracle = about.pairs(sources, targets), Oracle(about.model, chunk=BATCH)
-    keep(path, ((name, measure(oracle, pairs, maker)) for name, maker in missing.items()))
+    pairs, evaluator = about.pairs(sources, targets), Evaluator(about.model, chunk=BATCH)
+    keep(path, ((name, measure(evaluator, pairs, maker)) for name, maker in missing.items()))
 
 
 def makers() -> dict[str, Maker]:
@@ -105,14 +105,14 @@ def makers() -> dict[str, Maker]:
     }
 
 
-def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, Any]:
+def measure(evaluator: Evaluator, pairs: Sequence[Pair], maker: Maker) -> dict[str, Any]:
     """A row: means over the pairs, and the values of each."""
-    machine, began = hardware(oracle.model.device), time.perf_counter()
-    ended = maker(oracle, pairs)
+    machine, began = hardware(evaluator.model.device), time.perf_counter()
+    ended = maker(evaluator, pairs)
     seconds = time.perf_counter() - began
     target = torch.stack([pair.target for pair in pairs])
     label = torch.tensor([pair.label for pair in pairs])
-    source = oracle.scores(torch.stack([pair.source for pair in pairs]), label)
+    source = evaluator.scores(torch.stack([pair.source for pair in pairs]), label)
     near = {
         "rmse": rmse(ended.found, target),
         "linf": linf(ended.found, target),
@@ -120,22 +120,20 @@ def measure(oracle: Oracle, pairs: Sequence[Pair], maker: Maker) -> dict[str, An
     }
     if not ended.looked_at:
         return {"pairs": len(pairs), "hardware": machine, **_means(near)}
-    lines = segments(
-        oracle, [Corners((p.source, x), p.label) for p, x in zip(pairs, ended.found, strict=True)],
-        POINTS,
-    )  # fmt: skip
+    corners = [Corners((p.source, x), p.label) for p, x in zip(pairs, ended.found, strict=True)]
+    lines = segments(evaluator, corners, POINTS)
     lowest = torch.tensor([line.minimum for line in lines])
-    rounded = oracle.scores(from_8bit(to_8bit(ended.found)), label)
+    rounded = evaluator.scores(from_8bit(to_8bit(ended.found)), label)
     each = {
         **near,
-        "p_found": oracle.scores(ended.found, label),
+        "p_found": evaluator.scores(ended.found, label),
         "p_found_8bit": rounded,
         "inside_8bit": (rounded >= source - DELTA).float(),
         "segment_mean": torch.tensor([line.mean for line in lines]),
         "segment_min": lowest,
         "segment_inside": (lowest >= source - DELTA).float(),
     }
-    faces = _triangles(oracle, pairs, ended.found)
+    faces = _triangles(evaluator, pairs, ended.found)
     return {
         "pairs": len(pairs),
         "hardware": machine,
@@ -158,7 +156,7 @@ def _means(each: dict[str, Tensor]) -> dict[str, float]:
     return {name: float(values.mean()) for name, values in each.items()}
 
 
-def _triangles(oracle: Oracle, pairs: Sequence[Pair], found: Tensor) -> list[float]:
+def _triangles(evaluator: Evaluator, pairs: Sequence[Pair], found: Tensor) -> list[float]:
     """The fraction inside of each source's triangle with its first two found images."""
     groups: dict[str, list[int]] = {}
     for i, pair in enumerate(pairs):
@@ -167,17 +165,17 @@ def _triangles(oracle: Oracle, pairs: Sequence[Pair], found: Tensor) -> list[flo
         Corners((pairs[a].source, found[a], found[b]), pairs[a].label)
         for a, b, *_ in (rows for rows in groups.values() if len(rows) > 1)
     ]
-    return [face.fraction(DELTA) for face in triangles(oracle, corners)]
+    return [face.fraction(DELTA) for face in triangles(evaluator, corners)]
 
 
 def _running(method: Method) -> Maker:
     """The images that a method finds, and how near it was after how many evaluations."""
 
-    def run(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+    def run(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
         watch = Watch()
         outcomes = {
             out.pair.id: out
-            for ended in Engine(oracle, watched(method, watch), slots=BATCH).run(pairs)
+            for ended in Engine(evaluator, watched(method, watch), slots=BATCH).run(pairs)
             for out in ended
         }
         inorder = [outcomes[pair.id] for pair in pairs]
@@ -235,25 +233,25 @@ def watched(method: Method, watch: Watch) -> Method:
     return Watched(**{f.name: getattr(method, f.name) for f in fields(method)})  # type: ignore[arg-type]
 
 
-def _straight_line(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
-    return Ended(last_inside(oracle, pairs, DELTA, POINTS), POINTS / 2, 0.0, {}, [])
+def _straight_line(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
+    return Ended(last_inside(evaluator, pairs, DELTA, POINTS), POINTS / 2, 0.0, {}, [])
 
 
-def _target_itself(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
-    del oracle
+def _target_itself(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
+    del evaluator
     return Ended(torch.stack([pair.target for pair in pairs]), 0.0, 0.0, {}, [])
 
 
-def _another_target(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+def _another_target(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
     """The target of another source: the distance of two images that have nothing in common."""
-    del oracle
+    del evaluator
     turned = torch.stack([pair.target for pair in (*pairs[3:], *pairs[:3])])
     return Ended(turned, 0.0, 0.0, {}, [], looked_at=False)
 
 
-def _attack(oracle: Oracle, pairs: Sequence[Pair]) -> Ended:
+def _attack(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
     found = [
-        decoupled(oracle, pairs[i : i + BATCH], DELTA, ATTACK_STEPS)
+        decoupled(evaluator, pairs[i : i + BATCH], DELTA, ATTACK_STEPS)
         for i in range(0, len(pairs), BATCH)
     ]
     return Ended(torch.cat(found), ATTACK_STEPS, 0.0, {}, [])

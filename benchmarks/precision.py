@@ -15,12 +15,12 @@ from pathlib import Path
 
 from benchmarks.hardware import hardware
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine import Engine
-from blindspots.flight import Outcome
-from blindspots.geometry import rms
-from blindspots.machine import keep_freed_memory
+from blindspots.engine.batch import TraversalResult
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
 from blindspots.methods import make_method
-from blindspots.oracle import Oracle
+from blindspots.methods.geometry import rms
 
 BATCH = 16
 HEAD = (
@@ -55,9 +55,9 @@ def _rows(about: Subject, methods: Sequence[str], sources: int, targets: int) ->
     for name in methods:
         ended, seconds = {}, {}
         for precision in ("fp32", "bf16"):
-            oracle = Oracle(about.model, chunk=BATCH, precision=precision)
+            evaluator = Evaluator(about.model, chunk=BATCH, precision=precision)
             began = time.perf_counter()
-            runs = Engine(oracle, make_method(name), slots=BATCH).run(pairs)
+            runs = Engine(evaluator, make_method(name), slots=BATCH).run(pairs)
             ended[precision] = {out.pair.id: out for outs in runs for out in outs}
             seconds[precision] = time.perf_counter() - began
         plain, rough = ended["fp32"], ended["bf16"]
@@ -68,7 +68,7 @@ def _rows(about: Subject, methods: Sequence[str], sources: int, targets: int) ->
         yield f"| {' | '.join(map(str, (*cells, f'{drop:.3f}', times)))} |"
 
 
-def _far(ended: dict[str, Outcome]) -> str:
+def _far(ended: dict[str, TraversalResult]) -> str:
     distances = [float(rms((out.found - out.pair.target)[None])) for out in ended.values()]
     return f"{sum(distances) / len(distances):.4f}"
 

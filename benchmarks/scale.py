@@ -30,17 +30,17 @@ import blindspots as bs
 from benchmarks.command import peak_memory
 from benchmarks.hardware import hardware
 from benchmarks.simulated import CLASSES, write_archives, write_rows
-from blindspots.answers import Answers, as_rows, read_answers
-from blindspots.choosing import choose
 from blindspots.methods import describe_method
-from blindspots.plan import seeded_order
-from blindspots.planned import PairsByModel
-from blindspots.planning import pairs_by_model
-from blindspots.resuming import missing_pairs
 from blindspots.scores import Confidence, describe_score
-from blindspots.settings import Science
-from blindspots.store import Store, read_predictions
-from blindspots.survey import Subject, survey
+from blindspots.settings import ScienceSettings
+from blindspots.store.writer import Store, read_predictions
+from blindspots.study.pairs import PairsByModel
+from blindspots.study.plan import seeded_order
+from blindspots.study.predictions import Predictions, as_rows, read_model_predictions
+from blindspots.study.prepare import pairs_by_model
+from blindspots.study.resume import missing_pairs
+from blindspots.study.survey import Subject, survey
+from blindspots.study.targets import choose
 
 TARGETS, MORE_IMAGES = 5, 1.25
 TABLES = ("distance", "confidence", "summary")
@@ -73,10 +73,12 @@ class Size:
         return int(self.sources * MORE_IMAGES)
 
     @property
-    def science(self) -> Science:
+    def science(self) -> ScienceSettings:
         """The settings of the plan."""
         method, score = describe_method(bs.Star()), describe_score(Confidence())
-        return Science(method=method, score=score, sources=self.sources, targets_per_source=TARGETS)
+        return ScienceSettings(
+            method=method, score=score, sources=self.sources, targets_per_source=TARGETS
+        )
 
     @property
     def names(self) -> list[str]:
@@ -96,9 +98,9 @@ def subjects(size: Size) -> list[Subject]:
     ids = [f"ILSVRC2012_val_{i:08d}-{i * 2654435761 % 2**32:08x}" for i in range(size.images)]
     labels = torch.arange(size.images) % CLASSES
     images = Images(ids=ids, labels=labels)
-    oracle = SimpleNamespace(score=Confidence())
+    evaluator = SimpleNamespace(score=Confidence())
     return [
-        Subject(name, SimpleNamespace(name=name, embeds=False), images, oracle, name, "", 512)  # type: ignore[arg-type]
+        Subject(name, SimpleNamespace(name=name, embeds=False), images, evaluator, name, "", 512)  # type: ignore[arg-type]
         for name in size.names
     ]
 
@@ -107,7 +109,7 @@ def plan(size: Size, folder: Path) -> PairsByModel:
     """What `planning.prepare` does with the answers that are stored."""
     asked, science = subjects(size), size.science
     rows = read_predictions(folder)
-    known = {one.name: read_answers(rows, one.name, one.images.ids) for one in asked}
+    known = {one.name: read_model_predictions(rows, one.name, one.images.ids) for one in asked}
     order = seeded_order(asked[0].images.ids, science.seed)
     surveyed = survey(asked, order, science.sources, known)
     for subject in asked:
@@ -124,7 +126,7 @@ def simulate(size: Size, folder: Path) -> None:
     labels = np.arange(size.images) % CLASSES
     said = np.where(right, labels, (labels + 1) % CLASSES)
     ids, sure = subjects(size)[0].images.ids, np.full(size.images, 0.9)
-    own = Answers(np.ones(size.images, bool), said, sure, sure)
+    own = Predictions(np.ones(size.images, bool), said, sure, sure)
     store.write_predictions(as_rows(dict.fromkeys(size.names, own), ids))
     models = [{"name": name, "preflight": {"labelled": True}} for name in size.names]
     store.write_info({"format": 1, "plan": size.science.identity(), "models": models})

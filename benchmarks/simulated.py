@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from blindspots.archives import UNIT
-from blindspots.parts import write_part
-from blindspots.planned import PlannedPairs
-from blindspots.records import NULLS, PAIRS, TRIANGLES
+from blindspots.schema import NULLS, PAIRS, TRIANGLES
+from blindspots.store.archives import UNIT
+from blindspots.store.parquet import write_part
+from blindspots.study.pairs import PlannedPairs
 
 PART_ROWS, CLASSES = 32_768, 1000
 

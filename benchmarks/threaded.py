@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from blindspots.backends.base import Job
-from blindspots.backends.crew import Heard, Worker
-from blindspots.backends.foreman import Foreman
-from blindspots.backends.hand import Hand, Orders
-from blindspots.backends.units import Unit
-from blindspots.backends.words import Word
+from blindspots.study.backends.backend import RunJob
+from blindspots.study.backends.leader import Leader
+from blindspots.study.backends.messages import Word
+from blindspots.study.backends.tasks import Task
+from blindspots.study.backends.worker import Worker, WorkerConfig
+from blindspots.study.backends.worker_pool import Heard, WorkerHandle
 
 
 @dataclass
@@ -21,16 +21,16 @@ class Threaded:
     name: ClassVar[str] = "thread"
     workers: ClassVar[int] = 1
 
-    _orders: list[Orders] = field(default_factory=list)
+    _orders: list[WorkerConfig] = field(default_factory=list)
     _units: "queue.Queue[Unit | None]" = field(default_factory=queue.Queue)
     _words: "queue.Queue[Word]" = field(default_factory=queue.Queue)
 
     def check(self) -> None:
         """Nothing is needed."""
 
-    def run(self, job: Job) -> None:
+    def run(self, job: RunJob) -> None:
         """Traverse and measure all that is missing."""
-        Foreman(job, self).run()
+        Leader(job, self).run()
 
     def __enter__(self) -> "Threaded":
         return self
@@ -38,26 +38,26 @@ class Threaded:
     def __exit__(self, *_error: object) -> None:
         """The thread waits for units that never come, and ends with the process."""
 
-    def start(self, orders: Orders) -> None:
+    def prepare(self, orders: WorkerConfig) -> None:
         """Keep the orders."""
         self._orders = [orders]
 
-    def hire(self) -> Worker:
+    def start(self) -> WorkerHandle:
         """Start the thread."""
-        hand = Hand(self._orders[0], self._units.get, self._words.put)
+        hand = Worker(self._orders[0], self._units.get, self._words.put)
         threading.Thread(target=hand.run, daemon=True).start()
         return 0
 
-    def give(self, worker: Worker, unit: Unit | None) -> None:  # noqa: ARG002
+    def send(self, worker: WorkerHandle, unit: Task | None) -> None:  # noqa: ARG002
         """Queue a unit."""
         self._units.put(unit)
 
-    def hear(self, seconds: float) -> Sequence[Heard]:
+    def receive(self, seconds: float) -> Sequence[Heard]:
         """The next word."""
         try:
             return [(0, self._words.get(timeout=seconds))]
         except queue.Empty:
             return []
 
-    def dismiss(self, worker: Worker) -> None:
+    def stop(self, worker: WorkerHandle) -> None:
         """Nobody is left to be let go."""

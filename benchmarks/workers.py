@@ -23,16 +23,16 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.threaded import Threaded
-from blindspots.backends.base import Backend
-from blindspots.backends.cluster import Ray
-from blindspots.backends.serial import Serial
-from blindspots.experiment import Experiment
-from blindspots.machine import find_device, keep_freed_memory
+from blindspots.engine.device import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method
-from blindspots.planning import prepare
 from blindspots.progress import Reporter, Ticker, silent
-from blindspots.settings import Machine, Science
-from blindspots.subjects import Request
+from blindspots.settings import MachineSettings, ScienceSettings
+from blindspots.study.backends.backend import Backend
+from blindspots.study.backends.ray_pool import Ray
+from blindspots.study.backends.serial import Serial
+from blindspots.study.prepare import prepare
+from blindspots.study.run import Experiment
+from blindspots.study.subjects import RunRequest
 
 MODEL, IMAGES = "zoo:shapes-resnet", "sample:shapes?n=400"
 LEAST, MOST_OVERHEAD = 0.9, 0.03
@@ -61,8 +61,10 @@ class Stopwatch(Reporter):
 def seconds(backend: Backend, pairs: int) -> tuple[float, float]:
     """Of the work alone, and of all of it; without figures and report."""
     method = make_method()
-    science = Science(method=describe_method(method), sources=pairs, targets_per_source=1)
-    request = Request(models=[MODEL], images=IMAGES, science=science, machine=Machine(keep="found"))
+    science = ScienceSettings(method=describe_method(method), sources=pairs, targets_per_source=1)
+    request = RunRequest(
+        models=[MODEL], images=IMAGES, science=science, machine=MachineSettings(keep="found")
+    )
     with tempfile.TemporaryDirectory() as folder:
         out, watch = Path(folder) / "run", Stopwatch()
         prepared, began = prepare(request, out, silent()), time.perf_counter()

@@ -5,10 +5,10 @@ import zipfile
 import numpy as np
 import pytest
 
-from blindspots.archives import UNIT, Archives
-from blindspots.pictures import PICTURES
-from blindspots.run_reader import Run
-from blindspots.store import Store
+from blindspots.store.archives import UNIT, Archives
+from blindspots.store.exact_images import PICTURES
+from blindspots.store.reader import Run
+from blindspots.store.writer import Store
 from tests.support.run_factory import Factory
 
 

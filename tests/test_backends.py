@@ -6,10 +6,10 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 
-from blindspots.backends.cluster import Ray
-from blindspots.cli.app import call
-from blindspots.run_reader import Run
-from blindspots.store import TABLES
+from blindspots.cli.main import call
+from blindspots.store.reader import Run
+from blindspots.store.writer import TABLES
+from blindspots.study.backends.ray_pool import Ray
 from tests.support import sleeping_model
 from tests.support.sleeping_model import model_spec, save_pictures
 from tests.support.thread_crew import ThreadCrew
@@ -28,7 +28,7 @@ PROCESSES = ["--backend", "processes"]
 def few(monkeypatch):
     """No figures: this is about rows and files. One thread per worker: tests share the cores."""
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
 
 
 def run(out, *options, models=TWO):
@@ -52,7 +52,7 @@ def given(tmp_path_factory):
 def serial(tmp_path_factory, given):
     folder = tmp_path_factory.mktemp("serial")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+        patch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
         assert run(folder / "reference", *given, *REFERENCE) == 0
         assert run(folder / "fan", *given, *FAN, models=ONE) == 0
     return folder
@@ -128,7 +128,7 @@ def test_workers_write_the_serial_run_with_every_kind_of_method(
     tmp_path, serial, given, monkeypatch, method, models
 ):
     """As threads of this process; how units and words reach other processes is not looked at."""
-    monkeypatch.setattr("blindspots.backends.processes.ProcessCrew", ThreadCrew)
+    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool", ThreadCrew)
     options = [*given, *(REFERENCE if method == "reference" else FAN), *PROCESSES]
     assert run(tmp_path / "run", *options, "--workers", "2", models=models) == 0
     assert_same_run(serial / method, tmp_path / "run")
@@ -156,10 +156,10 @@ def test_what_one_backend_began_another_ends_with_paths_as_the_user_wrote_them(
 
 
 def test_a_finished_run_starts_no_worker(serial, given, monkeypatch):
-    def hire(_crew):
+    def start(_crew):
         pytest.fail("a worker was hired")
 
-    monkeypatch.setattr("blindspots.backends.processes.ProcessCrew.hire", hire)
+    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool.hire", hire)
     assert run(serial / "reference", *given, *REFERENCE, *PROCESSES) == 0
 
 

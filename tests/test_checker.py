@@ -4,8 +4,8 @@ import pytest
 import torch
 from jaxtyping import TypeCheckError
 
-from blindspots.geometry import mix
-from blindspots.settings import Machine
+from blindspots.methods.geometry import mix
+from blindspots.settings import MachineSettings
 from tests.support import checker
 
 
@@ -27,9 +27,9 @@ def test_a_wrong_shape_is_caught():
 
 def test_a_dataclass_and_a_static_method_are_checked():
     with pytest.raises(TypeCheckError, match="__init__"):
-        Machine(device=3)
+        MachineSettings(device=3)
     with pytest.raises(TypeCheckError, match="archives"):
-        Machine.archives("many")
+        MachineSettings.archives("many")
 
 
 def test_a_property_and_a_class_method_are_checked():

@@ -6,9 +6,9 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
+from blindspots.models.load import load_model
 from blindspots.models.schemes.clip import PUBLISHED, TEMPLATES
-from blindspots.models.sources import load_model
 from tests.support.pictures import answer, doctor, make_picture, save_pictures, spread_out
 
 NAMES = ("egg", "ham", "spring water")
@@ -72,7 +72,7 @@ def library(saved):
 
 
 def refusal(spec):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec)
     return str(caught.value)
 

@@ -5,14 +5,14 @@ import re
 
 import pytest
 
-from blindspots.compare import compare, write_page
-from blindspots.compare.joined import join
-from blindspots.compare.page import page_html
-from blindspots.compare.shown import choose
-from blindspots.report.pictures import SIZES, fitting_together
-from blindspots.report.sample import MOST_PAIRS
-from blindspots.run_reader import Run
-from blindspots.score_scales import UNIT, run_scales
+from blindspots.reporting.compare import compare, write_page
+from blindspots.reporting.compare.comparison_page import page_html
+from blindspots.reporting.compare.page_data import join
+from blindspots.reporting.compare.pair_selection import choose
+from blindspots.reporting.page.pair_sample import MOST_PAIRS
+from blindspots.reporting.page.pictures import SIZES, fitting_together
+from blindspots.reporting.score_axes import UNIT, run_scales
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, hold
 from tests.test_compare import NORMAL, TRAINED, make_run
 from tests.test_report import HOSTILE, Page, data_of, words

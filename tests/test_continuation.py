@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import blindspots as bs
-from blindspots.engine import Engine
-from blindspots.flight import Pair
-from blindspots.objectives import confidence, margin
-from blindspots.oracle import Oracle
+from blindspots.engine.batch import Pair
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.scores.objectives import confidence, margin
 from tests.support.toys import (
     PIXELS,
     SIDE,
@@ -201,7 +201,7 @@ def make_pairs(count, groups=0):
 
 
 def fly(module, pairs, method, **options):
-    engine = Engine(Oracle(toy(module)), method, **options)
+    engine = Engine(Evaluator(toy(module)), method, **options)
     return {outcome.pair.id: outcome for ended in engine.run(pairs) for outcome in ended}
 
 

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from blindspots.cli.app import app
+from blindspots.cli.main import app
 from blindspots.methods import METHODS
-from blindspots.records import NULLS, PAIRS, SIMPLICES, TRANSFER, TRIANGLES, Ending
-from blindspots.store import PREDICTIONS
-from blindspots.widths.records import WIDTHS
+from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRANSFER, TRIANGLES, Ending
+from blindspots.store.width_rows import WIDTHS
+from blindspots.store.writer import PREDICTIONS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from PIL import Image
 
 import blindspots as bs
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from blindspots.doctor import Finding, Level, diagnose, preflight
-from blindspots.doctor.answers import check_saturation
-from blindspots.doctor.evidence import sign_test
-from blindspots.doctor.gradients import check_attached, check_true
-from blindspots.doctor.inputs import candidates, given_normaliser
-from blindspots.doctor.orders import find_order
-from blindspots.doctor.speed import largest_batch
-from blindspots.doctor.steadiness import check_steadiness
-from blindspots.experiment import Experiment
+from blindspots.doctor.determinism import check_steadiness
+from blindspots.doctor.gradient_checks import check_attached, check_true
+from blindspots.doctor.input_checks import candidates, given_normaliser
+from blindspots.doctor.label_permutations import find_order
+from blindspots.doctor.output_checks import check_saturation
+from blindspots.doctor.sample import sign_test
+from blindspots.doctor.speed_checks import largest_batch
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
 from blindspots.models.zoo import NAMES
-from blindspots.oracle import Oracle
-from blindspots.planning import prepare
 from blindspots.progress import silent
-from blindspots.settings import Science
-from blindspots.subjects import Request
-from blindspots.survey import Subject, survey
+from blindspots.settings import ScienceSettings
+from blindspots.study.prepare import prepare
+from blindspots.study.run import Experiment
+from blindspots.study.subjects import RunRequest
+from blindspots.study.survey import Subject, survey
 from tests.support.toys import (
     Cliff,
     Counting,
@@ -256,14 +256,14 @@ class TestAgainstClosedForms:
         assert torch.allclose((images - mean) / std, expected, rtol=1e-4, atol=1e-4)
 
     def test_the_gradient_of_a_linear_model_is_true(self):
-        oracle = Oracle(toy(random_linear(0, classes=2)))
+        evaluator = Evaluator(toy(random_linear(0, classes=2)))
         labels = torch.zeros(4, dtype=torch.long)
-        (true,) = check_true(oracle, random_images(4), labels)
+        (true,) = check_true(evaluator, random_images(4), labels)
         assert true.values["ratio"] == pytest.approx(1, abs=1e-3)
 
     def test_zero_gradients_are_counted(self):
         labels = torch.zeros(4, dtype=torch.long)
-        (flat,) = check_attached(Oracle(toy(Cliff(0.5))), random_images(4), labels)
+        (flat,) = check_attached(Evaluator(toy(Cliff(0.5))), random_images(4), labels)
         assert (flat.level, flat.values["zero"]) == (Level.WRONG, 4)
 
     def test_saturation_is_the_share_below_a_millionth(self):
@@ -282,7 +282,7 @@ class TestAgainstClosedForms:
             torch.nn.BatchNorm2d(3, track_running_stats=False), convolutional()
         )
         with toy(module).frozen() as model:
-            steady = check_steadiness(Oracle(model), random_images(4), alone=4)
+            steady = check_steadiness(Evaluator(model), random_images(4), alone=4)
         assert [(one.name, one.level) for one in steady] == [
             ("determinism", Level.OK),
             ("eval mode", Level.WRONG),
@@ -291,7 +291,7 @@ class TestAgainstClosedForms:
     def test_a_layer_that_cannot_look_at_one_image_needs_company(self):
         module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.BatchNorm1d(48), random_linear(0))
         module.eval = module.train
-        (_, found) = check_steadiness(Oracle(toy(module)), random_images(4), alone=4)
+        (_, found) = check_steadiness(Evaluator(toy(module)), random_images(4), alone=4)
         assert found.level is Level.WRONG
         assert "alone" in found.found
 
@@ -318,8 +318,8 @@ class TestInEveryRun:
     def test_it_is_stored_and_resuming_does_not_look_again(self, place, tmp_path):
         """The answers are random, so a second look would find another difference."""
         method = bs.Reference(max_steps=1)
-        science = Science(method=describe_method(method), sources=3, targets_per_source=1)
-        request = Request(
+        science = ScienceSettings(method=describe_method(method), sources=3, targets_per_source=1)
+        request = RunRequest(
             models=[f"file:{place}/model.py:dropout"], images="sample:shapes?n=20", science=science
         )
         first = prepare(request, tmp_path / "run", silent())
@@ -344,7 +344,7 @@ class TestInEveryRun:
             module, size=64, mean=(0.5,) * 3, std=(0.25,) * 3, class_names=sound.class_names
         )
         images = bs.load_images("sample:shapes?n=12", model)
-        subject = Subject("spec", model, images, Oracle(model, chunk=8), "fingerprint")
+        subject = Subject("spec", model, images, Evaluator(model, chunk=8), "fingerprint")
         surveyed = survey([subject], range(12), 12, {})
         _ = model.num_classes
         before = module.with_gradient, module.without

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
-from blindspots import machine
-from blindspots.cli.app import call
-from blindspots.doctor.evidence import Evidence
-from blindspots.doctor.gradients import check_true
-from blindspots.doctor.inputs import check_8bit
-from blindspots.doctor.speed import check_speed
-from blindspots.oracle import Oracle
+from blindspots.cli.main import call
+from blindspots.doctor.gradient_checks import check_true
+from blindspots.doctor.input_checks import check_8bit
+from blindspots.doctor.sample import Evidence
+from blindspots.doctor.speed_checks import check_speed
+from blindspots.engine import device
+from blindspots.engine.evaluator import Evaluator
 from tests.support.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
 from tests.test_doctor import FEW, examine, names_of, the_wrong_one
 
@@ -70,10 +70,10 @@ def by_brightness(slope, edge):
 
 @pytest.mark.parametrize(("slope", "edge", "level"), [(10, 0.4, "ok"), (5000, 0.4999, "note")])
 def test_8_bits_are_measured_as_their_formula_says(slope, edge, level):
-    images, oracle = mid_grey(20), Oracle(by_brightness(slope, edge))
-    logits = oracle.logits(images)
+    images, evaluator = mid_grey(20), Evaluator(by_brightness(slope, edge))
+    logits = evaluator.logits(images)
     labels = logits.argmax(dim=1)
-    evidence = Evidence(oracle=oracle, images=images, labels=labels, logits=logits)
+    evidence = Evidence(evaluator=evaluator, images=images, labels=labels, logits=logits)
     (found,) = check_8bit(evidence)
     noise = torch.rand(images.shape, generator=torch.Generator().manual_seed(0)) - 0.5
     brightness = (images.double() + noise.double() / 255).mean(dim=(1, 2, 3))
@@ -103,7 +103,7 @@ def test_the_line_on_8_bits_is_part_of_the_page(place, capsys):
 
 def test_speed_says_what_an_evaluation_costs_and_how_many_fit(place, capsys, monkeypatch, tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n")
-    monkeypatch.setattr(machine, "MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(device, "MEMORY", tmp_path / "meminfo")
     _, found, _ = examine(place, capsys, "sound")
     one = line(found, "speed")
     values = one["values"]
@@ -116,14 +116,14 @@ def test_speed_says_what_an_evaluation_costs_and_how_many_fit(place, capsys, mon
 
 def test_the_memory_an_image_takes_is_what_autograd_keeps_of_it():
     model, images = toy(torch.nn.Sequential(torch.nn.GELU(), torch.nn.Flatten())), random_images(4)
-    (found,) = check_speed(Oracle(model, chunk=4), images)
+    (found,) = check_speed(Evaluator(model, chunk=4), images)
     normalised = PIXELS * 4 / MIB
     assert found.values["mib_per_image"] == pytest.approx(normalised, rel=0.05)
 
 
 def test_where_nobody_says_what_is_free_nothing_is_said_of_what_fits(monkeypatch, tmp_path):
-    monkeypatch.setattr(machine, "MEMORY", tmp_path / "none")
-    (found,) = check_speed(Oracle(toy(convolutional()), chunk=4), random_images(4))
+    monkeypatch.setattr(device, "MEMORY", tmp_path / "none")
+    (found,) = check_speed(Evaluator(toy(convolutional()), chunk=4), random_images(4))
     assert "about_fit" not in found.values
     assert "fit into" not in found.found
 
@@ -154,8 +154,8 @@ def test_a_gradient_that_is_flat_only_where_the_model_is_sure_is_noted(place, ca
 
 
 def test_finite_differences_count_where_there_is_a_gradient():
-    oracle, labels = Oracle(toy(Cliff(0.5))), torch.zeros(4, dtype=torch.long)
-    assert check_true(oracle, random_images(4), labels) == []
+    evaluator, labels = Evaluator(toy(Cliff(0.5))), torch.zeros(4, dtype=torch.long)
+    assert check_true(evaluator, random_images(4), labels) == []
 
 
 def test_a_nan_gradient_behind_finite_logits_is_named(place, capsys):

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.engine import Engine
-from blindspots.flight import Pair, from_8bit, to_8bit
-from blindspots.oracle import Oracle
-from blindspots.records import Ending
+from blindspots.engine.batch import Pair, from_8bit, to_8bit
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.schema import Ending
 from tests.support.toys import Counting, Cramped, convolutional, random_images, random_linear, toy
 
 SHORT = bs.Reference(max_steps=12, step_size=0.1, jitter=0.02)
@@ -22,7 +22,7 @@ def pairs(count, seed=0):
 
 
 def outcomes(module, todo, method=SHORT, **options):
-    engine = Engine(Oracle(toy(module)), method, **options)
+    engine = Engine(Evaluator(toy(module)), method, **options)
     return {outcome.pair.id: outcome for ended in engine.run(todo) for outcome in ended}
 
 
@@ -72,7 +72,7 @@ def test_slots_are_refilled_while_pairs_wait_and_never_exceeded():
             yield pair
 
     module, done = Counting(convolutional()), 0
-    engine = Engine(Oracle(toy(module)), Uneven(max_steps=99, jitter=0.0), slots=3)
+    engine = Engine(Evaluator(toy(module)), Uneven(max_steps=99, jitter=0.0), slots=3)
     for ended in engine.run(queue()):
         assert len(pulled) - done <= 3
         done += len(ended)
@@ -84,7 +84,7 @@ def test_slots_are_refilled_while_pairs_wait_and_never_exceeded():
 
 def test_every_turn_shows_what_the_model_was_asked_and_what_it_said():
     model, todo = toy(convolutional()), pairs(3)
-    turns = list(Engine(Oracle(model), SHORT, slots=2).turns(todo))
+    turns = list(Engine(Evaluator(model), SHORT, slots=2).turns(todo))
     ended = [outcome.pair.id for turn in turns for outcome in turn.outcomes]
     assert ended == [pair.id for pair in todo]
     shown = [turn.seen for turn in turns if turn.seen is not None]
@@ -99,7 +99,7 @@ def test_every_turn_shows_what_the_model_was_asked_and_what_it_said():
 def test_a_turn_that_only_finds_a_pair_unable_to_start_shows_nothing_else():
     (pair,) = pairs(1)
     wrong = Pair(pair.id, pair.source, pair.target, label=_other_than_named(pair.source))
-    (turn,) = Engine(Oracle(toy(convolutional())), SHORT).turns([wrong])
+    (turn,) = Engine(Evaluator(toy(convolutional())), SHORT).turns([wrong])
     assert turn.outcomes[0].ending is Ending.SOURCE_MISCLASSIFIED
     assert turn.seen is None
 

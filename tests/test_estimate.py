@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from blindspots.cli.app import call
-from blindspots.estimate import Measured
-from blindspots.resuming import HULLS
-from blindspots.rows import RowMaker
+from blindspots.cli.main import call
+from blindspots.measure.rows import RowMaker
+from blindspots.study.estimate import Measured
+from blindspots.study.resume import HULLS
 from tests.support.tiny import MODEL
 
 WHAT = ["--model", MODEL, "--method", "reference", "--set", "max_steps=2", "--quiet"]

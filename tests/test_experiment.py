@@ -9,10 +9,10 @@ import torch
 from PIL import Image
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.plan import seeded_order
-from blindspots.records import NULLS, PAIRS, SIMPLICES, TRIANGLES
-from blindspots.run_reader import Run
+from blindspots.cli.main import call
+from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
+from blindspots.store.reader import Run
+from blindspots.study.plan import seeded_order
 from tests.support.runs import found_image, rows, saved_image
 from tests.support.tiny import MODEL, NAMES, SMOOTH, run, spec
 

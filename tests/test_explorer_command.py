@@ -9,8 +9,8 @@ import threading
 
 import pytest
 
-from blindspots.cli.app import call
-from blindspots.explorer.facts import facts
+from blindspots.cli.main import call
+from blindspots.explorer.page_facts import facts
 from blindspots.explorer.serve import ADDRESS, listen
 from blindspots.models.zoo import NAMES
 from tests.support.explorer_client import SHAPES, ZOO, wait_until
@@ -97,7 +97,7 @@ def test_without_arguments_it_has_the_zoo_and_the_sample_and_opens_the_browser(
 
 
 def test_a_missing_extra_is_named(monkeypatch, capsys):
-    monkeypatch.setattr("blindspots.cli.explore.find_spec", lambda _name: None)
+    monkeypatch.setattr("blindspots.cli.explore_command.find_spec", lambda _name: None)
     assert call(["explore", "--port", "0"]) == 2
     error = " ".join(capsys.readouterr().err.split())
     assert "fastapi and python_multipart and uvicorn" in error

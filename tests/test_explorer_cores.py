@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from blindspots.explorer.cores import Cores
+from blindspots.explorer.thread_budget import ThreadBudget
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +15,7 @@ def one_thread_afterwards():
 
 
 def test_alone_all_and_together_a_share():
-    cores, inside, told = Cores(4), threading.Event(), []
+    cores, inside, told = ThreadBudget(4), threading.Event(), []
     leave = threading.Event()
 
     def other():
@@ -37,17 +37,17 @@ def test_alone_all_and_together_a_share():
 
 
 def test_no_more_than_help():
-    with Cores(4).taken(1):
+    with ThreadBudget(4).taken(1):
         assert torch.get_num_threads() == 1
 
 
 @pytest.mark.parametrize(("side", "threads"), [(64, 1), (224, 4)])
 def test_small_models_have_one(side, threads):
-    assert Cores(4).useful(side * side) == threads
+    assert ThreadBudget(4).useful(side * side) == threads
 
 
 def test_a_failure_gives_its_share_back():
-    cores = Cores(4)
+    cores = ThreadBudget(4)
     with pytest.raises(ZeroDivisionError), cores.taken(4):
         raise ZeroDivisionError
     with cores.taken(4):

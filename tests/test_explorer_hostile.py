@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from blindspots.explorer import guard, uploads
+from blindspots.explorer.model_thread import WENT_WRONG
 from blindspots.explorer.serve import ADDRESS
-from blindspots.explorer.worker import WENT_WRONG
 from tests.support.explorer_client import ZOO, explorer, wait_until
 
 
@@ -367,7 +367,7 @@ def test_what_goes_wrong_in_long_work_is_not_shown(client, traversal, monkeypatc
     def broken(*_, **__):
         raise RuntimeError("secret of the model")
 
-    monkeypatch.setattr(client.hub.subjects[ZOO].oracle, "evaluate", broken)
+    monkeypatch.setattr(client.hub.subjects[ZOO].evaluator, "evaluate", broken)
     events = list(client.events("/api/traversals", traversal))
     assert {"kind": "error", "error": WENT_WRONG} in events
     assert "secret" not in json.dumps(events)

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from blindspots.outcome import publish
-from blindspots.run_reader import Run
-from blindspots.verify import verify_run
+from blindspots.reporting.publish import publish
+from blindspots.store.reader import Run
+from blindspots.study.verify import verify_run
 from tests.support.explorer_client import ZOO, explorer, wait_until
 
 SHORT = {"settings": {"max_steps": 8}}

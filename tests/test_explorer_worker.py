@@ -6,10 +6,10 @@ import threading
 import pytest
 import torch
 
-from blindspots.explorer.outbox import MOST_WAITING, Job, Outbox
+from blindspots.engine.evaluator import Evaluator
+from blindspots.explorer.event_queue import MOST_WAITING, EventQueue, TabJob
+from blindspots.explorer.model_thread import ModelThread
 from blindspots.explorer.refusals import Busy
-from blindspots.explorer.worker import Worker
-from blindspots.oracle import Oracle
 from tests.support.explorer_client import wait_until
 from tests.support.toys import convolutional, random_images, toy
 
@@ -18,7 +18,7 @@ MANY = 5000
 
 @pytest.fixture
 def worker():
-    working = Worker(toy(convolutional()), most_tasks=3, most_questions=4)
+    working = ModelThread(toy(convolutional()), most_tasks=3, most_questions=4)
     working.start()
     yield working
     working.close()
@@ -28,9 +28,9 @@ def watched(worker, *works, before=lambda _: None):
     """All events of long work that is taken at once."""
 
     async def watch():
-        outbox = Outbox()
+        outbox = EventQueue()
         tasks = [worker.take(work, outbox) for work in works]
-        job = Job(outbox, tasks, [worker.look_again])
+        job = TabJob(outbox, tasks, [worker.look_again])
         before(job)
         return [event async for event in outbox.events()]
 
@@ -39,9 +39,9 @@ def watched(worker, *works, before=lambda _: None):
 
 def test_a_question_is_answered_between_the_batches_of_one_turn(worker):
     def turns():
-        answer = worker.ask(lambda oracle: oracle.logits(random_images(1)).shape)
+        answer = worker.ask(lambda evaluator: evaluator.logits(random_images(1)).shape)
         before = answer.done()
-        worker.oracle.logits(random_images(MANY))
+        worker.evaluator.logits(random_images(MANY))
         yield {"before": before, "after": answer.done()}
 
     assert watched(worker, turns()) == [{"before": False, "after": True}]
@@ -49,7 +49,7 @@ def test_a_question_is_answered_between_the_batches_of_one_turn(worker):
 
 def test_the_answer_is_the_models_own(worker):
     images = random_images(3)
-    answer = worker.ask(lambda oracle: oracle.logits(images)).result(timeout=10)
+    answer = worker.ask(lambda evaluator: evaluator.logits(images)).result(timeout=10)
     torch.testing.assert_close(answer, worker.model(images))
 
 
@@ -80,7 +80,7 @@ def test_a_slow_reader_makes_the_work_wait(worker):
             yield {"step": step}
 
     async def watch():
-        outbox = Outbox()
+        outbox = EventQueue()
         worker.take(turns(), outbox)
         await asyncio.to_thread(wait_until, lambda: outbox.full)
         await asyncio.to_thread(worker.ask(lambda _: None).result, 10)
@@ -105,7 +105,7 @@ def test_cancelled_work_ends_within_its_turn(worker):
         try:
             yield {"step": 0}
             jobs[0].cancel()
-            worker.oracle.logits(random_images(MANY))
+            worker.evaluator.logits(random_images(MANY))
             yield {"step": 1}
         finally:
             ended.set()
@@ -120,7 +120,7 @@ def test_more_than_it_takes_is_busy(worker):
         yield {"kind": "never"}
 
     async def fill():
-        outbox = Outbox()
+        outbox = EventQueue()
         tasks = []
         for _ in range(3):
             task = worker.take(waits(), outbox)
@@ -128,7 +128,7 @@ def test_more_than_it_takes_is_busy(worker):
             tasks.append(task)
         with pytest.raises(Busy, match="busy with"):
             worker.take(waits(), outbox)
-        Job(outbox, tasks, [worker.look_again]).cancel()
+        TabJob(outbox, tasks, [worker.look_again]).cancel()
 
     asyncio.run(fill())
     wait_until(lambda: worker.tasks == 0)
@@ -152,9 +152,9 @@ def test_more_questions_than_it_takes_are_busy(worker):
 
 def test_an_oracle_gives_way_before_every_forward():
     seen = []
-    oracle = Oracle(toy(convolutional()), chunk=2, give_way=lambda: seen.append(1))
-    with oracle.model.frozen():
-        oracle.logits(random_images(5))
+    evaluator = Evaluator(toy(convolutional()), chunk=2, give_way=lambda: seen.append(1))
+    with evaluator.model.frozen():
+        evaluator.logits(random_images(5))
         assert len(seen) == 3
-        oracle.evaluate(random_images(2), torch.tensor([0, 1]))
+        evaluator.evaluate(random_images(2), torch.tensor([0, 1]))
     assert len(seen) == 4

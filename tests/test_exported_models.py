@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots.cli.app import call
-from blindspots.errors import Refused
-from blindspots.experiment import Experiment
+from blindspots.cli.main import call
+from blindspots.errors import UsageError
 from blindspots.methods import Reference, describe_method
-from blindspots.models.sources import load_model
-from blindspots.planning import prepare
+from blindspots.models.load import load_model
 from blindspots.progress import Reporter
-from blindspots.settings import Machine, Science, Trust
-from blindspots.subjects import Request
+from blindspots.settings import MachineSettings, ScienceSettings, Trust
+from blindspots.study.prepare import prepare
+from blindspots.study.run import Experiment
+from blindspots.study.subjects import RunRequest
 from tests.support.pictures import doctor, save_pictures
 
 BATCH = ({0: torch.export.Dim("batch")},)
@@ -51,7 +51,7 @@ def file(network, tmp_path_factory):
 
 
 def refusal(spec, **trust):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec, **trust)
     return str(caught.value)
 
@@ -110,11 +110,11 @@ def test_trust_is_asked_for_anew_and_never_stored(tmp_path, capsys):
 
 def _run(spec, out):
     method, reporter = Reference(max_steps=2), Reporter(quiet=True)
-    request = Request(
+    request = RunRequest(
         models=[spec],
         images="sample:shapes?n=20",
-        science=Science(method=describe_method(method), sources=2, targets_per_source=1),
-        machine=Machine(keep="found"),
+        science=ScienceSettings(method=describe_method(method), sources=2, targets_per_source=1),
+        machine=MachineSettings(keep="found"),
         trust=Trust(file=True),
     )
     Experiment(prepare(request, out, reporter), method, out, "blindspots run", reporter).execute()

@@ -5,8 +5,8 @@ import math
 
 import pytest
 
-from blindspots.cli.app import call
-from blindspots.tables import build_table
+from blindspots.cli.main import call
+from blindspots.reporting.tables import build_table
 from tests.test_compare import NORMAL, TRAINED, make_run
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from blindspots.geometry import (
+from blindspots.methods.geometry import (
     dot,
     least_multipliers,
     mix,

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 import blindspots as bs
-from blindspots.run_reader import Run
+from blindspots.store.reader import Run
 from tests.support.runs import found_image, saved_image
 from tests.support.tiny import run
 

@@ -13,10 +13,10 @@ import pytest
 import torch
 from huggingface_hub import constants
 
-from blindspots.cli.app import call
-from blindspots.errors import Refused
+from blindspots.cli.main import call
+from blindspots.errors import UsageError
 from blindspots.images.classes import imagenet_table
-from blindspots.models.sources import load_model
+from blindspots.models.load import load_model
 from tests.support.hub_cache import lay
 from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
@@ -160,7 +160,7 @@ def theirs(directory, picture, auto="AutoModelForImageClassification", backend="
 
 
 def refusal(spec, **trust):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec, **trust)
     return str(caught.value)
 
@@ -496,7 +496,7 @@ import json, sys
 for name in ("transformers", "robustbench"):
     sys.modules[name] = None
 from blindspots.errors import Refused
-from blindspots.models.sources import load_model
+from blindspots.models.load import load_model
 said = {}
 for spec in sys.argv[1:]:
     try:

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.geometry import mix, segment_weights, triangle_weights
-from blindspots.hulls import segments, simplices, triangles, wilson
-from blindspots.oracle import Oracle
-from blindspots.stream import Corners, measure_hulls
+from blindspots.engine.evaluator import Evaluator
+from blindspots.measure.batched_hulls import Corners, measure_hulls
+from blindspots.measure.hulls import segments, simplices, triangles, wilson
+from blindspots.methods.geometry import mix, segment_weights, triangle_weights
 from tests.support.toys import (
     PIXELS,
     SIDE,
@@ -164,11 +164,11 @@ def mixed_hulls(seed, count):
 @given(st.integers(0, 1000), st.integers(1, 40), st.integers(0, 9))
 def test_hulls_in_one_stream_are_as_they_are_alone_and_fill_their_batches(seed, chunk, count):
     module = Batches(convolutional(seed % 5))
-    oracle, hulls = Oracle(toy(module), chunk=chunk), list(mixed_hulls(seed, count))
-    streamed = list(measure_hulls(oracle, iter(hulls)))
+    evaluator, hulls = Evaluator(toy(module), chunk=chunk), list(mixed_hulls(seed, count))
+    streamed = list(measure_hulls(evaluator, iter(hulls)))
     points = sum(len(weights) for _, weights in hulls)
     assert module.sizes == [chunk] * (points // chunk) + [points % chunk] * (points % chunk > 0)
-    alone = [next(measure_hulls(oracle, [hull])) for hull in hulls]
+    alone = [next(measure_hulls(evaluator, [hull])) for hull in hulls]
     for one, other in zip(streamed, alone, strict=True):
         torch.testing.assert_close(one.confidence, other.confidence, atol=1e-5, rtol=0)
         torch.testing.assert_close(one.height, other.height, atol=1e-4, rtol=0)
@@ -176,11 +176,14 @@ def test_hulls_in_one_stream_are_as_they_are_alone_and_fill_their_batches(seed, 
 
 def test_many_segments_triangles_and_simplices_are_those_of_the_public_functions():
     model, images = toy(convolutional(1)), [tuple(random_images(3, i)) for i in range(5)]
-    oracle, corners = Oracle(model, chunk=50), [Corners(three, i) for i, three in enumerate(images)]
-    lines = segments(oracle, [Corners(c.images[:2], c.label) for c in corners])
-    clouds = simplices(oracle, [(c, c.label) for c in corners], 30)
+    evaluator, corners = (
+        Evaluator(model, chunk=50),
+        [Corners(three, i) for i, three in enumerate(images)],
+    )
+    lines = segments(evaluator, [Corners(c.images[:2], c.label) for c in corners])
+    clouds = simplices(evaluator, [(c, c.label) for c in corners], 30)
     for line, hull, cloud, (three, label) in zip(
-        lines, triangles(oracle, corners), clouds, corners, strict=True
+        lines, triangles(evaluator, corners), clouds, corners, strict=True
     ):
         alone = bs.segment(model, *three[:2], label)
         assert line.minimum == pytest.approx(alone.minimum, abs=1e-5)
@@ -195,12 +198,12 @@ def test_many_segments_triangles_and_simplices_are_those_of_the_public_functions
 
 def test_the_stream_goes_on_in_the_halved_batch_where_memory_ran_out():
     module = Batches(convolutional())
-    oracle = Oracle(toy(Cramped(module, most=12)), chunk=40)
+    evaluator = Evaluator(toy(Cramped(module, most=12)), chunk=40)
     with pytest.warns(UserWarning, match="out of memory"):
-        streamed = list(measure_hulls(oracle, mixed_hulls(0, 9)))
-    assert oracle.chunk == 10
+        streamed = list(measure_hulls(evaluator, mixed_hulls(0, 9)))
+    assert evaluator.chunk == 10
     assert set(module.sizes[:-1]) == {10}
-    whole = list(measure_hulls(Oracle(toy(convolutional()), chunk=999), mixed_hulls(0, 9)))
+    whole = list(measure_hulls(Evaluator(toy(convolutional()), chunk=999), mixed_hulls(0, 9)))
     for one, other in zip(streamed, whole, strict=True):
         torch.testing.assert_close(one.confidence, other.confidence, atol=1e-5, rtol=0)
 
@@ -215,7 +218,7 @@ def test_corners_are_taken_when_their_points_are_due():
             yield Corners(tuple(random_images(2, number)), 0), segment_weights(10)
 
     for done, _ in enumerate(
-        measure_hulls(Oracle(toy(convolutional()), chunk=20), hulls()), start=1
+        measure_hulls(Evaluator(toy(convolutional()), chunk=20), hulls()), start=1
     ):
         assert len(taken) <= done + 5
     assert done == len(taken) == 20
@@ -225,7 +228,7 @@ def test_the_model_is_frozen_during_the_stream_and_as_before_afterwards():
     model = toy(convolutional()).train()
     seen = []
     model.module.register_forward_pre_hook(lambda part, _: seen.append(part.training))
-    list(measure_hulls(Oracle(model, chunk=20), mixed_hulls(0, 5)))
+    list(measure_hulls(Evaluator(model, chunk=20), mixed_hulls(0, 5)))
     assert seen
     assert not any(seen)
     assert model.training

@@ -8,7 +8,7 @@ import time
 import pytest
 
 import blindspots as bs
-from blindspots.locks import LOCK, SILENT, Holder, hold, read_holder, refuse_held
+from blindspots.store.lock import LOCK, SILENT, Holder, hold, read_holder, refuse_held
 
 
 def write(directory, **changed):
@@ -89,7 +89,7 @@ def test_a_lock_without_content_counts_while_it_is_young(tmp_path):
 def test_of_many_at_a_dead_ones_lock_one_wins(tmp_path, dead):
     write(tmp_path, pid=dead)
     code = (
-        "import sys\nfrom pathlib import Path\nfrom blindspots.locks import hold\n"
+        "import sys\nfrom pathlib import Path\nfrom blindspots.store.lock import hold\n"
         "with hold(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
     )
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.engine import Engine
-from blindspots.flight import Pair
-from blindspots.machine import arithmetic, check_precision, lay_out, pays_to_compile
-from blindspots.oracle import Oracle
-from blindspots.settings import Machine, Science
+from blindspots.cli.main import call
+from blindspots.engine.batch import Pair
+from blindspots.engine.device import arithmetic, check_precision, lay_out, pays_to_compile
+from blindspots.engine.engine import Engine
+from blindspots.engine.evaluator import Evaluator
+from blindspots.settings import MachineSettings, ScienceSettings
 from tests.support.toys import Cramped, convolutional, random_images, random_linear, toy
 
 LABELS = torch.tensor([0, 1, 2])
@@ -40,9 +40,9 @@ def patches():
     return timm.create_model("deit_tiny_patch16_224", img_size=32, depth=1, num_classes=4)
 
 
-def evaluated(oracle):
-    with oracle.model.frozen():
-        return oracle.evaluate(random_images(3), LABELS)
+def evaluated(evaluator):
+    with evaluator.model.frozen():
+        return evaluator.evaluate(random_images(3), LABELS)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_the_automatic_layout_follows_the_kind_of_model(model, layout):
 
 
 def test_layouts_give_the_same_logits_scores_and_contiguous_gradients():
-    plain, other = (Oracle(lay_out(toy(convolutional()), layout)) for layout in LAYOUTS)
+    plain, other = (Evaluator(lay_out(toy(convolutional()), layout)) for layout in LAYOUTS)
     before, after = evaluated(plain), evaluated(other)
     assert not other.model.module[0].weight.is_contiguous()
     assert after.gradient.is_contiguous()
@@ -85,12 +85,12 @@ def test_a_layout_that_a_module_cannot_take_is_refused_and_undone():
     with pytest.raises(bs.Refused, match=r"view.*type --layout contiguous"):
         lay_out(model, "channels_last")
     assert model.layout == "contiguous"
-    assert evaluated(Oracle(model)).gradient.isfinite().all()
+    assert evaluated(Evaluator(model)).gradient.isfinite().all()
 
 
 def test_bf16_gives_float32_that_differs_only_slightly_and_exact_is_fp32():
     model = toy(convolutional())
-    rough, fine = Oracle(model, precision="bf16"), Oracle(model)
+    rough, fine = Evaluator(model, precision="bf16"), Evaluator(model)
     near, true = evaluated(rough), evaluated(fine)
     for value in (near.score, near.objective, near.gradient, rough.logits(random_images(3))):
         assert value.dtype == torch.float32
@@ -107,10 +107,10 @@ def test_bf16_gives_float32_that_differs_only_slightly_and_exact_is_fp32():
 def test_what_a_bf16_traversal_says_of_what_it_found_is_fp32(method):
     model = toy(convolutional())
     source, target = random_images(2)
-    engine = Engine(Oracle(model, precision="bf16"), method, snapshots=5)
+    engine = Engine(Evaluator(model, precision="bf16"), method, snapshots=5)
     ((outcome,),) = engine.run([Pair("a", source, target)])
     label = torch.tensor([outcome.label])
-    exact = float(Oracle(model).scores(outcome.found[None], label))
+    exact = float(Evaluator(model).scores(outcome.found[None], label))
     assert outcome.p_found == pytest.approx(exact, abs=1e-6)
     if method.straight:
         assert outcome.path_confidence[-1] == pytest.approx(exact, abs=1e-6)
@@ -118,10 +118,10 @@ def test_what_a_bf16_traversal_says_of_what_it_found_is_fp32(method):
 
 def test_a_halved_batch_halves_alike_in_every_precision_and_layout():
     model = lay_out(toy(Cramped(convolutional(), most=2)), "channels_last")
-    oracle = Oracle(model, precision="bf16")
+    evaluator = Evaluator(model, precision="bf16")
     with pytest.warns(UserWarning, match="out of memory with 3 images at once; going on with 1"):
-        evaluation = evaluated(oracle)
-    assert (oracle.chunk, len(evaluation.score)) == (1, 3)
+        evaluation = evaluated(evaluator)
+    assert (evaluator.chunk, len(evaluation.score)) == (1, 3)
 
 
 def test_tf32_is_on_inside_alone_and_off_inside_fp32():
@@ -164,19 +164,19 @@ def test_a_model_that_cannot_be_compiled_goes_on_without_and_says_so_once(monkey
         raise TorchDynamoException("no compiler")
 
     monkeypatch.setattr(torch, "compile", lambda _: broken)
-    oracle = Oracle(toy(convolutional()))
-    oracle.compile_where_it_pays(1, "on")
+    evaluator = Evaluator(toy(convolutional()))
+    evaluator.compile_where_it_pays(1, "on")
     with pytest.warns(UserWarning, match=r"cannot be compiled here \(no compiler\); going on"):
-        evaluation = evaluated(oracle)
-    assert not oracle.compiled
-    assert torch.equal(evaluation.gradient, evaluated(Oracle(oracle.model)).gradient)
+        evaluation = evaluated(evaluator)
+    assert not evaluator.compiled
+    assert torch.equal(evaluation.gradient, evaluated(Evaluator(evaluator.model)).gradient)
 
 
 @pytest.mark.slow
 def test_a_compiled_model_gives_the_same_gradients_for_any_batch_and_layout():
     for layout in LAYOUTS:
-        plain = Oracle(lay_out(toy(convolutional()), layout))
-        fast = Oracle(plain.model, compiled=True)
+        plain = Evaluator(lay_out(toy(convolutional()), layout))
+        fast = Evaluator(plain.model, compiled=True)
         for count in (3, 2, 1):
             images, labels = random_images(count), LABELS[:count]
             with plain.model.frozen():
@@ -212,18 +212,18 @@ def test_tf32_on_a_cpu_is_refused_before_anything_is_written(tmp_path, capsys):
 )
 def test_machine_settings_that_do_not_exist_are_refused(given):
     with pytest.raises(bs.Refused, match="was given; expected auto"):
-        Machine(**given)
+        MachineSettings(**given)
 
 
 def test_precision_is_part_of_the_plan_and_machine_settings_are_not():
-    plans = [Science(method={}, precision=p).identity() for p in ("fp32", "tf32", "bf16")]
+    plans = [ScienceSettings(method={}, precision=p).identity() for p in ("fp32", "tf32", "bf16")]
     assert [plan["precision"] for plan in plans] == ["fp32", "tf32", "bf16"]
     assert not {"layout", "compile"} & plans[0].keys()
 
 
 FAULTS = """
 import resource, torch
-from blindspots.machine import keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

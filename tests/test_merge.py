@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import blindspots as bs
-from blindspots.merge import merge_shards
-from blindspots.records import PAIRS, TRIANGLES
-from blindspots.run_reader import Run
+from blindspots.schema import PAIRS, TRIANGLES
+from blindspots.store.merge import merge_shards
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, write_rows
 
 

@@ -13,12 +13,12 @@ import pytest
 import torch
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.estimate import parse_card
-from blindspots.models.options import model_options
+from blindspots.cli.main import call
+from blindspots.models.spec_options import model_options
 from blindspots.scores import parse_score
 from blindspots.settings import parse_shard
 from blindspots.specs import parse_spec
+from blindspots.study.estimate import parse_gpu_price
 from tests.support.refusals import CALLS, COMMANDS, USUAL
 from tests.support.run_factory import Factory
 from tests.support.snapshots import FOLDER, Snapshot
@@ -139,7 +139,7 @@ def test_wrong_input_is_refused_in_one_sentence(words, snapshot, capsys, command
 
 CALLABLE = {
     **{name: getattr(bs, name) for name in bs.__all__},
-    **{f.__name__: f for f in (parse_spec, parse_score, parse_shard, parse_card)},
+    **{f.__name__: f for f in (parse_spec, parse_score, parse_shard, parse_gpu_price)},
     "options": lambda text: model_options(parse_spec(text, ("timm",), "timm:resnet50")),
 }
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.geometry import project_out
 from blindspots.methods import METHODS, describe_method, make_method
-from blindspots.objectives import confidence
-from blindspots.records import STRAIGHT_METHODS
+from blindspots.methods.geometry import project_out
+from blindspots.schema import STRAIGHT_METHODS
+from blindspots.scores.objectives import confidence
 from tests.support.toys import (
     PIXELS,
     SIDE,

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 import blindspots as bs
-from blindspots import metrics
-from blindspots.errors import Refused
-from blindspots.measure import Measurer
-from blindspots.oracle import Oracle
-from blindspots.stream import Corners
+from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import UsageError
+from blindspots.measure import metrics
+from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.measurer import Measurer
 from tests.support.pictures import write_backbone
 
 
@@ -55,7 +55,7 @@ def test_equal_images_are_at_no_distance():
 
 
 def test_ssim_of_images_below_its_window_is_refused():
-    with pytest.raises(Refused, match="at least 11 × 11 pixels, but these are 10 × 12"):
+    with pytest.raises(UsageError, match="at least 11 × 11 pixels, but these are 10 × 12"):
         metrics.ssim(images(height=10, width=12), images(height=10, width=12))
 
 
@@ -81,13 +81,13 @@ def ours(backbone):
 def test_lpips_equals_the_lpips_package(ours, backbone, side):
     import lpips
 
-    oracle = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
+    evaluator = lpips.LPIPS(net="alex", pnet_rand=True, verbose=False)
     state = torch.load(backbone, weights_only=True)
-    for key, weight in oracle.net.named_parameters():
+    for key, weight in evaluator.net.named_parameters():
         weight.data = state[f"features.{key.partition('.')[2]}"]
     a, b = images(2, side, side), images(2, side, side, seed=1)
     with torch.no_grad():
-        expected = oracle(2 * a - 1, 2 * b - 1).flatten()
+        expected = evaluator(2 * a - 1, 2 * b - 1).flatten()
     torch.testing.assert_close(ours(a, b), expected, atol=1e-7, rtol=1e-5)
 
 
@@ -95,9 +95,9 @@ def test_lpips_equals_torchmetrics(ours, backbone, monkeypatch):
     from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
-    oracle = LearnedPerceptualImagePatchSimilarity("alex", reduction="none")
+    evaluator = LearnedPerceptualImagePatchSimilarity("alex", reduction="none")
     a, b = images(3, 64, 64), images(3, 64, 64, seed=1)
-    torch.testing.assert_close(ours(a, b), oracle(2 * a - 1, 2 * b - 1), atol=1e-5, rtol=1e-3)
+    torch.testing.assert_close(ours(a, b), evaluator(2 * a - 1, 2 * b - 1), atol=1e-5, rtol=1e-3)
 
 
 def test_lpips_of_one_pair_is_one_number_and_zero_for_equal_images(ours):
@@ -106,12 +106,12 @@ def test_lpips_of_one_pair_is_one_number_and_zero_for_equal_images(ours):
 
 
 def test_lpips_of_images_too_small_for_its_backbone_is_refused(ours):
-    with pytest.raises(Refused, match="at least 31 pixels"):
+    with pytest.raises(UsageError, match="at least 31 pixels"):
         ours(images(1, 30, 40), images(1, 30, 40))
 
 
 def test_a_backbone_of_another_hash_is_refused(backbone):
-    with pytest.raises(Refused, match=r"SHA-256 begins with .*, not 7be5be79"):
+    with pytest.raises(UsageError, match=r"SHA-256 begins with .*, not 7be5be79"):
         metrics.find_lpips(backbone)
 
 
@@ -121,13 +121,13 @@ def test_a_missing_backbone_is_refused_only_where_it_was_asked_for(tmp_path, mon
     assert found is None
     assert note is not None
     assert "--lpips-weights FILE" in note
-    with pytest.raises(Refused, match="no file"):
+    with pytest.raises(UsageError, match="no file"):
         metrics.find_lpips(tmp_path / "none.pth")
 
 
 def test_a_backbone_in_the_hubs_cache_is_checked_too(backbone, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(backbone.parent.parent))
-    with pytest.raises(Refused, match="not LPIPS's backbone"):
+    with pytest.raises(UsageError, match="not LPIPS's backbone"):
         metrics.find_lpips()
 
 
@@ -136,7 +136,7 @@ def test_lpips_is_measured_where_images_are_large_enough_and_else_left_out(ours,
     module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * side * side, 2))
     model = bs.Classifier(module, size=side)
     source, target = images(2, side, side)
-    (row,) = Measurer(model, Oracle(model), 0.2, ours).nulls([Corners((source, target), 0)])
+    (row,) = Measurer(model, Evaluator(model), 0.2, ours).nulls([Corners((source, target), 0)])
     assert ("random_pair_lpips" in row) is known
     if known:
         expected = ours(source[None], target[None]).item()

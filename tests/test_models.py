@@ -11,13 +11,13 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
 from blindspots.images import Preprocessing, load_images
 from blindspots.models import hub, pretrained
 from blindspots.models.classifier import Classifier
+from blindspots.models.load import list_models, load_model
 from blindspots.models.schemes import SCHEMES
 from blindspots.models.schemes.timm import timm_preprocessing
-from blindspots.models.sources import list_models, load_model
 from tests.support.pictures import doctor, save_pictures
 
 NAME, CLASSES = "resnet10t", 7
@@ -187,7 +187,7 @@ def test_a_model_whose_images_are_squashed_says_so(network):
 
 
 def refusal(spec):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec)
     return str(caught.value)
 
@@ -453,7 +453,7 @@ FAULTS = {
 @pytest.mark.parametrize("case", FAULTS)
 def test_what_a_module_must_not_return(case):
     make, says = FAULTS[case]
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         _ = Classifier(Returns(make), size=4).num_classes
     assert says in str(caught.value)
 
@@ -506,12 +506,12 @@ def test_class_names_for_a_model_without_classes_are_refused(place, state):
     (place / "names.txt").write_text("a\nb")
     spec = f"timm:{NAME}?num_classes=0&weights=w.safetensors&classes=names.txt"
     assert "has no classes" in refusal(spec)
-    with pytest.raises(Refused, match="leave the class names away"):
+    with pytest.raises(UsageError, match="leave the class names away"):
         Classifier(nn.Flatten(), size=4, embeds=True, class_names=("a", "b"))
 
 
 def test_an_embedding_may_be_any_finite_matrix():
     assert Classifier(nn.Flatten(), size=4, embeds=True).features == 48
-    with pytest.raises(Refused, match="must return embeddings"):
+    with pytest.raises(UsageError, match="must return embeddings"):
         _ = Classifier(nn.Identity(), size=4, embeds=True).features
     assert Classifier(nn.Flatten(), size=4).features == 0

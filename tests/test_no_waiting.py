@@ -5,9 +5,9 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 
-from blindspots.engine import _failing, _waiting
+from blindspots.engine.engine import _failing, _waiting
 from blindspots.methods import METHODS
-from blindspots.methods.base import Evaluation, Problem
+from blindspots.methods.method import Evaluation, Problem
 
 PAIRS, TARGETS, SIDE = 3, 2, 8
 

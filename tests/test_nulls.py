@@ -9,12 +9,12 @@ from skimage.metrics import structural_similarity
 from torch import nn
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.lines import last_inside, straight_lines, whole_lines
-from blindspots.measure import Measurer
-from blindspots.oracle import Oracle
-from blindspots.run_reader import Run
-from blindspots.stream import Corners
+from blindspots.cli.main import call
+from blindspots.engine.evaluator import Evaluator
+from blindspots.measure.baselines import last_inside, straight_lines, whole_lines
+from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.measurer import Measurer
+from blindspots.store.reader import Run
 from tests.support.runs import saved_image
 from tests.support.tiny import MODEL
 from tests.support.toys import Counting, Cramped, Linear, random_images, random_linear, toy
@@ -42,7 +42,7 @@ def logit(p):
 @pytest.mark.parametrize("p_target", [0.03, 0.2, 0.5])
 def test_a_linear_model_holds_exactly_as_far_as_its_logit_says(delta, p_target):
     model, ends = falling(0, p_target=p_target)
-    (line,) = straight_lines(Oracle(model, chunk=7), [ends], delta)
+    (line,) = straight_lines(Evaluator(model, chunk=7), [ends], delta)
     leaves = (logit(0.95) - logit(max(0.95 - delta, p_target))) / (logit(0.95) - logit(p_target))
     assert line.t == math.floor(100 * leaves) / 100
     margin = logit(0.95) - line.t * (logit(0.95) - logit(p_target))
@@ -51,7 +51,7 @@ def test_a_linear_model_holds_exactly_as_far_as_its_logit_says(delta, p_target):
 
 def test_a_line_towards_more_confidence_holds_to_its_end():
     model, ends = falling(1, p_source=0.7, p_target=0.9)
-    (line,) = straight_lines(Oracle(model), [ends], 0.2)
+    (line,) = straight_lines(Evaluator(model), [ends], 0.2)
     assert line.t == 1
     assert line.p_last == line.coarse[-1] == pytest.approx(0.9, abs=1e-5)
 
@@ -72,7 +72,7 @@ class Dip(nn.Module):
 @pytest.mark.parametrize(("low", "high", "t"), [(0.235, 0.265, 0.23), (0.995, 2, 0.99)])
 def test_a_dip_between_the_coarse_points_is_seen(low, high, t):
     ends = Corners((torch.zeros(3, 4, 4), torch.ones(3, 4, 4)), 0)
-    (line,) = straight_lines(Oracle(toy(Dip(low, high))), [ends], 0.2)
+    (line,) = straight_lines(Evaluator(toy(Dip(low, high))), [ends], 0.2)
     assert line.t == t
 
 
@@ -89,8 +89,10 @@ def test_many_lines_are_those_of_the_whole_curves_whatever_the_batch():
     pairs = zip(images[::2], images[1::2], labels, strict=True)
     ends = [Corners((source, target), label) for source, target, label in pairs]
     with pytest.warns(UserWarning, match="out of memory"):
-        lines = list(straight_lines(Oracle(toy(Cramped(model.module, 40)), chunk=64), ends, 0.02))
-    curves = list(whole_lines(Oracle(model, chunk=999), ends))
+        lines = list(
+            straight_lines(Evaluator(toy(Cramped(model.module, 40)), chunk=64), ends, 0.02)
+        )
+    curves = list(whole_lines(Evaluator(model, chunk=999), ends))
     assert len({line.last for line in lines}) > 10
     for line, curve in zip(lines, curves, strict=True):
         assert line.coarse == pytest.approx(curve[::10], abs=1e-5)
@@ -103,7 +105,7 @@ def test_only_forwards_are_asked_for_and_few_behind_the_point_where_the_line_lea
     model, ends = falling(2, p_target=0.001)
     module = Counting(model.module)
     model.module = module
-    (line,) = straight_lines(Oracle(model), [ends], 0.2)
+    (line,) = straight_lines(Evaluator(model), [ends], 0.2)
     assert module.with_gradient == 0
     assert line.last < 30
     assert module.without <= 11 + 27
@@ -111,7 +113,7 @@ def test_only_forwards_are_asked_for_and_few_behind_the_point_where_the_line_lea
 
 def test_the_columns_are_distances_to_the_target_of_the_source_and_of_the_last_point():
     model, ends = falling(3)
-    (row,) = Measurer(model, Oracle(model), 0.2).nulls([ends])
+    (row,) = Measurer(model, Evaluator(model), 0.2).nulls([ends])
     source, target = (image.double().numpy() for image in ends.images)
     rms = float(np.sqrt(((source - target) ** 2).mean()))
     assert row["random_pair_rmse"] == pytest.approx(rms, abs=1e-7)

@@ -14,16 +14,16 @@ from matplotlib.collections import PolyCollection
 from matplotlib.text import Text
 from PIL import Image
 
-from blindspots.cli.app import call
-from blindspots.cli.figures import FigureName
-from blindspots.errors import Refused
-from blindspots.plots.paper import FIGURES, FORMATS, write_figure
-from blindspots.plots.paper.curves import distances
-from blindspots.plots.paper.sheet import RESOLUTION
-from blindspots.plots.style import COLOUR_MAP
-from blindspots.records import TRANSFER
-from blindspots.run_reader import Run
-from blindspots.widths.records import add_widths
+from blindspots.cli.figure_commands import FigureName
+from blindspots.cli.main import call
+from blindspots.errors import UsageError
+from blindspots.reporting.figures.paper import FIGURES, FORMATS, write_figure
+from blindspots.reporting.figures.paper.curves import distances
+from blindspots.reporting.figures.paper.layout import RESOLUTION
+from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.schema import TRANSFER
+from blindspots.store.reader import Run
+from blindspots.store.width_rows import add_widths
 from tests.support.run_factory import Factory
 
 MODELS = ("zoo:own", "timm:vit_base_patch16_clip_quickgelu_224.openai_ft_in12k_in1k-at")
@@ -100,7 +100,7 @@ def svg_size(svg):
 
 
 def test_a_matrix_that_cannot_be_read_on_a_column_is_refused(run):
-    with pytest.raises(Refused, match="--columns 2"):
+    with pytest.raises(UsageError, match="--columns 2"):
         FIGURES["transfer"].draw(run, run.pair_rows(started=True), 1)
 
 
@@ -265,12 +265,12 @@ def test_more_limbs_or_lines_than_can_be_told_apart_are_refused(tmp_path):
     run = Run(factory.write(tmp_path))
     rows = run.pair_rows(started=True)
     for figure in ("star", "curves"):
-        with pytest.raises(Refused, match="name fewer"):
+        with pytest.raises(UsageError, match="name fewer"):
             write_figure(run, figure, pairs=[row["pair_id"] for row in rows[:8]])
 
 
 def test_an_empty_run_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     for figure in FIGURES:
-        with pytest.raises(Refused, match="no traversed pair"):
+        with pytest.raises(UsageError, match="no traversed pair"):
             write_figure(Run(tmp_path), figure)

@@ -2,10 +2,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from blindspots import parts
-from blindspots.files import sweep
-from blindspots.parts import damage, gather, join, read_rows, write_part, write_rows
-from blindspots.store import Store
+from blindspots.store import parquet
+from blindspots.store.atomic import sweep
+from blindspots.store.parquet import damage, gather, join, read_rows, write_part, write_rows
+from blindspots.store.writer import Store
 
 SCHEMA = pa.schema([("model", pa.string()), ("name", pa.string()), ("value", pa.list_(pa.int64()))])
 KEY = ("model", "name")
@@ -17,7 +17,7 @@ def rows(*names, model="m"):
 
 
 def test_parts_are_gathered_level_by_level_and_every_row_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "GATHERED", 4)
+    monkeypatch.setattr(parquet, "GATHERED", 4)
     count = 4 * 4 + 3
     for i in range(count):
         write_part(tmp_path, "rows", 0, rows(f"{i:05d}"))

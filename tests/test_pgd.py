@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindspots.methods.pgd import PGD, accuracy_under_pgd
+from blindspots.engine.pgd import PGD, accuracy_under_pgd
 from tests.support.toys import Linear, convolutional, random_images, random_linear, toy
 
 

@@ -11,13 +11,13 @@ import pytest
 from upath import UPath
 
 import blindspots as bs
-from blindspots.archives import Archives
-from blindspots.cli.app import call
-from blindspots.files import write_bytes
-from blindspots.locks import LOCK, SILENT, Holder, hold, read_holder
-from blindspots.pens import MOST_WAITING, Uploads
-from blindspots.places import create, find_place
-from blindspots.run_reader import Run
+from blindspots.cli.main import call
+from blindspots.store.archives import Archives
+from blindspots.store.atomic import write_bytes
+from blindspots.store.lock import LOCK, SILENT, Holder, hold, read_holder
+from blindspots.store.paths import create, find_place
+from blindspots.store.pens import MOST_WAITING, UploadWriter
+from blindspots.store.reader import Run
 from tests.support import tiny
 from tests.support.object_store import fetch, forget_connections, names
 from tests.support.runs import assert_same_run
@@ -28,7 +28,7 @@ WHAT = ["--sources", "3", "--keep", "path"]
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
     """One figure: this is about rows and files."""
-    monkeypatch.setattr("blindspots.plots.run_figures._drawings", _one_drawing)
+    monkeypatch.setattr("blindspots.reporting.figures.run_figures._drawings", _one_drawing)
 
 
 def _one_drawing(_run):
@@ -49,7 +49,7 @@ def run(tiny_images):
 def local(run, tmp_path_factory):
     out = tmp_path_factory.mktemp("local") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blindspots.plots.run_figures._drawings", _one_drawing)
+        patch.setattr("blindspots.reporting.figures.run_figures._drawings", _one_drawing)
         assert run(out) == 0
     return out
 
@@ -173,22 +173,22 @@ def test_a_silent_lock_of_another_machine_is_taken_over(bucket, monkeypatch):
     write_bytes(run / LOCK, json.dumps(other).encode())
     with pytest.raises(bs.Refused, match="elsewhere"), hold(run):
         pass
-    monkeypatch.setattr("blindspots.locks.SILENT", -SILENT)
+    monkeypatch.setattr("blindspots.store.lock.SILENT", -SILENT)
     with hold(run):
         assert read_holder(run).pid == os.getpid()
 
 
 def test_uploads_are_there_once_settled_and_failures_are_told(bucket):
-    uploads, folder = Uploads(), find_place(f"{bucket}/many")
+    uploads, folder = UploadWriter(), find_place(f"{bucket}/many")
     wanted = {str(number) for number in range(2 * MOST_WAITING)}
     for name in wanted:
         uploads.write(folder / name, name.encode())
-    uploads.settle()
+    uploads.flush()
     assert names(folder) == wanted
     uploads.write(find_place("s3://there-is-none/file"), b"")
     with pytest.raises(OSError, match="does not exist"):
-        uploads.settle()
-    uploads.settle()
+        uploads.flush()
+    uploads.flush()
 
 
 @pytest.mark.parametrize(

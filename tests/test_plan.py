@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.plan import draw_targets, pair_id, read_pairs, seeded_order
-from blindspots.settings import Machine, Science, differences, plan_hash
+from blindspots.settings import MachineSettings, ScienceSettings, differences, plan_hash
+from blindspots.study.plan import draw_targets, pair_id, read_pairs, seeded_order
 
 SEEDS = st.integers(0, 2**31)
 SCIENCE = {
@@ -130,8 +130,8 @@ def test_a_missing_csv_is_refused(tmp_path):
 
 
 def test_plans_that_mean_the_same_hash_the_same_and_others_say_where_they_differ():
-    one = Science(method={"name": "reference", "delta": 0.2}).identity()
-    two = Science(method={"delta": 0.3, "name": "reference"}, seed=4).identity()
+    one = ScienceSettings(method={"name": "reference", "delta": 0.2}).identity()
+    two = ScienceSettings(method={"delta": 0.3, "name": "reference"}, seed=4).identity()
     assert plan_hash(one) == plan_hash(dict(reversed(one.items())))
     assert plan_hash(one) != plan_hash(two)
     assert differences(one, two) == [
@@ -145,10 +145,10 @@ def test_plans_that_mean_the_same_hash_the_same_and_others_say_where_they_differ
 )
 def test_science_that_cannot_be_is_refused(change):
     with pytest.raises(bs.Refused):
-        Science(method={}, **change)
+        ScienceSettings(method={}, **change)
 
 
 def test_paths_are_kept_below_a_thousand_pairs():
-    assert Machine().kept(999) == "path"
-    assert Machine().kept(1000) == "found"
-    assert Machine(keep="none").kept(3) == "none"
+    assert MachineSettings().kept(999) == "path"
+    assert MachineSettings().kept(1000) == "found"
+    assert MachineSettings(keep="none").kept(3) == "none"

@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.plan import PlannedPair, draw_targets, pair_id
-from blindspots.planned import PairsByModel, plan_pairs
-from blindspots.settings import Science, Shard, parse_shard
+from blindspots.settings import ScienceSettings, Shard, parse_shard
+from blindspots.study.pairs import PairsByModel, plan_pairs
+from blindspots.study.plan import PlannedPair, draw_targets, pair_id
 
-SCIENCE = Science(method={"name": "fan", "delta": 0.2}, seed=3).identity()
+SCIENCE = ScienceSettings(method={"name": "fan", "delta": 0.2}, seed=3).identity()
 IMAGES = [f'image "{i}" ü' for i in range(9)]
 PAIRS = st.lists(
     st.tuples(st.integers(0, 8), st.integers(0, 8)), min_size=1, max_size=20, unique=True
@@ -139,7 +139,9 @@ def test_a_class_that_outnumbers_all_others_is_refused_at_once():
 
 def test_many_given_pairs_stand_in_the_plan_as_their_hash():
     pairs = tuple((f"s{i}", f"t{i}") for i in range(10_001))
-    few, many = (Science(method={}, pairs=p).identity()["pairs"] for p in (pairs[:-1], pairs))
+    few, many = (
+        ScienceSettings(method={}, pairs=p).identity()["pairs"] for p in (pairs[:-1], pairs)
+    )
     assert few == [list(pair) for pair in pairs[:-1]]
     text = "".join(repr(pair) for pair in pairs)
     assert many == {"count": 10_001, "sha256": hashlib.sha256(text.encode()).hexdigest()}

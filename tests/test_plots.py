@@ -12,39 +12,39 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from PIL import Image
 
-from blindspots import plots
-from blindspots.plots.grid import Tile, run_grid
-from blindspots.plots.grid_layout import grid_layout, layout_of
-from blindspots.plots.run_figures import telling_source
-from blindspots.plots.style import COLOUR_MAP
-from blindspots.run_reader import Run
+from blindspots.reporting import figures
+from blindspots.reporting.figures.grid_layout import grid_layout, layout_of
+from blindspots.reporting.figures.grid_plot import Tile, run_grid
+from blindspots.reporting.figures.run_figures import telling_source
+from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, draw
 
 IMAGES = [draw(number, 16) for number in range(3)]
 LINE = np.linspace(1, 0.5, 101)
 DRAWINGS = {
-    "path_strip": lambda ax: plots.path_strip(
+    "path_strip": lambda ax: figures.path_strip(
         IMAGES, [0.9, 0.95, 1.0], steps=[0, 5, 9], target=IMAGES[0], heading="own", ax=ax
     ),
-    "grid": lambda ax: plots.grid(
+    "grid": lambda ax: figures.grid(
         [[Tile(IMAGES[0], 0.9, clean=True), None], [Tile(IMAGES[1], 0.8), Tile(None, None)]],
         ["disc", "an_underscored name"],
         ["disc", "square"],
         ax=ax,
     ),
-    "grid of lines": lambda ax: plots.grid([[Tile(IMAGES[1], 0.8, "ring")]], ["disc"], ax=ax),
-    "star": lambda ax: plots.star(
-        [plots.Limb(LINE, "disc", IMAGES[1]), plots.Limb(LINE, "square")],
+    "grid of lines": lambda ax: figures.grid([[Tile(IMAGES[1], 0.8, "ring")]], ["disc"], ax=ax),
+    "star": lambda ax: figures.star(
+        [figures.Limb(LINE, "disc", IMAGES[1]), figures.Limb(LINE, "square")],
         source=IMAGES[0],
         p_source=1.0,
         delta=0.2,
         ax=ax,
     ),
-    "triangle": lambda ax: plots.triangle(IMAGES, np.linspace(0, 1, 66), ax=ax),
-    "triangle of reals": lambda ax: plots.triangle(
+    "triangle": lambda ax: figures.triangle(IMAGES, np.linspace(0, 1, 66), ax=ax),
+    "triangle of reals": lambda ax: figures.triangle(
         [None, *IMAGES[1:]], [0.5] * 66, sides=(0.3, 0.4, 0.5), p_source=0.6, delta=0.2, ax=ax
     ),
-    "transfer": lambda ax: plots.transfer(
+    "transfer": lambda ax: figures.transfer(
         [[0.9, None], [0.2, 1.0]],
         ["one", "two"],
         ["one", "other:long.name_of-a-model"],
@@ -53,8 +53,8 @@ DRAWINGS = {
         null_names=["clean source"],
         ax=ax,
     ),
-    "transfer of one": lambda ax: plots.transfer([[0.5]], ["one"], ["one"], ax=ax),
-    "sensitivity": lambda ax: plots.sensitivity(
+    "transfer of one": lambda ax: figures.transfer([[0.5]], ["one"], ["one"], ax=ax),
+    "sensitivity": lambda ax: figures.sensitivity(
         IMAGES[0] / 255,
         IMAGES[0] / 255 + 0.01,
         before="disc",
@@ -81,7 +81,7 @@ def test_an_axis_goes_in_and_comes_out(name):
 
 @pytest.mark.parametrize("name", DRAWINGS)
 def test_without_an_axis_one_is_made_and_saved_as_png_and_svg(name, tmp_path):
-    png, svg = plots.save(DRAWINGS[name](None), tmp_path / "new" / "figure.v1")
+    png, svg = figures.save(DRAWINGS[name](None), tmp_path / "new" / "figure.v1")
     assert png.name == "figure.v1.png"
     with Image.open(png) as image:
         image.load()
@@ -91,7 +91,7 @@ def test_without_an_axis_one_is_made_and_saved_as_png_and_svg(name, tmp_path):
 
 def test_an_svg_has_the_same_bytes_every_time(tmp_path):
     first, second = (
-        plots.save(DRAWINGS["triangle"](None), tmp_path / name, ["svg"])[0] for name in "ab"
+        figures.save(DRAWINGS["triangle"](None), tmp_path / name, ["svg"])[0] for name in "ab"
     )
     assert first.read_bytes() == second.read_bytes()
     assert b"<dc:date>" not in first.read_bytes()
@@ -99,12 +99,12 @@ def test_an_svg_has_the_same_bytes_every_time(tmp_path):
 
 def test_the_heat_map_has_the_colour_of_each_value_at_its_sample():
     values = np.random.default_rng(0).random(66)
-    ax = plots.triangle([None] * 3, values)
+    ax = figures.triangle([None] * 3, values)
     canvas = FigureCanvasAgg(ax.figure)
     canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3] / 255
     cells = next(c for c in ax.collections if isinstance(c, PolyCollection))
-    interior = [i for i, w in enumerate(plots.triangle_weights()) if w.min() > 0.05]
+    interior = [i for i, w in enumerate(figures.triangle_weights()) if w.min() > 0.05]
     for index in interior:
         # Half way from a cell's centre to its corner: inside the cell, clear of the sample's dot.
         ring = cells.get_paths()[index].vertices[:6]
@@ -114,28 +114,28 @@ def test_the_heat_map_has_the_colour_of_each_value_at_its_sample():
 
 
 def test_the_triangle_is_drawn_at_its_true_side_lengths():
-    source, first, second = plots.triangle_corners(0.3, 0.4, 0.5)
+    source, first, second = figures.triangle_corners(0.3, 0.4, 0.5)
     assert np.linalg.norm(source - first) == pytest.approx(0.3)
     assert np.linalg.norm(source - second) == pytest.approx(0.4)
     assert np.linalg.norm(first - second) == pytest.approx(0.5)
 
 
 def test_sides_that_make_no_triangle_are_drawn_flat_and_none_at_all_equal():
-    flat = plots.triangle_corners(0.1, 0.1, 0.9)
+    flat = figures.triangle_corners(0.1, 0.1, 0.9)
     assert flat[0, 1] == 0
-    equal = plots.triangle_corners(0.1, 0.1, 0.0)
+    equal = figures.triangle_corners(0.1, 0.1, 0.0)
     assert np.linalg.norm(equal[0] - equal[1]) == pytest.approx(1)
 
 
 def test_the_grid_of_weights_is_the_one_the_store_was_written_with():
-    from blindspots.geometry import triangle_weights
+    from blindspots.methods.geometry import triangle_weights
 
-    assert np.allclose(plots.triangle_weights(), triangle_weights(10).numpy())
+    assert np.allclose(figures.triangle_weights(), triangle_weights(10).numpy())
 
 
 def test_side_lengths_are_the_distances_of_the_stored_images(run):
     row = run.triangle_rows()[0]
-    sides = plots.side_lengths(run, row)
+    sides = figures.side_lengths(run, row)
     pair = next(
         p
         for p in run.pair_rows(row["model"], started=True)
@@ -145,12 +145,12 @@ def test_side_lengths_are_the_distances_of_the_stored_images(run):
 
 
 def test_the_change_is_amplified_around_grey_and_cut():
-    shown = plots.amplified(np.zeros((1, 1, 3)), np.array([[[0.0, 0.004, 1.0]]]))
+    shown = figures.amplified(np.zeros((1, 1, 3)), np.array([[[0.0, 0.004, 1.0]]]))
     assert shown[0, 0] == pytest.approx([0.5, 0.7, 1.0])
 
 
 def test_a_run_is_drawn_for_each_model_and_side_by_side(run, tmp_path):
-    paths = plots.write_figures(run, tmp_path)
+    paths = figures.write_figures(run, tmp_path)
     names = {path.name for path in paths}
     for kind in ("grid", "path"):
         assert f"{kind}-zoo-shapes-resnet-at.svg" in names
@@ -162,7 +162,7 @@ def test_a_run_is_drawn_for_each_model_and_side_by_side(run, tmp_path):
 def test_a_run_that_kept_no_images_still_has_its_curves(tmp_path):
     factory = Factory(size=8, sources=2, keep="none", models=["zoo:one"])
     run = Run(factory.write(tmp_path / "run"))
-    names = {path.name for path in plots.write_figures(run, tmp_path / "figures")}
+    names = {path.name for path in figures.write_figures(run, tmp_path / "figures")}
     assert "star-zoo-one.png" in names
     assert "path-zoo-one.png" not in names
 
@@ -170,21 +170,21 @@ def test_a_run_that_kept_no_images_still_has_its_curves(tmp_path):
 def test_the_matrix_of_a_transfer_has_the_colour_of_each_number_and_the_number(tmp_path):
     judges = ["zoo:one", "zoo:two"]
     run = Run(Factory(size=8, sources=2, models=["zoo:one"], judges=judges).write(tmp_path / "run"))
-    ax = plots.run_transfer(run)
+    ax = figures.run_transfer(run)
     texts = [text.get_text() for text in ax.texts]
     expected = {"zoo:one": 0.999, "zoo:two": 0.25}
     for number, value in enumerate(expected.values()):
         assert ax.patches[number].get_facecolor() == pytest.approx(colormaps[COLOUR_MAP](value))
     assert {"1.00", "100 % kept", ".25", "0 % kept"} <= set(texts)
     assert {"clean source", "target itself", ".01"} <= set(texts)
-    names = {path.name for path in plots.write_figures(run, tmp_path / "figures")}
+    names = {path.name for path in figures.write_figures(run, tmp_path / "figures")}
     assert {"transfer.png", "transfer.svg"} <= names
 
 
 def test_an_empty_run_has_no_figures(tmp_path):
     (tmp_path / "run.json").write_text("{}")
-    assert plots.write_figures(Run(tmp_path), tmp_path / "figures") == []
-    assert plots.run_transfer(Run(tmp_path)) is None
+    assert figures.write_figures(Run(tmp_path), tmp_path / "figures") == []
+    assert figures.run_transfer(Run(tmp_path)) is None
 
 
 def test_the_figures_start_from_a_source_with_most_targets(run):

@@ -73,13 +73,13 @@ def test_everything_public_has_a_docstring(file):
     [
         ("blindspots",),
         (
-            "blindspots.tables",
-            "blindspots.plots",
-            "blindspots.report",
-            "blindspots.run_reader",
+            "blindspots.reporting.tables",
+            "blindspots.reporting.figures",
+            "blindspots.reporting.page",
+            "blindspots.store.reader",
             "blindspots.cli",
         ),
-        ("blindspots.backends.actor",),
+        ("blindspots.study.backends.ray_actor",),
     ],
     ids=["the package", "what reads a run", "what a cluster's node runs beside its worker"],
 )

@@ -10,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import blindspots.report
-from blindspots.report import write_report
-from blindspots.report.build import report_data
-from blindspots.report.data import SCHEMA
-from blindspots.report.page import page_html, report_html
-from blindspots.report.scripts import bundle
-from blindspots.report.words import percent, spoken, with_article
-from blindspots.run_reader import Run
-from blindspots.tables import build_table, render
+import blindspots.reporting.page
+from blindspots.reporting.page import write_report
+from blindspots.reporting.page.bundle import bundle
+from blindspots.reporting.page.entry_types import SCHEMA
+from blindspots.reporting.page.report_data import report_data
+from blindspots.reporting.page.report_page import page_html, report_html
+from blindspots.reporting.page.text import percent, spoken, with_article
+from blindspots.reporting.tables import build_table, render
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, pair_row, write_rows
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -244,7 +244,7 @@ def test_modules_are_bundled_once_in_the_order_they_need():
 
 
 def test_every_module_is_short_and_says_what_it_gives():
-    modules = sorted(Path(blindspots.report.__path__[0]).glob("*.js"))
+    modules = sorted(Path(blindspots.reporting.page.__path__[0]).glob("*.js"))
     assert len(modules) > 10
     for module in modules:
         lines = module.read_text("utf-8").splitlines()

@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from blindspots.records import PAIRS
-from blindspots.report import write_report
-from blindspots.report.build import report_data
-from blindspots.report.page import report_html
-from blindspots.report.pictures import SIZES, fitting
-from blindspots.report.sample import EXTREMES, MOST_PAIRS, sample
-from blindspots.run_reader import Run
+from blindspots.reporting.page import write_report
+from blindspots.reporting.page.pair_sample import EXTREMES, MOST_PAIRS, sample
+from blindspots.reporting.page.pictures import SIZES, fitting
+from blindspots.reporting.page.report_data import report_data
+from blindspots.reporting.page.report_page import report_html
+from blindspots.schema import PAIRS
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, pair_row, write_rows
 
 MODELS, SOURCES, TARGETS = ("m", "n"), 300, 5

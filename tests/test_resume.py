@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 import blindspots as bs
-from blindspots.experiment import Experiment
-from blindspots.run_reader import Run
-from blindspots.store import TABLES, Store
+from blindspots.store.reader import Run
+from blindspots.store.writer import TABLES, Store
+from blindspots.study.run import Experiment
 from tests.support.runs import Cut, assert_same_rows, assert_same_run
 from tests.support.tiny import MODEL, run, without_figures
 
@@ -21,7 +21,7 @@ TARGETS = {0: (6, 7, 12), 5: (1, 8, 13)}
 def _few_samples():
     """Small batches make more to cut; 2,000 samples of a simplex in them take seconds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blindspots.measure.SIMPLEX_SAMPLES", 60)
+        patch.setattr("blindspots.measure.measurer.SIMPLEX_SAMPLES", 60)
         yield
 
 

@@ -7,10 +7,10 @@ from torch import nn
 from torch.nn import functional as F
 from torchvision import models, transforms
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
+from blindspots.models.load import load_model
 from blindspots.models.schemes.madrylab import NAMES, REPOSITORY
 from blindspots.models.schemes.robustbench import CARDS
-from blindspots.models.sources import load_model
 from blindspots.models.wide_resnet import WideResNet
 from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
@@ -35,7 +35,7 @@ def seen(picture, mean, std, interpolation="bilinear"):
 
 
 def refusal(spec):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec)
     return str(caught.value)
 

@@ -5,8 +5,8 @@ import sys
 import pytest
 import torch
 
-from blindspots.errors import Refused
-from blindspots.models.sources import load_model
+from blindspots.errors import UsageError
+from blindspots.models.load import load_model
 from blindspots.models.wide_resnet import WideResNet
 from tests.support.pictures import answer, as_seen, make_picture
 
@@ -45,7 +45,7 @@ def test_a_name_that_only_the_package_has_gets_the_packages_logits(package, tmp_
 @pytest.mark.scheme("robustbench", "extra")
 def test_a_package_that_cannot_be_imported_is_named_with_what_it_needs(monkeypatch):
     monkeypatch.setitem(sys.modules, "robustbench", None)
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(f"robustbench:{PACKAGES}?dataset=cifar10&threat=L2")
     said = str(caught.value)
     for part in ("--no-deps robustbench", "'setuptools<81'", "a package named autoattack"):

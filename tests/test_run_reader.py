@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindspots.choice import most_telling
-from blindspots.errors import Refused
-from blindspots.run_reader import Run, arrived, nearest_believed
+from blindspots.errors import UsageError
+from blindspots.reporting.selection import most_representative
+from blindspots.store.reader import Run, nearest_believed, reached_target
 from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 
 
@@ -102,13 +102,13 @@ def test_triangles_of_pairs_that_did_not_start_are_left_out(tmp_path):
 @pytest.mark.parametrize("content", ["not json", '["a list"]', '{"format": 99}'])
 def test_what_is_not_a_run_of_this_format_is_refused(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(Refused, match="blindspots run"):
+    with pytest.raises(UsageError, match="blindspots run"):
         _ = Run(tmp_path).info
 
 
 @pytest.mark.parametrize("name", [".", "missing"])
 def test_a_directory_without_a_run_is_refused_with_what_to_type(tmp_path, name):
-    with pytest.raises(Refused, match="blindspots demo"):
+    with pytest.raises(UsageError, match="blindspots demo"):
         Run(tmp_path / name)
 
 
@@ -118,7 +118,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
 
     (tmp_path / "run.json").write_text(json.dumps({"format": 1}))
     pq.write_table(pa.table({"other": [1]}), tmp_path / "pairs.parquet")
-    with pytest.raises(Refused, match=r"pairs\.parquet"):
+    with pytest.raises(UsageError, match=r"pairs\.parquet"):
         _ = Run(tmp_path).pairs
 
 
@@ -141,7 +141,7 @@ def test_the_most_telling_pair_is_the_nearest_of_the_believed():
 def test_a_found_image_has_arrived_where_it_is_twice_as_near_to_its_target(
     rmse, source_rmse, there
 ):
-    assert arrived({"rmse": rmse, "source_rmse": source_rmse}) is there
+    assert reached_target({"rmse": rmse, "source_rmse": source_rmse}) is there
 
 
 numbers = st.one_of(st.none(), st.floats(0, 1))
@@ -153,7 +153,7 @@ def test_the_most_telling_of_columns_is_that_of_rows(drawn, count):
     columns = pa.table(
         {name: pa.array([row[name] for row in rows], pa.float64()) for name in ("rmse", "p_found")}
     )
-    places = most_telling(columns, 0.9, count)
+    places = most_representative(columns, 0.9, count)
     best = nearest_believed(rows, 0.9)
     assert (rows[places[0]] if len(places) else None) == best
     assert len(places) <= count

@@ -9,22 +9,34 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 
-from blindspots import plots
-from blindspots.cli.pair import _traversed
-from blindspots.compare.differences import compare
-from blindspots.compare.page import page_html as comparison_html
-from blindspots.plots.paper import FIGURES, write_figure
-from blindspots.plots.run_figures import model_grid, model_star, model_strip, model_triangle
-from blindspots.plots.style import short
-from blindspots.records import PROBABILITIES
-from blindspots.report.build import report_data
-from blindspots.report.page import page_html
-from blindspots.run_reader import Run
-from blindspots.score_scales import UNIT, around, run_scales
-from blindspots.score_words import CONFIDENCE, EMBEDDING, GROUP, MARGIN, words_for, words_of
+from blindspots.cli.pair_commands import _traversed
+from blindspots.reporting import figures
+from blindspots.reporting.compare.comparison_page import page_html as comparison_html
+from blindspots.reporting.compare.differences import compare
+from blindspots.reporting.figures.paper import FIGURES, write_figure
+from blindspots.reporting.figures.run_figures import (
+    model_grid,
+    model_star,
+    model_strip,
+    model_triangle,
+)
+from blindspots.reporting.figures.style import short
+from blindspots.reporting.page.report_data import report_data
+from blindspots.reporting.page.report_page import page_html
+from blindspots.reporting.score_axes import UNIT, around, run_scales
+from blindspots.reporting.score_labels import (
+    CONFIDENCE,
+    EMBEDDING,
+    GROUP,
+    MARGIN,
+    words_for,
+    words_of,
+)
+from blindspots.reporting.tables.column_texts import PAIR_NUMBERS, glossary
+from blindspots.schema import PROBABILITIES
 from blindspots.scores import SCORES
-from blindspots.scores.classes import Probability
-from blindspots.tables.columns import PAIR_NUMBERS, glossary
+from blindspots.scores.class_scores import Probability
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, hold
 
 MODELS = ("one", "two")
@@ -139,7 +151,7 @@ def test_the_heat_map_and_its_bar_have_the_scale_of_its_margins(margins):
 
 
 def test_a_figure_that_is_given_no_score_is_of_the_confidence():
-    ax = plots.star([plots.Limb(np.linspace(1, 0.5, 11), "disc")])
+    ax = figures.star([figures.Limb(np.linspace(1, 0.5, 11), "disc")])
     assert ax.get_ylim() == (0, 1.02)
     assert {"confidence", "0", ".5", "1"} <= set(said(ax))
 

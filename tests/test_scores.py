@@ -10,11 +10,11 @@ from torch import nn
 from torch.nn import functional as F
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.oracle import Oracle
-from blindspots.plan import draw_outside
+from blindspots.cli.main import call
+from blindspots.engine.evaluator import Evaluator
+from blindspots.reporting.tables import build_table
 from blindspots.scores import describe_score, make_score, parse_score
-from blindspots.tables import build_table
+from blindspots.study.plan import draw_outside
 from tests.support.tiny import MODEL, run, spec, without_figures
 from tests.support.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
 
@@ -185,7 +185,7 @@ def test_hulls_hold_the_score_whatever_the_batch(score):
     model, images = model_for(score), random_images(3)
     label = -1 if score.embeds else 1
     plain = bs.triangle(model, *images, label, score=score)
-    narrow = bs.triangle(model, *images, label, oracle=Oracle(model, score, chunk=5))
+    narrow = bs.triangle(model, *images, label, evaluator=Evaluator(model, score, chunk=5))
     torch.testing.assert_close(plain.confidence, narrow.confidence, atol=1e-5, rtol=0)
     with torch.no_grad():
         answer = model(torch.einsum("pc,cdhw->pdhw", plain.weights, images))

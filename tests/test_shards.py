@@ -2,9 +2,9 @@
 
 import pytest
 
-from blindspots import planning
-from blindspots.cli.app import call
-from blindspots.run_reader import Run
+from blindspots.cli.main import call
+from blindspots.store.reader import Run
+from blindspots.study import prepare
 from tests.support.runs import assert_same_run
 from tests.support.tiny import MODEL, spec, without_figures, write_images
 from tests.support.tiny import run as run_tiny
@@ -78,7 +78,7 @@ def test_a_merged_run_has_its_tables_and_report_and_can_be_verified(place):
 
 
 def test_a_merged_run_is_one_that_can_be_resumed(place, monkeypatch):
-    monkeypatch.setattr("blindspots.store.Store.save_found", None)
+    monkeypatch.setattr("blindspots.store.writer.Store.save_found", None)
     before = (place / "merged" / "pairs.parquet").read_bytes()
     assert run(place, "merged") == 0
     assert (place / "merged" / "pairs.parquet").read_bytes() == before
@@ -99,13 +99,13 @@ def test_more_shards_than_sources_are_refused(place, capsys):
 
 def test_predictions_are_asked_once_and_shared(place, monkeypatch, capsys):
     asked = []
-    whole = planning.survey
+    whole = prepare.survey
 
     def counted(*given):
         asked.append(sum(int(own.asked.sum()) for own in given[3].values()))
         return whole(*given)
 
-    monkeypatch.setattr(planning, "survey", counted)
+    monkeypatch.setattr(prepare, "survey", counted)
     assert run(place, "new", "--dry-run", "--json") == 0
     assert asked == [2 * 15]
     write_images(place / "more", per_class=6)

@@ -3,8 +3,8 @@
 import pytest
 
 import blindspots as bs
-from blindspots.engine import generator
-from blindspots.run_reader import Run
+from blindspots.engine.engine import generator
+from blindspots.store.reader import Run
 from tests.support.runs import found_image, saved_image
 from tests.support.tiny import MODEL
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindspots.models.options import misspelt, model_options, parse_setting
+from blindspots.models.spec_options import misspelt, model_options, parse_setting
 from blindspots.specs import Spec, nearest_names, parse_spec
 
 SCHEMES = ("timm", "folder")

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 import blindspots as bs
-from blindspots import files
-from blindspots.files import PARTIAL, write_text, write_whole
-from blindspots.places import check_writable
-from blindspots.predictions import SCHEMA
-from blindspots.store import Store, read_info, read_predictions
+from blindspots.store import atomic
+from blindspots.store.atomic import PARTIAL, write_text, write_whole
+from blindspots.store.paths import check_writable
+from blindspots.store.prediction_rows import SCHEMA
+from blindspots.store.writer import Store, read_info, read_predictions
 
 
 def row(name, **columns):
@@ -78,9 +78,9 @@ def test_a_cut_at_any_moment_leaves_whole_files_only(tmp_path, monkeypatch, mome
     if moment == "write":
         monkeypatch.setattr(pq, "write_table", cut)
     elif moment == "sync":
-        monkeypatch.setattr(files, "_sync", cut)
+        monkeypatch.setattr(atomic, "_sync", cut)
     else:
-        monkeypatch.setattr(files.Path, "replace", cut)
+        monkeypatch.setattr(atomic.Path, "replace", cut)
     with pytest.raises(Cut):
         store.append("pairs", [row("b")])
     monkeypatch.undo()

@@ -7,10 +7,10 @@ import math
 
 import pytest
 
-from blindspots.errors import Refused
-from blindspots.records import TRIANGLE_DROPS
-from blindspots.run_reader import Run
-from blindspots.tables import FORMATS, KINDS, build_table, render
+from blindspots.errors import UsageError
+from blindspots.reporting.tables import FORMATS, KINDS, build_table, render
+from blindspots.schema import TRIANGLE_DROPS
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
 
 MODEL = "zoo:own"
@@ -215,9 +215,9 @@ def test_an_empty_run_has_tables_too(tmp_path):
 
 
 def test_unknown_tables_and_formats_are_refused(run):
-    with pytest.raises(Refused, match="distance"):
+    with pytest.raises(UsageError, match="distance"):
         build_table(run, "distances")
-    with pytest.raises(Refused, match="markdown"):
+    with pytest.raises(UsageError, match="markdown"):
         render(build_table(run), "html")
 
 

@@ -7,9 +7,9 @@ import torch
 from torchvision import models
 from torchvision.models import GoogLeNet_Weights, ShuffleNet_V2_X0_5_Weights
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
 from blindspots.images import Preprocessing
-from blindspots.models.sources import load_model
+from blindspots.models.load import load_model
 from tests.support.pictures import answer, doctor, make_picture, save_pictures, spread_out
 
 NAME, WEIGHTS = "shufflenet_v2_x0_5", ShuffleNet_V2_X0_5_Weights.IMAGENET1K_V1
@@ -45,7 +45,7 @@ def publish(tmp_path, monkeypatch):
 
 
 def refusal(spec):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UsageError) as caught:
         load_model(spec)
     return str(caught.value)
 

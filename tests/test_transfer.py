@@ -11,13 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file
 
 import blindspots as bs
-from blindspots import files
-from blindspots.cli.app import call
-from blindspots.errors import Refused
+from blindspots.cli.main import call
+from blindspots.errors import UsageError
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.records import TRANSFER
-from blindspots.run_reader import Run
-from blindspots.transfer import as_seen, class_map
+from blindspots.schema import TRANSFER
+from blindspots.store import atomic
+from blindspots.store.reader import Run
+from blindspots.study.transfer import as_seen, class_map
 from tests.support.runs import saved_image
 from tests.support.tiny import MODEL, SIDE, SMOOTH, spec
 from tests.support.toys import random_linear
@@ -132,11 +132,11 @@ def test_how_classes_are_matched():
     assert class_map(ab, ba, {0, 1}) == {0: 1, 1: 0}
     assert class_map(abc, ab, {1}) == {1: 1}
     assert class_map(ab, named(None, 2), {1}) == {1: 1}
-    with pytest.raises(Refused, match="no class named c"):
+    with pytest.raises(UsageError, match="no class named c"):
         class_map(abc, ab, {0, 2})
-    with pytest.raises(Refused, match="3 classes and a 2"):
+    with pytest.raises(UsageError, match="3 classes and a 2"):
         class_map(ab, named(None, 3), {0})
-    with pytest.raises(Refused, match="no class named a"):
+    with pytest.raises(UsageError, match="no class named a"):
         class_map(ab, named(("a", "a", "b")), {0})
 
 
@@ -191,7 +191,7 @@ def test_a_cut_while_writing_leaves_the_old_answers(place, tmp_path, monkeypatch
 
     shutil.copytree(place / "run", tmp_path / "run")
     before = (place / "run" / "transfer.parquet").read_bytes()
-    monkeypatch.setattr(files, "_sync", cut)
+    monkeypatch.setattr(atomic, "_sync", cut)
     with pytest.raises(Cut):
         judge(tmp_path)
     assert (tmp_path / "run" / "transfer.parquet").read_bytes() == before

@@ -10,20 +10,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blindspots.backends.base import Job
-from blindspots.backends.foreman import ATTEMPTS, Foreman
-from blindspots.backends.hand import Hand
-from blindspots.backends.units import FEWEST, MOST_PAIRS, Sheet
-from blindspots.backends.words import Begun, Done, Failed, Gone, Ready, Spent, Warned
-from blindspots.errors import Refused, WorkFailed
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.methods import describe_method, make_method
-from blindspots.planned import plan_pairs
-from blindspots.planning import prepare
 from blindspots.progress import silent
-from blindspots.records import Ending
-from blindspots.settings import Science
-from blindspots.store import Store
-from blindspots.subjects import Request
+from blindspots.schema import Ending
+from blindspots.settings import ScienceSettings
+from blindspots.store.writer import Store
+from blindspots.study.backends.backend import RunJob
+from blindspots.study.backends.leader import ATTEMPTS, Leader
+from blindspots.study.backends.messages import Died, Done, Failed, Progress, Ready, Started, Warned
+from blindspots.study.backends.tasks import FEWEST, MOST_PAIRS, TaskPlan
+from blindspots.study.backends.worker import Worker
+from blindspots.study.pairs import plan_pairs
+from blindspots.study.prepare import prepare
+from blindspots.study.subjects import RunRequest
 from tests.support.sleeping_model import model_spec, save_pictures
 
 MODEL = model_spec().partition("?")[0]
@@ -41,7 +41,7 @@ def planned(counts):
 
 
 def sheet(store, pairs):
-    return Sheet(MODEL, pairs, np.arange(len(pairs.images)), store, dropped=True)
+    return TaskPlan(MODEL, pairs, np.arange(len(pairs.images)), store, dropped=True)
 
 
 def write(store, pairs, ending=Ending.FINISHED):
@@ -111,27 +111,27 @@ class Scripted:
         self.job, self.fate = job, fate
         self.heard, self.hired, self.dismissed = deque(), 0, []
 
-    def start(self, orders):
+    def prepare(self, orders):
         assert orders.request is not None
 
-    def hire(self):
+    def start(self):
         self.hired += 1
         self.heard.append((self.hired, Ready()))
         return self.hired
 
-    def give(self, worker, unit):
+    def send(self, worker, unit):
         if worker in self.dismissed:
             return
         if unit is not None:
             self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
 
-    def hear(self, _seconds):
+    def receive(self, _seconds):
         if not self.heard:
             time.sleep(0.05)
             return []
         return [self.heard.popleft()]
 
-    def dismiss(self, worker):
+    def stop(self, worker):
         self.dismissed.append(worker)
         self.heard = deque(one for one in self.heard if one[0] != worker)
 
@@ -139,16 +139,16 @@ class Scripted:
 def does(store, unit):
     write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
     measure(store, unit)
-    return [Begun(unit.number), Spent(1.0), Done(unit.number)]
+    return [Started(unit.number), Progress(1.0), Done(unit.number)]
 
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     """A plan of six sources with two targets each."""
     method = describe_method(make_method("reference"))
-    science = Science(method=method, sources=6, targets_per_source=2)
+    science = ScienceSettings(method=method, sources=6, targets_per_source=2)
     images = save_pictures(tmp_path_factory.mktemp("pictures") / "photos", 24)
-    request = Request(models=[model_spec()], images=images, science=science)
+    request = RunRequest(models=[model_spec()], images=images, science=science)
     return prepare(request, None, silent())
 
 
@@ -157,13 +157,13 @@ def lead(tmp_path, prepared):
     """Has a scripted crew do the plan; the crew and what is left."""
 
     def leading(fate):
-        job = Job(
+        job = RunJob(
             prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
         )
         crew = Scripted(job, fate)
-        Foreman(job, nullcontext(crew)).run()
+        Leader(job, nullcontext(crew)).run()
         labels = np.arange(len(prepared.pairs[MODEL].images))
-        return crew, Sheet(MODEL, prepared.pairs[MODEL], labels, job.store, dropped=True)
+        return crew, TaskPlan(MODEL, prepared.pairs[MODEL], labels, job.store, dropped=True)
 
     return leading
 
@@ -179,7 +179,7 @@ def test_what_a_dead_worker_had_is_done_by_another(lead):
 
     def fate(store, unit):
         if next(deaths, False):
-            return [Gone("killed")]
+            return [Died("killed")]
         return does(store, unit)
 
     crew, left = lead(fate)
@@ -194,7 +194,7 @@ def test_a_worker_that_stored_before_it_died_leaves_less(lead):
         sizes.append(unit.size)
         if len(sizes) == 1:
             write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
-            return [Gone("killed")]
+            return [Died("killed")]
         return does(store, unit)
 
     _, left = lead(fate)
@@ -203,7 +203,7 @@ def test_a_worker_that_stored_before_it_died_leaves_less(lead):
 
 def test_pairs_that_kill_every_worker_end_the_run_named(lead):
     def fate(_store, unit):
-        return [Begun(unit.number), Failed("error", "Traceback\nValueError: odd")]
+        return [Started(unit.number), Failed("error", "Traceback\nValueError: odd")]
 
     with pytest.raises(WorkFailed, match=f"{ATTEMPTS + 1} workers ended one after the other"):
         lead(fate)
@@ -213,18 +213,18 @@ def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
     deaths = iter([True] * (3 * ATTEMPTS))
 
     def fate(store, unit):
-        return [Gone("killed")] if next(deaths, False) else does(store, unit)
+        return [Died("killed")] if next(deaths, False) else does(store, unit)
 
     _, left = lead(fate)
     assert not left.unfinished.any()
 
 
 def test_a_worker_that_says_nothing_any_more_is_replaced(lead, monkeypatch, capsys):
-    monkeypatch.setattr("blindspots.backends.foreman.SILENCE", 0.5)
+    monkeypatch.setattr("blindspots.study.backends.leader.SILENCE", 0.5)
     hangs = iter([True])
 
     def fate(store, unit):
-        return [Begun(unit.number)] if next(hangs, False) else does(store, unit)
+        return [Started(unit.number)] if next(hangs, False) else does(store, unit)
 
     crew, left = lead(fate)
     assert crew.hired == 3
@@ -238,7 +238,7 @@ def test_what_every_worker_warns_of_is_said_once(lead, capsys):
     assert capsys.readouterr().err.count("out of memory; going on") == 1
 
 
-@pytest.mark.parametrize(("kind", "error"), [("refused", Refused), ("failed", WorkFailed)])
+@pytest.mark.parametrize(("kind", "error"), [("refused", UsageError), ("failed", WorkFailed)])
 def test_what_nobody_could_do_better_ends_the_run_at_once(lead, kind, error):
     with pytest.raises(error, match="no such weights"):
         lead(lambda _store, _unit: [Failed(kind, "no such weights")])
@@ -249,20 +249,20 @@ class TestHand:
 
     @pytest.fixture
     def orders(self, tmp_path, prepared):
-        job = Job(
+        job = RunJob(
             prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
         )
         crew = Scripted(job, does)
         crew.workers = 1
         taken = []
         crew.start = taken.append
-        Foreman(job, nullcontext(crew)).run()
+        Leader(job, nullcontext(crew)).run()
         return taken[0]
 
     def test_it_streams_from_unit_to_unit(self, tmp_path, prepared, orders, monkeypatch):
         streams, spent = [], []
-        whole = Hand._stream
-        monkeypatch.setattr(Hand, "_stream", lambda h, u: (streams.append(u.number), whole(h, u)))
+        whole = Worker._stream
+        monkeypatch.setattr(Worker, "_stream", lambda h, u: (streams.append(u.number), whole(h, u)))
         orders = replace(
             orders, out=tmp_path / "again", method=make_method("reference", {"max_steps": "2"})
         )
@@ -271,11 +271,11 @@ class TestHand:
         assert len(units) > 3
         words = self.said_over(orders, [*units[:3], None, *units[3:], None])
         assert streams == [units[0].number, units[3].number]
-        said = [word for word in words if not isinstance(word, Spent)]
-        spent = [word for word in words if isinstance(word, Spent)]
+        said = [word for word in words if not isinstance(word, Progress)]
+        spent = [word for word in words if isinstance(word, Progress)]
         assert spent
         assert said[0] == Ready()
-        assert [w.number for w in said if isinstance(w, Begun)] == [u.number for u in units]
+        assert [w.number for w in said if isinstance(w, Started)] == [u.number for u in units]
         assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in units}
         assert not sheet_of(pairs, store, prepared).unfinished.any()
 
@@ -283,17 +283,17 @@ class TestHand:
         self, tmp_path, prepared, orders, monkeypatch
     ):
         """Else a slow model that measures thousands of points would pass for one that hangs."""
-        monkeypatch.setattr("blindspots.backends.hand.SECONDS_BETWEEN_WORDS", -1.0)
+        monkeypatch.setattr("blindspots.study.backends.worker.SECONDS_BETWEEN_WORDS", -1.0)
         method = make_method("reference", {"max_steps": "2"})
         orders = replace(orders, out=tmp_path / "again", method=method)
         store = Store(tmp_path / "again")
         unit = next(iter(sheet_of(prepared.pairs[MODEL], store, prepared).units(1)))
         words = self.said_over(orders, [unit, None])
         done = next(i for i, word in enumerate(words) if isinstance(word, Done))
-        before = [word.evaluations for word in words[:done] if isinstance(word, Spent)]
+        before = [word.evaluations for word in words[:done] if isinstance(word, Progress)]
         traversed = max(i for i, evaluations in enumerate(before) if evaluations)
         assert len(before[traversed + 1 :]) > 4
-        spent = sum(word.evaluations for word in words if isinstance(word, Spent))
+        spent = sum(word.evaluations for word in words if isinstance(word, Progress))
         assert spent == pytest.approx(len(unit.pairs) * method.most_evaluations())
 
     @staticmethod
@@ -306,10 +306,10 @@ class TestHand:
                 raise EOFError
             return inbox.popleft()
 
-        Hand(orders, take, words.append).run()
+        Worker(orders, take, words.append).run()
         return words
 
 
 def sheet_of(pairs, store, prepared):
     labels = prepared.survey.labels(prepared.subjects[0])
-    return Sheet(MODEL, pairs, labels, store, dropped=False)
+    return TaskPlan(MODEL, pairs, labels, store, dropped=False)

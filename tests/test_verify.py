@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.drawn import draw_rows
-from blindspots.run_reader import Run
-from blindspots.store import TABLES, Store
-from blindspots.verify import TOLERANCES, Verification
+from blindspots.cli.main import call
+from blindspots.store.reader import Run
+from blindspots.store.writer import TABLES, Store
+from blindspots.study.drawn import draw_rows
+from blindspots.study.verify import TOLERANCES, Verification
 from tests.support.tiny_model import SIDE
 
 MODELS = 2

@@ -6,10 +6,13 @@ from itertools import pairwise
 
 import pytest
 
-from blindspots.web import TYPES, file_type, page_files
+from blindspots.reporting.web import TYPES, file_type, page_files
 
-WEB = files("blindspots.web")
-OWN = {"report": files("blindspots.report"), "explorer": files("blindspots.explorer") / "static"}
+WEB = files("blindspots.reporting.web")
+OWN = {
+    "report": files("blindspots.reporting.page"),
+    "explorer": files("blindspots.explorer") / "static",
+}
 IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+\.js)";$', re.MULTILINE)
 
 

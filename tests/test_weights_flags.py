@@ -5,11 +5,11 @@ import timm
 import torch
 from safetensors.torch import save_file
 
-from blindspots import metrics
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from blindspots.images import load_images
-from blindspots.models.sources import load_model
-from blindspots.run_reader import Run
+from blindspots.measure import metrics
+from blindspots.models.load import load_model
+from blindspots.store.reader import Run
 from tests.support.pictures import doctor, save_pictures, spread_out, write_backbone
 
 NAME, CLASSES = "resnet10t", 7
@@ -36,7 +36,7 @@ def floats(pixels):
 
 
 def test_a_backbone_beside_the_run_measures_lpips(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
     backbone, out = write_backbone(tmp_path), tmp_path / "run"
     command = ["run", "--model", "zoo:shapes-resnet", "--images", "sample:shapes?n=12", "--quiet"]
     command += ["--sources", "2", "--targets-per-source", "1", "--method", "paper"]

@@ -11,12 +11,12 @@ from matplotlib.colors import to_rgb
 from scipy.stats import beta
 
 from blindspots import Run, load_model
-from blindspots.cli.app import call
-from blindspots.errors import Refused
-from blindspots.oracle import Oracle
-from blindspots.plots.paper.widths import draw_widths
-from blindspots.widths.measure import Way, directions, measure_widths, path_of, path_widths
-from blindspots.widths.records import WIDTHS_FILE, WidthSettings, add_widths, read_widths
+from blindspots.cli.main import call
+from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import UsageError
+from blindspots.reporting.figures.paper.width_bands import draw_widths
+from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings, add_widths, read_widths
+from blindspots.study.widths import FoundPath, directions, measure_widths, path_of, path_widths
 from tests.support.run_factory import Factory
 from tests.support.tiny import MODEL, NAMES
 from tests.support.tiny import SIDE as SIDE_OF_TINY
@@ -27,7 +27,7 @@ ROW = {"model": "own", "pair_id": "pair", "source_class": 0, "p_source": 0.9}
 
 def way(points, tangent):
     tangents = tangent.expand(len(points), *tangent.shape)
-    return Way(points, tangents, np.linspace(0, 1, len(points)).tolist())
+    return FoundPath(points, tangents, np.linspace(0, 1, len(points)).tolist())
 
 
 def sigmoid(x):
@@ -54,7 +54,7 @@ def test_across_a_ray_every_direction_leads_to_the_same_sphere():
     away = torch.tensor([0.2, 0.7])
     settings = WidthSettings(directions=16, radii=(0.5, 2.0), points=2)
     points = centre + away.view(-1, 1, 1, 1) * ray
-    rows = path_widths(Oracle(model, chunk=7), ROW, way(points, ray), settings, delta=0.2)
+    rows = path_widths(Evaluator(model, chunk=7), ROW, way(points, ray), settings, delta=0.2)
     assert len(rows) == 4
     for row in rows:
         at = float(away[row["point"]])
@@ -74,7 +74,7 @@ def test_the_quantiles_are_those_of_a_random_direction():
     radius, settings = 1.5, WidthSettings(directions=2000, radii=(1.5,), points=2)
     points = torch.zeros(2, 3, SIDE, SIDE)
     rows = path_widths(
-        Oracle(toy(Linear(weight)), chunk=512), ROW, way(points, tangent), settings, delta=0.2
+        Evaluator(toy(Linear(weight)), chunk=512), ROW, way(points, tangent), settings, delta=0.2
     )
     share = math.sqrt(beta(0.5, (PIXELS - 2) / 2).ppf(0.9))
     logit = radius * float(weight[0].norm()) * share
@@ -89,7 +89,7 @@ def test_the_batch_size_does_not_change_a_row():
     settings = WidthSettings(directions=9, points=2)
     path = way(random_images(2), random_images(1)[0])
     small, large = (
-        path_widths(Oracle(model, chunk=chunk), ROW, path, settings, 0.2) for chunk in (3, 100)
+        path_widths(Evaluator(model, chunk=chunk), ROW, path, settings, 0.2) for chunk in (3, 100)
     )
     for one, other in zip(small, large, strict=True):
         assert one == pytest.approx(other, abs=1e-6)
@@ -112,7 +112,7 @@ def test_a_stepwise_path_is_its_snapshots_with_central_differences(tmp_path):
 def test_a_path_that_was_not_kept_is_refused_with_the_option(tmp_path, method, keep, option):
     factory = Factory(size=8, sources=2, models=["zoo:one"], method=method, keep=keep)
     run = Run(factory.write(tmp_path))
-    with pytest.raises(Refused, match=option):
+    with pytest.raises(UsageError, match=option):
         path_of(run, run.pair_rows(started=True)[0], 11)
 
 
@@ -127,7 +127,7 @@ def test_stored_widths_are_replaced_pair_by_pair(tmp_path):
         ("a", 0.05),
     ]
     (tmp_path / WIDTHS_FILE).write_text("no table")
-    with pytest.raises(Refused, match="remove it"):
+    with pytest.raises(UsageError, match="remove it"):
         read_widths(tmp_path)
 
 

@@ -5,9 +5,16 @@ from pathlib import Path
 import pytest
 
 import blindspots as bs
-from blindspots.cli.app import call
-from blindspots.models.zoo import NAMES, TRAINING_EPSILON, card, is_adversarial, load_zoo, zoo_rows
-from blindspots.models.zoo.cards import evaluate, reproduced
+from blindspots.cli.main import call
+from blindspots.models.zoo import (
+    NAMES,
+    TRAINING_EPSILON,
+    card,
+    is_adversarial,
+    load_zoo,
+    zoo_rows,
+)
+from blindspots.training.cards import evaluate, reproduced
 
 HERE = Path(bs.__file__).parent / "models" / "zoo"
 

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from blindspots.report import write_report
-from blindspots.run_reader import Run
+from blindspots.reporting.page import write_report
+from blindspots.store.reader import Run
 from tests.support.run_factory import Factory
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]

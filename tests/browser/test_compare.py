@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from blindspots.compare import compare, write_page
-from blindspots.run_reader import Run
+from blindspots.reporting.compare import compare, write_page
+from blindspots.store.reader import Run
 from tests.browser.conftest import (
     DEVICES,
     MODELS,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blindspots.report import write_report
-from blindspots.run_reader import Run
+from blindspots.reporting.page import write_report
+from blindspots.store.reader import Run
 from tests.browser.conftest import MODELS, opened, pixels, wait_for_place
 from tests.support.run_factory import Factory
 

@@ -3,8 +3,8 @@
 import pyarrow.parquet as pq
 import pytest
 
-from blindspots.report import write_report
-from blindspots.run_reader import Run
+from blindspots.reporting.page import write_report
+from blindspots.store.reader import Run
 from tests.browser.conftest import MODELS, check_accessible, opened, pair_table
 from tests.support.run_factory import Factory
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from matplotlib import colormaps
 
-from blindspots.plots.style import COLOUR_MAP
-from blindspots.report import write_report
-from blindspots.run_reader import Run
-from blindspots.score_scales import run_scales
+from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.reporting.page import write_report
+from blindspots.reporting.score_axes import run_scales
+from blindspots.store.reader import Run
 from tests.browser.conftest import MODELS, opened, pixels
 from tests.support.run_factory import Factory, hold
 

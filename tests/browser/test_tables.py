@@ -6,8 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from blindspots.run_reader import Run
-from blindspots.tables import build_table, render
+from blindspots.reporting.tables import build_table, render
+from blindspots.store.reader import Run
 from tests.browser.conftest import MODELS, pair_table
 
 pytestmark = pytest.mark.browser

@@ -25,13 +25,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
-ADDRESS = "BLINDSPOTS_TEST_DRIVERS"
+ADDRESS = "blindspots_TEST_DRIVERS"
 STARTS = 300.0
 # What a run and its verification import on their way, besides what these import themselves.
 _IMPORTED = (
-    *("blindspots.cli.run", "blindspots.cli.show", "blindspots.experiment", "blindspots.verify"),
-    *("blindspots.outcome", "blindspots.models.schemes", "blindspots.models.schemes.own"),
-    *("blindspots.backends.serial", "blindspots.backends.processes", "blindspots.backends.cluster"),
+    *(
+        "blindspots.cli.run_command",
+        "blindspots.cli.show_commands",
+        "blindspots.study.run",
+        "blindspots.study.verify",
+    ),
+    *(
+        "blindspots.reporting.publish",
+        "blindspots.models.schemes",
+        "blindspots.models.schemes.python_factory",
+    ),
+    *(
+        "blindspots.study.backends.serial",
+        "blindspots.study.backends.process_pool",
+        "blindspots.study.backends.ray_pool",
+    ),
     *("ray", "s3fs", "boto3", "pandas", "pyarrow.dataset"),
 )
 # Arrow's allocator has a thread of its own else.
@@ -207,7 +220,7 @@ def _become(wish: Mapping[str, Any]) -> NoReturn:
     for name, value in wish["settings"].items():
         module, _, own = name.rpartition(".")
         setattr(importlib.import_module(module), own, value)
-    importlib.import_module("blindspots.outcome").write_figures = lambda *_: []
+    importlib.import_module("blindspots.reporting.publish").write_figures = lambda *_: []
     sys.argv[1:] = wish["arguments"]
     runpy.run_module("blindspots", run_name="__main__", alter_sys=True)
     raise SystemExit

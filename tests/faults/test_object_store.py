@@ -2,8 +2,8 @@
 
 import pytest
 
-from blindspots.locks import LOCK
-from blindspots.places import find_place
+from blindspots.store.lock import LOCK
+from blindspots.store.paths import find_place
 from tests.faults.runs import (
     BACKENDS,
     assert_same,

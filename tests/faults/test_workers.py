@@ -68,7 +68,7 @@ def test_a_killed_worker_is_replaced_and_only_its_units_are_redone(site, undistu
 
 
 def test_a_worker_that_hangs_is_replaced_and_its_units_are_redone(site, undisturbed, crew):
-    patient = {"blindspots.backends.foreman.SILENCE": 10.0}
+    patient = {"blindspots.study.backends.leader.SILENCE": 10.0}
     driver, (*_, hung) = crew.at_work(site, settings=patient)
     os.kill(hung, signal.SIGSTOP)
     site.go(0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from blindspots.images import Preprocessing
 from blindspots.images.shapes import CLASS_NAMES, shape_images
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from blindspots.cli.app import call
-from blindspots.errors import Refused, WorkFailed
+from blindspots.cli.main import call
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import collect, load_images
 from blindspots.images.collect import Entry
 from blindspots.images.decode import decode, examine
 from blindspots.progress import Reporter, silent
-from blindspots.run_reader import Run
+from blindspots.store.reader import Run
 from tests.images.material import KNOWN, Model, encoded, noise, write, write_shape_folders
 from tests.images.test_parquet import write_table
 
@@ -95,12 +95,12 @@ def test_listing_does_not_decode_what_looks_whole(tmp_path):
     assert checked.images.shape == (1, 3, 4, 4)
     assert checked.skipped == images.skipped
     (tmp_path / "a.png").unlink()
-    with pytest.raises(Refused, match="no readable image"):
+    with pytest.raises(UsageError, match="no readable image"):
         load_images(f"folder:{tmp_path}").checked()
 
 
 def test_a_run_leaves_out_what_does_not_decode_and_resumes(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
     folder = write_shape_folders(tmp_path / "photos", 12)
     write(folder / "apple" / "spoiled.png", spoiled_png())
     command = ["run", "--model", KNOWN, "--images", f"folder:{folder}", "--quiet"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
 from blindspots.images import load_images
 from blindspots.images.listing import image_id
 from tests.images.material import (
@@ -116,7 +116,7 @@ def test_a_run_takes_folders_with_their_labels(tmp_path, capsys):
 def test_nothing_to_read_is_refused(tmp_path, content, says):
     for name, data in content.items():
         write(tmp_path / name, data)
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         load_images(f"folder:{tmp_path}")
 
 
@@ -133,5 +133,5 @@ def test_nothing_to_read_is_refused(tmp_path, content, says):
     ],
 )
 def test_a_wrong_spec_is_refused(spec, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         load_images(spec)

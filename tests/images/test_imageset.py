@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from blindspots.errors import Refused, WorkFailed
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import ImageSet, Preprocessing, load_images
 from tests.images.material import Model, encoded, noise, write
 
@@ -47,7 +47,7 @@ def test_a_listing_holds_no_pixels(photos, monkeypatch):
 def test_several_sizes_need_a_model(photos):
     write(photos / "dog" / "small.png", encoded(noise(20, 10, seed=9)))
     images = load_images(f"folder:{photos}")
-    with pytest.raises(Refused, match="2 sizes"):
+    with pytest.raises(UsageError, match="2 sizes"):
         _ = images.images
     assert images.take([0, 1]).shape == (2, 3, 48, 64)
     assert images.for_model(Model(count=2)).images.shape == (4, 3, 8, 8)
@@ -82,5 +82,5 @@ def test_an_image_is_found_by_id_and_by_stem(photos):
     ],
 )
 def test_an_unknown_or_ambiguous_name_is_refused(photos, text, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         load_images(f"folder:{photos}").find(text)

@@ -5,7 +5,7 @@ from functools import cache
 
 import pytest
 
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.images.classes import ClassTable, imagenet_table, read_class_table
 from blindspots.images.listing import Item, Listing, distinct_names
@@ -53,15 +53,15 @@ def test_folders_of_a_table_map_by_position(photos, tmp_path):
     ],
 )
 def test_a_malformed_class_file_is_refused(tmp_path, content, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         read_class_table(class_file(tmp_path, content))
 
 
 def test_a_missing_or_binary_class_file_is_refused(tmp_path):
-    with pytest.raises(Refused, match="no such file"):
+    with pytest.raises(UsageError, match="no such file"):
         read_class_table(tmp_path / "none.json")
     (tmp_path / "binary.json").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(Refused, match="not UTF-8"):
+    with pytest.raises(UsageError, match="not UTF-8"):
         read_class_table(tmp_path / "binary.json")
 
 
@@ -96,12 +96,12 @@ def test_labels_come_from_the_models_own_classes_or_the_order(photos, model, lab
     ],
 )
 def test_a_mapping_that_would_be_a_guess_is_refused(photos, model, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         load_images(f"folder:{photos}", model)
 
 
 def test_a_table_of_another_length_than_the_model_is_refused(photos):
-    with pytest.raises(Refused, match="has 2 classes, but toy has 10"):
+    with pytest.raises(UsageError, match="has 2 classes, but toy has 10"):
         load_images(f"folder:{photos}", Model(count=10), classes=ClassTable(("cat", "dog")))
 
 
@@ -202,7 +202,7 @@ def test_classes_of_one_name_are_told_apart_by_their_places():
 
 def test_a_synonym_of_two_classes_stands_for_neither():
     model = Model(names=("crane, bird", "crane, machine", "goose"))
-    with pytest.raises(Refused, match=r"1 of 2 classes of the images are no class .*\(crane\)"):
+    with pytest.raises(UsageError, match=r"1 of 2 classes of the images are no class .*\(crane\)"):
         labelled(["crane", "goose"], model)
     assert labelled(["crane, machine", "goose"], model)[0] == [1, 2]
 
@@ -231,7 +231,7 @@ def test_without_a_model_integers_are_labels_and_names_keep_their_order():
     ],
 )
 def test_what_would_be_a_guess_is_refused_with_what_to_type(classes, kind, model, says):
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         labelled(classes, model, kind)
 
 
@@ -241,7 +241,7 @@ def test_integers_look_a_class_file_up(tmp_path):
     assert labelled(numbers, kind="numbers", classes=read_class_table(pairs))[0] == [1, 2, 0]
     names = read_class_table(class_file(tmp_path, ["dog", "cat", "bird"]))
     assert labelled(numbers, kind="numbers", classes=names)[0] == [0, 1, 2]
-    with pytest.raises(Refused, match="add map=identity"):
+    with pytest.raises(UsageError, match="add map=identity"):
         labelled(numbers[:2], kind="numbers", classes=names)
 
 
@@ -258,9 +258,9 @@ def test_a_map_by_identity_takes_the_images_own_integers():
     said = {"mapping": read_mapping("identity")}
     assert labelled(["0", "1"], Model(count=1000), "numbers", **said)[0] == [0, 1]
     assert labelled(["cat", "dog"], Model(names=("a", "b")), **said)[0] == [0, 1]
-    with pytest.raises(Refused, match="labels up to 2 and the model 2 classes"):
+    with pytest.raises(UsageError, match="labels up to 2 and the model 2 classes"):
         labelled(["0", "1", "2"], Model(count=2), "numbers", **said)
-    with pytest.raises(Refused, match="has folders"):
+    with pytest.raises(UsageError, match="has folders"):
         labelled(["cat", "dog"], Model(count=2), "folders", **said)
 
 
@@ -278,5 +278,5 @@ def test_a_map_by_identity_takes_the_images_own_integers():
 )
 def test_a_map_that_does_not_fit_is_refused(photos, tmp_path, content, says):
     path = class_file(tmp_path, content, "map.json")
-    with pytest.raises(Refused, match=says):
+    with pytest.raises(UsageError, match=says):
         load_images(f"folder:{photos}?map={path}", Model(names=("cat", "bird", "x")))

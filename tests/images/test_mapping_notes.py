@@ -2,9 +2,9 @@
 
 import pytest
 
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from blindspots.images.shapes import CLASS_NAMES
-from blindspots.run_reader import Run
+from blindspots.store.reader import Run
 from tests.images.material import KNOWN, dry_run, shapes, write
 
 OTHER = """
@@ -35,7 +35,7 @@ def notes(said):
 
 
 def test_a_run_says_once_what_was_mapped(subset, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
     command = ["run", "--model", KNOWN, "--model", "zoo:shapes-vit", "--images", subset]
     command += ["--sources", "2", "--targets-per-source", "1", "--method", "paper"]
     assert call([*command, "--set", "max_steps=1", "--out", str(tmp_path / "run")]) == 0

@@ -8,7 +8,7 @@ from PIL import Image
 
 from blindspots.images import load_images
 from blindspots.images.shapes import CLASS_NAMES
-from blindspots.images.sources import parquet
+from blindspots.images.sources import parquet_files
 from tests.images.material import (
     Model,
     clean_accuracy,
@@ -69,8 +69,8 @@ def test_pixels_and_labels_are_those_the_library_reads(written):
 
 @pytest.mark.parametrize("largest", [0, 2**20])
 def test_a_row_is_read_from_its_row_group_however_large(written, monkeypatch, largest):
-    monkeypatch.setattr(parquet, "_LARGEST_KEPT", largest)
-    monkeypatch.setattr(parquet, "_BATCH", 3)
+    monkeypatch.setattr(parquet_files, "_LARGEST_KEPT", largest)
+    monkeypatch.setattr(parquet_files, "_BATCH", 3)
     images = load_images(f"parquet:{written}")
     assert pq.ParquetFile(written).num_row_groups == 3
     for index, (_, _, data) in enumerate(shapes()):

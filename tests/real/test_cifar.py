@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from blindspots import load_images, load_model
-from blindspots.errors import Refused
+from blindspots.errors import UsageError
 from tests.real.assets import ASSETS, MODEL, needs_assets
 
 pytestmark = needs_assets
@@ -57,5 +57,5 @@ def test_the_whole_files_are_too(split):
 
 
 def test_its_classes_are_not_imagenets_and_nothing_is_guessed(images):
-    with pytest.raises(Refused, match="10 classes of the images"):
+    with pytest.raises(UsageError, match="10 classes of the images"):
         images.for_model(load_model(MODEL))

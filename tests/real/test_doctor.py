@@ -5,11 +5,11 @@ import json
 import pytest
 
 from blindspots import load_images, load_model
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from blindspots.doctor import Level
-from blindspots.doctor.evidence import gather
-from blindspots.doctor.inputs import check_channels, given_normaliser
-from blindspots.oracle import Oracle
+from blindspots.doctor.input_checks import check_channels, given_normaliser
+from blindspots.doctor.sample import gather
+from blindspots.engine.evaluator import Evaluator
 from tests.real.assets import ASSETS, IMAGES, MODEL, WEIGHTS, needs_assets
 
 pytestmark = needs_assets
@@ -64,7 +64,7 @@ def test_bgr_is_named(tmp_path):
     (tmp_path / "model.py").write_text(BGR)
     model = load_model(f"file:{tmp_path}/model.py:bgr")
     with model.frozen():
-        evidence = gather(Oracle(model, chunk=8), load_images(IMAGES, model))
+        evidence = gather(Evaluator(model, chunk=8), load_images(IMAGES, model))
         (found,), _ = check_channels(evidence, given_normaliser(model))
     assert (found.name, found.level) == ("channel order", Level.WRONG)
     assert found.values["accuracy_bgr"] > found.values["accuracy_rgb"] + 0.1

@@ -3,15 +3,15 @@
 import pytest
 
 from benchmarks.figure_classes import HERE
-from blindspots.cli.app import call
-from blindspots.run_reader import Run
+from blindspots.cli.main import call
+from blindspots.store.reader import Run
 from tests.real.assets import IMAGES, MODEL, needs_assets
 
 pytestmark = needs_assets
 
 
 def test_goose_to_terrier_and_the_misclassified_cleaver(tmp_path, monkeypatch):
-    monkeypatch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
     lines = (HERE / "figure_classes.csv").read_text().splitlines()
     wanted = [
         line

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blindspots.explorer.hub import Hub, Wanted, load
+from blindspots.explorer.app_state import AppState, ExplorerConfig, load
 from blindspots.explorer.serve import ADDRESS, listen, server
 
 ZOO = "zoo:shapes-resnet"
@@ -23,7 +23,7 @@ class Client:
     """Requests to a server that runs here; `hub` is what it serves."""
 
     port: int
-    hub: Hub
+    hub: AppState
 
     @property
     def url(self) -> str:
@@ -101,7 +101,7 @@ class Client:
 def explorer(out: Path, **wanted: Any) -> Iterator[Client]:
     """A running server."""
     given = {"models": [ZOO], "images": SHAPES, "out": out, **wanted}
-    hub, connection = load(Wanted(**given)), listen(0)
+    hub, connection = load(ExplorerConfig(**given)), listen(0)
     running = server(hub, connection)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [connection]}, daemon=True)
     thread.start()

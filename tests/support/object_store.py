@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from blindspots.places import Place
+    from blindspots.store.paths import Place
 
 NUMBERS = itertools.count()
 
@@ -54,7 +54,7 @@ def bucket(server):
 
 def fetch(place: str | Place, to: Path) -> Path:
     """A copy of all that lies below a place."""
-    from blindspots.places import find_place
+    from blindspots.store.paths import find_place
 
     place = find_place(place)
     for name in names(place):
@@ -65,7 +65,7 @@ def fetch(place: str | Place, to: Path) -> Path:
 
 def names(place: str | Place) -> set[str]:
     """What lies below a place, relative to it; asked for at once, because tests wait for it."""
-    from blindspots.places import find_place
+    from blindspots.store.paths import find_place
 
     place = find_place(place)
     found = place.fs.find(place.path)

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from PIL import Image
 
-from blindspots import metrics
-from blindspots.cli.app import call
+from blindspots.cli.main import call
+from blindspots.measure import metrics
 
 
 def make_picture(width=331, height=180, seed=0):

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image, ImageDraw, ImageFilter
 
-from blindspots.records import (
+from blindspots.schema import (
     NULLS,
     PAIRS,
     SIMPLICES,

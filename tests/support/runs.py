@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from blindspots.run_reader import Run
-from blindspots.store import TABLES, Store
+from blindspots.store.reader import Run
+from blindspots.store.writer import TABLES, Store
 
 ALL = tuple(TABLES)
 TIMES = {"seconds"}

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from blindspots.backends.hand import Hand
+from blindspots.study.backends.worker import Worker
 
 _ENDS = 60.0
 
@@ -20,27 +20,27 @@ class ThreadCrew:
         self._inboxes: dict[threading.Thread, queue.SimpleQueue] = {}
         self._words: queue.SimpleQueue = queue.SimpleQueue()
 
-    def start(self, orders: Any) -> None:
+    def prepare(self, orders: Any) -> None:
         self._orders = pickle.dumps(orders)
 
-    def hire(self) -> threading.Thread:
+    def start(self) -> threading.Thread:
         inbox: queue.SimpleQueue = queue.SimpleQueue()
         worker = threading.Thread(target=lambda: self._work(worker, inbox), daemon=True)
         self._inboxes[worker] = inbox
         worker.start()
         return worker
 
-    def give(self, worker: threading.Thread, unit: Any) -> None:
+    def send(self, worker: threading.Thread, unit: Any) -> None:
         self._inboxes[worker].put(pickle.dumps(unit))
 
-    def hear(self, seconds: float) -> list[tuple[threading.Thread, Any]]:
+    def receive(self, seconds: float) -> list[tuple[threading.Thread, Any]]:
         try:
             worker, word = self._words.get(timeout=seconds)
         except queue.Empty:
             return []
         return [(worker, pickle.loads(word))]
 
-    def dismiss(self, worker: threading.Thread) -> None:
+    def stop(self, worker: threading.Thread) -> None:
         self._inboxes.pop(worker).put(None)
         worker.join(_ENDS)
         assert not worker.is_alive(), "a worker does not end"
@@ -50,7 +50,7 @@ class ThreadCrew:
 
     def __exit__(self, *_error: object) -> None:
         for worker in list(self._inboxes):
-            self.dismiss(worker)
+            self.stop(worker)
 
     def _work(self, worker: threading.Thread, inbox: queue.SimpleQueue) -> None:
         def take() -> Any:
@@ -60,4 +60,4 @@ class ThreadCrew:
             return pickle.loads(unit)
 
         orders = pickle.loads(self._orders)
-        Hand(orders, take, lambda word: self._words.put((worker, pickle.dumps(word)))).run()
+        Worker(orders, take, lambda word: self._words.put((worker, pickle.dumps(word)))).run()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from blindspots.cli.app import call
+from blindspots.cli.main import call
 from tests.support import tiny_model
 from tests.support.tiny_model import NAMES, SIDE
 
@@ -67,7 +67,7 @@ def tiny_images(tmp_path_factory) -> str:
 def without_figures():
     """Figures take longer than all the rest of a tiny run; one test draws those of a run."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blindspots.outcome.write_figures", lambda *_: [])
+        patch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
         yield
 
 

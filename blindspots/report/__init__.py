@@ -1,5 +1,0 @@
-"""The report: one HTML file that shows a run and needs nothing beside it."""
-
-from blindspots.report.page import write_report
-
-__all__ = ["write_report"]

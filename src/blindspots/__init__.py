@@ -1,0 +1,88 @@
+"""Blindspots: find, measure and show what a vision model cannot see."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from blindspots.engine.traverse import Traversals, traverse
+    from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
+    from blindspots.images import ImageSet, load_images
+    from blindspots.measure.hulls import segment, simplex, triangle
+    from blindspots.methods.adaptive import Adaptive
+    from blindspots.methods.fan import Fan
+    from blindspots.methods.paper import Paper
+    from blindspots.methods.reference import Reference
+    from blindspots.methods.star import Star
+    from blindspots.models.classifier import Classifier
+    from blindspots.models.load import load_model
+    from blindspots.schema import Ending
+    from blindspots.scores import Confidence, Embedding, Group, Margin
+    from blindspots.store.reader import Run
+
+_HOMES = {
+    "Adaptive": "methods.adaptive",
+    "BlindspotsError": "errors",
+    "Classifier": "models.classifier",
+    "Confidence": "scores",
+    "Embedding": "scores",
+    "Ending": "schema",
+    "Fan": "methods.fan",
+    "Group": "scores",
+    "ImageSet": "images",
+    "Margin": "scores",
+    "Paper": "methods.paper",
+    "Reference": "methods.reference",
+    "Refused": "errors",
+    "Run": "store.reader",
+    "Star": "methods.star",
+    "Traversals": "engine.traverse",
+    "UsageError": "errors",
+    "WorkFailed": "errors",
+    "load_images": "images",
+    "load_model": "models.load",
+    "segment": "measure.hulls",
+    "simplex": "measure.hulls",
+    "traverse": "engine.traverse",
+    "triangle": "measure.hulls",
+}
+
+__version__ = version("blindspots")
+
+__all__ = [
+    "Adaptive",
+    "BlindspotsError",
+    "Classifier",
+    "Confidence",
+    "Embedding",
+    "Ending",
+    "Fan",
+    "Group",
+    "ImageSet",
+    "Margin",
+    "Paper",
+    "Reference",
+    "Refused",
+    "Run",
+    "Star",
+    "Traversals",
+    "UsageError",
+    "WorkFailed",
+    "load_images",
+    "load_model",
+    "segment",
+    "simplex",
+    "traverse",
+    "triangle",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """A public name, imported when it is first asked for: torch loads only when it is needed."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'blindspots' has no attribute {name!r}")
+    return getattr(import_module(f"blindspots.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,92 @@
+"""`blindspots explore`: the live application in the browser."""
+
+import json
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from blindspots.cli.options import ModelFlags, Output, RunPlace, model_specs
+from blindspots.errors import UsageError
+from blindspots.store.paths import Place
+
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+DEFAULT_IMAGES = "sample:shapes"
+NEEDED = ("fastapi", "python_multipart", "uvicorn")
+
+Repeated = Parameter(negative=(), consume_multiple=False)
+
+
+def explore(
+    *,
+    model: Annotated[tuple[str, ...], Repeated] = (),
+    images: str | None = None,
+    run: RunPlace | None = None,
+    out: Path = Path("explorer-cases"),
+    port: int = 8327,
+    no_open: Annotated[bool, Parameter(negative=())] = False,
+    device: str = "auto",
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Watch traversals live in the browser: pick two images, see one become the other.
+
+    Serves 127.0.0.1 alone, until Ctrl-C. Without models the four embedded ones.
+
+    Parameters
+    ----------
+    model
+        Model spec; may be repeated. Without one the embedded models, or those of the run.
+    images
+        Image spec; sample:shapes unless given.
+    run
+        Run directory whose images and pairs to show, instead of --images.
+    out
+        Directory in which saved cases are made, each a small run directory.
+    port
+        Port on 127.0.0.1; 0 takes any free one.
+    no_open
+        Do not open a browser.
+    device
+        auto, cpu, cuda, cuda:1 ...
+    """
+    _check(images, run)
+    from blindspots.engine.device import keep_freed_memory
+    from blindspots.explorer.app_state import ExplorerConfig, load
+    from blindspots.explorer.serve import listen, serve
+    from blindspots.models.zoo import NAMES
+    from blindspots.store.paths import check_writable
+
+    keep_freed_memory()
+    check_writable(out)
+    connection = listen(port)
+    zoo = () if run else tuple(f"zoo:{name}" for name in NAMES)
+    wanted = ExplorerConfig(
+        models=model_specs(model, model_flags) or zoo,
+        images=images or DEFAULT_IMAGES,
+        out=out,
+        run=run,
+        classes=model_flags.classes,
+        device=device,
+        trust=model_flags.trust(),
+    )
+    serve(load(wanted), connection, lambda url: _say(url, output), show=not no_open)
+
+
+def _check(images: str | None, run: Place | None) -> None:
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        raise UsageError(
+            f"blindspots explore needs {' and '.join(missing)}, which is not installed; "
+            "type pip install 'blindspots[explore]'"
+        )
+    if images and run:
+        raise UsageError(f"--images {images} was given beside --run {run}; give one of them")
+
+
+def _say(url: str, output: Output) -> None:
+    if output.json:
+        print(json.dumps({"url": url}), flush=True)
+    else:
+        print(url if output.quiet else f"{url} (Ctrl-C ends it)", flush=True)

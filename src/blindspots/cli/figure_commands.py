@@ -1,0 +1,138 @@
+"""`blindspots plot` and `blindspots widths`: figures for papers, and what one of them needs."""
+
+import json
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from blindspots.cli.options import (
+    MachineFlags,
+    Output,
+    RunPlace,
+    TrustFlags,
+    check_file,
+    make_number,
+)
+from blindspots.errors import UsageError
+from blindspots.store.paths import Place
+
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
+Repeated = Parameter(negative=(), consume_multiple=False)
+FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
+
+
+def plot(
+    run: RunPlace,
+    /,
+    *,
+    figure: FigureName,
+    pair: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], Repeated] = (),
+    format: Literal["pdf", "svg", "png"] | None = None,
+    columns: Literal[1, 2] = 1,
+    out: RunPlace | None = None,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Draw a figure of a run for a paper, from its files alone.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    figure
+        Which one.
+    pair
+        Id of a pair to show, or the beginning of one; may be repeated; else the most telling ones.
+    model
+        Models to show, by name; may be repeated; all where neither pair nor model is named.
+    format
+        pdf, unless the ending of --out says another.
+    columns
+        Width on the page: 1 is 3.25 inches, 2 is 6.75.
+    out
+        The file; figures/FIGURE-COLUMNS-column.FORMAT in the run directory unless given.
+    """
+    from blindspots.reporting.figures.paper import write_figure
+    from blindspots.store.reader import Run
+
+    read, ending = Run(run), _format(format, out)
+    check_file("--out", out or run / "figures" / f"figure.{ending}", f"figure.{ending}")
+    drawn = write_figure(
+        read, figure, pairs=pair, models=model, format=ending, columns=columns, out=out
+    )
+    print(json.dumps(drawn.as_json(), indent=2) if output.json else drawn.file)
+
+
+def widths(
+    run: RunPlace,
+    /,
+    *,
+    pair: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], Repeated] = (),
+    directions: int = 256,
+    radii: str = "0.5,1,1.5,2",
+    points: int = 11,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: str = "auto",
+    trust: TrustFlags = DEFAULT_TRUST,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Measure how wide paths are: confidence in random directions orthogonal to them.
+
+    Pairs that are measured already with these settings are not measured again.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    pair
+        Id of a pair, or the beginning of one; may be repeated; else each model's most telling one.
+    model
+        Models whose most telling pair is measured, by name; may be repeated.
+    directions
+        Random directions at each point of a path.
+    radii
+        Lengths of the change, ℓ2 of pixels in [0, 1].
+    points
+        Points of a path, ends included; at most as many as the run kept.
+    seed
+        Seed of the directions.
+    device
+        auto, cpu, cuda ...
+    batch_size
+        Images at once, or auto.
+    """
+    from blindspots.engine.device import keep_freed_memory
+    from blindspots.progress import Reporter
+    from blindspots.reporting.selection import named_models, named_pairs, representative_pairs
+    from blindspots.store.paths import check_writable
+    from blindspots.store.reader import Run
+    from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings
+    from blindspots.study.widths import measure_widths
+
+    asked = tuple(make_number(text) for text in radii.split(","))
+    settings = WidthSettings(directions=directions, radii=asked, points=points, seed=seed)
+    read, batch = Run(run), MachineFlags(batch_size=batch_size).batch()
+    check_writable(run)
+    rows = named_pairs(read, pair) or representative_pairs(read, named_models(read, model))
+    if not rows:
+        raise UsageError(f"{run} holds no traversed pair, so no path has a width")
+    keep_freed_memory()
+    reporter = Reporter(output.quiet)
+    stored = measure_widths(read, rows, settings, device, batch, reporter, trust.trust())
+    print(json.dumps(stored, indent=2) if output.json else run / WIDTHS_FILE)
+
+
+def _format(given: str | None, out: Place | None) -> str:
+    """The format that is asked for; refused where --format and --out say different ones."""
+    from blindspots.reporting.figures.paper import FORMATS
+
+    ending = out.suffix.lower().lstrip(".") if out else given or "pdf"
+    if ending not in FORMATS or given not in (None, ending):
+        raise UsageError(
+            f"--out {out} was given{f' with --format {given}' if given else ''}; expected a file "
+            f"that ends in .{', .'.join([given] if given else FORMATS)}, "
+            f"as in --out figure.{given or 'pdf'}"
+        )
+    return ending

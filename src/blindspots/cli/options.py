@@ -1,0 +1,264 @@
+"""Options that several commands share, and how they become settings."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from blindspots.errors import UsageError
+from blindspots.settings import (
+    CompileChoice,
+    LayoutChoice,
+    MachineSettings,
+    Precision,
+    Trust,
+)
+from blindspots.specs import Spec
+from blindspots.store.paths import Place, check_reachable, find_place
+
+if TYPE_CHECKING:
+    from blindspots.methods.method import Method
+    from blindspots.scores import Score
+
+
+RunPlace = Annotated[
+    Place,
+    Parameter(converter=lambda _, tokens: find_place(tokens[0].value), n_tokens=1, metavar="PATH"),
+]
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """How a command speaks.
+
+    Parameters
+    ----------
+    json
+        Print the result as JSON.
+    quiet
+        Print no progress and no notes.
+    """
+
+    json: Annotated[bool, Parameter(negative=())] = False
+    quiet: Annotated[bool, Parameter(negative=())] = False
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class TrustFlags:
+    """Which code that comes with a model may be run; never written into a spec or a run.
+
+    Parameters
+    ----------
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
+    """
+
+    trust_file: Annotated[bool, Parameter(negative=())] = False
+    trust_remote_code: Annotated[bool, Parameter(negative=())] = False
+
+    def trust(self) -> Trust:
+        """The trust they give."""
+        return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class ModelFlags(TrustFlags):
+    """What may be given beside a single --model instead of inside its spec; and trust, for all.
+
+    Parameters
+    ----------
+    weights
+        Weights file (safetensors, or .pth read with weights_only).
+    mean
+        Channel means the model expects, as 0.5,0.5,0.5.
+    std
+        Channel standard deviations the model expects.
+    size
+        Input size in pixels.
+    classes
+        Class names of model and images: a plain list, or [[folder, name], ...].
+    model_arg
+        A further argument of the architecture, as key=value; may be repeated.
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
+    """
+
+    weights: Path | None = None
+    mean: str | None = None
+    std: str | None = None
+    size: int | None = None
+    classes: Path | None = None
+    model_arg: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MethodFlags:
+    """Which traversal, and its settings.
+
+    Parameters
+    ----------
+    method
+        star (holds whole segments), fan (whole simplices), adaptive, reference or paper.
+    delta
+        Allowed drop below the source's score, in the score's unit; 0.2 of confidence unless given.
+    set
+        A setting of the method, as name=value; may be repeated.
+    score
+        What is held: confidence, group:1,2,3 (summed probability of classes), margin (in logits),
+        or embedding (similarity to the source's, for models without classes).
+    """
+
+    method: str = "star"
+    delta: float | None = None
+    set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    score: str = "confidence"
+
+    def build(self) -> "tuple[Method, Score]":
+        """The method they describe and the score it holds; refused where they do not fit."""
+        from blindspots.methods import make_method
+        from blindspots.scores import parse_score
+
+        score, settings = parse_score(self.score), key_values("--set", self.set, "max_steps=400")
+        if self.delta is not None:
+            settings["delta"] = str(self.delta)
+        if "delta" in settings:
+            score.check_delta(make_number(settings["delta"]))
+        return make_method(self.method, settings, delta=score.default_delta), score
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class MachineFlags:
+    """Where and how the work is done.
+
+    Parameters
+    ----------
+    device
+        auto, cpu, cuda, cuda:1 ...; run takes several, as cuda:0,cuda:1.
+    batch_size
+        Pairs in flight at once, or auto.
+    layout
+        How images lie in memory inside the model; auto: what is faster for its kind.
+    compile
+        Whether the traversal's forward and gradient are compiled; auto: where it pays.
+    precision
+        Arithmetic of the model while it is traversed; what is stored is measured in fp32. Unlike
+        the others, it is part of the plan.
+    """
+
+    device: str = "auto"
+    batch_size: str = "auto"
+    layout: LayoutChoice = "auto"
+    compile: CompileChoice = "auto"
+    precision: Precision = "fp32"
+
+    def batch(self) -> int | None:
+        """The batch size; None for auto."""
+        if self.batch_size == "auto":
+            return None
+        if not self.batch_size.isdecimal() or int(self.batch_size) < 1:
+            raise UsageError(
+                f"--batch-size {self.batch_size} was given; expected auto or at least 1, "
+                "as in --batch-size 8"
+            )
+        return int(self.batch_size)
+
+    def settings(self, **kept: Any) -> MachineSettings:
+        """The machine settings they describe; `kept`: those of what stays on disk."""
+        return MachineSettings(
+            device=self.device.partition(",")[0],
+            batch=self.batch(),
+            layout=self.layout,
+            compile=self.compile,
+            **kept,
+        )
+
+
+def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
+    """The specs with the flags written into the only one; flags beside several are refused."""
+    from blindspots.models.schemes import parse_model_spec
+
+    options = {
+        "weights": flags.weights,
+        "mean": flags.mean,
+        "std": flags.std,
+        "size": flags.size,
+        "classes": flags.classes,
+        **key_values("--model-arg", flags.model_arg),
+    }
+    given = {key: str(value) for key, value in options.items() if value is not None}
+    if len(models) != 1 and given.keys() - {"classes"}:
+        raise UsageError(
+            f"--{min(given).replace('_', '-')} was given beside {len(models)} models; it goes with "
+            "exactly one --model; write it into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
+        )
+    if len(models) != 1 or not given:
+        return list(models)
+    spec = parse_model_spec(models[0])
+    if spec.scheme == "zoo":
+        given.pop("classes", None)
+    twice = sorted(given.keys() & spec.options.keys())
+    if twice:
+        raise UsageError(
+            f"{twice[0]} was given in the spec {models[0]!r} and as a flag; give it once"
+        )
+    return [str(Spec(spec.scheme, spec.name, {**spec.options, **given}))]
+
+
+def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same") -> dict[str, str]:
+    """The pairs of repeated `key=value` texts; others are refused, with an example."""
+    pairs: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key or key in pairs:
+            raise UsageError(
+                f"{option} {text} was given; expected name=value, each name once, "
+                f"as in {option} {example}"
+            )
+        pairs[key] = value
+    return pairs
+
+
+def make_number(text: str) -> float:
+    """The number a text stands for; refused where it is none."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise UsageError(f"{text} was given where a number is expected, as in 0.2") from error
+
+
+def terminal_width() -> int | None:
+    """The terminal's width in columns; None where standard output is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def check_file(option: str, file: Place, example: str) -> None:
+    """Refuse a file that cannot be written."""
+    if not isinstance(file, Path):
+        check_reachable(file)
+        return
+    nearest = next(parent for parent in (file, *file.parents) if parent.exists())
+    if nearest != file and not nearest.is_dir():
+        why = f"{nearest} is a file"
+    elif file.is_dir():
+        why = "it is a directory"
+    elif not os.access(nearest if nearest.is_dir() else nearest.parent, os.W_OK):
+        why = f"{nearest} is read-only"
+    else:
+        return
+    raise UsageError(
+        f"{option} {file} cannot be written: {why}; name a file, as in {option} {example}"
+    )

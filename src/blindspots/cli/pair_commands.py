@@ -1,0 +1,124 @@
+"""`blindspots traverse` and `blindspots sensitivity`: one pair, one image."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from blindspots.cli.options import MachineFlags, MethodFlags, ModelFlags, Output, model_specs
+
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
+
+
+def traverse(
+    source: Path,
+    target: Path,
+    /,
+    *,
+    model: str,
+    out: Path,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    method: MethodFlags = DEFAULT_METHOD,
+    seed: int = 0,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Traverse from one image file towards another: strip, found image, a line of result.
+
+    Parameters
+    ----------
+    source
+        Image file whose class the model must keep.
+    target
+        Image file to look like.
+    model
+        Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k.
+    out
+        Directory for found.png, found.safetensors, path.png, path.svg and result.json.
+    seed
+        Seed of the method's random draws.
+    """
+    from blindspots.api.single import traverse_files
+    from blindspots.progress import Reporter
+
+    traversal, score = method.build()
+    loaded = _load(model, model_flags, machine, out)
+    reporter = Reporter(output.quiet)
+    files, precision = (source, target), machine.precision
+    row = traverse_files(
+        loaded, files, traversal, seed, out, reporter, score=score, precision=precision
+    )
+    if output.json:
+        print(json.dumps(row, indent=2))
+    else:
+        print(_traversed(row, out))
+
+
+def sensitivity(
+    image: Path,
+    /,
+    *,
+    model: str,
+    target: str,
+    out: Path,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """The contrast: targeted PGD, a change nobody sees that changes the prediction.
+
+    50 steps of 2/255 in the l-infinity ball of 8/255, started at the image.
+
+    Parameters
+    ----------
+    image
+        Image file.
+    model
+        Model spec.
+    target
+        Class to reach, by name or number.
+    out
+        Directory for perturbed.png, sensitivity.png, sensitivity.svg and result.json.
+    """
+    from blindspots.api.single import sensitivity_of
+    from blindspots.engine.pgd import PGD
+
+    loaded = _load(model, model_flags, machine, out)
+    row = sensitivity_of(loaded, image, target, PGD(), out)
+    if output.json:
+        print(json.dumps(row, indent=2))
+    else:
+        print(
+            f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
+            f"no pixel changed by more than {255 * row['linf']:.3g}/255; {out / 'sensitivity.png'}"
+        )
+
+
+def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
+    from blindspots.engine.device import check_precision, find_device, keep_freed_memory, lay_out
+    from blindspots.models.load import load_trusted
+    from blindspots.store.paths import check_writable
+
+    keep_freed_memory()
+    check_writable(out)
+    (spec,) = model_specs((model,), flags)
+    device, settings = find_device(machine.device), machine.settings()
+    check_precision(machine.precision, device)
+    return lay_out(load_trusted(spec, flags.trust()).to(device), settings.layout)
+
+
+def _traversed(row: dict[str, Any], out: Path) -> str:
+    from blindspots.reporting.score_labels import CONFIDENCE, words_for
+
+    words = words_for(row["score"])
+    name = words.caption(row["source_name"])
+    name = name if words is CONFIDENCE else f"{name} {words.noun}"
+    kept = f"{name} {row['p_source']:.3f}"
+    if row["p_found"] is None:
+        return f"{kept}: {row['ending']}, so there was nothing to traverse"
+    return (
+        f"{kept} → looks like {row['target_name']}, RMSE {row['rmse']:.4f}; the model still says "
+        f"{name} {row['p_found']:.3f} (8-bit {row['p_found_8bit']:.3f}, segment "
+        f"{row['segment_mean']:.3f}, at least {row['segment_min']:.3f}); "
+        f"{row['evaluations']:.0f} evaluations, {row['ending']}; {out / 'path.png'}"
+    )

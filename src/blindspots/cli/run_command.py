@@ -1,0 +1,261 @@
+"""`blindspots run` and `blindspots demo`: the main job."""
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from blindspots.cli.backend_flags import BackendFlags
+from blindspots.cli.notes import say_notes, warn_of_images
+from blindspots.cli.options import (
+    MachineFlags,
+    MethodFlags,
+    ModelFlags,
+    Output,
+    RunPlace,
+    model_specs,
+    terminal_width,
+)
+from blindspots.store.paths import Place
+
+if TYPE_CHECKING:
+    from blindspots.progress import Reporter
+    from blindspots.scores import Score
+    from blindspots.study.backends.backend import Backend
+    from blindspots.study.prepare import Prepared
+    from blindspots.study.subjects import RunRequest
+
+DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
+DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
+DEMO_SOURCES = 4
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
+DEFAULT_BACKEND = BackendFlags()
+
+Repeated = Parameter(negative=(), consume_multiple=False)
+
+
+def run(
+    *,
+    model: Annotated[tuple[str, ...], Repeated],
+    images: str,
+    out: RunPlace,
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    method: MethodFlags = DEFAULT_METHOD,
+    sources: int = 20,
+    targets_per_source: int = 2,
+    pairs: Path | None = None,
+    seed: int = 0,
+    keep: Literal["none", "found", "path"] | None = None,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    lpips_weights: Path | None = None,
+    shard: str | None = None,
+    predictions: RunPlace | None = None,
+    backend: BackendFlags = DEFAULT_BACKEND,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Traverse pairs of images for one or more models; tables, figures and a report.
+
+    With the same --out it resumes where it was stopped.
+
+    Parameters
+    ----------
+    model
+        Model spec, such as zoo:shapes-resnet or timm:resnet50.a1_in1k; may be repeated.
+    images
+        Image spec, such as folder:photos or parquet:test.parquet.
+    out
+        Run directory.
+    sources
+        How many rightly classified sources to take.
+    targets_per_source
+        How many targets each source gets.
+    pairs
+        CSV file with the columns source, target (ids or file names) instead of choosing.
+    seed
+        Seed of every random choice.
+    keep
+        What stays on disk: path below 1,000 pairs a model, else found.
+    lpips_weights
+        AlexNet weights for LPIPS; without them the column is empty.
+    shard
+        Work on a share of the sources alone, as 3/64; blindspots merge joins them.
+    predictions
+        File of what the models say of the clean images: read where it is there, else written.
+    dry_run
+        Print the plan and its cost, and write nothing.
+    """
+    from blindspots.settings import WHOLE, ScienceSettings, parse_shard
+    from blindspots.study.subjects import RunRequest
+
+    traversal, score = method.build()
+    science = _science(traversal, score, seed, machine, sources, targets_per_source)
+    part = WHOLE if shard is None else parse_shard(shard)
+    request = RunRequest(
+        models=model_specs(model, model_flags),
+        images=images,
+        science=ScienceSettings(**science),
+        machine=machine.settings(keep=keep, lpips_weights=lpips_weights, shard=part),
+        classes=model_flags.classes,
+        pairs_file=pairs,
+        trust=model_flags.trust(),
+        predictions=predictions,
+    )
+    _do(request, traversal, out, output, dry_run, backend.build(machine.device))
+
+
+def demo(
+    *,
+    out: RunPlace = Path("demo"),
+    sources: int = DEMO_SOURCES,
+    machine: MachineFlags = DEFAULT_MACHINE,
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Run the main job on the four embedded models and the embedded images, without a network.
+
+    Parameters
+    ----------
+    out
+        Run directory.
+    sources
+        How many sources; each gets two targets.
+    """
+    from blindspots.methods import make_method
+    from blindspots.scores import Confidence
+    from blindspots.settings import ScienceSettings
+    from blindspots.study.subjects import RunRequest
+
+    method, score = make_method(), Confidence()
+    request = RunRequest(
+        models=[f"zoo:{name}" for name in DEMO_MODELS],
+        images=DEMO_IMAGES,
+        science=ScienceSettings(**_science(method, score, 0, machine, sources, 2)),
+        machine=machine.settings(),
+    )
+    _do(request, method, out, output, dry_run=False, backend=DEFAULT_BACKEND.build(machine.device))
+
+
+def _science(
+    method: Any, score: "Score", seed: int, machine: MachineFlags, sources: int, targets: int
+) -> dict[str, Any]:
+    from blindspots.methods import describe_method
+    from blindspots.scores import describe_score
+
+    return {
+        "method": describe_method(method),
+        "score": describe_score(score),
+        "seed": seed,
+        "precision": machine.precision,
+        "sources": sources,
+        "targets_per_source": targets,
+    }
+
+
+def _do(
+    request: "RunRequest",
+    method: Any,
+    out: Place,
+    output: Output,
+    dry_run: bool,
+    backend: "Backend",
+) -> None:
+    from blindspots.engine.device import keep_freed_memory
+    from blindspots.progress import Reporter
+    from blindspots.store.lock import refuse_held
+    from blindspots.store.paths import check_writable
+    from blindspots.study.prepare import prepare
+    from blindspots.study.run import Experiment
+
+    reporter = Reporter(output.quiet)
+    keep_freed_memory()
+    if not dry_run:
+        backend.check()
+        check_writable(out)
+        refuse_held(out)
+    prepared = prepare(request, out, reporter)
+    _say_plan(prepared, reporter)
+    if dry_run:
+        _print_plan(prepared, method, output)
+        return
+    command = shlex.join(["blindspots", *sys.argv[1:]])
+    Experiment(prepared, method, out, command, reporter, backend).execute()
+    if prepared.shard.whole:
+        show(out, output, reporter)
+    else:
+        _show_shard(out, prepared, output)
+
+
+def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
+    """What was skipped or converted, what was noted, and each model on the clean images."""
+    warn_of_images(prepared.subjects[0].images, reporter, "run.json")
+    say_notes(prepared.notes, reporter)
+    for subject in prepared.subjects:
+        found = prepared.preflight[subject.name]
+        reporter.say(describe_preflight(subject.name, found))
+        for finding in found["findings"]:
+            if finding["level"] == "wrong":
+                reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
+
+
+def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:
+    """One line: clean accuracy (where there are labels) and mean confidence."""
+    if preflight["mean_confidence"] is None:
+        return f"{name}: an embedding, without classes; {preflight['images']} images looked at"
+    confidence = f"mean confidence {preflight['mean_confidence']:.3f}"
+    if preflight["accuracy"] is None:
+        return f"{name}: {confidence} on {preflight['images']} unlabelled images"
+    return (
+        f"{name}: clean accuracy {preflight['accuracy']:.1%}, {confidence} "
+        f"on {preflight['images']} images"
+    )
+
+
+def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
+    """The plan and its cost."""
+    from blindspots.study.prepare import most_evaluations
+
+    planned = prepared.pairs.of_one_model
+    pairs = dict.fromkeys(prepared.pairs, len(planned))
+    evaluations = int(most_evaluations(method, planned).sum() * len(pairs))
+    if output.json:
+        cost = {"pairs": pairs, "evaluations": evaluations}
+        print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))
+        return
+    for name, count in pairs.items():
+        missed = len(prepared.misclassified[name])
+        print(
+            f"{name}: {count} pairs of {planned.sources} sources "
+            f"({missed} misclassified on the way)"
+        )
+    print(f"method: {method}")
+    print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
+
+
+def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
+    """A shard has no tables of its own worth drawing; what it is, and what comes next."""
+    if output.json:
+        print(json.dumps({"run": str(out), "shard": str(prepared.shard)}, indent=2))
+    elif output.quiet:
+        print(out)
+    else:
+        print(f"{out} is shard {prepared.shard}; blindspots merge joins the shards of a plan")
+
+
+def show(out: Place, output: Output, reporter: "Reporter") -> None:
+    """Tables, figures and report of a finished run; the tables and the report's path printed."""
+    from blindspots.reporting.publish import publish
+
+    with reporter.work("drawing tables, figures and report", 1, "run") as tick:
+        published = publish(out, terminal_width())
+        tick(1)
+    if output.json:
+        print(json.dumps(published.as_json(), indent=2))
+    elif output.quiet:
+        print(published.report)
+    else:
+        print(f"{published.text}\n\n{published.report}")

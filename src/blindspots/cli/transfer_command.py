@@ -1,0 +1,73 @@
+"""`blindspots transfer`: whether other models believe the found images of a run."""
+
+from dataclasses import replace
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from blindspots.cli.options import (
+    MachineFlags,
+    ModelFlags,
+    Output,
+    RunPlace,
+    model_specs,
+    terminal_width,
+)
+from blindspots.errors import UsageError
+
+DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
+
+Repeated = Parameter(negative=(), consume_multiple=False)
+
+
+def transfer(
+    run: RunPlace,
+    /,
+    *,
+    model: Annotated[tuple[str, ...], Repeated] = (),
+    model_flags: ModelFlags = DEFAULT_MODEL,
+    device: str = "auto",
+    batch_size: str = "auto",
+    format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
+    output: Output = DEFAULT_OUTPUT,
+) -> None:
+    """Ask other models about the found images of a run: do they believe them too?
+
+    The run's own models judge each other, and the given ones judge all of them.
+
+    Parameters
+    ----------
+    run
+        Run directory.
+    model
+        Spec of a model that judges, beside the run's own; may be repeated.
+    device
+        auto, cpu, cuda ...
+    batch_size
+        Found images at once; auto: by the device and the input size.
+    format
+        How to print the table.
+    """
+    from blindspots.engine.device import keep_freed_memory
+    from blindspots.progress import Reporter
+    from blindspots.reporting.publish import publish_transfer
+    from blindspots.reporting.tables import render
+    from blindspots.store.paths import check_writable
+    from blindspots.store.reader import Run
+    from blindspots.study.transfer import judge_run
+
+    keep_freed_memory()
+    check_writable(Run(run).path)
+    batch = MachineFlags(batch_size=batch_size).batch()
+    trust = model_flags.trust()
+    if replace(model_flags, trust_file=False, trust_remote_code=False) != DEFAULT_MODEL and (
+        len(model) != 1
+    ):
+        raise UsageError(
+            f"options of a model were given beside {len(model)} models; they go with exactly one "
+            "--model; write them into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
+        )
+    specs, reporter = model_specs(model, model_flags), Reporter(output.quiet)
+    judge_run(run, specs, device, batch, reporter, trust)
+    style = "json" if output.json else format
+    print(render(publish_transfer(run), style, terminal_width()), end="")

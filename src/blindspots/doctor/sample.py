@@ -1,0 +1,120 @@
+"""What the checks look at: clean images, their labels, and what the model says of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from math import comb
+
+import torch
+from jaxtyping import Bool, Float, Int64
+from torch import Tensor
+
+from blindspots.engine.evaluator import Evaluator
+from blindspots.images import ImageSet
+from blindspots.scores.objectives import margin
+from blindspots.study.plan import seeded_order
+from blindspots.study.survey import LEAST_IMAGES
+
+UNKNOWN = -1
+SIGNIFICANT = 0.005
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Clean images with the model's logits, all on the CPU, and the oracle to ask further.
+
+    `labels`: -1 where unknown. `class_names`: by class index; None: unknown.
+    """
+
+    evaluator: Evaluator
+    images: Float[Tensor, "image 3 height width"]
+    labels: Int64[Tensor, "image"]
+    logits: Float[Tensor, "image classes"]
+    class_names: tuple[str, ...] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def finite(self) -> Bool[Tensor, "image"]:
+        """The images whose logits are all finite."""
+        return self.logits.isfinite().all(dim=1)
+
+    @property
+    def predicted(self) -> Int64[Tensor, "image"]:
+        """The class that the model gives each image."""
+        return self.logits.argmax(dim=1)
+
+    @property
+    def right(self) -> Bool[Tensor, "image"]:
+        """Whether the model gives each image its label."""
+        return self.predicted == self.labels
+
+    @property
+    def own(self) -> Int64[Tensor, "image"]:
+        """The label, or the model's prediction where there is none."""
+        return torch.where(self.labels >= 0, self.labels, self.predicted)
+
+    @property
+    def margins(self) -> Float[Tensor, "image"]:
+        """The margin of the class that the model gives each image."""
+        return margin(self.logits, self.predicted)
+
+    def only(self, chosen: Tensor) -> "Evidence":
+        """Some of the images: a mask, or indices."""
+        return replace(
+            self,
+            images=self.images[chosen],
+            labels=self.labels[chosen],
+            logits=self.logits[chosen],
+        )
+
+    def first(self, most: int) -> "Evidence":
+        """The first images, `most` of them where there are more."""
+        return self.only(torch.arange(min(most, len(self))))
+
+
+def gather(
+    evaluator: Evaluator, images: ImageSet, tick: Callable[[int], None] = lambda _: None
+) -> Evidence:
+    """The first images of the seeded order, as many as a run looks at, and the model's answers."""
+    order = seeded_order(images.ids, 0)[:LEAST_IMAGES]
+    pixels, logits = [], []
+    step = evaluator.chunk or len(order)
+    for start in range(0, len(order), step):
+        pixels.append(images.take(order[start : start + step]))
+        logits.append(evaluator.logits(pixels[-1]).cpu())
+        tick(len(pixels[-1]))
+    return Evidence(
+        evaluator=evaluator,
+        images=torch.cat(pixels),
+        labels=images.labels[order],
+        logits=torch.cat(logits),
+        class_names=images.class_names,
+    )
+
+
+def sign_test(gains: int, losses: int) -> float:
+    """How likely so many gains, or more, are among gains and losses if both are equally likely."""
+    total = gains + losses
+    return sum(comb(total, k) for k in range(gains, total + 1)) / 2**total
+
+
+def above_chance(right: Bool[Tensor, "image"], labels: Int64[Tensor, "image"]) -> bool:
+    """Whether so many are right as no model reaches that always says the most frequent label.
+
+    Twice its share, or half the way from there to all, whichever is less.
+    """
+    share = float(labels.unique(return_counts=True)[1].max()) / len(labels)
+    return float(right.double().mean()) >= min(2 * share, (1 + share) / 2)
+
+
+def gains_enough(
+    after: Bool[Tensor, "image"], before: Bool[Tensor, "image"], labels: Int64[Tensor, "image"]
+) -> bool:
+    """Whether `after` is right so much more often than `before` that chance is no explanation."""
+    return gain_by_chance(after, before) < SIGNIFICANT and above_chance(after, labels)
+
+
+def gain_by_chance(after: Bool[Tensor, "image"], before: Bool[Tensor, "image"]) -> float:
+    """How likely chance alone makes `after` so much more often right than `before`."""
+    return sign_test(int((after & ~before).sum()), int((before & ~after).sum()))

@@ -1,0 +1,164 @@
+"""Asks a frozen model for scores and gradients; halves its batch when memory runs out."""
+
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import get_args
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from blindspots.engine.device import arithmetic, pays_to_compile
+from blindspots.errors import WorkFailed
+from blindspots.methods.method import Evaluation
+from blindspots.models.classifier import Classifier
+from blindspots.models.output import first_line
+from blindspots.scores import Confidence, Differentiated, Kept, Score
+from blindspots.settings import Precision, check_choice
+
+Images = Float[Tensor, "batch channel height width"]
+LEAST_EVALUATIONS, TIMED_IMAGES = 1000, 2
+
+
+@dataclass
+class Evaluator:
+    """A model's answers about images: logits (or embeddings), scores, and scores with gradients.
+
+    `chunk`: the most images in one forward; None: as many as are asked about. It is halved, once
+    and for all with one warning, when the device runs out of memory; at 1 that is an error.
+    `precision`: arithmetic of the model; bf16 and tf32 are for traversals alone, what is measured
+    asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
+    do, a second graph costs more than it saves. Logits, scores, values and gradients are float32
+    and contiguous always. `give_way` is called before every forward, so that long work can let
+    short questions pass, or be ended by what it raises.
+    """
+
+    model: Classifier
+    score: Score = field(default_factory=Confidence)
+    chunk: int | None = None
+    precision: str = "fp32"
+    compiled: bool = False
+    give_way: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, get_args(Precision))
+
+    @cached_property
+    def exact(self) -> "Evaluator":
+        """The same model's answers in fp32: this oracle itself where it is that already."""
+        return self if self.precision == "fp32" else replace(self, precision="fp32")
+
+    def compile_where_it_pays(self, evaluations: int, choice: str = "auto") -> None:
+        """Compile where `choice` says so; `auto`: where that many evaluations take long enough."""
+        timed = choice == "auto" and evaluations >= LEAST_EVALUATIONS
+        self.compiled = pays_to_compile(evaluations, self._seconds_each() if timed else 0, choice)
+
+    def logits(self, images: Images) -> Float[Tensor, "batch outputs"]:
+        """The logits of each image, or its embedding, without a graph."""
+        return torch.cat(self._in_chunks(self._logits, images))
+
+    def kept(self, sources: Images, labels: Int[Tensor, "batch"]) -> Kept:
+        """What of the sources the score compares with; without asking where labels will do."""
+        labels = labels.to(self.model.device)
+        return self.score.keep(self.logits(sources), labels) if self.score.embeds else labels
+
+    def scores(self, images: Images, kept: Kept) -> Float[Tensor, "batch"]:
+        """The score of each image; half an evaluation each."""
+        return self.score(self.logits(images), kept)
+
+    def evaluate(self, images: Images, kept: Kept, what: Differentiated = "height") -> Evaluation:
+        """The score, its height or loss, and the gradient of that; one evaluation each."""
+
+        def differentiated(images: Tensor, kept: Tensor) -> Evaluation:
+            return self._differentiated(images, kept, what)
+
+        return join(self._in_chunks(differentiated, images, kept))
+
+    def _seconds_each(self) -> float:
+        """What an evaluation takes now; the first one, which sets buffers up, is not counted."""
+        grey = torch.full((TIMED_IMAGES, 3, *self.model.size), 0.5, device=self.model.device)
+        with self.model.frozen():
+            kept = self.kept(grey, torch.zeros(TIMED_IMAGES, dtype=torch.long))
+            self.evaluate(grey, kept).score.tolist()
+            began = time.perf_counter()
+            self.evaluate(grey, kept).score.tolist()
+        return (time.perf_counter() - began) / TIMED_IMAGES
+
+    def _logits(self, images: Tensor) -> Tensor:
+        self.give_way()
+        device = self.model.device
+        with torch.inference_mode(), arithmetic(self.precision, device):
+            return self._plain_answer(images.to(device))
+
+    def _differentiated(self, images: Tensor, kept: Tensor, what: Differentiated) -> Evaluation:
+        self.give_way()
+        images = images.detach().requires_grad_(True)
+        with torch.enable_grad(), arithmetic(self.precision, self.model.device):
+            answer = (self._compiled_answer if self.compiled else self._plain_answer)(images)
+            value = self.score.value(what, answer, kept)
+            (gradient,) = torch.autograd.grad(value.sum(), images)
+        answer, value = answer.detach(), value.detach()
+        slope = self.score.slope(what, value)
+        return Evaluation(self.score(answer, kept), value, slope, gradient.contiguous())
+
+    def _compiled_answer(self, images: Tensor) -> Tensor:
+        from torch._dynamo.exc import TorchDynamoException  # loads the compiler: seconds
+
+        try:
+            return self._answer(self._compiled_model, images)
+        except TorchDynamoException as error:
+            self._give_up_compiling(error)
+        return self._plain_answer(images)
+
+    def _plain_answer(self, images: Tensor) -> Tensor:
+        return self._answer(self.model, images)
+
+    def _answer(self, model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+        """float32 answers; bf16 covers the model alone, never a score or an objective."""
+        bf16 = self.precision == "bf16"
+        with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
+            return model(images).float()
+
+    @cached_property
+    def _compiled_model(self) -> Callable[[Tensor], Tensor]:
+        return torch.compile(self.model)
+
+    def _give_up_compiling(self, error: Exception) -> None:
+        self.compiled = False
+        reason = first_line(error.__cause__ or error)
+        warnings.warn(
+            f"{self.model.name} cannot be compiled here ({reason}); going on without",
+            stacklevel=4,
+        )
+
+    def _in_chunks(self, ask: Callable, *batch: Tensor) -> list:
+        total = len(batch[0])
+        while True:
+            size = self.chunk or total
+            try:
+                return [ask(*parts) for parts in zip(*(b.split(size) for b in batch), strict=True)]
+            except torch.OutOfMemoryError as error:
+                self._halve(min(size, total), error)
+
+    def _halve(self, size: int, error: Exception) -> None:
+        if size <= 1:
+            raise WorkFailed(
+                "the device ran out of memory with a single image; finished pairs are kept; "
+                "use a smaller model or --device cpu, then the same command resumes"
+            ) from error
+        self.chunk = size // 2
+        torch.cuda.empty_cache()
+        warnings.warn(
+            f"out of memory with {size} images at once; going on with {self.chunk}", stacklevel=4
+        )
+
+
+def join(parts: list[Evaluation]) -> Evaluation:
+    """Evaluations, one batch behind the other."""
+    first, *others = parts
+    for part in others:
+        first = first.join(part)
+    return first

@@ -1,0 +1,35 @@
+"""The exception tree.
+
+BlindspotsError        anything this package raises on purpose        exit status 1
+├── UsageError         wrong input or usage, before any work          exit status 2
+├── WorkFailed         the work broke on the way; finished is kept    exit status 1
+└── LimitExceeded      a run is beyond a limit it was checked for     exit status 3
+"""
+
+
+class BlindspotsError(Exception):
+    """The base of every error raised on purpose; its text is meant for the user."""
+
+    exit_status = 1
+
+
+class UsageError(BlindspotsError, ValueError):
+    """Input or usage that cannot be worked with, found before anything was written.
+
+    The text is one sentence: what was given, what was expected, what to type.
+    """
+
+    exit_status = 2
+
+
+class WorkFailed(BlindspotsError, RuntimeError):
+    """Work that broke on the way (disk full, out of memory); what is finished is kept."""
+
+
+class LimitExceeded(BlindspotsError):
+    """A number of a run that is beyond a limit it was checked for, or is not known."""
+
+    exit_status = 3
+
+
+Refused = UsageError

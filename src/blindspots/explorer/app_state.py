@@ -1,0 +1,179 @@
+"""All that the explorer holds: models at work, images, what was found, who is looking."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeVar
+
+from blindspots.engine.device import find_device, lay_out
+from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import UsageError
+from blindspots.explorer.event_queue import Event, EventQueue, TabJob
+from blindspots.explorer.image_catalog import ImageCatalog, run_images
+from blindspots.explorer.model_thread import ModelThread
+from blindspots.explorer.refusals import Busy, Missing
+from blindspots.explorer.result_cache import ResultCache
+from blindspots.explorer.stored_pairs import Stored
+from blindspots.explorer.thread_budget import ThreadBudget
+from blindspots.images import ImageSet, load_images
+from blindspots.models.classifier import Classifier
+from blindspots.models.load import load_trusted, name_apart
+from blindspots.reporting.score_labels import score_of
+from blindspots.scores import Confidence
+from blindspots.settings import NO_TRUST, Trust
+from blindspots.store.paths import Place
+from blindspots.store.reader import Run
+from blindspots.study.survey import Subject
+
+MOST_JOBS = 24
+SCORE = Confidence.name
+
+Answer = TypeVar("Answer")
+Turns = Iterator[Event | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplorerConfig:
+    """What to explore: specs of models and images, or a run; where cases are saved.
+
+    `models`: empty: those of the run. `images`: not looked at where a run is given. `classes`: a
+    file of class names, as for every command.
+    """
+
+    models: Sequence[str]
+    images: str
+    out: Path
+    run: Place | None = None
+    classes: Path | None = None
+    device: str = "auto"
+    trust: Trust = NO_TRUST
+
+
+class AppState:
+    """One a server. Its methods are for the event loop; each model works on its own thread."""
+
+    def __init__(
+        self,
+        subjects: Mapping[str, Subject],
+        workers: Mapping[str, ModelThread],
+        out: Path,
+        run: Run | None = None,
+    ) -> None:
+        self.subjects, self.workers, self.out = subjects, workers, out
+        self.gallery, self.shelf = ImageCatalog(subjects), ResultCache()
+        self.stored = None if run is None else Stored(run, subjects, self.gallery)
+        self._jobs: dict[str, TabJob] = {}
+
+    def start(self) -> None:
+        """Let the models begin to work."""
+        for worker in self.workers.values():
+            worker.start()
+
+    def close(self) -> None:
+        """End all work and the threads."""
+        for worker in self.workers.values():
+            worker.close()
+
+    def subject(self, name: str) -> Subject:
+        """A model by its name; refused where it is not loaded."""
+        if name not in self.subjects:
+            raise Missing(f"no model of that name is loaded; there are {', '.join(self.subjects)}")
+        return self.subjects[name]
+
+    async def ask(self, model: str, question: Callable[[Evaluator, Subject], Answer]) -> Answer:
+        """A model's answer to a short question, before any long work goes on."""
+        subject = self.subject(model)
+        return await asyncio.wrap_future(
+            self.workers[model].ask(lambda evaluator: question(evaluator, subject))
+        )
+
+    def begin(self, parts: Sequence[tuple[str, Callable[[], Turns]]]) -> TabJob:
+        """Long work of one or more models for one tab; all of it is taken, or none."""
+        if len(self._jobs) >= MOST_JOBS:
+            raise Busy(f"{len(self._jobs)} tabs are at work already; close one, or wait.")
+        workers = [self.workers[model] for model, _ in parts]
+        for worker in workers:
+            worker.check_room()
+        outbox = EventQueue()
+        tasks = [
+            worker.take(turns(), outbox) for worker, (_, turns) in zip(workers, parts, strict=True)
+        ]
+        job = TabJob(outbox, tasks, [worker.look_again for worker in workers])
+        self._jobs[job.id] = job
+        return job
+
+    def job(self, name: str) -> TabJob:
+        """Long work by its id; refused where it has ended."""
+        if name not in self._jobs:
+            raise Missing("this work has ended already; start it again")
+        return self._jobs[name]
+
+    def end(self, job: TabJob) -> None:
+        """Free what a tab asked for, whether it is done or its tab is gone."""
+        job.cancel()
+        self._jobs.pop(job.id, None)
+
+    async def collect(self, parts: Sequence[tuple[str, Callable[[], Turns]]]) -> list[Event]:
+        """All events of long work that is not watched; what went wrong is raised."""
+        if not parts:
+            return []
+        job = self.begin(parts)
+        try:
+            events = [event async for event in job.outbox.events()]
+        finally:
+            self.end(job)
+        wrong = [event["error"] for event in events if event["kind"] == "error"]
+        if wrong:
+            raise UsageError(wrong[0])
+        return events
+
+
+def load(wanted: ExplorerConfig) -> AppState:
+    """The hub of what is wanted; refused where something cannot be loaded."""
+    run = None if wanted.run is None else _opened(wanted.run)
+    specs = list(wanted.models) or ([facts.spec for facts in run.models] if run else [])
+    device = find_device(wanted.device)
+    models = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
+    name_apart(models)
+    for _, model in models:
+        Confidence().check_model(model.name, model.embeds, model.num_classes)
+    cores = ThreadBudget()
+    workers = {model.name: ModelThread(model, cores=cores) for _, model in models}
+    subjects: dict[str, Subject] = {}
+    for spec, model in models:
+        images = _images(wanted, run, model, subjects)
+        evaluator = workers[model.name].evaluator
+        subject = Subject(
+            spec, model, images, evaluator, model.fingerprint(), batch=evaluator.chunk or 1
+        )
+        subjects[model.name] = replace(subject, image_suffix=_suffix(subject, subjects))
+    return AppState(subjects, workers, wanted.out, run)
+
+
+def _opened(path: Place) -> Run:
+    """The run; refused where it held another score, because the page shows confidences."""
+    run = Run(path)
+    score = score_of(run)
+    if score != SCORE:
+        raise UsageError(
+            f"--run {path} holds the score {score}; the explorer shows runs that hold the "
+            f"{SCORE}; type blindspots report {path} to look at it"
+        )
+    return run
+
+
+def _images(
+    wanted: ExplorerConfig, run: Run | None, model: Classifier, subjects: Mapping[str, Subject]
+) -> ImageSet:
+    if run is not None:
+        return run_images(run, model)
+    for first in subjects.values():
+        return first.images.for_model(model)
+    return load_images(wanted.images, model, classes=wanted.classes)
+
+
+def _suffix(subject: Subject, before: Mapping[str, Subject]) -> str:
+    """What saved images of this geometry end with: models that see alike share theirs."""
+    known = {other.model.preprocessing: other.image_suffix for other in before.values()}
+    return known.get(subject.model.preprocessing, f"-{len(known)}" * bool(known))

@@ -1,0 +1,72 @@
+"""Starts the server: a socket on 127.0.0.1 first, so that a taken port is refused at once."""
+
+import socket
+import threading
+import webbrowser
+from collections.abc import Callable
+
+import uvicorn
+
+from blindspots.errors import UsageError
+from blindspots.explorer.app_state import AppState
+from blindspots.explorer.web_app import create_app
+
+ADDRESS = "127.0.0.1"
+MOST_CONNECTIONS = 200
+SECONDS_TO_CLOSE = 2
+
+
+def listen(port: int) -> socket.socket:
+    """A socket that listens on 127.0.0.1; port 0: any free one. Refused where it is taken."""
+    if not 0 <= port < 2**16:
+        raise UsageError(f"--port {port} was given; expected 0 (any free one) to 65535")
+    # With its protocol named, asyncio turns Nagle's algorithm off; else an answer in two writes
+    # waits 40 ms for an acknowledgement.
+    connection = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        connection.bind((ADDRESS, port))
+        connection.listen()
+    except OSError as error:
+        connection.close()
+        raise UsageError(
+            f"--port {port} cannot be used ({error.strerror or error}); type --port 0 for any free "
+            "one"
+        ) from error
+    return connection
+
+
+def address(connection: socket.socket) -> str:
+    """Where the page is."""
+    return f"http://{ADDRESS}:{connection.getsockname()[1]}/"
+
+
+def server(hub: AppState, connection: socket.socket) -> uvicorn.Server:
+    """The server of a hub, not yet running."""
+    app = create_app(hub, connection.getsockname()[1])
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MOST_CONNECTIONS,
+            timeout_graceful_shutdown=SECONDS_TO_CLOSE,
+            ws="none",
+        )
+    )
+
+
+def serve(
+    hub: AppState, connection: socket.socket, said: Callable[[str], None], *, show: bool
+) -> None:
+    """Answer until Ctrl-C. `said` hears the address; `show`: a browser is opened."""
+    url = address(connection)
+    said(url)
+    if show:
+        threading.Timer(0.3, webbrowser.open, [url]).start()
+    try:
+        server(hub, connection).run(sockets=[connection])
+    except KeyboardInterrupt:
+        return

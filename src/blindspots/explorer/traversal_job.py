@@ -1,0 +1,196 @@
+"""A traversal as events: every step's numbers, a picture now and then, the result."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import Any
+
+from torch import Tensor
+
+from blindspots.api.single import class_name
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.engine import Engine, Turn, TurnRecord
+from blindspots.engine.evaluator import Evaluator
+from blindspots.explorer.event_queue import Event
+from blindspots.explorer.image_bytes import exact, glimpse, pixels_of
+from blindspots.explorer.result_cache import CachedResult, ResultCache
+from blindspots.measure.measurer import Measurer
+from blindspots.methods.geometry import rms
+from blindspots.methods.method import Method, Problem, State
+from blindspots.settings import SNAPSHOTS
+from blindspots.study.survey import Subject
+
+SECONDS_A_PICTURE = 1 / 60
+
+
+@dataclass(frozen=True)
+class TraversalJob:
+    """A source and its targets for one model, by image ids, with the images themselves."""
+
+    subject: Subject
+    method: Method
+    source: str
+    targets: Sequence[str]
+    image: Tensor
+    aims: Sequence[Tensor]
+
+    def pairs(self) -> list[Pair]:
+        """The pairs; the class to keep is the one the model itself gives the source."""
+        return [
+            Pair(f"{self.source}~{target}", self.image, aim, group=self.source)
+            for target, aim in zip(self.targets, self.aims, strict=True)
+        ]
+
+
+def traversal(trip: TraversalJob, shelf: ResultCache) -> Iterator[Event | None]:
+    """Events `frame`, and for each target a `result` whose found image is on the shelf."""
+    pairs = trip.pairs()
+    camera = _Camera(trip, _in_flight(trip.method, pairs))
+    slots = trip.method.points(len(pairs)) * (1 if trip.method.grouped else len(pairs))
+    engine = Engine(trip.subject.evaluator, trip.method, slots=slots, snapshots=SNAPSHOTS)
+    for turn in engine.turns(pairs):
+        yield from camera.events(turn)
+        for outcome in turn.outcomes:
+            yield _result(trip, outcome, shelf)
+
+
+def _in_flight(method: Method, pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """The pairs as the engine's rows hold them."""
+    return [sorted(pairs, key=lambda pair: pair.id)] if method.grouped else [[p] for p in pairs]
+
+
+@dataclass
+class _Camera:
+    """Turns into frames: numbers of all steps, pictures no faster than a screen shows them."""
+
+    trip: TraversalJob
+    rows: list[list[Pair]]
+    clock: Callable[[], float] = time.perf_counter
+    shown_at: float = 0.0
+    steps: dict[str, list[list[float | None]]] = field(default_factory=dict)
+
+    def events(self, turn: Turn) -> Iterator[Event]:
+        """The frames that are due after a turn; the last one of a pair always is."""
+        if turn.seen is not None:
+            images, scores = _shown(turn.seen)
+            self._note(turn.seen.problem, turn.seen.asked, images, scores)
+            if turn.outcomes or self.clock() - self.shown_at >= SECONDS_A_PICTURE:
+                self.shown_at = self.clock()
+                yield from self._frames(images)
+        self._gone(turn.outcomes)
+
+    def _note(self, problem: Problem, asked: State, images: Tensor, scores: Tensor) -> None:
+        targets = problem.target.reshape(images.shape)
+        to_target = rms(images - targets).tolist()
+        from_source = rms(images - problem.source[:, None]).tolist()
+        numbers = zip(scores.tolist(), to_target, from_source, asked.steps.tolist(), strict=True)
+        for pairs, (score, near, far, step) in zip(self.rows, numbers, strict=True):
+            for pair, *values in zip(pairs, score, near, far, strict=True):
+                self.steps.setdefault(pair.id, []).append([step + 1, *map(_rounded, values)])
+
+    def _frames(self, images: Tensor) -> Iterator[Event]:
+        for pairs, row in zip(self.rows, images, strict=True):
+            for pair, image in zip(pairs, row, strict=True):
+                yield {
+                    "kind": "frame",
+                    "model": self.trip.subject.name,
+                    "target": _target(pair),
+                    "steps": self.steps.pop(pair.id, []),
+                    "image": glimpse(pixels_of(image)),
+                }
+
+    def _gone(self, outcomes: Sequence[TraversalResult]) -> None:
+        ended = {outcome.pair.id for outcome in outcomes}
+        self.rows = [row for row in self.rows if row[0].id not in ended]
+
+
+def _shown(seen: TurnRecord) -> tuple[Tensor, Tensor]:
+    """Of each row, the images that would be found: (rows, targets, 3, height, width), scores.
+
+    A hull's proposal holds its corners first, and points of the hull behind them.
+    """
+    _, asked, said = seen
+    if asked.proposal.dim() == 4:
+        return asked.proposal[:, None], said.score[:, None]
+    corners = asked.found.shape[1]
+    return asked.proposal[:, :corners], said.score[:, :corners]
+
+
+def _target(pair: Pair) -> str:
+    return pair.id.partition("~")[2]
+
+
+def _result(trip: TraversalJob, outcome: TraversalResult, shelf: ResultCache) -> Event:
+    subject, target = trip.subject, _target(outcome.pair)
+    if not outcome.ending.started:
+        return {
+            "kind": "unstarted",
+            "model": subject.name,
+            "target": target,
+            "ending": str(outcome.ending),
+            "sentence": outcome.ending.sentence,
+        }
+    measurer = Measurer(subject.model, subject.evaluator, trip.method.delta)
+    (columns,) = measurer.found([outcome])
+    said = named(subject.evaluator, subject, outcome.pair.target)
+    found = CachedResult(
+        model=subject.name,
+        source=trip.source,
+        target=target,
+        method=trip.method,
+        outcome=outcome,
+        columns=columns,
+        aim=(said["label"], said["name"]),
+        company=tuple(sorted(trip.targets)) if trip.method.grouped else (),
+    )
+    shelf.put(found)
+    return result(subject, found)
+
+
+def result(subject: Subject, found: CachedResult) -> Event:
+    """What the page shows of a found image: its numbers, the segment, and the exact corners."""
+    outcome, columns = found.outcome, found.columns
+    return {
+        "kind": "result",
+        "id": found.id,
+        "model": found.model,
+        "source": found.source,
+        "target": found.target,
+        "method": found.method.name,
+        "straight": found.method.straight,
+        "delta": found.method.delta,
+        "ending": str(outcome.ending),
+        "sentence": outcome.ending.sentence,
+        "sourceName": class_name(subject.model, outcome.label),
+        "targetName": found.aim[1],
+        "numbers": {
+            "p_source": outcome.p_source,
+            "p_found": outcome.p_found,
+            **{k: v for k, v in columns.items() if not isinstance(v, list)},
+            "steps": outcome.steps,
+            "evaluations": outcome.evaluations + outcome.check_evaluations,
+            "seconds": outcome.seconds,
+        },
+        "segment": [_rounded(p) for p in columns["segment_confidence"]],
+        "sourceImage": exact(pixels_of(outcome.pair.source)),
+        "foundImage": exact(pixels_of(outcome.found)),
+        "targetImage": exact(pixels_of(outcome.pair.target)),
+    }
+
+
+def named(evaluator: Evaluator, subject: Subject, image: Tensor) -> dict[str, Any]:
+    """What a model says of an image: the class, its name, its confidence."""
+    logits = evaluator.logits(image[None].to(subject.model.device))
+    probabilities = logits.softmax(dim=1)[0]
+    label = int(probabilities.argmax())
+    confidence = float(probabilities[label])
+    return {
+        "label": label,
+        "name": class_name(subject.model, label),
+        "confidence": confidence if isfinite(confidence) else None,
+    }
+
+
+def _rounded(value: float) -> float | None:
+    return round(value, 5) if isfinite(value) else None

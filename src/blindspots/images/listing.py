@@ -1,0 +1,77 @@
+"""A list of images: which there are, and how to get each one; no model and no torch here."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Literal, NamedTuple
+
+from PIL import Image
+
+ClassKind = Literal["folders", "names", "numbers", "generated"]
+
+_SLUG_LENGTH = 40
+_HASH_DIGITS, _LONG_HASH_DIGITS = 8, 16
+
+
+class Issue(NamedTuple):
+    """An image file and what is to be said about it."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One image of a listing: a stable id, its name, its class by name, and a way to get it.
+
+    `label`: its class as the source calls it; None: no class. `size`: upright (width, height) in
+    pixels. `content`: SHA-256 of what it was read from. `open`: decodes it to an upright RGB image;
+    raises `Unreadable` where it is damaged. `aliases`: names of further files of the same content.
+    """
+
+    id: str
+    name: str
+    label: str | None
+    size: tuple[int, int]
+    content: str
+    open: Callable[[], Image.Image]
+    aliases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What a source holds: `items` in a stable order, `classes` by name, files left out or changed.
+
+    `kind` says what the classes are: `folders` that a user named; `names` of a data set, in the
+    order of its own integers; `numbers`, these integers without names; `generated`, names that are
+    known for sure.
+    """
+
+    spec: str
+    items: Sequence[Item]
+    classes: tuple[str, ...] = ()
+    kind: ClassKind = "folders"
+    skipped: Sequence[Issue] = ()
+    converted: Sequence[Issue] = ()
+    notes: tuple[str, ...] = ()
+
+
+def distinct_names(names: Sequence[str]) -> tuple[str, ...]:
+    """The names of classes; those that several have get their index as a further synonym."""
+    counts = Counter(names)
+    return tuple(
+        name if counts[name] == 1 else f"{name}, {index}" for index, name in enumerate(names)
+    )
+
+
+def image_id(name: str, content: str) -> str:
+    """A file-name-safe id from a file's own name and its content's hash, wherever it lies."""
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", PurePosixPath(name).stem).strip("-.")[:_SLUG_LENGTH]
+    return f"{slug or 'image'}-{content[:_HASH_DIGITS]}"
+
+
+def long_image_id(name: str, content: str) -> str:
+    """An id with twice the hash, where the name tells too little apart."""
+    return f"{image_id(name, '')}{content[:_LONG_HASH_DIGITS]}"

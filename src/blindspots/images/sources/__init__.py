@@ -1,0 +1,74 @@
+"""From a spec to an `ImageSet`: one module a scheme, all named in one table.
+
+| spec | what is listed |
+|---|---|
+| `folder:DIR` | image files: one sub-folder a class, or flat and without labels |
+| `files:a.jpg,b.png` | the named image files, without labels |
+| `parquet:FILE` | the rows of Parquet files as Hugging Face writes them |
+| `hf:ORG/NAME:SPLIT`, `hf:DIR:SPLIT` | a data set of the Hugging Face hub, or one on the disk |
+| `torchvision:CIFAR10?root=DIR` | a data set as torchvision keeps it on the disk |
+| `webdataset:SHARD-{000..003}.tar` | the samples of WebDataset shards |
+| `sample:shapes?split=test&n=100&seed=0` | the embedded generator's images (these defaults) |
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from blindspots.images.classes import ClassTable, read_class_table
+from blindspots.images.imageset import ImageSet
+from blindspots.images.labels import Viewer
+from blindspots.images.listing import Listing
+from blindspots.images.mapping import read_mapping
+from blindspots.images.sources.embedded_sample import list_sample
+from blindspots.images.sources.files import list_files
+from blindspots.images.sources.folder import list_folder
+from blindspots.images.sources.huggingface import list_huggingface
+from blindspots.images.sources.parquet_files import list_parquet
+from blindspots.images.sources.source_options import MAP
+from blindspots.images.sources.torchvision_sets import list_torchvision
+from blindspots.images.sources.webdataset import list_webdataset
+from blindspots.progress import Reporter, silent
+from blindspots.specs import Spec, parse_spec
+
+_EXAMPLE = "folder:photos"
+
+_SCHEMES: Mapping[str, Callable[[Spec, Reporter], Listing]] = {
+    "files": list_files,
+    "folder": list_folder,
+    "hf": list_huggingface,
+    "parquet": list_parquet,
+    "sample": list_sample,
+    "torchvision": list_torchvision,
+    "webdataset": list_webdataset,
+}
+
+
+def load_images(
+    spec: str,
+    model: Viewer | None = None,
+    *,
+    classes: ClassTable | str | Path | None = None,
+    reporter: Reporter | None = None,
+) -> ImageSet:
+    """The images that a spec names, as `model` sees them.
+
+    `model`: a `Classifier`, which gives the geometry and the classes; None: images keep their size,
+    and the source's classes in its own order are the classes. `classes`: a table or a file that
+    says which class each folder is (see `read_class_table`); None: the model's own classes, as
+    `label_images` says. Every scheme takes `map=`, which says which class of the model each class
+    of the source is (see `read_mapping`). `reporter`: shows the progress of a long listing.
+
+    Every image's bytes are read once now: its hash makes the id, and its header and end are
+    checked, so that unreadable ones are known (`skipped`). They are read again and decoded whenever
+    its pixels are asked for. Refused: an unknown scheme or option, a source without a readable
+    image, and classes whose mapping would be a guess.
+    """
+    parsed = parse_spec(spec, _SCHEMES, _EXAMPLE)
+    table = read_class_table(classes) if isinstance(classes, str | Path) else classes
+    options = dict(parsed.options)
+    said = options.pop(MAP, None)
+    mapping = None if said is None else read_mapping(said)
+    plain = Spec(parsed.scheme, parsed.name, options)
+    return ImageSet(
+        _SCHEMES[parsed.scheme](plain, reporter or silent()), model, table, mapping=mapping
+    )

@@ -1,0 +1,151 @@
+"""`webdataset:SHARD-{000..003}.tar`: samples of files that share their name up to its first dot.
+
+Shards are plain tar files, so nothing but Python is needed to read them, and an image is read from
+its place in the shard when it is taken. Keys: `image=`, `label=`: the suffixes of a sample's image
+and class, where they are not the usual ones; `label=json.KEY` is a key of its JSON.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from blindspots.errors import UsageError
+from blindspots.images.collect import Entry, classed, collect
+from blindspots.images.decode import SUFFIXES, Unreadable
+from blindspots.images.listing import Listing
+from blindspots.images.sources.source_options import named_files, said_options
+from blindspots.progress import Reporter
+from blindspots.specs import Spec, nearest_names
+
+_LABELS = ("cls", "cls.txt", "json")
+_JSON_KEYS = ("label", "cls", "class")
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The files of a sample by suffix, each its offset and size in the shard."""
+
+    shard: Path
+    key: str
+    files: dict[str, tuple[int, int]] = field(default_factory=dict)
+
+    def read(self, suffix: str) -> bytes:
+        return _read(self.shard, *self.files[suffix])
+
+
+def list_webdataset(spec: Spec, reporter: Reporter) -> Listing:
+    """The samples of the shards, in order.
+
+    Refused: a missing, broken or compressed shard, and suffixes that no sample has.
+    """
+    said = said_options(spec, {"image": "", "label": ""})
+    shards = named_files(spec, spec.name)
+    samples = [sample for shard in shards for sample in _samples(shard)]
+    image, label = _suffixes(spec, samples, said["image"], said["label"])
+    entries = (_entry(sample, image, label) for sample in samples)
+    listing = collect(
+        str(spec),
+        filter(None, entries),
+        len(samples),
+        reporter,
+        expected="expected samples with .jpg, .png or .webp files",
+    )
+    return classed(listing)
+
+
+def _samples(shard: Path) -> Iterator[_Sample]:
+    """The samples of a shard; only its headers are read."""
+    members = [one for one in _members(shard) if one.isfile() and not _is_hidden(one.name)]
+    for key, files in groupby(members, lambda one: _split(one.name)[0]):
+        places = {_split(one.name)[1]: (one.offset_data, one.size) for one in files}
+        yield _Sample(shard.absolute(), key, places)
+
+
+def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
+    try:
+        with tarfile.open(shard, "r:") as tar:
+            members = tar.getmembers()
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise UsageError(
+            f"{shard} is no whole, uncompressed tar file ({error}); unpack a compressed one first, "
+            "as by gunzip"
+        ) from error
+    last = max((one.offset_data + one.size for one in members), default=0)
+    if last > shard.stat().st_size:
+        raise UsageError(f"{shard} is cut short inside {members[-1].name}; copy or write it again")
+    return members
+
+
+def _split(name: str) -> tuple[str, str]:
+    """(key, suffix): what stands before and behind the first dot of the file's own name."""
+    path = PurePosixPath(name)
+    stem, _, suffix = path.name.partition(".")
+    return (path.parent / stem).as_posix(), suffix.lower()
+
+
+def _is_hidden(name: str) -> bool:
+    own = PurePosixPath(name).name
+    return own.startswith(".") or (own.startswith("__") and own.endswith("__"))
+
+
+def _suffixes(
+    spec: Spec, samples: Sequence[_Sample], image: str, label: str
+) -> tuple[Sequence[str], str]:
+    """The suffixes that hold the image, the best first, and the one that holds the class."""
+    present = list(dict.fromkeys(suffix for sample in samples for suffix in sample.files))
+    for key, said in (("image", image), ("label", label.partition(".")[0] and label)):
+        if said and said not in present and not (said.startswith("json.") and "json" in present):
+            raise UsageError(
+                f"{spec}: no sample has a file .{said}; expected one of {', '.join(present)}; "
+                f"{nearest_names(said, present) or f'leave {key}= out'}"
+            )
+    usual = [suffix.lstrip(".") for suffix in SUFFIXES]
+    images = [one for one in usual if one in present]
+    images += [one for one in present if f".{one.rpartition('.')[2]}" in SUFFIXES]
+    return [image] if image else images, label or next((s for s in _LABELS if s in present), "")
+
+
+def _entry(sample: _Sample, images: Sequence[str], label: str) -> Entry | None:
+    """The image of a sample; None where it has none."""
+    suffix = next((one for one in images if one in sample.files), None)
+    if suffix is None:
+        return None
+    name = f"{sample.shard.name}/{sample.key}.{suffix}"
+    read = partial(_read, sample.shard, *sample.files[suffix])
+    return Entry(name, _label(sample, label), read)
+
+
+def _label(sample: _Sample, said: str) -> str | None:
+    kind, _, key = said.partition(".") if said.startswith("json.") else (said, "", "")
+    if kind not in sample.files:
+        return None
+    text = sample.read(kind).decode("utf-8", errors="replace").strip()
+    if kind != "json" and not kind.endswith(".json"):
+        return text or None
+    return _of_json(sample, text, [key] if key else _JSON_KEYS)
+
+
+def _of_json(sample: _Sample, text: str, keys: Sequence[str]) -> str | None:
+    try:
+        found: Any = json.loads(text)
+    except ValueError as error:
+        raise UsageError(
+            f"{sample.shard} holds a damaged JSON file for {sample.key} ({error}); write it again, "
+            "or say another label="
+        ) from error
+    values = [found[key] for key in keys if isinstance(found, dict) and key in found]
+    return None if not values or values[0] is None else str(values[0])
+
+
+def _read(shard: Path, offset: int, size: int) -> bytes:
+    with shard.open("rb") as file:
+        file.seek(offset)
+        data = file.read(size)
+    if len(data) < size:
+        raise Unreadable("its shard is cut short")
+    return data

@@ -1,0 +1,246 @@
+"""Confidence over segments, triangles and simplices of images.
+
+The paper's section 4 (star-like sets, linear interpolation) and the slides' table of triangles.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import tee
+from math import sqrt
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import UsageError
+from blindspots.measure.batched_hulls import Corners, Image, measure_hulls
+from blindspots.methods.geometry import (
+    reference_triangle_weights,
+    segment_weights,
+    triangle_weights,
+)
+from blindspots.models.classifier import Classifier
+from blindspots.scores import Confidence, Score
+
+REFINED_POINTS = 21
+NORMAL_975 = 1.959963984540054
+
+
+@dataclass(frozen=True)
+class Hull:
+    """The model's confidence at points of a convex hull whose first corner is the source.
+
+    `weights` `(points, corners)`, its first row the source; `confidence`, the score held, and its
+    `height` (for the confidence the margin) `(points,)`. `strict`: inside means above
+    p_source − d, not at least (the authors' script).
+    """
+
+    weights: Float[Tensor, "points corners"]
+    confidence: Float[Tensor, "points"]
+    height: Float[Tensor, "points"]
+    strict: bool = False
+
+    @property
+    def p_source(self) -> float:
+        """The confidence at the source."""
+        return float(self.confidence[0])
+
+    @property
+    def mean(self) -> float:
+        """The mean confidence over the points."""
+        return float(self.confidence.double().mean())
+
+    @property
+    def minimum(self) -> float:
+        """The lowest confidence over the points."""
+        return float(self.confidence.min())
+
+    def fraction(self, drop: float) -> float:
+        """The share of points whose confidence is at least p_source − `drop`.
+
+        At a drop of 0 heights are compared, because rounding decides between equal confidences.
+        """
+        return float(self._inside(drop).double().mean())
+
+    def _inside(self, drop: float) -> Tensor:
+        values = self.height if drop == 0 else self.confidence.double()
+        floor = values[0] - drop
+        return values > floor if self.strict else values >= floor
+
+
+@dataclass(frozen=True)
+class Segment(Hull):
+    """The segment source → found; `lowest` also counts points refined around the worst."""
+
+    lowest: float = 1.0
+
+    @property
+    def minimum(self) -> float:
+        """The lowest confidence over the points and the refinement around the worst of them."""
+        return self.lowest
+
+
+@dataclass(frozen=True)
+class Simplex(Hull):
+    """Uniform samples of the hull of the source and k found images, behind the source itself."""
+
+    @property
+    def mean(self) -> float:
+        """The mean confidence over the samples."""
+        return float(self.confidence[1:].double().mean())
+
+    def fraction(self, drop: float) -> float:
+        """The share of the samples whose confidence is at least p_source − `drop`."""
+        return float(self._inside(drop)[1:].double().mean())
+
+    def interval(self, drop: float) -> tuple[float, float]:
+        """The 95 % interval of `fraction(drop)`: Wilson's score interval (1927)."""
+        return wilson(self.fraction(drop), len(self.confidence) - 1)
+
+
+def segment(
+    model: Classifier,
+    source: Image,
+    found: Image,
+    label: int,
+    points: int = 101,
+    *,
+    score: Score | None = None,
+    evaluator: Evaluator | None = None,
+) -> Segment:
+    """The confidence along the straight line source → found at `points` equally spaced points.
+
+    Its `minimum` is refined by 21 further points around the worst. Images `(3, height, width)`
+    in [0, 1]. `score`: what is held; None: the confidence in `label`. Fewer than 2 points are
+    refused.
+    """
+    if points < 2:
+        raise UsageError(f"points={points} was given; a segment needs at least 2, as in points=101")
+    ends = Corners((source, found), label)
+    return segments(_asker(model, score, evaluator), [ends], points)[0]
+
+
+def segments(evaluator: Evaluator, ends: Sequence[Corners], points: int = 101) -> list[Segment]:
+    """The segments between many (source, found), as `segment` has them, in full batches."""
+    weights = segment_weights(points)
+    coarse = list(measure_hulls(evaluator, ((pair, weights) for pair in ends)))
+    worst = [int(answers.confidence.argmin()) for answers in coarse]
+    refined = measure_hulls(
+        evaluator, ((pair, _around(weights, w)) for pair, w in zip(ends, worst, strict=True))
+    )
+    return [
+        Segment(weights, *answers, lowest=float(torch.cat((answers[0], around[0])).min()))
+        for answers, around in zip(coarse, refined, strict=True)
+    ]
+
+
+def triangle(
+    model: Classifier,
+    source: Image,
+    found_1: Image,
+    found_2: Image,
+    label: int,
+    steps: int = 10,
+    *,
+    grid: Literal["full", "reference"] = "full",
+    score: Score | None = None,
+    evaluator: Evaluator | None = None,
+) -> Hull:
+    """The confidence over the triangle source, found 1, found 2 on the grid of step 1/steps.
+
+    `grid="full"`: all (steps+1)(steps+2)/2 points, inside means at least p_source − d.
+    `grid="reference"`: as the authors' script has it, 64 of 66 points and strictly above.
+    """
+    if steps < 1:
+        raise UsageError(f"steps={steps} was given; a triangle needs at least 1, as in steps=10")
+    corners = Corners((source, found_1, found_2), label)
+    (hull,) = triangles(_asker(model, score, evaluator), [corners], steps, grid=grid)
+    return hull
+
+
+def triangles(
+    evaluator: Evaluator,
+    corners: Iterable[Corners],
+    steps: int = 10,
+    *,
+    grid: Literal["full", "reference"] = "full",
+) -> Iterator[Hull]:
+    """The triangles over many (source, found 1, found 2), as `triangle` has them, in full batches.
+
+    Corners are taken when their points are due.
+    """
+    exact = grid == "full"
+    weights = triangle_weights(steps) if exact else reference_triangle_weights(steps)
+    for answers in measure_hulls(evaluator, ((three, weights) for three in corners)):
+        yield Hull(weights, *answers, strict=not exact)
+
+
+def simplex(
+    model: Classifier,
+    source: Image,
+    found: Sequence[Image],
+    label: int,
+    samples: int = 2000,
+    seed: int = 0,
+    *,
+    score: Score | None = None,
+    evaluator: Evaluator | None = None,
+) -> Simplex:
+    """The confidence at `samples` uniform points of the hull of the source and all found images.
+
+    Weights are Dirichlet(1, …, 1), drawn on the CPU from `seed`; the source itself stands first
+    and counts in no fraction. Fewer than one sample or no found image is refused.
+    """
+    if samples < 1 or len(found) < 1:
+        raise UsageError(
+            f"samples={samples} and {len(found)} found images were given; a simplex needs at "
+            "least 1 of each, as in samples=2000"
+        )
+    corners = Corners((source, *found), label)
+    (cloud,) = simplices(_asker(model, score, evaluator), [(corners, seed)], samples)
+    return cloud
+
+
+def simplices(
+    evaluator: Evaluator, seeded: Iterable[tuple[Corners, int]], samples: int = 2000
+) -> Iterator[Simplex]:
+    """The simplices over many (source, *found), each with its seed, in full batches.
+
+    As `simplex` has them; corners are taken when their points are due.
+    """
+    ahead, behind = tee(
+        (corners, _dirichlet(samples, len(corners.images), seed)) for corners, seed in seeded
+    )
+    for answers, (_, weights) in zip(measure_hulls(evaluator, ahead), behind, strict=True):
+        yield Simplex(weights, *answers)
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share observed in `count` trials."""
+    z2 = NORMAL_975**2 / count
+    centre = (share + z2 / 2) / (1 + z2)
+    half = NORMAL_975 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / (4 * count))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points corners"]:
+    draws = torch.empty(samples, corners, dtype=torch.float64)
+    draws.exponential_(generator=torch.Generator().manual_seed(seed))
+    uniform = draws / draws.sum(dim=1, keepdim=True)
+    return torch.cat((torch.eye(corners, dtype=torch.float64)[:1], uniform)).float()
+
+
+def _asker(model: Classifier, score: Score | None, evaluator: Evaluator | None) -> Evaluator:
+    usual = batch_size(model.size, model.device)
+    return evaluator or Evaluator(model, score or Confidence(), chunk=usual)
+
+
+def _around(weights: Float[Tensor, "points 2"], worst: int) -> Float[Tensor, "refined 2"]:
+    """The weights of points between the neighbours of the worst one."""
+    t = weights[:, 1]
+    low, high = t[max(0, worst - 1)], t[min(len(t) - 1, worst + 1)]
+    around = low + (high - low) * torch.linspace(0, 1, REFINED_POINTS)
+    return torch.stack((1 - around, around), dim=1)

@@ -1,0 +1,231 @@
+"""Numerical continuation along the level set: long steps, corrected until they are inside.
+
+Predictor and corrector as in Allgower and Georg, Numerical Continuation Methods (1990), for the
+superlevel set of Exploring Geometry of Blind Spots in Vision Models, NeurIPS 2023, section 3.
+
+    symbol   name           what it is
+    η        step_size      share of the remaining way walked in a step, at first; then adapted
+    δ        delta          allowed drop of confidence below the source's
+    m        max_steps      evaluations after the first, at most
+    κ        clearance      logits above the floor that what is returned keeps, at most 0.9 of what
+                            the source itself has
+    a        aim            logits above the floor that a correction aims at, at first; then adapted
+    m(x)     objective      the score's height: for the confidence the margin, logit f(x)[y]
+    g        gradient       ∇m at the base
+    b        base           where the next proposal starts: the last proposal, inside or not
+
+    floor      = the height at f(x_s)[y] − δ
+    rise       = floor + a − m(b)
+    walk       = η (x_t − b) projected onto {v : g·v ≥ min(0, rise)}
+    correction = max(0, rise) g / (g·g), at most 4 · 0.75 η mean|x_t − b| a pixel
+    x_new      = clamp(b + walk + correction, 0, 1)
+
+A proposal outside is not thrown away: its gradient is known, so it is corrected from where it is
+(with 0.3 η in place of η), at most four times; only then does the base go back to the last image
+inside, and η is halved. After a step that was inside at once, η grows by 1.25. The aim shrinks by
+0.8, down to κ, after a proposal that was κ inside, and grows by 1.15, up to where it began, after
+any other. Five evaluations without coming 2 % nearer halve η as well, and then only what is κ
+inside is left by a whole step: so nothing can cycle, and η ends below its least where nothing is
+to be gained. What is returned is the nearest image that was κ inside; what is passed on the way
+must only be inside.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from blindspots.methods.geometry import choose, newton, project_in, rms
+from blindspots.methods.method import (
+    RUNNING,
+    Evaluation,
+    Method,
+    Problem,
+    State,
+    check_settings,
+    code,
+    started,
+)
+from blindspots.schema import Ending
+from blindspots.scores.score import Differentiated
+
+GROW, SHRINK, LONGEST, SHORTEST = 1.25, 0.5, 0.5, 0.005
+LOWER, HIGHER = 0.8, 1.15
+SOURCE_SHARE = 0.9
+CORRECTIONS, PULL = 4, 0.3
+LIMIT, LEAST_LIMIT = 4 * 0.75, 0.004
+PATIENCE, NEARER = 5, 0.98
+RESERVE = 4
+
+
+@dataclass(frozen=True)
+class AdaptiveState(State):
+    """The common state; what was found; the walk and its history.
+
+    `found`: the last image accepted, until the pair ends: then `best`, the nearest that kept the
+    clearance, where there is one; `distance` is its RMSE to the target, ∞ where there is none.
+    `margin`, `gradient`: at the last image accepted; `nearest`: the smallest RMSE of those.
+    `aim` a, `step_size` η. `fresh`: the proposal is a predictor's, not a correction's; `refused`:
+    proposals since the last accepted one; `stalled`: evaluations since one came nearer.
+    """
+
+    best: Float[Tensor, "batch channel height width"]
+    best_score: Float[Tensor, "batch"]
+    distance: Float[Tensor, "batch"]
+    margin: Float[Tensor, "batch"]
+    gradient: Float[Tensor, "batch channel height width"]
+    nearest: Float[Tensor, "batch"]
+    aim: Float[Tensor, "batch"]
+    step_size: Float[Tensor, "batch"]
+    fresh: Bool[Tensor, "batch"]
+    refused: Int[Tensor, "batch"]
+    stalled: Int[Tensor, "batch"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptive(Method):
+    """Long steps towards the target, corrected back into the superlevel set.
+
+    `delta` δ. `max_steps` m: proposals at most (`budget`). `tolerance`: the RMSE to the target, in
+    [0, 1] units, at which a pair has `reached` it. `clearance` κ, in logits: what is returned is
+    that far inside, which rounding to 8 bits needs; a larger one costs distance. `aim` a, in
+    logits: how far inside the first corrections aim; linear models overestimate what a step gains,
+    so it is larger. `step_size` η. A pair whose steps have become shorter than 0.005 of the way is
+    `stationary`. Settings at or below 0 are refused.
+    """
+
+    delta: float = 0.2
+    max_steps: int = 120
+    tolerance: float = 6e-3
+    clearance: float = 5.0
+    aim: float = 30.0
+    step_size: float = 0.3
+
+    name: ClassVar[str] = "adaptive"
+    differentiates: ClassVar[Differentiated] = "height"
+
+    def __post_init__(self) -> None:
+        check_settings(self, positive=("tolerance", "clearance", "aim", "step_size"))
+
+    def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> AdaptiveState:  # noqa: ARG002
+        """Every pair at its source; nothing is drawn."""
+        zero = problem.counts(0)
+        unknown = torch.full_like(problem.p_source, torch.inf)
+        return AdaptiveState(
+            **self.at_source(problem),
+            best=problem.source,
+            best_score=problem.p_source,
+            distance=unknown,
+            margin=torch.zeros_like(problem.p_source),
+            gradient=torch.zeros_like(problem.source),
+            nearest=unknown,
+            aim=torch.full_like(problem.p_source, self.aim),
+            step_size=torch.full_like(problem.p_source, self.step_size),
+            fresh=torch.ones_like(zero, dtype=torch.bool),
+            refused=zero,
+            stalled=zero,
+        )
+
+    def step(  # type: ignore[override]
+        self, problem: Problem, state: AdaptiveState, evaluation: Evaluation
+    ) -> AdaptiveState:
+        """Accept the proposal, correct it from where it is, or go back; then the next one."""
+        inside = problem.p_source - evaluation.score <= self.delta
+        accepted = inside | ~started(state.steps)
+        refused = torch.where(accepted, 0, state.refused + 1)
+        back = refused > CORRECTIONS
+        now = self._accepting(problem, state, evaluation, accepted, back)
+        now = replace(now, fresh=accepted | back, refused=torch.where(back, 0, refused))
+        base = Evaluation(
+            choose(back, now.score, evaluation.score),
+            choose(back, now.margin, evaluation.objective),
+            evaluation.slope,
+            choose(back, now.gradient, evaluation.gradient),
+        )
+        walked = self._walked(problem, now, choose(back, now.found, state.proposal), base)
+        return self._ended(replace(now, proposal=walked))
+
+    def _accepting(
+        self,
+        problem: Problem,
+        state: AdaptiveState,
+        evaluation: Evaluation,
+        accepted: Bool[Tensor, "batch"],
+        back: Bool[Tensor, "batch"],
+    ) -> AdaptiveState:
+        """What is known after the evaluation, and the step length and the aim that follow."""
+        far = rms(state.proposal - problem.target)
+        clear = accepted & (evaluation.objective >= self._clear(problem))
+        best = clear & (far < state.distance)
+        nearer = accepted & (far < NEARER * state.nearest) | best & (far < NEARER * state.distance)
+        stalled = torch.where(nearer, 0, state.stalled + 1)
+        tired = (stalled > 0) & (stalled % PATIENCE == 0)
+        return replace(
+            state,
+            found=choose(accepted, state.proposal, state.found),
+            score=choose(accepted, evaluation.score, state.score),
+            steps=state.steps + 1,
+            best=choose(best, state.proposal, state.best),
+            best_score=choose(best, evaluation.score, state.best_score),
+            distance=choose(best, far, state.distance),
+            margin=choose(accepted, evaluation.objective, state.margin),
+            gradient=choose(accepted, evaluation.gradient, state.gradient),
+            nearest=choose(accepted, torch.minimum(far, state.nearest), state.nearest),
+            aim=self._adapted_aim(problem, state, clear),
+            step_size=_adapted_step(state, accepted & (stalled < PATIENCE), back | tired),
+            stalled=stalled,
+        )
+
+    def _adapted_aim(
+        self, problem: Problem, state: AdaptiveState, clear: Bool[Tensor, "batch"]
+    ) -> Float[Tensor, "batch"]:
+        least = self._clear(problem) - problem.floor
+        lower = torch.maximum(LOWER * state.aim, least)
+        return torch.where(clear, lower, (HIGHER * state.aim).clamp(max=self.aim))
+
+    def _walked(
+        self, problem: Problem, now: AdaptiveState, start: Tensor, base: Evaluation
+    ) -> Float[Tensor, "batch channel height width"]:
+        """The next proposal: from `start`, along the tangent, and corrected."""
+        shallow = now.margin < self._clear(problem)
+        late = (self.max_steps - now.steps <= RESERVE) | (now.stalled >= PATIENCE)
+        settling = late | (rms(start - problem.target) <= self.tolerance)
+        forward = now.fresh & ~(settling & shallow)
+        share = now.step_size * torch.where(forward, 1.0, PULL)
+        rise = problem.floor + now.aim - base.objective
+        straight = share.view(-1, 1, 1, 1) * (problem.target - start)
+        walk = project_in(straight, base.gradient, slack=(-rise).clamp(min=0))
+        size = (problem.target - now.found).abs().mean(dim=(1, 2, 3))
+        limit = (LIMIT * now.step_size * size).clamp(min=LEAST_LIMIT).view(-1, 1, 1, 1)
+        correction = newton(rise.clamp(min=0), base.gradient).clamp(-limit, limit)
+        return (start + walk + correction).clamp(0, 1)
+
+    def _ended(self, now: AdaptiveState) -> AdaptiveState:
+        """With the ending of pairs that end here, and their best image as what they found."""
+        ending = torch.where(now.step_size < SHORTEST, code(Ending.STATIONARY), RUNNING)
+        ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), ending)
+        ending = torch.where(now.distance <= self.tolerance, code(Ending.REACHED), ending)
+        taken = (ending != RUNNING) & now.distance.isfinite()
+        return replace(
+            now,
+            ending=ending,
+            found=choose(taken, now.best, now.found),
+            score=choose(taken, now.best_score, now.score),
+        )
+
+    def _clear(self, problem: Problem) -> Float[Tensor, "batch"]:
+        """The margin that what is returned must have."""
+        own = problem.height - problem.floor
+        return problem.floor + (SOURCE_SHARE * own).clamp(max=self.clearance)
+
+
+def _adapted_step(
+    state: AdaptiveState, accepted: Bool[Tensor, "batch"], given_up: Bool[Tensor, "batch"]
+) -> Float[Tensor, "batch"]:
+    """Longer after a step that was inside at once, shorter where one was given up."""
+    grown = (state.step_size * GROW).clamp(max=LONGEST)
+    longer = torch.where(accepted & state.fresh & started(state.steps), grown, state.step_size)
+    return torch.where(given_up, state.step_size * SHRINK, longer)

@@ -1,0 +1,294 @@
+"""What `Star` and `Fan` share: a hull of the source and found images that is held inside.
+
+The paper's star-like sets (Exploring Geometry of Blind Spots in Vision Models, NeurIPS 2023,
+section 4) ask that every point s + Σᵢ wᵢ (xᵢ − s), wᵢ ≥ 0, Σᵢ wᵢ ≤ 1, stays in the superlevel
+set. Then the straight way to each found image lies inside as well, so no other path is needed:
+the corners start at the targets themselves and are bent until the hull is inside.
+
+    symbol   name           what it is
+    xᵢ, tᵢ   corners        the found images to be, and the targets they start from
+    w        weights        a point of the hull; one corner and Σw = t for a segment
+    κ        clearance      logits above the floor that an evaluated point must have, at most 0.9
+                            of what the source itself has (Fan: or half of what its corners have)
+    a        aim            logits above the floor that the next corners aim at, at first at most 8
+                            times what the source itself has
+    η        pull           share of the way back to the targets walked in a step
+    r        radius         largest change of a pixel in a step: the trust region
+    m        max_steps      steps at most; η falls from `pull` to `last_pull` over them
+
+One step, after the points w of the present corners were evaluated (height m_w of the score, for the
+confidence the margin; gradient g_w):
+    r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
+         r / 2 where by less than a quarter of it
+    a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, at most 1.5 times what the
+         corners have where promises are kept; else 1.15 a where they are not
+    remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps
+    x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor),
+         what that bends the corners limited to r a pixel
+For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σw² of it. Both κ and
+a count fully at Σw = 1; towards the source they fade to what the source itself has.
+Where the worst shortfall has not become smaller for three steps, gradients there lead nowhere: the
+corners go back to 0.8 of their way from the source, and a to where it began.
+Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeVar
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from blindspots.methods.geometry import least_multipliers, rms
+from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, code
+from blindspots.methods.planes import (
+    KEPT,
+    LEAST_RADIUS,
+    Corners,
+    PlanesState,
+    gram,
+    heights,
+    learn,
+    promising,
+    within,
+)
+from blindspots.schema import Ending
+from blindspots.scores.score import Differentiated
+
+DEEPER, NEAR = 1.15, 1.5
+SMALLEST_AIM, LARGEST_AIM = 4.0, 60.0
+PATIENCE, PROGRESS, RETREAT = 3, 0.25, 0.8
+LEAST_WEIGHT = 0.02
+SOURCE_SHARE, SOURCE_TIMES = 0.9, 8.0
+WORST_SHARE = 0.9
+CONFIRMATIONS = 4
+
+Weights = Float[Tensor, "batch points corners"]
+Held = TypeVar("Held", bound="HullState")
+
+
+@dataclass(frozen=True)
+class HullState(PlanesState):
+    """The planes' state, with what steers the next step.
+
+    `aim` a. `held`: steps in a row in which every evaluated point was inside with its clearance;
+    `ever`: whether one was. `shortfall`: the smallest that the worst point's has been since the
+    corners last went back, ∞ where they were held since; `stalled`: steps since then. `draws`:
+    sample weights of every step, the last of each to jitter the worst point.
+    """
+
+    aim: Float[Tensor, "batch"]
+    held: Int[Tensor, "batch"]
+    ever: Bool[Tensor, "batch"]
+    shortfall: Float[Tensor, "batch"]
+    stalled: Int[Tensor, "batch"]
+    draws: Float[Tensor, "batch steps samples corners"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class HullMethod(Method):
+    """Holds the hull of a source and its found images; `Star` and `Fan` say which points."""
+
+    delta: float = 0.2
+    max_steps: int = 24
+    tolerance: float = 3e-3
+    clearance: float = 1.0
+    aim: float = 12.0
+    pull: float = 0.25
+    last_pull: float = 0.05
+    memory: int = 6
+
+    relax: ClassVar[float] = 0.9
+    sag: ClassVar[float] = 0.0
+    straight: ClassVar[bool] = True
+    differentiates: ClassVar[Differentiated] = "height"
+
+    @abstractmethod
+    def samples(self, corners: int) -> int:
+        """Fresh points of the hull evaluated in a step."""
+
+    @abstractmethod
+    def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
+        """The weights of every step's samples, and of one more a step; on the CPU."""
+
+    def points(self, targets: int = 1) -> int:
+        """The corners, the worst point and the samples."""
+        return targets + 1 + self.samples(targets)
+
+    def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> HullState:
+        """Every corner at its target; found is the source, whose hull is a point."""
+        source = problem.source[:, None]
+        corners = problem.target.reshape(len(source), -1, *source.shape[2:])
+        k, count = corners.shape[1], problem.counts(RUNNING)
+        draws = torch.stack([self.draw(k, generator) for generator in generators]).to(source)
+        weights = _with_corners(draws[:, 0], k)
+        empty = source.new_zeros(len(source), self.memory * self.points(k), k)
+        per_pair = self._first_aim(problem)
+        return HullState(
+            proposal=mixtures(problem.source, corners, weights),
+            found=source.expand_as(corners),
+            score=problem.p_source[:, None].expand(-1, k),
+            steps=count,
+            ending=count,
+            corners=corners,
+            weights=weights,
+            plane_normal=empty[..., 0, None].expand(-1, -1, source[0].numel()),
+            plane_weights=empty,
+            plane_scale=empty[..., 0],
+            plane_offset=empty[..., 0],
+            radius=torch.full_like(per_pair, LEAST_RADIUS),
+            margins=source.new_zeros(len(source), k),
+            promised=source.new_zeros(len(source), k),
+            kept=torch.zeros_like(per_pair),
+            aim=per_pair,
+            held=torch.zeros_like(count),
+            ever=torch.zeros_like(count, dtype=torch.bool),
+            shortfall=torch.full_like(per_pair, torch.inf),
+            stalled=torch.zeros_like(count),
+            draws=draws,
+        )
+
+    def step(  # type: ignore[override]
+        self, problem: Problem, state: HullState, evaluation: Evaluation
+    ) -> HullState:
+        """Learn from the evaluated points, judge them, move the corners."""
+        now = self._judged(problem, learn(state, evaluation), evaluation)
+        moved = self._moved(problem, now)
+        worst = self._worst(problem, now, moved)
+        draw = now.draws[
+            torch.arange(len(worst), device=worst.device),
+            now.steps.clamp(max=now.draws.shape[1] - 1),
+        ]
+        return self.propose(problem, replace(promising(now, moved), corners=moved), worst, draw)
+
+    def propose(self, problem: Problem, now: Held, worst: Tensor, draw: Tensor) -> Held:
+        """The corners, the jittered worst point and the samples as the next proposal."""
+        jittered = WORST_SHARE * worst + (1 - WORST_SHARE) * draw[:, -1]
+        weights = _with_corners(torch.cat((jittered[:, None], draw[:, :-1]), 1), draw.shape[-1])
+        proposal = mixtures(problem.source, now.corners, weights)
+        return replace(now, weights=weights, proposal=proposal)
+
+    def wanted(
+        self, problem: Problem, weights: Weights, height: Tensor, of_source: float
+    ) -> Float[Tensor, "batch points"]:
+        """The margin asked for at points of the hull: `height` above the floor at Σw = 1.
+
+        Towards the source it fades to the share `of_source` of what the source itself has.
+        """
+        floor = problem.floor[:, None]
+        own = problem.height[:, None] - floor
+        share = weights.sum(dim=2)
+        return floor + share * height + (1 - share) * torch.minimum(of_source * own, height)
+
+    def required(
+        self, problem: Problem, state: HullState, weights: Weights
+    ) -> Float[Tensor, "batch points"]:
+        """The margin that an evaluated point must have."""
+        clear = self._clear(problem, state)[:, None]
+        return self.wanted(problem, weights, clear, of_source=0.5)
+
+    def _clear(self, problem: Problem, state: HullState) -> Float[Tensor, "batch"]:
+        """How far above the floor the corners must be: never as much as the source itself.
+
+        Or as the share `sag` of what the corners have, where that is more.
+        """
+        own = SOURCE_SHARE * (problem.height - problem.floor)
+        deep = self.sag * (state.margins.amin(dim=1) - problem.floor)
+        return own.maximum(deep).clamp(max=self.clearance)
+
+    def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
+        return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
+
+    def _judged(self, problem: Problem, state: HullState, evaluation: Evaluation) -> HullState:
+        """Take over the corners where their whole sampled hull is inside."""
+        required = self.required(problem, state, state.weights)
+        shortfall = (required - evaluation.objective).amax(dim=1)
+        short = shortfall > 0
+        score = evaluation.score[:, : state.corners.shape[1]]
+        inside = (problem.p_source[:, None] - score <= self.delta).all(dim=1)
+        taken = ~short | (inside & ~state.ever)
+        now = replace(
+            state,
+            found=torch.where(taken.view(-1, 1, 1, 1, 1), state.corners, state.found),
+            score=torch.where(taken[:, None], score, state.score),
+            steps=state.steps + 1,
+            aim=self._aim(problem, state, short),
+            held=torch.where(short, 0, state.held + 1),
+            ever=state.ever | ~short,
+        )
+        return self._retreated(problem, replace(now, ending=self.ended(problem, now)), shortfall)
+
+    def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
+        """Higher where points were short and promises broken; lower where all were held."""
+        deep = state.margins.amin(dim=1) - problem.floor
+        depth = deep.maximum(self._clear(problem, state))
+        kept = state.kept > KEPT
+        lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
+        higher = state.aim * torch.where(kept, 1.0, DEEPER)
+        least = (NEAR * (problem.height - problem.floor)).clamp(max=SMALLEST_AIM)
+        return torch.where(short, higher, lower).clamp(max=LARGEST_AIM).maximum(least)
+
+    def _retreated(self, problem: Problem, now: HullState, shortfall: Tensor) -> HullState:
+        """Corners nearer to the source where the shortfall has not become smaller for a while."""
+        held = shortfall <= 0
+        nearer = held | (shortfall < now.shortfall - PROGRESS)
+        stalled = torch.where(nearer, 0, now.stalled + 1)
+        back = stalled >= PATIENCE
+        shorter = torch.lerp(problem.source[:, None], now.corners, RETREAT)
+        forgotten = held | back
+        return replace(
+            now,
+            corners=torch.where(back.view(-1, 1, 1, 1, 1), shorter, now.corners),
+            aim=torch.where(back, self._first_aim(problem), now.aim),
+            stalled=torch.where(back, 0, stalled),
+            shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
+        )
+
+    def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
+        """Close enough and held several times in a row, or out of steps."""
+        targets = problem.target.reshape(now.found.shape)
+        close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
+        ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), RUNNING)
+        return torch.where(close & (now.held >= CONFIRMATIONS), code(Ending.REACHED), ending)
+
+    def _moved(self, problem: Problem, now: HullState) -> Corners:
+        """The corners nearest to the pulled ones with every plane at the aim."""
+        share = now.steps.clamp(max=self.max_steps) / self.max_steps
+        pull = self.pull * (self.last_pull / self.pull) ** share
+        way = problem.target.reshape(now.corners.shape) - now.corners
+        pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
+        goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
+        lacking = goal / now.plane_scale - heights(now, pulled)
+        counts = (now.plane_weights.square().sum(dim=2) > LEAST_WEIGHT) & (now.plane_scale > 0)
+        need = torch.where(counts, lacking, -torch.inf)
+        multipliers = least_multipliers(gram(now), need)
+        bend = torch.einsum(
+            "bpk,bpd->bkd", multipliers[..., None] * now.plane_weights, now.plane_normal
+        )
+        bent = pulled + within(now.radius, bend.view_as(pulled))
+        return bent.clamp(0, 1)
+
+    def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
+        """The remembered point, corners apart, that the planes say is lowest at new corners."""
+        required = self.required(problem, now, now.plane_weights)
+        surplus = now.plane_scale * heights(now, moved) - required
+        corner = now.plane_weights.amax(dim=2) == 1
+        unknown = (now.plane_scale == 0) | corner
+        lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
+        return now.plane_weights[torch.arange(len(lowest), device=lowest.device), lowest]
+
+
+def mixtures(source: Tensor, corners: Corners, weights: Weights) -> Tensor:
+    """The points s + Σᵢ wᵢ (xᵢ − s) of each pair's hull."""
+    sides = (corners - source[:, None]).flatten(2)
+    points = torch.einsum("bpk,bkd->bpd", weights, sides)
+    return source[:, None] + points.view(*weights.shape[:2], *source.shape[1:])
+
+
+def _with_corners(
+    weights: Float[Tensor, "batch others corners"], corners: int
+) -> Float[Tensor, "batch points corners"]:
+    own = torch.eye(corners, device=weights.device, dtype=weights.dtype)
+    return torch.cat((own.expand(len(weights), -1, -1), weights), dim=1)

@@ -1,0 +1,180 @@
+"""The one wrapper that owns normalisation, input size and class names of a model."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from blindspots.errors import UsageError
+from blindspots.images.preprocessing import Preprocessing
+from blindspots.models.output import check_embeddings, check_logits, check_shape, first_line
+from blindspots.settings import check_choice
+
+FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+
+class Classifier(nn.Module):
+    """A model that maps images in [0, 1] to logits, with its normalisation inside.
+
+    `module`: any `torch.nn.Module` that takes normalised images `(batch, 3, height, width)` and
+    returns logits `(batch, classes)`. `embeds`: the module has no classes and returns embeddings
+    `(batch, features)` instead; then `class_names` must be None. `size`: side in pixels, or
+    (height, width). `mean`, `std`: a number a channel, applied as (x - mean) / std; None: the
+    module takes [0, 1] as it is. `class_names`: one a logit; None: unknown. `class_folders`: what
+    folders of images of each class are called, such as ImageNet's wnids; None: as the class.
+    `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
+    `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
+    unknown or not at all.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        size: int | tuple[int, int],
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        class_names: Sequence[str] | None = None,
+        class_folders: Sequence[str] | None = None,
+        name: str = "model",
+        preprocessing: Preprocessing | None = None,
+        training_epsilon: float | None = None,
+        embeds: bool = False,
+    ) -> None:
+        super().__init__()
+        if embeds and class_names is not None:
+            raise UsageError(
+                f"{name} returns embeddings and {len(class_names)} class names were given; a model "
+                "without classes has no names; leave the class names away"
+            )
+        self.module = module
+        self.size = (size, size) if isinstance(size, int) else size
+        self.register_buffer("mean", _channels(mean, 0.0), persistent=False)
+        self.register_buffer("std", _channels(std, 1.0), persistent=False)
+        self.class_names = None if class_names is None else tuple(class_names)
+        self.class_folders = None if class_folders is None else tuple(class_folders)
+        self.name = name
+        self.preprocessing = preprocessing or Preprocessing(size=self.size)
+        self.training_epsilon = training_epsilon
+        self.embeds = embeds
+        self.layout = "contiguous"
+
+    mean: Tensor
+    std: Tensor
+
+    def forward(
+        self, images: Float[Tensor, "batch 3 height width"]
+    ) -> Float[Tensor, "batch classes"]:
+        """The logits of images in [0, 1]; of a model that embeds, their embeddings."""
+        return self._answer(images)
+
+    def _answer(self, images: Tensor) -> Any:
+        normalised = (images - self.mean) / self.std
+        return self.module(normalised.contiguous(memory_format=FORMATS[self.layout]))
+
+    def lay_out(self, layout: str) -> "Classifier":
+        """The same model, computing in that memory layout from now on: same results, other speed.
+
+        Images go in, and gradients come out, in any layout. Refused, and nothing changed, where
+        the module cannot compute in it (a `view` of what is not contiguous).
+        """
+        check_choice("--layout", layout, tuple(FORMATS))
+        before = self.layout
+        self._set_layout(layout)
+        try:
+            self._answer_to_grey(1)
+        except UsageError as error:
+            self._set_layout(before)
+            raise UsageError(
+                f"--layout {layout} was given and {self.name} cannot compute in it "
+                f"({first_line(error.__cause__ or error)}); expected a layout that its module "
+                "takes; type --layout contiguous"
+            ) from error
+        return self
+
+    def _set_layout(self, layout: str) -> None:
+        self.module.to(memory_format=FORMATS[layout])  # type: ignore[call-overload]
+        self.layout = layout
+
+    @property
+    def num_classes(self) -> int:
+        """The number of logits, asked once with two grey images; 0 for a model that embeds.
+
+        Refused where the module cannot take an image of `size`, or returns anything but finite
+        logits `(batch, classes)`.
+        """
+        return 0 if self.embeds else self._width
+
+    @property
+    def features(self) -> int:
+        """The width of the embedding, asked once with two grey images; 0 for one with classes.
+
+        Refused where the module cannot take an image of `size`, or returns anything but finite
+        embeddings `(batch, features)`.
+        """
+        return self._width if self.embeds else 0
+
+    @cached_property
+    def _width(self) -> int:
+        check = check_embeddings if self.embeds else check_logits
+        return check(self.name, self._two_answers, batch=2).shape[1]
+
+    def count_outputs(self) -> int:
+        """The width of what it returns, also where that is not finite, or no logits."""
+        return check_shape(self.name, self._two_answers, batch=2).shape[1]
+
+    @cached_property
+    def _two_answers(self) -> object:
+        return self._answer_to_grey(2)
+
+    def _answer_to_grey(self, batch: int) -> object:
+        grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)
+        try:
+            with self.frozen(), torch.no_grad():
+                return self._answer(grey)
+        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+            height, width = self.size
+            raise UsageError(
+                f"{self.name} cannot take an image of {height} × {width} pixels "
+                f"({first_line(error)}); say the size it was built for, as in size=224"
+            ) from error
+
+    @property
+    def device(self) -> torch.device:
+        """Where the model's normalisation, and so its input, lives."""
+        return self.mean.device
+
+    @contextmanager
+    def frozen(self) -> Iterator["Classifier"]:
+        """The model in eval mode with constant parameters, both restored afterwards."""
+        modes = [(part, part.training) for part in self.modules()]
+        learning = [(weight, weight.requires_grad) for weight in self.parameters()]
+        try:
+            self.eval()
+            self.requires_grad_(False)
+            yield self
+        finally:
+            for part, mode in modes:
+                part.training = mode
+            for weight, required in learning:
+                weight.requires_grad_(required)
+
+    def fingerprint(self) -> str:
+        """16 hex digits of the SHA-256 over weights, buffers, normalisation and input geometry."""
+        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
+        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
+        for key in sorted(entries):
+            digest.update(key.encode())
+            flat = entries[key].detach().cpu().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "1 3 1 1"]:
+    numbers = [default] * 3 if values is None else list(values)
+    return torch.tensor(numbers, dtype=torch.float32).view(1, -1, 1, 1)

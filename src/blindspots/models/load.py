@@ -1,0 +1,76 @@
+"""From a spec to a `Classifier`; the schemes themselves are in `blindspots.models.schemes`."""
+
+from collections.abc import Sequence
+
+from blindspots.errors import UsageError
+from blindspots.models.classifier import Classifier
+from blindspots.models.schemes import EXAMPLES, SCHEMES, parse_model_spec
+from blindspots.settings import Trust
+
+
+def load_model(
+    spec: str, *, trust_file: bool = False, trust_remote_code: bool = False
+) -> Classifier:
+    """The classifier that a spec names, on the CPU, named by the spec without its options.
+
+    Options: `weights=FILE`, `mean=` and `std=` (a number, or one a channel, of images in [0, 1]),
+    `size=` (a side, or height x width, in pixels), `classes=FILE` (see `read_class_table`); any
+    other key goes to the function that builds the architecture. What is not said comes from the
+    model's own configuration; a `python:` or `file:` model has none, so there `size` must be said,
+    and mean 0 and std 1 stand in. `trust_file`: an `exported:` program, which is unpickled, may run
+    its code. `trust_remote_code`: an `hf:` model may run the Python files that come with it.
+    Refused: whatever cannot be found, read or fitted, and a model that does not return finite
+    logits (batch, classes), as many as its class file has names, or embeddings (batch, features)
+    where it has no classes.
+    """
+    return load_trusted(spec, Trust(file=trust_file, remote_code=trust_remote_code))
+
+
+def load_trusted(spec: str, trust: Trust) -> Classifier:
+    """`load_model` with its trust in one."""
+    model = load_unchecked(spec, trust)
+    _ = model.num_classes, model.features
+    return model
+
+
+def load_unchecked(spec: str, trust: Trust) -> Classifier:
+    """As `load_model`, also where the model answers NaN or probabilities: for the doctor."""
+    parsed = parse_model_spec(spec)
+    model = SCHEMES[parsed.scheme](parsed, trust)
+    names = model.class_names
+    if names is not None and len(names) != model.count_outputs():
+        raise UsageError(
+            f"the class table has {len(names)} names, but {model.name} returns "
+            f"{model.count_outputs()} classes; give --classes a file with one name a class"
+        )
+    return model
+
+
+def name_apart(loaded: Sequence[tuple[str, Classifier]]) -> None:
+    """Let models whose short names are equal go by their whole spec; the same twice is refused.
+
+    `loaded`: (spec, model).
+    """
+    names = [model.name for _, model in loaded]
+    for spec, model in loaded:
+        if names.count(model.name) > 1:
+            model.name = spec
+    if len({model.name for _, model in loaded}) < len(loaded):
+        raise UsageError(
+            f"--model was given the same model twice among {', '.join(names)}; "
+            "expected different ones; name each once"
+        )
+
+
+def list_models() -> list[dict[str, str]]:
+    """What `load_model` takes, a row each with the keys `spec`, `what`, `clean` and `pgd`.
+
+    First the models of the zoo with the accuracies on their cards, clean and under PGD; then an
+    example of every other scheme, without accuracies.
+    """
+    from blindspots.models.zoo import zoo_rows
+
+    examples = [
+        {"spec": spec, "what": what, "clean": "", "pgd": ""} for spec, what in EXAMPLES.items()
+    ]
+    return [*zoo_rows(), *examples]

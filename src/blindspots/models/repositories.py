@@ -1,0 +1,153 @@
+"""What transformers saves and the hub serves: a directory here, or ORG/NAME in the hub's cache."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import nn
+
+from blindspots.errors import BlindspotsError, UsageError
+from blindspots.models import hub
+from blindspots.models.extras import import_extra
+from blindspots.models.output import first_line
+from blindspots.models.weights import State, describe_unsafe
+
+_PATH_MARKS = (".", "~", "/")
+_PICKLES = "pytorch_model*.bin"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model's files, in a directory or on the hub.
+
+    `name`: the directory or ORG/NAME. `spec`: what refusals call it. `revision`: the hub's branch,
+    tag or commit. `remote_code`: whether Python files among the model's may be run.
+    """
+
+    name: str
+    spec: str
+    revision: str | None = None
+    remote_code: bool = False
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory, where it is one."""
+        path = Path(self.name).expanduser()
+        return path if self.name and path.is_dir() else None
+
+    @property
+    def has_processor(self) -> bool:
+        """Whether an image processor may be among the files; on the hub it always may."""
+        files = ("preprocessor_config.json", "processor_config.json")
+        return self.directory is None or any((self.directory / f).is_file() for f in files)
+
+    def load(self, auto: str, **arguments: Any) -> Any:
+        """What transformers' class `auto` loads from here, from the cache where it can.
+
+        Refused: what is neither here nor in the cache nor to be fetched, broken files, and files
+        that need code of their own without `remote_code`.
+        """
+        transformers = import_extra("transformers", "hf", self.spec)
+        self._check_name()
+        load = getattr(transformers, auto).from_pretrained
+        with _quiet(transformers):
+            try:
+                return self._call(load, local_files_only=True, **arguments)
+            except OSError as error:
+                if self.directory or not hub.hub_answers():
+                    raise UsageError(self._missing(error)) from error
+            try:
+                return self._call(load, **arguments)
+            except OSError as error:
+                raise UsageError(self._missing(error)) from error
+
+    def fill(self, kind: Any, config: Any, state: State) -> nn.Module | None:
+        """A network of transformers' class `kind` with weights by name; None if they do not fit.
+
+        Files keep the names that an architecture had when they were first published; transformers
+        alone knows how they are called today.
+        """
+        with _quiet(import_extra("transformers", "hf", self.spec)):
+            try:
+                network, report = kind.from_pretrained(
+                    None,
+                    config=config,
+                    state_dict=dict(state),
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+            except (RuntimeError, ValueError):
+                return None
+        return None if any(report.values()) else network
+
+    def _call(self, load: Callable[..., Any], **arguments: Any) -> Any:
+        where = str(self.directory or self.name)
+        revision = {"revision": self.revision} if self.revision else {}
+        try:
+            return load(where, trust_remote_code=self.remote_code, **revision, **arguments)
+        except (OSError, BlindspotsError):
+            raise
+        except Exception as error:
+            raise UsageError(self._broken(error)) from error
+
+    def _check_name(self) -> None:
+        if self.directory is None and (
+            self.name.startswith(_PATH_MARKS) or self.name.count("/") > 1 or not self.name
+        ):
+            raise UsageError(
+                f"{self.spec} was given and there is no directory {self.name!r}; expected one that "
+                "save_pretrained wrote, or ORG/NAME on the hub"
+            )
+        if self.directory and not (self.directory / "config.json").is_file():
+            raise UsageError(
+                f"{self.spec} has no config.json; expected a directory that save_pretrained wrote"
+            )
+
+    def _missing(self, error: OSError) -> str:
+        if self.directory:
+            return (
+                f"{self.spec} cannot be loaded ({first_line(error)}); expected a directory that "
+                "save_pretrained wrote of the model and of its image processor"
+            )
+        return (
+            f"{self.spec} is neither a directory here nor whole in the hub's cache, and it cannot "
+            "be fetched; run once with a network, or give the directory it was saved in"
+        )
+
+    def _broken(self, error: Exception) -> str:
+        if isinstance(error, UnpicklingError) and (pickles := self._pickles()):
+            return f"{describe_unsafe(pickles, error)}; then type {self.spec}?weights=weights.pth"
+        if "trust_remote_code" in str(error):
+            return (
+                f"{self.spec} comes with Python code of its own; where you trust it, add "
+                "--trust-remote-code (in Python trust_remote_code=True)"
+            )
+        return (
+            f"{self.spec} cannot be loaded ({type(error).__name__}: {first_line(error)}); "
+            "fetch or save it again"
+        )
+
+    def _pickles(self) -> list[Path]:
+        """The pickles that hold the weights, here or in the hub's cache: none, one or several."""
+        cached = None if self.directory else hub.cached(self.name, "config.json", self.revision)
+        folder = cached.parent if cached else self.directory
+        return sorted(folder.glob(_PICKLES)) if folder else []
+
+
+@contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Without transformers' progress bars and reports, which would stand among ours."""
+    log = transformers.utils.logging
+    verbosity, bars = log.get_verbosity(), log.is_progress_bar_enabled()
+    log.set_verbosity(log.CRITICAL)
+    log.disable_progress_bar()
+    try:
+        yield
+    finally:
+        log.set_verbosity(verbosity)
+        if bars:
+            log.enable_progress_bar()

@@ -1,0 +1,151 @@
+"""`torchvision:NAME[:WEIGHTS]`: torchvision's classifiers, with published weights or a file's."""
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from blindspots.errors import UsageError
+from blindspots.images.classes import ClassTable, table_of
+from blindspots.images.preprocessing import Preprocessing
+from blindspots.models import hub
+from blindspots.models.build import SourceInfo, assemble, short_name
+from blindspots.models.classifier import Classifier
+from blindspots.models.output import first_line
+from blindspots.models.spec_options import ModelOptions, model_options, refuse_misspelt
+from blindspots.models.weights import load_weights
+from blindspots.settings import Trust
+from blindspots.specs import Spec, nearest_names
+
+_RESERVED = ("pretrained", "progress", "weights_backbone")
+_BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
+# These two normalise once more inside, where torchvision itself loads published weights.
+_NORMALISE_INSIDE = ("googlenet", "inception_v3")
+
+
+def load(spec: Spec, trust: Trust) -> Classifier:
+    """torchvision's model with the transforms and categories of its weights.
+
+    Without a tag these are the weights that torchvision calls DEFAULT.
+    """
+    del trust
+    options = model_options(spec)
+    refuse_misspelt(spec, options)
+    name, _, tag = spec.name.partition(":")
+    weights = _published(name, tag)
+    module = _build(name, options, weights if tag or options.weights is None else None)
+    file = options.weights or _published_file(spec, weights)
+    load_weights(module, file, short_name(spec))
+    return assemble(spec, options, module, _known(weights, options))
+
+
+def _published(name: str, tag: str) -> Any:
+    """The entry of torchvision's weights enumeration; refused with the nearest spellings."""
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        hint = nearest_names(name, known) or "try torchvision:resnet50"
+        raise UsageError(f"torchvision has no image classifier {name!r}; {hint}")
+    tags = models.get_model_weights(name)
+    if tag not in {"", "DEFAULT", *tags.__members__}:
+        near = nearest_names(tag, tags.__members__) or f"it has {', '.join(tags.__members__)}"
+        raise UsageError(
+            f"torchvision has no weights {tag!r} for {name}; {near}; type torchvision:{name}"
+        )
+    return tags[tag or "DEFAULT"]
+
+
+def _build(name: str, options: ModelOptions, weights: Any) -> nn.Module:
+    from torchvision import models
+
+    arguments = {**_as_published(name, weights), **options.architecture}
+    for key in _RESERVED:
+        if key in arguments:
+            raise UsageError(
+                f"{key}= is not for a spec; torchvision:{name} alone takes the published weights, "
+                f"torchvision:{name}?weights=FILE a file's"
+            )
+    try:
+        return models.get_model(name, weights=None, **arguments).eval()
+    except _BUILD_ERRORS as error:
+        said = ", ".join(f"{key}={value}" for key, value in arguments.items()) or "no arguments"
+        raise UsageError(
+            f"torchvision cannot build {name} with {said}: {first_line(error)}"
+        ) from error
+
+
+def _as_published(name: str, weights: Any) -> dict[str, Any]:
+    """The arguments that torchvision's builders change where they load published weights."""
+    if name in _NORMALISE_INSIDE:
+        return {"init_weights": False, "transform_input": weights is not None}
+    if name.startswith("vit_") and weights is not None:
+        return {"image_size": weights.meta["min_size"][0]}
+    return {}
+
+
+def _published_file(spec: Spec, weights: Any) -> Path:
+    """The published file in torch's hub cache, fetched when online; refused where it is neither."""
+    file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
+    if not file.exists():
+        _fetch(spec, weights.url, file)
+    expected = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    if expected and not _digest(file).startswith(expected[1]):
+        raise UsageError(
+            f"{file} is not the file that torchvision published (its SHA-256 does not begin with "
+            f"{expected[1]}); remove it, or give it as weights=FILE"
+        )
+    return file
+
+
+def _fetch(spec: Spec, address: str, file: Path) -> None:
+    from huggingface_hub import constants
+
+    try:
+        if constants.HF_HUB_OFFLINE or not hub.answers(address):
+            raise OSError("it is not in torch's hub cache and cannot be reached")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(file), progress=False)
+    except OSError as error:
+        raise UsageError(
+            f"the published weights of {short_name(spec)} cannot be had ({first_line(error)}); "
+            f"type {short_name(spec)}?weights=FILE, or run once with a network"
+        ) from error
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _known(weights: Any, options: ModelOptions) -> SourceInfo:
+    transforms = weights.transforms()
+    crop = transforms.crop_size[0]
+    return SourceInfo(
+        size=(crop, crop),
+        mean=transforms.mean,
+        std=transforms.std,
+        geometry=lambda size: _geometry(transforms, size),
+        table=_table(weights.meta, options),
+    )
+
+
+def _geometry(transforms: Any, size: tuple[int, int]) -> Preprocessing:
+    """The weights' own resize and crop; at another size in the same proportion."""
+    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
+    return Preprocessing(
+        size=size,
+        resize=resize * min(size) // crop if size[0] == size[1] else None,
+        interpolation=transforms.interpolation.value,
+    )
+
+
+def _table(meta: Mapping[str, Any], options: ModelOptions) -> ClassTable | None:
+    # Who says num_classes has trained it on classes of their own.
+    if not meta["categories"] or "num_classes" in options.architecture:
+        return None
+    return table_of(meta["categories"], "torchvision's categories")

@@ -1,0 +1,223 @@
+"""From two sets of rows to their paired differences, aggregated as the tables are."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from blindspots.errors import UsageError
+from blindspots.reporting.compare.bootstrap import Interval, cluster_intervals
+from blindspots.reporting.compare.pairing import ComparedModel, contrasts, find_subjects
+from blindspots.reporting.compare.verdict import verdicts
+from blindspots.reporting.score_labels import ScoreWords, words_of
+from blindspots.reporting.tables import Column, column_texts
+from blindspots.reporting.tables.words import column_in_words
+from blindspots.schema import TRIANGLE_DROPS
+from blindspots.store.reader import Row, Run
+
+Kind = Literal["distance", "confidence", "summary"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+SLIDES_KINDS: tuple[Kind, ...] = ("distance", "confidence")
+
+_COUNTED = {"pairs", "sources", "source_linf_epsilons"}
+_OF_TRIANGLES = {"mean", "fraction", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS)}
+# What counts points within delta can be compared only where delta is the same.
+_WITHIN_DELTA = {"segment_inside", "fraction"}
+Values = Mapping[str, list[tuple[float, float]]]
+Deltas = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A column's paired difference: after − before, over `values` pairs or triangles.
+
+    `before`, `after`: the means of the same rows. `interval` is NaN at both ends where there is
+    one source only.
+    """
+
+    column: Column
+    before: float
+    after: float
+    interval: Interval
+    values: int
+    sources: int
+
+    @property
+    def shown(self) -> bool:
+        """Whether the interval lies on one side of 0."""
+        return self.interval.low > 0 or self.interval.high < 0
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One subject against another: differences by table, verdicts, what could not be matched."""
+
+    before: str
+    after: str
+    pairs: int
+    sources: int
+    differences: dict[Kind, tuple[Difference, ...]]
+    verdicts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All contrasts of a set of runs, with the seed of their resamples.
+
+    `sides`: before and after of each contrast, as they lie in their runs.
+    """
+
+    runs: tuple[str, ...]
+    contrasts: tuple[Contrast, ...]
+    seed: int
+    sides: tuple[tuple[ComparedModel, ComparedModel], ...]
+
+
+def compare(
+    runs: Sequence[Run],
+    models: Sequence[str] = (),
+    baseline: str | None = None,
+    seed: int = 0,
+    kinds: Sequence[Kind] = KINDS,
+) -> Comparison:
+    """Paired differences of runs, or of the models of runs, on the same pairs.
+
+    Pairs match by the ids of source and target. `baseline`: the subject all others are compared
+    with; None: each model with itself in the first run where the runs share models, else all with
+    the first. Intervals are BCa bootstrap 95 %, sources resampled. Refused where no pair is shared.
+    """
+    subjects = find_subjects(runs, models)
+    if not subjects:
+        raise UsageError(f"{runs[0].path} holds no model; expected a run with pairs")
+    found = contrasts(subjects, baseline)
+    paths = tuple(str(run.path) for run in runs)
+    each = tuple(_contrast(*both, seed, kinds) for both in found)
+    return Comparison(paths, each, seed, tuple(found))
+
+
+def _contrast(
+    before: ComparedModel, after: ComparedModel, seed: int, kinds: Sequence[Kind]
+) -> Contrast:
+    pairs, triangles = (
+        _matched(getattr(before, kind), getattr(after, kind)) for kind in ("pairs", "triangles")
+    )
+    deltas, words = (before.run.delta, after.run.delta), words_of(before.run)
+    known = {
+        kind: _differences(kind, _columns(kind, words, deltas), pairs, triangles, seed)
+        for kind in (*kinds, *SLIDES_KINDS, "summary")
+    }
+    sources = len({key[0] for key in pairs})
+    return Contrast(
+        before.label,
+        after.label,
+        len(pairs),
+        sources,
+        {kind: known[kind] for kind in kinds},
+        verdicts(before.label, after.label, known, deltas[0], list(pairs.values()), words),
+        (
+            *_left_out(before, after, len(pairs)),
+            *_delta_note(deltas, words),
+            *_few_note(sources),
+            *_unfinished(before, after),
+        ),
+    )
+
+
+def _matched(before: Mapping[Any, Row], after: Mapping[Any, Row]) -> dict[Any, tuple[Row, Row]]:
+    return {key: (row, after[key]) for key, row in before.items() if key in after}
+
+
+def _differences(
+    kind: Kind, shown: Iterable[Column], pairs: dict, triangles: dict, seed: int
+) -> tuple[Difference, ...]:
+    """The differences of a table's columns, those without a value in both left out."""
+    per_source = kind == "confidence"
+    found: list[tuple[Column, dict[str, list[tuple[float, float]]]]] = []
+    for column in shown:
+        rows = triangles if column.key in _OF_TRIANGLES else pairs
+        values = _values(rows, column.key)
+        found.append((column, _averaged(values) if per_source else values))
+    return tuple(_measured([(c, values) for c, values in found if values], seed))
+
+
+def _columns(kind: Kind, words: ScoreWords, deltas: Deltas) -> Iterable[Column]:
+    """The columns of a table that can be compared, in the words of the score that was held."""
+    shown = {
+        "distance": column_texts.DISTANCE,
+        "confidence": column_texts.of_score(words),
+        "summary": column_texts.SUMMARY,
+    }[kind]
+    without = _COUNTED if deltas[0] == deltas[1] else _COUNTED | _WITHIN_DELTA
+    return [column_in_words(column, words) for column in shown if column.key not in without]
+
+
+def _values(rows: dict, key: str) -> dict[str, list[tuple[float, float]]]:
+    """(before, after) of each matched row by source; those that one does not know are left out."""
+    values: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
+    for place, both in rows.items():
+        known = [float(row[key]) for row in both if row[key] is not None and isfinite(row[key])]
+        if len(known) == 2:
+            values[place[0]].append((known[0], known[1]))
+    return dict(values)
+
+
+def _averaged(values: Values) -> dict[str, list[tuple[float, float]]]:
+    means = {source: np.mean(rows, axis=0) for source, rows in values.items()}
+    return {source: [(float(mean[0]), float(mean[1]))] for source, mean in means.items()}
+
+
+def _measured(found: Sequence[tuple[Column, Values]], seed: int) -> list[Difference]:
+    """Intervals of all columns; those known for the same sources share their resamples."""
+    groups: defaultdict[frozenset[str], list[int]] = defaultdict(list)
+    for index, (_, values) in enumerate(found):
+        groups[frozenset(values)].append(index)
+    measured: dict[int, Difference] = {}
+    for sources, members in groups.items():
+        order = sorted(sources)
+        gaps = [[np.diff(found[i][1][source]).ravel() for i in members] for source in order]
+        sums = np.array([[gap.sum() for gap in line] for line in gaps])
+        counts = np.array([[gap.size for gap in line] for line in gaps], dtype=float)
+        for i, interval in zip(members, cluster_intervals(sums, counts, seed), strict=True):
+            measured[i] = _difference(*found[i], interval)
+    return [measured[index] for index in range(len(found))]
+
+
+def _difference(column: Column, values: Values, interval: Interval) -> Difference:
+    rows = [pair for pairs in values.values() for pair in pairs]
+    before, after = np.mean(rows, axis=0).tolist()
+    return Difference(column, before, after, interval, len(rows), len(values))
+
+
+def _left_out(before: ComparedModel, after: ComparedModel, shared: int) -> tuple[str, ...]:
+    counts = {
+        subject.label: len(subject.pairs) - shared
+        for subject in (before, after)
+        if len(subject.pairs) > shared
+    }
+    return tuple(
+        f"{count} traversed pairs of {label} have no partner and are left out."
+        for label, count in counts.items()
+    )
+
+
+def _delta_note(deltas: Deltas, words: ScoreWords) -> tuple[str, ...]:
+    if deltas[0] == deltas[1]:
+        return ()
+    what = "segments inside are" if words.probability else "what is inside is"
+    return (f"Delta is {deltas[0]} before and {deltas[1]} after, so {what} not compared.",)
+
+
+def _unfinished(*subjects: ComparedModel) -> tuple[str, ...]:
+    growing = dict.fromkeys(str(s.run.path) for s in subjects if not s.run.finished)
+    return tuple(f"{path} is not finished; more rows will come." for path in growing)
+
+
+def _few_note(sources: int) -> tuple[str, ...]:
+    if sources == 1:
+        return ("There is one source, so there is no interval; give --sources 20.",)
+    few = sources < 10
+    return (f"With {sources} sources the intervals are rough.",) if few else ()

@@ -1,0 +1,64 @@
+"""What a finished run shows: its tables, figures and report, written into its directory."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from blindspots.reporting.figures import run_transfer, save, write_figures
+from blindspots.reporting.page import write_report
+from blindspots.reporting.tables import Table, build_table, build_tables, render
+from blindspots.store.atomic import write_text
+from blindspots.store.paths import Place, make_folder
+from blindspots.store.reader import Run
+
+SLIDES_TABLES = ("distance", "confidence")
+SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where a run's report is, and its two tables as text and as data."""
+
+    path: Place
+    report: Place
+    text: str
+    tables: dict[str, Any]
+
+    def as_json(self) -> dict[str, Any]:
+        """What `--json` prints."""
+        return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
+
+
+def publish(path: str | Place, width: int | None = None) -> Published:
+    """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
+
+    `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
+    """
+    run = Run(path)
+    tables = build_tables(run)
+    for table in tables.values():
+        _write_table(run, table)
+    write_figures(run, run.path / "figures")
+    report, told = write_report(run, tables), {kind: tables[kind] for kind in SLIDES_TABLES}
+    return Published(
+        run.path,
+        report,
+        "\n\n".join(render(table, "text", width) for table in told.values()),
+        {kind: json.loads(render(table, "json")) for kind, table in told.items()},
+    )
+
+
+def publish_transfer(path: str | Place) -> Table:
+    """Write the table and the figure of a run's transfer into its directory; the table."""
+    run = Run(path)
+    matrix = run_transfer(run)
+    if matrix is not None:
+        save(matrix, run.path / "figures" / "transfer")
+    return _write_table(run, build_table(run, "transfer"))
+
+
+def _write_table(run: Run, table: Table) -> Table:
+    folder = make_folder(run.path / "tables")
+    for style, suffix in SUFFIXES.items():
+        write_text(folder / f"{table.kind}.{suffix}", render(table, style))
+    return table

@@ -1,0 +1,133 @@
+"""Which pairs of a run to show: those that are named, or the most telling ones. No torch here."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blindspots.errors import UsageError
+from blindspots.reporting.score_labels import words_of
+from blindspots.schema import Ending
+from blindspots.specs import nearest_names
+from blindspots.store.columns import codes, finite, lowest
+from blindspots.store.reader import Row, Run, nearest_believed
+
+
+def named_models(run: Run, names: Sequence[str] = ()) -> list[str]:
+    """The run's models of these names, all where none is named; an unknown one is refused."""
+    known = [facts.name for facts in run.models]
+    for name in names:
+        if name not in known:
+            hint = nearest_names(name, known) or f"it has {', '.join(known) or 'none'}"
+            raise UsageError(f"--model {name} was given, which is no model of {run.path}; {hint}")
+    return [name for name in known if not names or name in names]
+
+
+def named_pairs(run: Run, ids: Sequence[str]) -> list[Row]:
+    """The pairs of these ids in the order given; a beginning does where only one id has it.
+
+    Refused where an id is unknown or of several pairs, or its traversal did not start.
+    """
+    return list({row["pair_id"]: row for row in (_named(run, name) for name in ids)}.values())
+
+
+def representative_pairs(run: Run, models: Sequence[str]) -> list[Row]:
+    """Each model's most telling pair from the run's most telling source."""
+    source = representative_source(run)
+    pairs = [representative_pair(run, model, source) for model in models]
+    return [row for row in pairs if row is not None]
+
+
+def representative_pair(run: Run, model: str, source: str | None) -> Row | None:
+    """A model's most telling pair from a source; None where it has none."""
+    return nearest_believed(pairs_of(run, model, source), words_of(run).sure)
+
+
+def representative_source(run: Run) -> str | None:
+    """The source that all models' figures start from: most models, most targets, nearest found."""
+    pairs = run.columns.pairs_of(started=True, names=["source_id", "rmse", "p_found"])
+    source, ids = codes(pairs["source_id"])
+    counts = np.bincount(source, minlength=1)[source]
+    often = np.flatnonzero(counts == counts.max(initial=0))
+    best = most_representative(pairs.select(["rmse", "p_found"]).take(often), words_of(run).sure, 1)
+    return ids[source[often[best[0]]]] if len(best) else None
+
+
+def most_representative(pairs: pa.Table, least: float, count: int) -> np.ndarray:
+    """Where the `count` most telling of started pairs stand, as `nearest_believed` has them.
+
+    `pairs`: columns rmse and p_found. `least`: the score above which an image is believed.
+    """
+    distance, belief = finite(pairs["rmse"]), finite(pairs["p_found"])
+    known = np.isfinite(distance) & np.isfinite(belief)
+    believed = known & (belief >= least)
+    if believed.any():
+        return lowest(np.where(believed, distance, np.nan), count)
+    return lowest(np.where(known, -belief, np.nan), count)
+
+
+def representative_targets(run: Run, source: str | None) -> tuple[str, str] | None:
+    """The two targets of a source whose triangle most models have; None where none has one."""
+    own = run.columns.triangles.filter(pc.field("source_id") == source)
+    shared = Counter(zip(own["target_1"].to_pylist(), own["target_2"].to_pylist(), strict=True))
+    return max(shared, key=lambda ids: shared[ids], default=None)
+
+
+def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
+    """A model's traversed pairs from one source, in the order of their targets."""
+    rows = [
+        row
+        for row in (run.pairs_from(source) if source is not None else ())
+        if row["model"] == model and Ending(row["ending"]).started
+    ]
+    return sorted(rows, key=lambda row: row["target_id"])
+
+
+def corners(row: Row) -> tuple[str, str, str]:
+    """The image ids of a triangle: source, target 1, target 2."""
+    return row["source_id"], row["target_1"], row["target_2"]
+
+
+def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Pairs by model and source, in their order."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["source_id"]), []).append(row)
+    return groups
+
+
+def class_name(row: Row, which: str) -> str:
+    """The class of a pair's source or target in words; `which`: source or target."""
+    return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
+
+
+def _named(run: Run, name: str) -> Row:
+    known = run.columns.pairs["pair_id"].to_pylist()
+    ids = [one for one in known if name and one.startswith(name)]
+    ids = [one for one in ids if one == name] or ids
+    rows = run.columns.whole_pairs(ids) if len(ids) == 1 else []
+    if not rows:
+        raise UsageError(_unclear(run, name, ids))
+    ending = Ending(rows[0]["ending"])
+    if not ending.started:
+        raise UsageError(
+            f"--pair {name} was given, which was not traversed ({ending}): "
+            f"{ending.sentence.lower().rstrip('.')}; name another pair"
+        )
+    return rows[0]
+
+
+def _unclear(run: Run, name: str, ids: Sequence[str]) -> str:
+    if ids:
+        return (
+            f"--pair {name} was given, with which {len(ids)} pairs begin; expected the id of one, "
+            f"as in --pair {ids[0]}"
+        )
+    known = run.columns.pairs_of(started=True, names=["pair_id"])["pair_id"].to_pylist()
+    hint = nearest_names(name, known) or (f"type --pair {known[0]}" if known else "it has none")
+    return (
+        f"--pair {name!r} was given, which is no pair of {run.path}; expected a pair_id of its "
+        f"pairs.parquet; {hint}"
+    )

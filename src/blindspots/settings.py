@@ -1,0 +1,198 @@
+"""What a run is asked to do: science settings, which make the plan, apart from machine settings.
+
+No torch here: a run's settings can be read, checked and compared on any laptop.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from blindspots.errors import UsageError
+
+Keep = Literal["none", "found", "path"]
+Precision = Literal["fp32", "tf32", "bf16"]
+LayoutChoice = Literal["auto", "contiguous", "channels_last"]
+CompileChoice = Literal["auto", "on", "off"]
+PATHS_BELOW = 1000
+SNAPSHOTS = 11
+MOST_LISTED_PAIRS = 10_000
+ARCHIVES_ABOVE = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScienceSettings:
+    """What decides a run's results, beside its models' weights and its images' content.
+
+    `method`, `score`: their name and settings. `sources`: how many; `targets_per_source`: how
+    many each. `pairs`: (source id, target id) where they were given instead of chosen.
+    `precision`: arithmetic of the model's convolutions and products while it is traversed; what
+    is stored of the result is measured in fp32 whatever it is.
+    """
+
+    method: Mapping[str, Any]
+    score: Mapping[str, Any] = field(default_factory=lambda: {"name": "confidence"})
+    seed: int = 0
+    precision: str = "fp32"
+    sources: int = 20
+    targets_per_source: int = 2
+    pairs: tuple[tuple[str, str], ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, get_args(Precision))
+        for name, least in (("sources", 1), ("targets_per_source", 1)):
+            if getattr(self, name) < least:
+                option = "--" + name.replace("_", "-")
+                raise UsageError(
+                    f"{option} {getattr(self, name)} was given; expected at least {least}, "
+                    f"as in {option} 2"
+                )
+
+    def identity(self) -> dict[str, Any]:
+        """The settings as they stand in the plan."""
+        chosen: dict[str, Any] = {
+            "sources": self.sources,
+            "targets_per_source": self.targets_per_source,
+        }
+        if self.pairs is not None:
+            chosen = {"pairs": _pairs_identity(self.pairs)}
+        return {
+            "method": dict(self.method),
+            "score": dict(self.score),
+            "seed": self.seed,
+            "precision": self.precision,
+            **chosen,
+        }
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A share of a plan's sources, each with all its targets: share `number` of `of`, from 1."""
+
+    number: int = 1
+    of: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.of}"
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is the whole plan."""
+        return self.of == 1
+
+    def takes(self, places: np.ndarray) -> np.ndarray:
+        """Which of these places in the order of the sources are its own, as a mask."""
+        return places % self.of == self.number - 1
+
+
+WHOLE = Shard()
+
+
+def parse_shard(text: str) -> Shard:
+    """The shard that `3/64` names; refused where it names none."""
+    number, slash, of = text.partition("/")
+    if slash and number.isdecimal() and of.isdecimal() and 1 <= int(number) <= int(of):
+        return Shard(int(number), int(of))
+    raise UsageError(
+        f"--shard {text} was given; expected a number and how many there are, counted from 1, "
+        "as in --shard 3/64"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachineSettings:
+    """What does not change results beyond float tolerance, and what to keep on disk.
+
+    `device`: auto, cpu, cuda, cuda:1 …; `batch`: pairs in flight at once, None: by the device.
+    `layout`: how images lie in memory inside the model; auto: what was measured as faster for its
+    kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
+    plan is long enough to pay for it.
+    `keep`: none, found or path; None: path below 1,000 pairs a model, else found.
+    `lpips_weights`: AlexNet's weights; None: the usual cache. `shard`: the share of the plan's
+    sources that is worked on.
+    """
+
+    device: str = "auto"
+    batch: int | None = None
+    layout: str = "auto"
+    compile: str = "auto"
+    keep: Keep | None = None
+    lpips_weights: Path | None = None
+    shard: Shard = WHOLE
+
+    def __post_init__(self) -> None:
+        if self.batch is not None and self.batch < 1:
+            raise UsageError(f"--batch-size {self.batch} was given; expected auto or at least 1")
+        check_choice("--layout", self.layout, get_args(LayoutChoice))
+        check_choice("--compile", self.compile, get_args(CompileChoice))
+
+    def kept(self, pairs: int) -> Keep:
+        """What to keep for that many pairs a model."""
+        return self.keep or ("path" if pairs < PATHS_BELOW else "found")
+
+    @staticmethod
+    def archives(pairs: int) -> bool:
+        """Whether the images of that many pairs a model go into archives."""
+        return pairs > ARCHIVES_ABOVE
+
+
+def _pairs_identity(pairs: Sequence[tuple[str, str]]) -> Any:
+    """The given pairs as they stand in the plan: themselves, or where they are many their hash."""
+    if len(pairs) <= MOST_LISTED_PAIRS:
+        return [list(pair) for pair in pairs]
+    digest = hashlib.sha256()
+    for pair in pairs:
+        digest.update(repr(pair).encode())
+    return {"count": len(pairs), "sha256": digest.hexdigest()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trust:
+    """Which code that comes with a model may be run. It is said anew each time and never stored.
+
+    `file`: what unpickling an exported program runs. `remote_code`: Python files in a hub's
+    repository or in a local directory of that form.
+    """
+
+    file: bool = False
+    remote_code: bool = False
+
+
+NO_TRUST = Trust()
+
+
+def check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
+    """Refuse a value that is not among an option's choices."""
+    if given not in choices:
+        raise UsageError(
+            f"{option} {given} was given; expected {', '.join(choices[:-1])} or {choices[-1]}, "
+            f"as in {option} {choices[0]}"
+        )
+
+
+def plan_hash(plan: Mapping[str, Any]) -> str:
+    """16 hex digits that two plans share only if they mean the same results."""
+    text = json.dumps(plan, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def differences(stored: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """Where two plans differ, one phrase each: `method.delta is 0.2 there and 0.3 here`."""
+    there, here = _flat(stored), _flat(asked)
+    return [
+        f"{name} is {there.get(name, 'absent')} there and {here.get(name, 'absent')} here"
+        for name in sorted({*there, *here})
+        if there.get(name) != here.get(name)
+    ]
+
+
+def _flat(value: Any, name: str = "") -> dict[str, str]:
+    if isinstance(value, Mapping):
+        inner = [_flat(v, f"{name}.{k}" if name else str(k)) for k, v in value.items()]
+        return {key: text for part in inner for key, text in part.items()}
+    text = json.dumps(value, default=str)
+    return {name: text if len(text) <= 60 else f"{text[:57]}..."}

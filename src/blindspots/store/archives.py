@@ -1,0 +1,155 @@
+"""Many small files of a folder as a few zip archives, without compression. No torch here.
+
+A file lies in its folder, or under its own name in one of the folder's archives. An archive's
+comment lists what it holds, so that finding a file among a million reads no directory of members.
+Zip keeps a checksum of every member, which is compared when it is read.
+"""
+
+import hashlib
+import io
+import struct
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from blindspots.store.atomic import PARTIAL, write_whole
+from blindspots.store.paths import Place, children
+
+UNIT = 512
+_END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
+_SINCE = (1980, 1, 1, 0, 0, 0)
+
+
+class Archives:
+    """The files of one folder, loose and packed. `stems`: names without their suffix."""
+
+    def __init__(self, folder: Place) -> None:
+        self.folder = folder
+        self._listed: set[Place] = set()
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none. OSError where it is damaged."""
+        try:
+            return (self.folder / name).read_bytes()
+        except FileNotFoundError:
+            archive = self._places.get(Path(name).stem) or self._look_again().get(Path(name).stem)
+        return None if archive is None else self._member(archive, name)
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a file, by its stem alone where it is packed."""
+        return Path(name).stem in self._places or (self.folder / name).is_file()
+
+    def stems(self, suffix: str) -> set[str]:
+        """The stems of all files, packed ones and loose ones with that suffix."""
+        return set(self._look_again()) | self.loose(suffix)
+
+    def loose(self, suffix: str | None = None) -> set[str]:
+        """The stems of the files that are not packed, with that suffix or any."""
+        return {
+            file.stem
+            for file in children(self.folder)
+            if file.suffix not in (".zip", PARTIAL) and suffix in (None, file.suffix)
+        }
+
+    def pack(self, stems: Iterable[str]) -> None:
+        """Pack the loose files with these stems, `UNIT` stems an archive, and remove them.
+
+        A kill on the way leaves files twice, never less than once.
+        """
+        files = _by_stem(self.folder)
+        waiting = sorted(stem for stem in stems if stem in files)
+        for start in range(0, len(waiting), UNIT):
+            unit = {stem: files[stem] for stem in waiting[start : start + UNIT]}
+            _write(self.folder, unit)
+            self._look_again()
+            for file in (file for own in unit.values() for file in own):
+                file.unlink()
+
+    def drop(self, stems: Iterable[str]) -> None:
+        """Remove the loose files with these stems, and the archives that hold no others."""
+        stems, files = set(stems), _by_stem(self.folder)
+        for file in (file for stem in stems for file in files.get(stem, ())):
+            file.unlink()
+        for archive in self.folder.glob("*.zip"):
+            if stems.issuperset(_contents(archive) or {""}):
+                archive.unlink()
+                for stem in stems:
+                    self._places.pop(stem, None)
+
+    def damaged(self) -> Iterator[Place]:
+        """The archives that are not whole."""
+        archives = sorted(self.folder.glob("*.zip"), key=str)
+        return (archive for archive in archives if _contents(archive) is None)
+
+    @cached_property
+    def _places(self) -> dict[str, Place]:
+        """Where each stem is packed."""
+        return self._add({}, self.folder.glob("*.zip"))
+
+    def _look_again(self) -> Mapping[str, Place]:
+        """Likewise, with the archives that were written since."""
+        places = self._places
+        return self._add(places, set(self.folder.glob("*.zip")) - self._listed)
+
+    def _add(self, places: dict[str, Place], archives: Iterable[Place]) -> dict[str, Place]:
+        for archive in archives:
+            places.update(dict.fromkeys(_contents(archive) or (), archive))
+            self._listed.add(archive)
+        return places
+
+    @cached_property
+    def _opened(self) -> Callable[[Place], zipfile.ZipFile]:
+        # A source's found images are asked for one after the other, and lie in few archives.
+        return lru_cache(maxsize=8)(_open_zip)
+
+    def _member(self, archive: Place, name: str) -> bytes | None:
+        try:
+            return self._opened(archive).read(name)
+        except KeyError:
+            return None
+        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+            raise OSError(f"{archive} is damaged: {error}") from error
+
+
+def _open_zip(archive: Place) -> zipfile.ZipFile:
+    if isinstance(archive, Path):
+        return zipfile.ZipFile(archive)
+    return zipfile.ZipFile(archive.open("rb"))
+
+
+def _by_stem(folder: Place) -> dict[str, list[Place]]:
+    """The loose files of a folder, by their stems."""
+    files: dict[str, list[Place]] = {}
+    for file in sorted(children(folder), key=str):
+        if file.suffix not in (".zip", PARTIAL):
+            files.setdefault(file.stem, []).append(file)
+    return files
+
+
+def _write(folder: Place, unit: Mapping[str, Sequence[Place]]) -> Place:
+    """An archive of these files, whole; its name follows from what it holds."""
+    comment = "\n".join(unit).encode()
+    name = hashlib.sha256(comment).hexdigest()[:16]
+
+    def write(aside: Path) -> None:
+        with zipfile.ZipFile(aside, "w") as archive:
+            archive.comment = comment
+            for file in (file for own in unit.values() for file in own):
+                archive.writestr(zipfile.ZipInfo(file.name, _SINCE), file.read_bytes())
+
+    return write_whole(folder / f"{name}.zip", write)
+
+
+def _contents(archive: Place) -> list[str] | None:
+    """The stems in an archive, from the comment at its end; None where it is not whole."""
+    with archive.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT))
+        tail = file.read()
+    start = tail.rfind(_END)
+    if start < 0 or len(tail) - start < _END_SIZE:
+        return None
+    (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
+    comment = tail[start + _END_SIZE :]
+    return comment.decode().splitlines() if len(comment) == length else None

@@ -1,0 +1,196 @@
+"""One driver a run directory: a lock file that names its holder. No torch here.
+
+The lock counts while its holder lives. Whether it does is asked of the operating system on the
+same machine; a holder elsewhere shows it by touching the file. A copy of a directory carries a
+copy of the lock, which is not the file its holder made, so it does not count. In an object store
+the lock is an object that only one of many can create.
+"""
+
+import contextlib
+import datetime
+import json
+import math
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from blindspots.errors import UsageError
+from blindspots.store.atomic import write_bytes
+from blindspots.store.paths import Place, create, is_remote, make_folder, put
+
+LOCK, TAKEOVER = "run.lock", "run.lock.takeover"
+BEAT, SILENT, STARTING = 30.0, 300.0, 10.0
+_ONE = "expected one driver a run directory; wait for it, stop it, or name another --out"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who works on a run directory, and since when.
+
+    `born`: when its process began, in the kernel's ticks, so that another process that was given
+    its id is not taken for it; empty where the system does not say. `inode`: of the lock
+    file. `place`: the run directory, where it is in an object store, which knows no inodes.
+    """
+
+    pid: int
+    host: str
+    since: str
+    born: str = ""
+    inode: int = 0
+    place: str = ""
+
+    @classmethod
+    def here(cls, inode: int = 0, place: str = "") -> "Holder":
+        """This process."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return cls(os.getpid(), socket.gethostname(), now, _born(os.getpid()), inode, place)
+
+    @property
+    def is_this_process(self) -> bool:
+        """Whether it is this process; another machine's may have the same id."""
+        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+
+    @property
+    def alive(self) -> bool | None:
+        """Whether its process lives; None where that cannot be asked from here."""
+        if self.host != socket.gethostname() or os.name != "posix":
+            return None
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            pass
+        return _born(self.pid) == self.born
+
+
+@contextlib.contextmanager
+def hold(directory: Place) -> Iterator[None]:
+    """Inside, this process alone works on a run directory, which is made where it is not there.
+
+    Refused, naming the holder, where another one works on it. A lock whose holder is dead, or was
+    silent for five minutes on another machine, or which is a copy, is taken over.
+    """
+    lock = make_folder(directory) / LOCK
+    if not _create(lock):
+        _take_over(lock)
+    stop = threading.Event()
+    beats = threading.Thread(target=_beat, args=(lock, stop), daemon=True)
+    beats.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        beats.join()
+        if (holder := read_holder(directory)) and holder.is_this_process:
+            lock.unlink(missing_ok=True)
+
+
+def refuse_held(directory: Place) -> None:
+    """Refuse a run directory that another process works on, before anything is loaded."""
+    lock, holder = directory / LOCK, read_holder(directory)
+    if holder is None and _age(lock) < STARTING:
+        raise UsageError(f"{directory} was taken by another process just now; {_ONE}")
+    if holder is not None and _counts(lock, holder):
+        raise UsageError(
+            f"{directory} is being worked on by process {holder.pid} on {holder.host} since "
+            f"{holder.since}; {_ONE}"
+        )
+
+
+def read_holder(directory: Place) -> Holder | None:
+    """What the lock of a run directory says; None where there is none, or it says nothing."""
+    try:
+        return Holder(**json.loads((directory / LOCK).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def _create(lock: Place) -> bool:
+    """Make the lock; False where there is one."""
+    if not isinstance(lock, Path):
+        return create(lock, _signed(Holder.here(place=str(lock.parent))))
+    try:
+        descriptor = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(_signed(Holder.here(os.fstat(descriptor).st_ino)))
+    return True
+
+
+def _signed(holder: Holder) -> bytes:
+    return json.dumps(asdict(holder)).encode()
+
+
+def _take_over(lock: Place) -> None:
+    """Replace a lock that does not count; one process at a time judges and replaces."""
+    with _alone(lock.with_name(TAKEOVER)):
+        refuse_held(lock.parent)
+        lock.unlink(missing_ok=True)
+        if not _create(lock):
+            refuse_held(lock.parent)
+
+
+@contextlib.contextmanager
+def _alone(guard: Place) -> Iterator[None]:
+    while not _create(guard):
+        if _age(guard) > STARTING:
+            guard.unlink(missing_ok=True)
+        time.sleep(0.05)
+    try:
+        yield
+    finally:
+        guard.unlink(missing_ok=True)
+
+
+def _counts(lock: Place, holder: Holder) -> bool:
+    try:
+        stat = lock.stat()
+        own = str(lock.parent) == holder.place if is_remote(lock) else stat.st_ino == holder.inode
+    except FileNotFoundError:
+        return False
+    alive = holder.alive
+    return own and (_age(lock) < SILENT if alive is None else alive)
+
+
+def _age(file: Place) -> float:
+    """Seconds since it was touched, by the clock of its disk, which may be a server's.
+
+    Infinite where there is none.
+    """
+    stamp = file.with_name(f"{LOCK}.{os.getpid()}.clock")
+    try:
+        touched = file.stat().st_mtime
+        write_bytes(stamp, b"")
+        return stamp.stat().st_mtime - touched
+    except FileNotFoundError:
+        return math.inf
+    finally:
+        stamp.unlink(missing_ok=True)
+
+
+def _beat(lock: Place, stop: threading.Event) -> None:
+    while not stop.wait(BEAT):
+        with contextlib.suppress(OSError):
+            _touch(lock)
+
+
+def _touch(lock: Place) -> None:
+    if isinstance(lock, Path):
+        os.utime(lock)
+    elif (holder := read_holder(lock.parent)) and holder.is_this_process:
+        put(lock, _signed(holder))
+
+
+def _born(pid: int) -> str:
+    """When a process began, by Linux's count of ticks; empty elsewhere."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return stat.rpartition(")")[2].split()[19]

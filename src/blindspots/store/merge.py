@@ -1,0 +1,230 @@
+"""Joins the run directories of shards that were worked on apart. Files alone: no torch here."""
+
+import os
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from blindspots.errors import UsageError
+from blindspots.schema import PAIRS
+from blindspots.settings import Shard, differences
+from blindspots.store.atomic import PARTIAL, write_bytes
+from blindspots.store.exact_images import PICTURES
+from blindspots.store.lock import hold, refuse_held
+from blindspots.store.parquet import damage, distinct, row_files
+from blindspots.store.paths import Place, check_writable, children
+from blindspots.store.reader import Run
+from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store, read_info
+
+_SHOWN = 6
+_KEPT = ("none", "found", "path")
+_OF_A_SHARD = ("device", "versions", "seconds", "started", "finished", "command")
+
+
+@dataclass(frozen=True)
+class ShardRun:
+    """The run directory of a shard."""
+
+    path: Place
+
+    @cached_property
+    def info(self) -> Mapping[str, Any]:
+        """What its `run.json` says; refused where it is no run."""
+        return Run(self.path).info
+
+    @cached_property
+    def shard(self) -> Shard:
+        """Which share of the plan it is; refused where it is none."""
+        stored = self.info.get("shard")
+        if not stored:
+            raise UsageError(
+                f"{self.path} is a whole run and no shard; expected directories of "
+                "blindspots run --shard"
+            )
+        return Shard(**stored)
+
+    @cached_property
+    def pairs(self) -> Mapping[str, int]:
+        """How many of its planned pairs have a row, by model."""
+        rows = distinct(row_files(self.path, "pairs"), PAIRS, ["model", "pair_id", "target_id"])
+        models = rows.filter(rows["target_id"].is_valid())["model"]
+        return {entry["values"]: entry["counts"] for entry in models.value_counts().to_pylist()}
+
+    def lacks(self) -> Iterator[str]:
+        """What is still to be done, in words."""
+        name, planned = f"shard {self.shard} in {self.path}", self.info["pairs"]
+        short = {model: planned[model] - self.pairs.get(model, 0) for model in planned}
+        for model, count in short.items():
+            if count:
+                yield f"{name} lacks {count} of {planned[model]} pairs of {model}"
+        if not self.info.get("finished") and not any(short.values()):
+            yield f"{name} is not finished"
+
+    def damaged(self) -> Iterator[str]:
+        """The files of rows that are not what was written."""
+        digests = self.info.get("tables") or {}
+        for table in TABLES:
+            for file in row_files(self.path, table):
+                if reason := damage(file, digests.get(file.name)):
+                    yield f"{file} is damaged ({reason})"
+
+
+def merge_shards(
+    paths: Sequence[Place], out: Place, command: str = "", allow_missing: bool = False
+) -> list[str]:
+    """Write the run directory that shards make together; what is missing in it.
+
+    Images are linked where the file system can, else copied. Refused where the plans or the pairs
+    differ, a shard is given twice, a file is damaged, or something is missing that is not allowed
+    to be.
+    """
+    parts = sorted(map(ShardRun, paths), key=lambda part: part.shard.number)
+    _check_equal(parts)
+    missing = _missing(parts)
+    if missing and not allow_missing:
+        raise UsageError(
+            f"{_some(missing)}; expected every shard, finished; resume those with the commands "
+            "they were started with, or give --allow-missing for what there is"
+        )
+    _check_out(parts, out)
+    with hold(out):
+        store = Store(out)
+        store.sweep()
+        for folder in PICTURES:
+            for part in parts:
+                _link_all(part.path / folder, out / folder)
+        _link(parts[0].path / PREDICTIONS_FILE, out / PREDICTIONS_FILE)
+        tables = store.compact([part.path for part in parts])
+        store.write_info({**_info(parts, missing), "command": command, "tables": tables})
+    return missing
+
+
+def _check_equal(parts: Sequence[ShardRun]) -> None:
+    """Refuse what cannot be joined."""
+    first, *others = parts
+    for part in others:
+        if part.info["plan_hash"] != first.info["plan_hash"]:
+            differing = differences(first.info["plan"], part.info["plan"])
+            raise UsageError(
+                f"{first.path} and {part.path} hold different plans: {_some(differing)}; "
+                "expected shards of one plan"
+            )
+        if part.info.get("pairs_hash") != first.info.get("pairs_hash"):
+            raise UsageError(
+                f"{first.path} and {part.path} planned different pairs, because their models gave "
+                "other answers about clean images, as on another device; run the shards again with "
+                "one --predictions FILE for all"
+            )
+        if part.shard.of != first.shard.of:
+            raise UsageError(
+                f"{first.path} is shard {first.shard} and {part.path} is shard {part.shard}; "
+                "expected shards of the same number of shards"
+            )
+    _check_single(parts)
+    if damaged := [what for part in parts for what in part.damaged()]:
+        raise UsageError(f"{_some(damaged)}; resume its shard, which does those rows again")
+
+
+def _check_single(parts: Sequence[ShardRun]) -> None:
+    """Refuse a shard that is given twice, and a pair that is in two of them."""
+    times = Counter(part.shard.number for part in parts)
+    for part in parts:
+        if times[part.shard.number] > 1:
+            same = ", ".join(str(p.path) for p in parts if p.shard == part.shard)
+            raise UsageError(f"shard {part.shard} is given more than once: {same}; give it once")
+    keys = ["model", "pair_id"]
+    each = sum(len(distinct(row_files(p.path, "pairs"), PAIRS, keys)) for p in parts)
+    files = [file for part in parts for file in row_files(part.path, "pairs")]
+    if double := each - len(distinct(files, PAIRS, keys)):
+        raise UsageError(
+            f"{double} rows of pairs are in more than one shard; expected each once: were shards "
+            "of different versions given?"
+        )
+
+
+def _check_out(parts: Sequence[ShardRun], out: Place) -> None:
+    """Refuse a directory that holds something else than what was merged of this plan before."""
+    check_writable(out)
+    refuse_held(out)
+    stored = read_info(out)
+    if stored is None:
+        return
+    if "shards" not in stored or stored["plan_hash"] != parts[0].info["plan_hash"]:
+        raise UsageError(
+            f"{out} holds another run; expected a new directory, or one that shards of this plan "
+            "were merged into; name another --out"
+        )
+
+
+def _missing(parts: Sequence[ShardRun]) -> list[str]:
+    """The shards that were not given, and what the given ones lack."""
+    of, given = parts[0].shard.of, {part.shard.number for part in parts}
+    absent = [str(number) for number in range(1, of + 1) if number not in given]
+    lacking = [what for part in parts for what in part.lacks()]
+    if not absent:
+        return lacking
+    more = f" and {len(absent) - _SHOWN} more" if len(absent) > _SHOWN else ""
+    many = "shards" if len(absent) > 1 else "shard"
+    return [f"{many} {', '.join(absent[:_SHOWN])}{more} of {of} not given", *lacking]
+
+
+def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> dict[str, Any]:
+    """The facts of the whole, from those of its shards."""
+    infos = [part.info for part in parts]
+    notes = dict.fromkeys(note for info in infos for note in info["notes"])
+    finished = [info["finished"] for info in infos]
+    return {
+        **infos[0],
+        "shard": None,
+        "shards": [
+            {"number": part.shard.number, "of": part.shard.of}
+            | {name: part.info.get(name) for name in _OF_A_SHARD}
+            for part in parts
+        ],
+        "pairs": dict(sum((Counter(info["pairs"]) for info in infos), Counter())),
+        "keep": min((info["keep"] for info in infos), key=_KEPT.index),
+        "found_dropped": any(info["found_dropped"] for info in infos),
+        "device": ", ".join(dict.fromkeys(info["device"] for info in infos)),
+        "notes": [*notes, *_versions(parts), *missing],
+        "started": min(info["started"] for info in infos),
+        "finished": None if missing else max(finished),
+        "seconds": sum(info["seconds"] for info in infos),
+    }
+
+
+def _versions(parts: Sequence[ShardRun]) -> Iterator[str]:
+    """Where the shards ran with different versions, a sentence a package."""
+    for package in parts[0].info["versions"]:
+        where: dict[str, list[str]] = defaultdict(list)
+        for part in parts:
+            where[str(part.info["versions"].get(package))].append(str(part.shard.number))
+        if len(where) > 1:
+            each = "; ".join(f"{v} in {_some(numbers, ', ')}" for v, numbers in where.items())
+            yield f"shards ran with different versions of {package}: {each}"
+
+
+def _link_all(folder: Place, out: Place) -> None:
+    for file in children(folder):
+        if file.suffix != PARTIAL:
+            _link(file, out / file.name)
+
+
+def _link(file: Place, out: Place) -> None:
+    """The same file under another name, or a copy where there can be no link."""
+    if out.exists() or not file.exists():
+        return
+    try:
+        if isinstance(file, Path) and isinstance(out, Path):
+            os.link(file, out)
+            return
+    except OSError:
+        pass
+    write_bytes(out, file.read_bytes())
+
+
+def _some(texts: Sequence[str], between: str = "; ") -> str:
+    more = f" and {len(texts) - _SHOWN} more" if len(texts) > _SHOWN else ""
+    return between.join(texts[:_SHOWN]) + more

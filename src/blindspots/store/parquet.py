@@ -1,0 +1,157 @@
+"""Rows in parquet files that notice damage, joined without a Python object a row. No torch here.
+
+The name of a part ends with the first digits of its content's SHA-256, and every page of every
+file carries a checksum that is compared when the page is read.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from blindspots.store.atomic import write_bytes, write_whole
+from blindspots.store.paths import Place, for_arrow
+
+LEVELS, GATHERED = 2, 64
+ROW_GROUP = 50_000
+DIGITS, BLOCK = 16, 2**20
+
+
+def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
+    """Write rows as one part, whole; its name holds the checksum.
+
+    `level`: 0 for rows as they came, one more for what was gathered of parts of a level.
+    """
+    sink = pa.BufferOutputStream()
+    pq.write_table(rows, sink, write_page_checksum=True)
+    content = sink.getvalue().to_pybytes()
+    path = folder / f"{table}-{level}-{hashlib.sha256(content).hexdigest()[:DIGITS]}.parquet"
+    return write_bytes(path, content)
+
+
+def write_rows(path: Place, rows: pa.Table) -> Place:
+    """Write rows as a file of that name, whole."""
+    return write_whole(path, lambda aside: pq.write_table(rows, aside, write_page_checksum=True))
+
+
+def read_rows(
+    path: Place, schema: pa.Schema, columns: Sequence[str] | None = None, model: str | None = None
+) -> pa.Table:
+    """Rows with these columns (None: all), of one model or all; absent columns are null.
+
+    OSError where the file is damaged.
+    """
+    wanted = None if model is None else [("model", "=", model)]
+    names = None if columns is None else list(columns)
+    file, system = for_arrow(path)
+    try:
+        return pq.read_table(
+            file,
+            schema=schema,
+            columns=names,
+            filters=wanted,
+            filesystem=system,
+            page_checksum_verification=True,
+        )
+    except (OSError, pa.ArrowException) as error:
+        if getattr(error, "errno", None) is not None:
+            raise
+        raise OSError(f"{path} is damaged: {error}") from error
+
+
+def gather(folder: Place, table: str, schema: pa.Schema) -> None:
+    """Join parts of a level to one of the next, wherever there are many; every row stays.
+
+    So a run of a million pairs has some hundred parts. A kill on the way leaves rows twice. Only
+    one process may gather in a folder.
+    """
+    for level in range(LEVELS):
+        files = sorted(folder.glob(f"{table}-{level}-*.parquet"))
+        if len(files) < GATHERED:
+            return
+        write_part(folder, table, level + 1, _all(files, schema))
+        for file in files:
+            file.unlink()
+
+
+def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Place) -> Place:
+    """Write the rows of all files as one, each key once, sorted by it; a file without rows too.
+
+    The first part of the key is the model. In memory are the rows of one model at a time.
+    """
+    models = distinct(files, schema, ["model"])["model"].to_pylist()
+
+    def write(aside: Path) -> None:
+        with pq.ParquetWriter(aside, schema, write_page_checksum=True) as writer:
+            for model in sorted(models):
+                _write_sorted(writer, _all(files, schema, model), key)
+
+    return write_whole(path, write)
+
+
+def distinct(files: Sequence[Place], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
+    """The different values that these columns have together."""
+    tables = [read_rows(file, schema, columns) for file in files]
+    empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+    return pa.concat_tables([empty, *tables]).group_by(list(columns)).aggregate([])
+
+
+def damage(path: Place, digest: str | None = None) -> str | None:
+    """What is wrong with a file of rows; None where nothing is.
+
+    `digest`: the SHA-256 it should have, or its first digits. Without one, that in a part's name
+    counts; where there is none, all pages are read.
+    """
+    expected = digest or _named(path)
+    try:
+        if expected is not None:
+            found = file_digest(path)
+            return None if found.startswith(expected) else "its checksum is another"
+        for _ in open_parquet(path).iter_batches():
+            pass
+    except (OSError, pa.ArrowException) as error:
+        return " ".join(str(error).split())
+    return None
+
+
+def row_files(path: Place, table: str) -> list[Place]:
+    """The files that hold a table's rows in a run directory."""
+    final, parts = path / f"{table}.parquet", (path / "parts").glob(f"{table}-*.parquet")
+    return ([final] if final.is_file() else []) + sorted(parts, key=str)
+
+
+def open_parquet(path: Place) -> pq.ParquetFile:
+    """A file of rows whose pages are checked when they are read."""
+    file, system = for_arrow(path)
+    return pq.ParquetFile(file, filesystem=system, page_checksum_verification=True)
+
+
+def file_digest(path: Place) -> str:
+    """The SHA-256 of a file."""
+    sha256 = hashlib.sha256()
+    with path.open("rb") as content:
+        while block := content.read(BLOCK):
+            sha256.update(block)
+    return sha256.hexdigest()
+
+
+def _named(path: Place) -> str | None:
+    """The checksum in a part's name; parts of earlier versions have none."""
+    *_, level, digits = ("", *path.stem.rsplit("-", 2))
+    return digits if level.isdecimal() and len(digits) == DIGITS and "parts" in path.parts else None
+
+
+def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) -> pa.Table:
+    tables = [read_rows(file, schema, model=model) for file in files]
+    return pa.concat_tables([schema.empty_table(), *tables])
+
+
+def _write_sorted(writer: pq.ParquetWriter, rows: pa.Table, key: Sequence[str]) -> None:
+    numbered = rows.select(key).append_column("row", pa.array(range(len(rows)), pa.int64()))
+    last = numbered.group_by(list(key)).aggregate([("row", "max")])
+    order = last.sort_by([(name, "ascending") for name in key])["row_max"]
+    whole = rows.combine_chunks()
+    for start in range(0, len(order), ROW_GROUP):
+        writer.write_table(whole.take(order.slice(start, ROW_GROUP)))

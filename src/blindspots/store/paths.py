@@ -1,0 +1,165 @@
+"""Where a run lies: in a folder of this machine, or in an object store. No torch here.
+
+A place of an object store is a universal_pathlib path; every other one a `pathlib.Path`.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fsspec import available_protocols
+from upath import UPath
+
+from blindspots.errors import UsageError
+
+Place = Path | UPath
+PACKAGES = {
+    "s3": "'blindspots[s3]'",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+}
+
+
+def find_place(text: str | Place) -> Place:
+    """The place that a path, or an address such as s3://bucket/run, names.
+
+    Refused where the address is of a kind that cannot be written to from here.
+    """
+    if not isinstance(text, str) or "://" not in text:
+        return Path(text) if isinstance(text, str) else text
+    scheme = text.partition("://")[0]
+    if scheme in ("file", "local"):
+        return Path(text.partition("://")[2])
+    if scheme not in available_protocols():
+        raise UsageError(
+            f"{text} was given; expected a directory, or an address as s3://bucket/run"
+        )
+    try:
+        # What other processes wrote since must be seen, so listings are not remembered.
+        place = UPath(text, use_listings_cache=False)
+        place.fs  # noqa: B018  (imports what the scheme needs)
+    except ImportError as error:
+        package = PACKAGES.get(scheme, "what its scheme needs")
+        raise UsageError(f"{text} was given ({error}); type pip install {package}") from error
+    return place
+
+
+def is_remote(place: Place) -> bool:
+    """Whether it is in an object store."""
+    return not isinstance(place, Path)
+
+
+def connect(place: Place) -> Place:
+    """The place, once its store has answered; refused, saying why, where it does not."""
+    if not is_remote(place):
+        return place
+    try:
+        place.exists()
+    except Exception as error:
+        raise UsageError(
+            f"{place} cannot be reached ({_words(error)}); expected credentials and an address of "
+            "its store in the environment, as AWS_ACCESS_KEY_ID and AWS_ENDPOINT_URL"
+        ) from error
+    return place
+
+
+def check_reachable(place: UPath) -> None:
+    """Refuse a place of an object store that does not answer, or whose bucket is not there."""
+    # Asked about a bucket, a store that does not answer seems to have none.
+    connect(place)
+    bucket = place.parents[-1] if place.parents else place
+    if not bucket.exists():
+        raise UsageError(f"{place} was given, and there is no bucket {bucket}; make it first")
+
+
+def check_writable(path: Place | str) -> None:
+    """Refuse a directory in which nothing can be written, or a file in its place."""
+    path = find_place(path)
+    if not isinstance(path, Path):
+        check_reachable(path)
+        return
+    if path.parts and path.parts[0].endswith(":") and not path.drive:
+        raise UsageError(
+            f"{path} was given; expected a directory of this machine, as in --out found"
+        )
+    nearest = next(parent for parent in (path, *path.parents) if parent.exists())
+    if not nearest.is_dir():
+        raise UsageError(
+            f"{path} cannot be a run directory: {nearest} is a file; name another --out"
+        )
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise UsageError(f"{path} cannot be written to: {nearest} is read-only; name another --out")
+
+
+def upload(place: UPath, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a file of this machine and put it in the store in one go.
+
+    A store shows an object whole or not at all. OSError where it does not take it.
+    """
+    with tempfile.TemporaryDirectory(prefix="blindspots-") as folder:
+        aside = Path(folder) / place.name
+        write(aside)
+        with _told(place):
+            place.fs.put_file(str(aside), place.path)
+
+
+def put(place: UPath, content: bytes) -> None:
+    """Likewise, of these bytes."""
+    with _told(place):
+        place.fs.pipe_file(place.path, content)
+
+
+def create(place: UPath, content: bytes) -> bool:
+    """Make an object unless there is one; whether it was made, by one of many who try."""
+    try:
+        with _told(place):
+            place.fs.pipe_file(place.path, content, mode="create")
+    except FileExistsError:
+        return False
+    return True
+
+
+def move(file: Place, to: Place) -> None:
+    """The file in another place, and in that alone."""
+    if isinstance(file, Path) and isinstance(to, Path):
+        file.replace(to)
+    else:
+        to.write_bytes(file.read_bytes())
+        file.unlink()
+
+
+def make_folder(place: Place) -> Place:
+    """The folder, which is there now; stores have none and need none."""
+    if isinstance(place, Path):
+        place.mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def children(folder: Place) -> list[Place]:
+    """What lies in a folder; nothing where it is not there."""
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def for_arrow(place: Place) -> tuple[str, Any]:
+    """What pyarrow reads a file by: its path, and the file system where it is not the local one."""
+    return (str(place), None) if isinstance(place, Path) else (place.path, place.fs)
+
+
+@contextlib.contextmanager
+def _told(place: UPath) -> Iterator[None]:
+    """Stores have errors of their own; what writes files knows those of the system alone."""
+    try:
+        yield
+    except OSError:
+        raise
+    except Exception as error:
+        raise OSError(f"{place} cannot be written: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

@@ -1,0 +1,265 @@
+"""Writes a run directory: every file whole or absent, every row once. No torch here.
+
+Rows go to `parts/*.parquet` while a run works and to one file a table, such as `pairs.parquet`,
+when it is done; readers take the union. Which files exist *is* the progress: resuming is the
+planned ids minus the present ones.
+"""
+
+import io
+import json
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Float, UInt8
+from PIL import Image
+from safetensors.numpy import save as serialise
+
+from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.store.archives import UNIT, Archives
+from blindspots.store.atomic import sweep, write_text
+from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
+from blindspots.store.exact_images import PICTURES, load_exact
+from blindspots.store.parquet import (
+    GATHERED,
+    damage,
+    distinct,
+    file_digest,
+    gather,
+    join,
+    read_rows,
+    row_files,
+    write_part,
+    write_rows,
+)
+from blindspots.store.paths import Place, find_place, make_folder, move
+from blindspots.store.pens import writer_for
+from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
+
+TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
+    "pairs": (PAIRS, PAIR_KEY),
+    "triangles": (TRIANGLES, TRIANGLE_KEY),
+    "simplices": (SIMPLICES, SIMPLEX_KEY),
+    "nulls": (NULLS, NULL_KEY),
+}
+PREDICTIONS_FILE = "predictions.parquet"
+FOLDERS = ("parts", *PICTURES)
+DAMAGED = "damaged"
+Key = tuple[str | None, ...]
+Row = dict[str, Any]
+
+
+class Store:
+    """A run directory to write to; several processes may. Opening one makes the folders.
+
+    Images go to an object store beside the work; rows wait for them, so a row's files are there.
+    """
+
+    def __init__(self, path: Place | str) -> None:
+        self.path = find_place(path)
+        for folder in FOLDERS:
+            make_folder(self.path / folder)
+        self._appended, self._saved = GATHERED, UNIT
+        self._pen = writer_for(self.path)
+
+    def sweep(self) -> None:
+        """Remove what interrupted writers left behind; before any other process writes here."""
+        sweep(self.path)
+
+    def write_info(self, info: Mapping[str, Any]) -> None:
+        """Write `run.json`."""
+        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
+        write_text(self.path / "run.json", text + "\n")
+
+    def append(self, table: str, rows: Sequence[Row]) -> None:
+        """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
+        if not rows:
+            return
+        self._pen.flush()
+        schema, _ = TABLES[table]
+        filled = pa.Table.from_pylist(
+            [{**dict.fromkeys(schema.names), **row} for row in rows], schema
+        )
+        write_part(self.path / "parts", table, 0, filled)
+        self._appended += 1
+
+    def tidy(self, archives: bool = False) -> None:
+        """Join small parts to larger ones where there are many. For one process at a time.
+
+        `archives`: likewise pack images that lie loose.
+        """
+        if self._appended >= GATHERED:
+            self.gather()
+        if archives and self._saved >= UNIT:
+            self.pack(UNIT)
+
+    def gather(self) -> None:
+        """Join small parts to larger ones where there are many, whoever wrote them. Likewise."""
+        self._appended = 0
+        for table, (schema, _) in TABLES.items():
+            gather(self.path / "parts", table, schema)
+
+    def pack_many(self) -> None:
+        """Pack the images of each folder where an archive's worth lies loose. Likewise."""
+        self.pack(UNIT)
+
+    def pack(self, least: int) -> None:
+        """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        self._pen.flush()
+        self._saved = 0
+        for pictures in self._pictures.values():
+            loose = pictures.loose()
+            if len(loose) >= least:
+                pictures.pack(loose)
+
+    def write_predictions(self, rows: pa.Table) -> None:
+        """Write what the models say of the clean images, so that resuming chooses alike."""
+        write_rows(self.path / PREDICTIONS_FILE, rows)
+
+    def started_pairs(self, model: str) -> pa.ChunkedArray:
+        """The ids of a model's stored pairs that were traversed."""
+        return started(self.stored("pairs", model, ["pair_id", "ending"]))
+
+    def stored(self, table: str, model: str, columns: Sequence[str]) -> pa.Table:
+        """These columns of a model's stored rows, some of which may be there twice."""
+        schema, _ = TABLES[table]
+        files = self._files(table)
+        tables = [read_rows(file, schema, columns, model) for file in files]
+        empty = pa.schema([schema.field(name) for name in columns]).empty_table()
+        return pa.concat_tables([empty, *tables])
+
+    def present(self, table: str) -> set[Key]:
+        """The keys of the rows that are stored, as in `TABLES`: (model, pair_id) for pairs."""
+        schema, key = TABLES[table]
+        columns = distinct(self._files(table), schema, key).to_pydict()
+        return set(zip(*(columns[name] for name in key), strict=True))
+
+    def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
+        """Join the parts to one file a table, each row once, sorted; a file without rows too.
+
+        `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
+        """
+        self._pen.flush()
+        digests = {}
+        for table, (schema, key) in TABLES.items():
+            files, final = self._files(table), self.path / f"{table}.parquet"
+            further = [file for path in others for file in row_files(path, table)]
+            if further or files != [final]:
+                join([*further, *files], schema, key, final)
+            for file in files:
+                if file != final:
+                    file.unlink()
+            digests[final.name] = file_digest(final)
+        return digests
+
+    def set_aside_damaged(self, digests: Mapping[str, str]) -> Iterator[str]:
+        """Move files that are not what was written into `damaged/`; what each was, and what for.
+
+        `digests`: the SHA-256 of tables, by name, where it is known.
+        """
+        for table in TABLES:
+            for file in self._files(table):
+                if reason := damage(file, digests.get(file.name)):
+                    yield self._set_aside(file, reason)
+        for archives in self._pictures.values():
+            for file in archives.damaged():
+                yield self._set_aside(file, "its end is missing")
+
+    def _set_aside(self, file: Place, reason: str) -> str:
+        folder = make_folder(self.path / DAMAGED)
+        move(file, folder / file.name)
+        return f"{file} is damaged ({reason}); it was moved to {folder}, its rows are done again"
+
+    def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
+        """Save `images/NAME.png`, as the model saw it, unless it is there."""
+        if not self.has_image(name):
+            self._pen.write(self.path / "images" / f"{name}.png", _png(pixels))
+
+    def save_found(
+        self,
+        pair_id: str,
+        exact: Float[np.ndarray, "3 height width"],
+        rounded: UInt8[np.ndarray, "3 height width"],
+    ) -> None:
+        """Save `found/ID.safetensors` (exact float32) and `found/ID.png` (8-bit, rounded)."""
+        exact = np.ascontiguousarray(exact, dtype=np.float32)
+        # Serialised here, because safetensors hides a full disk behind an error of its own.
+        content = serialise({"found": exact})
+        self._saved += 1
+        folder = self.path / "found"
+        self._pen.write(folder / f"{pair_id}.safetensors", content)
+        self._pen.write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
+
+    def save_path(
+        self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
+    ) -> None:
+        """Save `path/ID.png`: the snapshots side by side, left to right."""
+        strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
+        self._pen.write(self.path / "path" / f"{pair_id}.png", _png(strip))
+
+    def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
+        """The exact found image of a pair."""
+        self._pen.flush()
+        exact = load_exact(self._pictures["found"], pair_id)
+        if exact is None:
+            raise FileNotFoundError(f"the exact found image of {pair_id} is missing")
+        return exact
+
+    def found_ids(self) -> pa.Array:
+        """The ids of the pairs whose exact found images are there."""
+        self._pen.flush()
+        return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
+
+    def has_image(self, name: str) -> bool:
+        """Whether a source or target of that name is there."""
+        return self._pictures["images"].has(f"{name}.png")
+
+    def image_names(self) -> set[str]:
+        """The names of the sources and targets that are there."""
+        return self._pictures["images"].stems(".png")
+
+    def drop_found(self, pair_ids: Iterable[str]) -> None:
+        """Remove found images that are not to be kept."""
+        self._pen.flush()
+        self._pictures["found"].drop(pair_ids)
+
+    @cached_property
+    def _pictures(self) -> dict[str, Archives]:
+        return {folder: Archives(self.path / folder) for folder in PICTURES}
+
+    def _files(self, table: str) -> list[Place]:
+        return row_files(self.path, table)
+
+
+def started(rows: pa.Table) -> pa.ChunkedArray:
+    """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
+    endings = [ending.value for ending in Ending if ending.started]
+    return rows.filter(pc.field("ending").isin(endings))["pair_id"]
+
+
+def read_info(path: Place | str) -> dict[str, Any] | None:
+    """The `run.json` of a run directory; None where there is none yet."""
+    file = find_place(path) / "run.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+
+
+def read_predictions(path: Place | str) -> pa.Table:
+    """The stored rows, as `predictions.SCHEMA`; none where absent."""
+    file = find_place(path) / PREDICTIONS_FILE
+    if not file.exists():
+        return PREDICTIONS.empty_table()
+    try:
+        return read_rows(file, PREDICTIONS)
+    except OSError as error:
+        warnings.warn(f"{error}; the models are asked again", stacklevel=2)
+        return PREDICTIONS.empty_table()
+
+
+def _png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

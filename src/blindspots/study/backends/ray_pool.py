@@ -1,0 +1,203 @@
+"""A crew of Ray actors, on this machine or on a cluster, each with a process that works."""
+
+import contextlib
+import os
+import pickle
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from blindspots.errors import UsageError
+from blindspots.study.backends.backend import RunJob
+from blindspots.study.backends.leader import Leader
+from blindspots.study.backends.messages import Died, Word
+from blindspots.study.backends.ray_actor import Actor
+from blindspots.study.backends.tasks import Task
+from blindspots.study.backends.worker import WorkerConfig
+from blindspots.study.backends.worker_pool import Heard, WorkerHandle
+
+INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
+ANSWERS = 5.0
+
+
+@dataclass(frozen=True)
+class Ray:
+    """The backend of Ray actors.
+
+    `workers`: how many; None: one for every GPU share of the cluster, else one for every two of its
+    processor's cores. `gpus`: of each worker, 0 without GPUs. `address`: of a running cluster, or
+    `auto`; None: Ray is started on this machine and stopped afterwards.
+    """
+
+    name: ClassVar[str] = "ray"
+
+    workers: int | None = None
+    gpus: float | None = None
+    address: str | None = None
+
+    def check(self) -> None:
+        """Refuse without the package, or where no cluster listens at the address."""
+        try:
+            import ray  # noqa: F401
+        except ImportError as error:
+            raise UsageError(INSTALL) from error
+        host, colon, port = (self.address or "").rpartition(":")
+        if colon and "/" not in host:
+            _check_listening(host, port)
+
+    def run(self, job: RunJob) -> None:
+        """Traverse and measure all that is missing."""
+        Leader(job, self._opened()).run()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator["RayWorkerPool"]:
+        with _connected(self.address, self.workers):
+            crew = _crew(self.workers, self.gpus)
+            try:
+                yield crew
+            finally:
+                crew.close()
+
+
+@dataclass
+class RayWorkerPool:
+    """Ray actors with `cpus` cores and `gpus` GPUs each."""
+
+    workers: int
+    cpus: float
+    gpus: float
+    _orders: Any = None
+    _actors: dict[str, Any] = field(default_factory=dict)
+    _words: dict[Any, str] = field(default_factory=dict)
+
+    def prepare(self, orders: WorkerConfig) -> None:
+        """Put the orders where all nodes can get them once."""
+        import ray
+
+        self._orders = ray.put(pickle.dumps(orders))
+
+    def start(self) -> WorkerHandle:
+        """A new actor, which may have to wait for a place."""
+        import ray
+
+        options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
+        actor: Any = (
+            ray.remote(Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
+        )
+        worker = actor._actor_id.hex()
+        self._actors[worker] = actor
+        self._listen(worker)
+        return worker
+
+    def send(self, worker: WorkerHandle, unit: Task | None) -> None:
+        """Pass a unit on; nobody waits for it to arrive."""
+        self._actors[worker].give.remote(unit)  # type: ignore[index]
+
+    def receive(self, seconds: float) -> Sequence[Heard]:
+        """What actors answered; each is asked again at once."""
+        import ray
+
+        waiting = list(self._words)
+        ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
+        more, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
+        return [heard for answer in {*ready, *more} for heard in self._answered(answer)]
+
+    def stop(self, worker: WorkerHandle) -> None:
+        """Kill it, and forget what it was asked."""
+        import ray
+
+        ray.kill(self._actors.pop(worker))  # type: ignore[arg-type]
+        self._words = {word: own for word, own in self._words.items() if own != worker}
+
+    def close(self) -> None:
+        """Dismiss all."""
+        for worker in list(self._actors):
+            with contextlib.suppress(Exception):
+                self.stop(worker)
+
+    def _listen(self, worker: str) -> None:
+        self._words[self._actors[worker].words.remote()] = worker
+
+    def _answered(self, answer: Any) -> list[Heard]:
+        import ray
+        from ray.exceptions import RayError
+
+        worker = self._words.pop(answer)
+        try:
+            words: list[Word | Died] = ray.get(answer)
+        except RayError as error:
+            return [(worker, Died(_first_line(error)))]
+        self._listen(worker)
+        return [(worker, word) for word in words]
+
+
+@contextlib.contextmanager
+def _connected(address: str | None, workers: int | None) -> Iterator[None]:
+    """Ray, connected; one that was started for this is stopped, its files removed."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    # Else its workers give way to everything else on the machine, this process included.
+    os.environ.setdefault("RAY_worker_niceness", "0")
+    import ray
+
+    if ray.is_initialized():
+        yield
+        return
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    scratch = None
+    if address is None:
+        # Sockets in it have long names, and systems allow few characters.
+        scratch = tempfile.mkdtemp(prefix="bs-")
+        cores = max(workers or 1, os.cpu_count() or 1)
+        options |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": scratch}
+    try:
+        ray.init(address=address, **options)
+        yield
+    except ConnectionError as error:
+        raise UsageError(_no_cluster(address, error)) from error
+    finally:
+        ray.shutdown()
+        if scratch:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _crew(workers: int | None, gpus: float | None) -> RayWorkerPool:
+    """As many workers as were asked for, or as fit; refused where the cluster cannot hold them."""
+    import ray
+
+    has = ray.cluster_resources()
+    cores, cards = has.get("CPU", 0), has.get("GPU", 0)
+    each = gpus if gpus is not None else (1.0 if cards else 0.0)
+    fitting = int(cards // each) if each else max(1, int(cores) // 2)
+    count = workers or fitting
+    cpus = max(1, int(cores) // count) if not each else 1
+    if count < 1 or count * each > cards or count * cpus > cores:
+        raise UsageError(
+            f"--workers {count} was given, with {each:g} GPUs and {cpus} cores each; the cluster "
+            f"has {cards:g} GPUs and {cores:g} cores; expected at most what fits, as in "
+            f"--workers {max(1, fitting)}"
+        )
+    return RayWorkerPool(count, cpus, each)
+
+
+def _check_listening(host: str, port: str) -> None:
+    # Ray itself would wait for minutes.
+    try:
+        with socket.create_connection((host, int(port)), timeout=ANSWERS):
+            pass
+    except (OSError, ValueError) as error:
+        raise UsageError(_no_cluster(f"{host}:{port}", error)) from error
+
+
+def _no_cluster(address: str | None, error: Exception) -> str:
+    return (
+        f"--address {address} was given and no Ray cluster answers there ({_first_line(error)}); "
+        "expected auto or HOST:PORT; type ray start --head first, both with RAY_AUTH_MODE=token "
+        "where the cluster has a token, or leave --address out"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,139 @@
+"""Units of work: some sources of a model with all their pairs, told by ids alone. No torch here.
+
+A unit holds whole sources, so whoever does it can measure their triangles, simplices and nulls.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from blindspots.store.writer import Store
+from blindspots.study.pairs import Groups, PlannedPairs
+from blindspots.study.plan import PlannedPair
+from blindspots.study.resume import HULLS, missing_pairs
+
+MOST_PAIRS, UNITS_A_WORKER = 48, 12
+FEWEST: Mapping[str, int] = {**HULLS, "nulls": 1}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What one worker does of a model.
+
+    `pairs`: all of its sources', each source's together. `missing`: the ids of those to traverse;
+    `started`: of those that were traversed before. `lacking`: by table, the sources without rows.
+    `labels`: the classes of the targets, by the ids of their images.
+    """
+
+    model: str
+    number: int
+    pairs: Sequence[PlannedPair]
+    missing: frozenset[str]
+    started: frozenset[str]
+    lacking: Mapping[str, frozenset[str]]
+    labels: Mapping[str, int]
+
+    @property
+    def size(self) -> int:
+        """How much is to be done: pairs to traverse, and rows to measure of sources."""
+        return len(self.missing) + sum(map(len, self.lacking.values()))
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """What is to be done of a model, in columns; units are made when they are asked for.
+
+    `model`: its name; `dropped`: found images were removed on purpose; `labels`: the class of
+    every image, by its place in the pairs' `images`.
+    """
+
+    model: str
+    planned: PlannedPairs
+    labels: np.ndarray
+    store: Store
+    dropped: bool
+
+    @cached_property
+    def groups(self) -> Groups:
+        """All pairs of the model, each source's together."""
+        return self.planned.by_source()
+
+    @cached_property
+    def missing(self) -> np.ndarray:
+        """Which of the pairs of `groups` are to be traversed, as a mask."""
+        return missing_pairs(self.store, self.model, self.groups.pairs, self.dropped)
+
+    @cached_property
+    def unfinished(self) -> np.ndarray:
+        """Which of the sources of `groups` something is to be done of, as a mask."""
+        if not len(self.planned):
+            return np.zeros(0, bool)
+        missing = np.logical_or.reduceat(self.missing, self.groups.starts)
+        return np.logical_or.reduce([missing, *self._lacking.values()])
+
+    def units(self, workers: int, first: int = 0) -> Iterator[Task]:
+        """All that is to be done, in order; `first`: the first unit's number.
+
+        So large that there are a dozen for each worker, and 48 pairs at most, where a source has
+        no more.
+        """
+        wanted = int(self.missing.sum()) // (workers * UNITS_A_WORKER)
+        return self._cut(min(MOST_PAIRS, max(1, wanted)), first)
+
+    def again(self, unit: Task) -> Task | None:
+        """What is still to be done of a unit whose worker died; None where nothing is."""
+        ids = pa.array({pair.source_id for pair in unit.pairs})
+        own = self.planned.select(self.planned.from_sources(ids))
+        sheet = TaskPlan(self.model, own, self.labels, self.store, self.dropped)
+        return next(sheet._cut(len(own), unit.number), None)
+
+    @cached_property
+    def _started(self) -> np.ndarray:
+        return self.groups.pairs.within(self.store.started_pairs(self.model)) & ~self.missing
+
+    @cached_property
+    def _lacking(self) -> dict[str, np.ndarray]:
+        """By table, which sources have no rows though their pairs may allow some, as masks."""
+        first = self.groups.pairs.select(self.groups.starts)
+        able = np.add.reduceat(self._started | self.missing, self.groups.starts)
+        done = {name: self.store.stored(name, self.model, ["source_id"]) for name in FEWEST}
+        return {
+            name: (able >= fewest) & ~first.from_sources(done[name]["source_id"])
+            for name, fewest in FEWEST.items()
+        }
+
+    def _cut(self, size: int, number: int) -> Iterator[Task]:
+        chosen, counts = [], (self.groups.ends - self.groups.starts).tolist()
+        for source in np.flatnonzero(self.unfinished).tolist():
+            chosen.append(source)
+            if sum(counts[one] for one in chosen) >= size:
+                yield self._unit(chosen, number)
+                chosen, number = [], number + 1
+        if chosen:
+            yield self._unit(chosen, number)
+
+    def _unit(self, sources: Sequence[int], number: int) -> Task:
+        groups, images = self.groups, self.planned.images
+        rows = np.concatenate([np.arange(groups.starts[i], groups.ends[i]) for i in sources])
+        targets: list[int] = groups.pairs.target[rows].tolist()
+        pairs = list(groups.pairs.select(rows))
+        names = {i: images[int(groups.pairs.source[groups.starts[i]])] for i in sources}
+        return Task(
+            model=self.model,
+            number=number,
+            pairs=pairs,
+            missing=_ids(pairs, self.missing[rows]),
+            started=_ids(pairs, self._started[rows]),
+            lacking={
+                table: frozenset(name for i, name in names.items() if mask[i])
+                for table, mask in self._lacking.items()
+            },
+            labels={images[i]: int(self.labels[i]) for i in targets},
+        )
+
+
+def _ids(pairs: Sequence[PlannedPair], mask: np.ndarray) -> frozenset[str]:
+    return frozenset(pair.pair_id for pair, own in zip(pairs, mask.tolist(), strict=True) if own)

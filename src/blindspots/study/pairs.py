@@ -1,0 +1,238 @@
+"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 7 MB. No torch."""
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from blindspots.settings import Shard
+from blindspots.study.plan import ID_DIGITS, PlannedPair, keyed_science
+
+INDEX = np.int32
+
+
+@dataclass(frozen=True, eq=False)
+class PlannedPairs(Sequence[PlannedPair]):
+    """The pairs of one model in order; one is made when it is asked for.
+
+    `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
+    keep; `pair_ids`: 16 bytes each. All arrays have one entry a pair, the others of 4 bytes.
+    """
+
+    images: Sequence[str]
+    source: np.ndarray
+    target: np.ndarray
+    label: np.ndarray
+    pair_ids: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedPair: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "PlannedPairs": ...
+
+    def __getitem__(self, index: int | slice) -> "PlannedPair | PlannedPairs":
+        if isinstance(index, slice):
+            return self.select(index)
+        source, target = (self.images[int(one[index])] for one in (self.source, self.target))
+        return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
+
+    def __iter__(self) -> Iterator[PlannedPair]:
+        return (self[i] for i in range(len(self)))
+
+    def select(self, chosen: np.ndarray | slice) -> "PlannedPairs":
+        """The pairs at these indices, or where this mask holds, in the order kept."""
+        columns = (self.source, self.target, self.label, self.pair_ids)
+        return PlannedPairs(self.images, *(column[chosen] for column in columns))
+
+    def of_shard(self, shard: Shard) -> "PlannedPairs":
+        """The pairs of a shard's sources."""
+        return self if shard.whole else self.select(shard.takes(self.place))
+
+    def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Whether each pair's id is among these, as a mask."""
+        own = pa.array(self.pair_ids, pa.binary(ID_DIGITS)).cast(pa.binary()).cast(pa.string())
+        return _is_in(own, pair_ids)
+
+    def from_sources(self, image_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """Whether the id of each pair's source is among these, as a mask."""
+        used, inverse = np.unique(self.source, return_inverse=True)
+        own = pa.array([self.images[i] for i in used.tolist()], pa.string())
+        return _is_in(own, image_ids)[inverse]
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the ids, in order."""
+        return hashlib.sha256(self.pair_ids.tobytes()).digest()
+
+    @cached_property
+    def place(self) -> np.ndarray:
+        """The place of each pair's source among the sources, in the order they come, from 0."""
+        _, first, inverse = np.unique(self.source, return_index=True, return_inverse=True)
+        place = np.empty(len(first), INDEX)
+        place[np.argsort(first)] = np.arange(len(first))
+        return place[inverse]
+
+    @property
+    def sources(self) -> int:
+        """How many sources there are."""
+        return int(self.place.max(initial=-1)) + 1
+
+    @property
+    def company(self) -> np.ndarray:
+        """How many pairs the source of each pair has."""
+        return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
+
+    def by_source(self) -> "Groups":
+        """The pairs of each source together, sources and pairs in order."""
+        ends = np.cumsum(np.bincount(self.place, minlength=self.sources))
+        starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
+        return Groups(self.select(np.argsort(self.place, kind="stable")), starts, ends)
+
+
+@dataclass(frozen=True, eq=False)
+class Groups(Sequence[Sequence[PlannedPair]]):
+    """The pairs of sources, each source's together; made when they are asked for.
+
+    `starts`, `ends`: where in `pairs` each source begins and ends.
+    """
+
+    pairs: PlannedPairs
+    starts: np.ndarray
+    ends: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.ends)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedPairs: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "Groups": ...
+
+    def __getitem__(self, index: int | slice) -> "PlannedPairs | Groups":
+        if isinstance(index, slice):
+            return Groups(self.pairs, self.starts[index], self.ends[index])
+        return self.pairs[int(self.starts[index]) : int(self.ends[index])]
+
+    def lacking(self, fewest: int, done: pa.Array | pa.ChunkedArray) -> "Groups":
+        """The sources with `fewest` pairs or more whose ids are not among `done`."""
+        first = self.pairs.select(self.starts)
+        chosen = (self.ends - self.starts >= fewest) & ~first.from_sources(done)
+        return Groups(self.pairs, self.starts[chosen], self.ends[chosen])
+
+
+@dataclass(eq=False)
+class PairsByModel(Mapping[str, PlannedPairs]):
+    """The pairs of each model, named anew when they are asked for; only the last ones are kept.
+
+    So twenty models take the memory of one. `models`: their names; `plan`: the pairs of one. All
+    have the same sources and targets in the same order; ids and labels are a model's own.
+    """
+
+    models: Sequence[str]
+    plan: Callable[[str], PlannedPairs]
+    _last: tuple[str, PlannedPairs] | None = None
+
+    def __getitem__(self, model: str) -> PlannedPairs:
+        if model not in self.models:
+            raise KeyError(model)
+        if self._last is None or self._last[0] != model:
+            self._last = None
+            self._last = (model, self.plan(model))
+        return self._last[1]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.models)
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def of_one_model(self) -> PlannedPairs:
+        """The pairs of the model at hand, where only sources and targets matter."""
+        return self._last[1] if self._last else self[self.models[0]]
+
+    def of_shard(self, shard: Shard) -> "PairsByModel":
+        """The pairs of a shard's sources."""
+        return PairsByModel(self.models, lambda model: self.plan(model).of_shard(shard))
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits over the ids of all pairs of all models, in order."""
+        digest = hashlib.sha256()
+        for model, pairs in self.items():
+            digest.update(model.encode() + pairs.digest)
+        return digest.hexdigest()[:ID_DIGITS]
+
+
+def _is_in(values: pa.Array, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
+    """Which of the values are among others, as a mask."""
+    options = pc.SetLookupOptions(value_set=among)
+    return pc.call_function("is_in", [values], options).to_numpy(zero_copy_only=False)
+
+
+def plan_pairs(
+    fingerprint: str,
+    images: Sequence[str],
+    source: np.ndarray,
+    target: np.ndarray,
+    labels: np.ndarray,
+    science: Mapping[str, Any],
+    grouped: bool = False,
+) -> PlannedPairs:
+    """The planned pairs of these sources and targets, indices into `images`.
+
+    `labels`: the class of each image. `grouped`: the targets of a source are traversed together,
+    so they come together and are part of the ids.
+    """
+    place = PlannedPairs(images, source, target, source, source).place
+    if grouped:
+        order = np.argsort(place, kind="stable")
+        source, target, place = source[order], target[order], place[order]
+    company = _companies(images, target, place) if grouped else itertools.repeat(b"]")
+    texts = _texts(fingerprint, images, source, target, science, company)
+    source, target, label = (
+        column.astype(INDEX, copy=False) for column in (source, target, labels[source])
+    )
+    return PlannedPairs(images, source, target, label, _pair_ids(texts))
+
+
+def _texts(
+    fingerprint: str,
+    images: Sequence[str],
+    source: np.ndarray,
+    target: np.ndarray,
+    science: Mapping[str, Any],
+    company: Iterable[bytes],
+) -> Iterator[bytes]:
+    """What is hashed of each pair, as `plan.pair_id` writes it."""
+    quoted = [json.dumps(image).encode() for image in images]
+    begin = f"[{json.dumps(fingerprint)}, ".encode()
+    end = f", {json.dumps(keyed_science(science), sort_keys=True, default=str)}".encode()
+    for s, t, close in zip(source.tolist(), target.tolist(), company, strict=False):
+        yield b"".join((begin, quoted[s], b", ", quoted[t], end, close))
+
+
+def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> Iterator[bytes]:
+    """How the text ends of pairs whose sources come together: with all targets of the source."""
+    starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
+    for start, end in zip(starts, [*starts[1:], len(place)], strict=True):
+        text = json.dumps(sorted(images[int(t)] for t in target[start:end]))
+        yield from itertools.repeat(f", {text}]".encode(), end - start)
+
+
+def _pair_ids(texts: Iterable[bytes]) -> np.ndarray:
+    half = ID_DIGITS // 2
+    digests = b"".join(hashlib.sha256(text).digest()[:half] for text in texts)
+    return np.frombuffer(digests.hex().encode(), f"S{ID_DIGITS}")

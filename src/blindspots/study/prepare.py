@@ -1,0 +1,241 @@
+"""From specs to a plan: load models and images, survey them, choose sources, draw targets."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+
+from blindspots.doctor import check_differentiable, preflight
+from blindspots.errors import UsageError
+from blindspots.images import ImageSet
+from blindspots.methods import METHODS
+from blindspots.methods.method import Method
+from blindspots.progress import Reporter
+from blindspots.settings import Shard
+from blindspots.store.paths import Place
+from blindspots.store.prediction_rows import write_predictions_file
+from blindspots.store.writer import read_info
+from blindspots.study.pairs import PairsByModel, PlannedPairs, plan_pairs
+from blindspots.study.plan import pair_id, read_pairs, seeded_order
+from blindspots.study.predictions import Predictions, read_model_predictions
+from blindspots.study.resume import known_predictions
+from blindspots.study.subjects import RunRequest, load_subjects
+from blindspots.study.survey import LEAST_IMAGES, Subject, Survey, check_accuracy, survey
+from blindspots.study.targets import Choice, choose
+
+DRAWS_PER_SOURCE = "targets_per_source"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model.
+
+    `preflight`: what was found out about each model before the work, as plain data. The pairs and
+    sources are those of the request's shard alone. `most_pairs`: how many pairs each model has in
+    the whole plan; `pairs_hash`: 16 hex digits over the ids of all of them.
+    """
+
+    request: RunRequest
+    plan: Mapping[str, Any]
+    subjects: Sequence[Subject]
+    survey: Survey
+    preflight: Mapping[str, Mapping[str, Any]]
+    pairs: PairsByModel
+    misclassified: Mapping[str, Sequence[int]]
+    most_pairs: int
+    pairs_hash: str
+    notes: Sequence[str]
+
+    @property
+    def shard(self) -> Shard:
+        """The share of the plan that is worked on."""
+        return self.request.machine.shard
+
+    def label_of(self, subject: Subject, image_id: str) -> int:
+        """The class of an image for a model: its label, or what the model says of it."""
+        return self.survey.label(subject, subject.images.find(image_id))
+
+    def unstarted_id(self, subject: Subject, index: int) -> str:
+        """The pair id of a source for which no target was drawn."""
+        return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
+
+
+def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepared:
+    """The plan of a run and what it needs; everything that can be refused is refused here.
+
+    `out`: the run directory, which may hold an earlier part of the same plan; another plan is
+    refused with the differences.
+    """
+    subjects = load_subjects(request, reporter)
+    images = subjects[0].images
+    request = _with_pairs(request, images)
+    plan = _identity(request, subjects)
+    known = _known(request, plan, subjects, out)
+    chosen_pairs = request.science.pairs
+    order = seeded_order(images.ids, request.science.seed)
+    if chosen_pairs is not None:
+        order = _pairs_first(images, chosen_pairs, order)
+    stored = sum(int(own.asked.sum()) for own in known.values())
+    surveyed = _survey(request, subjects, order, known, reporter)
+    if request.predictions and surveyed.asked > stored:
+        write_predictions_file(request.predictions, plan, surveyed.rows(images.ids))
+    for subject in subjects:
+        check_accuracy(subject, surveyed.preflight(subject))
+    preflights = _preflights(subjects, surveyed, out)
+    chosen = _choose(request, subjects, surveyed)
+    whole = pairs_by_model(subjects, surveyed, chosen, plan)
+    shard = _checked(request.machine.shard, whole.of_one_model.sources)
+    return Prepared(
+        request=request,
+        plan=plan,
+        subjects=subjects,
+        survey=surveyed,
+        preflight=preflights,
+        pairs=whole if shard.whole else whole.of_shard(shard),
+        misclassified={
+            name: missed[shard.number - 1 :: shard.of] for name, missed in chosen.missed.items()
+        },
+        most_pairs=len(whole.of_one_model),
+        pairs_hash=whole.digest,
+        notes=[*_notes_of_images(subjects), *chosen.notes],
+    )
+
+
+def _notes_of_images(subjects: Sequence[Subject]) -> list[str]:
+    """What was noted of the images: once, and again for a model whose classes differ."""
+    said: dict[Any, list[str]] = {}
+    for images in (subject.images for subject in subjects):
+        said.setdefault((tuple(images.class_map.items()), images.class_names), images.notes)
+    return list(dict.fromkeys(note for notes in said.values() for note in notes))
+
+
+def _choose(request: RunRequest, subjects: Sequence[Subject], surveyed: Survey) -> Choice:
+    """What was chosen, or given with `--pairs`."""
+    given = request.science.pairs
+    if given is None:
+        return choose(request.science, subjects, surveyed)
+    surveyed.check_pairs(subjects[0].images, given)
+    index = {name: i for i, name in enumerate(subjects[0].images.ids)}
+    source, target = np.array([[index[one] for one in pair] for pair in given]).T
+    return Choice(source, target, {subject.name: [] for subject in subjects}, [])
+
+
+def _checked(shard: Shard, sources: int) -> Shard:
+    if shard.of > sources:
+        raise UsageError(
+            f"--shard {shard} was given and the plan has {sources} sources; expected at most as "
+            f"many shards, as in --shard 1/{sources}"
+        )
+    return shard
+
+
+def _with_pairs(request: RunRequest, images: ImageSet) -> RunRequest:
+    if request.pairs_file is None:
+        return request
+    texts = read_pairs(request.pairs_file)
+    ids = {text: images.ids[images.find(text)] for pair in texts for text in pair}
+    pairs = tuple((ids[source], ids[target]) for source, target in texts)
+    times = Counter(pairs)
+    for (source, target), number in zip(pairs, range(2, len(pairs) + 2), strict=True):
+        if source == target or times[source, target] > 1:
+            raise UsageError(
+                f"--pairs {request.pairs_file} line {number}: {source} → {target} is "
+                f"{'a pair of an image with itself' if source == target else 'given twice'}; "
+                "expected different images, each pair once"
+            )
+    return replace(request, science=replace(request.science, pairs=pairs))
+
+
+def _identity(request: RunRequest, subjects: Sequence[Subject]) -> dict[str, Any]:
+    """What makes this plan this plan; images count by content, wherever their folder lies."""
+    images = subjects[0].images
+    listed = zip(images.ids, *(subject.images.labels.tolist() for subject in subjects), strict=True)
+    digest = hashlib.sha256(repr(sorted(listed)).encode()).hexdigest()[:16]
+    return {
+        "models": {subject.name: subject.fingerprint for subject in subjects},
+        "images": {"content": digest},
+        **request.science.identity(),
+    }
+
+
+def _known(
+    request: RunRequest, plan: Mapping[str, Any], subjects: Sequence[Subject], out: Place | None
+) -> dict[str, Predictions]:
+    """What an earlier part of the same plan stored of the survey, or the file that is shared."""
+    rows = known_predictions(plan, request.machine.shard, request.predictions, out)
+    return {one.name: read_model_predictions(rows, one.name, one.images.ids) for one in subjects}
+
+
+def _pairs_first(
+    images: ImageSet, pairs: Sequence[tuple[str, str]], order: Sequence[int]
+) -> list[int]:
+    """The images of the given pairs, then the others up to what a preflight looks at."""
+    named = list(dict.fromkeys(images.find(name) for pair in pairs for name in pair))
+    others = [index for index in order if index not in set(named)]
+    return named + others[: max(0, LEAST_IMAGES - len(named))]
+
+
+def _survey(
+    request: RunRequest,
+    subjects: Sequence[Subject],
+    order: Sequence[int],
+    known: Mapping[str, Predictions],
+    reporter: Reporter,
+) -> Survey:
+    wanted = request.science.sources if request.science.pairs is None else len(order)
+    with reporter.work(
+        "looking at clean images", min(len(order), max(wanted, LEAST_IMAGES)), "images"
+    ) as tick:
+        return survey(subjects, order, wanted, known, tick)
+
+
+def _preflights(
+    subjects: Sequence[Subject], surveyed: Survey, out: Place | None
+) -> dict[str, dict[str, Any]]:
+    """Of each model; the findings of an earlier part of the same plan are not looked for again."""
+    info = (read_info(out) if out is not None else None) or {}
+    stored = {facts["name"]: facts.get("preflight", {}) for facts in info.get("models", ())}
+    found: dict[str, dict[str, Any]] = {}
+    for subject in subjects:
+        findings = stored.get(subject.name, {}).get("findings")
+        if findings is None:
+            findings = [one.as_json() for one in preflight(subject, surveyed)]
+        check_differentiable(subject.name, findings)
+        found[subject.name] = {**surveyed.preflight(subject), "findings": findings}
+    return found
+
+
+def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray, "pairs"]:
+    """What each pair costs at most; a group's cost is shared equally."""
+    if not method.grouped:
+        return np.full(len(pairs), float(method.most_evaluations()))
+    counts, company = np.unique(pairs.company, return_inverse=True)
+    costs = np.array([method.most_evaluations(count) / count for count in counts.tolist()])
+    return costs[company] if len(pairs) else np.zeros(0)
+
+
+def pairs_by_model(
+    subjects: Sequence[Subject], surveyed: Survey, chosen: Choice, plan: Mapping[str, Any]
+) -> PairsByModel:
+    """The pairs of each model, a source's together where its targets are traversed together.
+
+    `plan`: the identity of the plan, which says how.
+    """
+    by_name = {subject.name: subject for subject in subjects}
+
+    def pairs_of(name: str) -> PlannedPairs:
+        return plan_pairs(
+            by_name[name].fingerprint,
+            by_name[name].images.ids,
+            chosen.source,
+            chosen.target,
+            surveyed.labels(by_name[name]),
+            plan,
+            METHODS[plan["method"]["name"]].grouped,
+        )
+
+    return PairsByModel(list(by_name), pairs_of)

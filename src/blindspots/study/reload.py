@@ -1,0 +1,82 @@
+"""A run's models and images, loaded again from what it stored."""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, from_8bit
+from blindspots.errors import UsageError
+from blindspots.models.classifier import Classifier
+from blindspots.models.load import load_trusted
+from blindspots.schema import Ending
+from blindspots.settings import Trust
+from blindspots.store.paths import Place
+from blindspots.store.reader import ModelFacts, Row, Run
+
+Image = Float[Tensor, "3 height width"]
+
+
+def load_again(facts: ModelFacts, trust: Trust) -> Classifier:
+    """The model that was run, on the CPU; refused where its spec now loads another."""
+    model = load_trusted(facts.spec, trust)
+    if model.fingerprint() != facts.fingerprint:
+        raise UsageError(
+            f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
+            f"expected {facts.fingerprint}); put the same weights back"
+        )
+    model.name = facts.name
+    return model
+
+
+def saved_image(run: Run, image_id: str, model: str) -> Image:
+    """A source or target exactly as `model` saw it; refused where its file is missing."""
+    pixels = run.image(image_id, model)
+    if pixels is None:
+        raise UsageError(_missing(run.image_path(image_id, model)))
+    return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
+
+
+def saved_found(run: Run, pair_id: str) -> Image:
+    """The exact found image of a pair; refused where its file is missing."""
+    exact = run.exact(pair_id)
+    if exact is None:
+        raise UsageError(_missing(run.path / "found" / f"{pair_id}.safetensors"))
+    return torch.from_numpy(exact)
+
+
+def label_of(row: Row) -> int:
+    """The class that a stored pair kept; -1 where it has none."""
+    return UNLABELLED if row["source_class"] is None else row["source_class"]
+
+
+def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> TraversalResult:
+    """What became of a stored pair, without its path."""
+    return TraversalResult(
+        pair=Pair(row["pair_id"], source, target, label_of(row), row["source_id"]),
+        label=label_of(row),
+        found=found,
+        p_source=row["p_source"],
+        p_found=row["p_found"],
+        ending=Ending(row["ending"]),
+        steps=row["steps"],
+        evaluations=row["evaluations"],
+        seconds=row["seconds"],
+        path=None,
+        path_step=[],
+        path_confidence=[],
+        p_path_min=row["p_path_min"],
+        check_evaluations=row["check_evaluations"] or 0.0,
+    )
+
+
+def check_kept(run: Run, use: str) -> None:
+    """Refuse a run that kept no found images; `use`: what they were wanted for."""
+    if run.info.get("keep") == "none":
+        raise UsageError(
+            f"{run.path} kept no found images (--keep none), so nothing can be {use}; "
+            "run it with --keep found"
+        )
+
+
+def _missing(file: Place) -> str:
+    return f"{file} is missing, so its row cannot be recomputed; give the run's command again"

@@ -1,0 +1,111 @@
+"""Loads the models of a run, each with the images as it sees them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from blindspots.engine.device import batch_size, check_precision, find_device, lay_out
+from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import UsageError
+from blindspots.images import ImageSet, load_images
+from blindspots.models.classifier import Classifier
+from blindspots.models.load import load_trusted, name_apart
+from blindspots.progress import Reporter
+from blindspots.scores import make_score
+from blindspots.settings import NO_TRUST, MachineSettings, ScienceSettings, Trust
+from blindspots.store.paths import Place
+from blindspots.study.survey import Subject
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRequest:
+    """What a run is asked for, before anything is loaded.
+
+    `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
+    every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
+    code of the models may be run. `predictions`: a file of what the models say of the clean images,
+    read where it is there, else written.
+    """
+
+    models: Sequence[str]
+    images: str
+    science: ScienceSettings
+    machine: MachineSettings = field(default_factory=MachineSettings)
+    classes: Path | None = None
+    pairs_file: Path | None = None
+    trust: Trust = NO_TRUST
+    predictions: Place | None = None
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """What a model is in a run, beside its spec: it can be loaded again by that, anywhere."""
+
+    spec: str
+    name: str
+    fingerprint: str
+    image_suffix: str
+
+
+def load_subjects(request: RunRequest, reporter: Reporter) -> list[Subject]:
+    """Every model with its images; models that see images alike share their saved copies."""
+    listing: ImageSet | None = None
+    geometries: dict[Any, str] = {}
+    subjects: list[Subject] = []
+    for spec in request.models:
+        model = _load_model(request, spec)
+        if listing is None:
+            listing = images = load_images(
+                request.images, model, classes=request.classes, reporter=reporter
+            )
+        else:
+            images = listing.for_model(model)
+        suffix = geometries.setdefault(
+            model.preprocessing, f"-{len(geometries)}" * bool(geometries)
+        )
+        subjects.append(_subject(request, spec, model, images, suffix))
+    name_apart([(subject.spec, subject.model) for subject in subjects])
+    return subjects
+
+
+def load_again(request: RunRequest, role: ModelRef, images: ImageSet) -> Subject:
+    """A model of a run that was planned elsewhere; refused where its spec loads another one here.
+
+    `images`: those of the run, whose files must be where they were then.
+    """
+    model = _load_model(request, role.spec)
+    subject = _subject(request, role.spec, model, images.for_model(model), role.image_suffix)
+    if subject.fingerprint != role.fingerprint:
+        raise UsageError(
+            f"{role.spec} is another model on this machine (fingerprint {subject.fingerprint}, "
+            f"the run's has {role.fingerprint}); expected the same weights on all machines"
+        )
+    model.name = role.name
+    return subject
+
+
+def roles(subjects: Sequence[Subject]) -> list[ModelRef]:
+    """What the models are in their run."""
+    return [ModelRef(s.spec, s.name, s.fingerprint, s.image_suffix) for s in subjects]
+
+
+def without_pairs(request: RunRequest) -> RunRequest:
+    """The same request without its pairs, which may be millions."""
+    return replace(request, pairs_file=None, science=replace(request.science, pairs=None))
+
+
+def _load_model(request: RunRequest, spec: str) -> Classifier:
+    device, precision = find_device(request.machine.device), request.science.precision
+    check_precision(precision, device)
+    return lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
+
+
+def _subject(
+    request: RunRequest, spec: str, model: Classifier, images: ImageSet, suffix: str
+) -> Subject:
+    batch = request.machine.batch or batch_size(model.size, model.device)
+    score = make_score(request.science.score)
+    score.check_model(model.name, model.embeds, model.num_classes)
+    evaluator = Evaluator(model, score, chunk=batch, precision=request.science.precision)
+    return Subject(spec, model, images, evaluator, model.fingerprint(), suffix, batch)

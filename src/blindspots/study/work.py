@@ -1,0 +1,178 @@
+"""One model's share of a run's work: pairs to rows and files, hulls to rows. Knows no backend."""
+
+import os
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any, TypeVar
+
+import torch
+
+from blindspots.engine.batch import FORWARD, Pair, TraversalResult, to_8bit
+from blindspots.engine.engine import Engine
+from blindspots.measure.measurer import Measurer
+from blindspots.measure.metrics import Lpips
+from blindspots.measure.rows import Ends, RowMaker, Traversed
+from blindspots.methods.method import Method
+from blindspots.progress import Ticker
+from blindspots.schema import Ending
+from blindspots.settings import SNAPSHOTS, Keep
+from blindspots.store.writer import Store
+from blindspots.study.ahead import ahead
+from blindspots.study.plan import PlannedPair
+from blindspots.study.survey import Subject
+
+MOST_THREADS = 8
+Loaded = TypeVar("Loaded")
+Costly = tuple[PlannedPair, float]
+Ended = tuple[PlannedPair, Ending]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What has to be known to traverse and measure pairs of one model.
+
+    `label_of`: the class of a target, by its image's id. `seed`: of the run. `keep`: what of the
+    found images and paths stays on the disk.
+    """
+
+    subject: Subject
+    method: Method
+    store: Store
+    label_of: Callable[[str], int]
+    seed: int
+    keep: Keep
+    lpips: Lpips | None = None
+
+    @cached_property
+    def rows(self) -> RowMaker:
+        """Makes the rows."""
+        measurer = Measurer(
+            self.subject.model, self.subject.evaluator, self.method.delta, self.lpips
+        )
+        return RowMaker(self.subject, measurer, self.label_of, self.seed)
+
+    def traverse(self, pairs: Iterable[Costly], tick: Ticker) -> Iterator[list[Ended]]:
+        """Traverse pairs and store them; those that were stored with their endings, as they end.
+
+        Each pair comes with the evaluations it costs at most, of which `tick` hears all in the end.
+        Images are decoded in threads ahead of the model. A pair with an image that cannot be read
+        gets its row and nothing else.
+        """
+        flying, lost = dict[str, Costly](), list[Costly]()
+        for ended in self._engine(tick).run(self._boarding(pairs, flying, lost)):
+            yield self._unreadable(lost, tick)
+            landed = [(*flying.pop(outcome.pair.id), outcome) for outcome in ended]
+            self._save([(planned, outcome) for planned, _, outcome in landed])
+            tick(sum(cost - outcome.evaluations + FORWARD for _, cost, outcome in landed))
+            yield [(planned, outcome.ending) for planned, _, outcome in landed]
+        yield self._unreadable(lost, tick)
+
+    def measure(self, table: str, sources: Iterable[Sequence[PlannedPair]]) -> Iterator[None]:
+        """Append a table's rows about the found images of sources, a source at once."""
+        for rows in self._measured(table, sources):
+            self.store.append(table, rows)
+            yield
+
+    def save_images(self, image_ids: Iterable[str]) -> None:
+        """Save sources and targets as the model sees them, where they are not there yet."""
+        images = self.subject.images
+        for image_id in image_ids:
+            name, index = image_id + self.subject.image_suffix, images.find(image_id)
+            if not self.store.has_image(name) and images.take_readable([index])[0]:
+                self.store.save_image(name, images.uint8(index))
+
+    def _measured(
+        self, table: str, sources: Iterable[Sequence[PlannedPair]]
+    ) -> Iterator[list[dict[str, Any]]]:
+        if table == "nulls":
+            return self.rows.nulls(map(self._ends, sources))
+        return getattr(self.rows, table)(map(self._traversed, sources))
+
+    def _engine(self, tick: Ticker) -> Engine:
+        return Engine(
+            self.subject.evaluator,
+            self.method,
+            slots=self.subject.batch,
+            snapshots=SNAPSHOTS if self.keep == "path" else 0,
+            seed=self.seed,
+            tick=tick,
+        )
+
+    def _boarding(
+        self, pairs: Iterable[Costly], flying: dict[str, Costly], lost: list[Costly]
+    ) -> Iterator[Pair]:
+        """The pairs with their images; what is known of them goes to `flying`, or to `lost`."""
+        # As many again as may be in flight, and as many more: a pair may take several slots.
+        depth = max(2, 2 * self.subject.batch // self.method.points(1))
+        threads = min(MOST_THREADS, os.cpu_count() or 1)
+        loaded = ahead(lambda one: self._pair(one[0]), pairs, depth, threads)
+        for group in self._together(loaded):
+            # What is traversed together is not traversed without one of them.
+            if any(pair is None for _, pair in group):
+                lost += [one for one, _ in group]
+                continue
+            for one, pair in group:
+                flying[one[0].pair_id] = one
+                yield pair  # type: ignore[misc]
+
+    def _together(
+        self, loaded: Iterable[tuple[Costly, Pair | None]]
+    ) -> Iterator[list[tuple[Costly, Pair | None]]]:
+        if not self.method.grouped:
+            return ([one] for one in loaded)
+        return (list(own) for _, own in groupby(loaded, lambda one: one[0][0].source_id))
+
+    def _pair(self, planned: PlannedPair) -> Pair | None:
+        """A pair with its images; None where one cannot be read."""
+        images = self.subject.images
+        ends = [images.find(planned.source_id), images.find(planned.target_id)]
+        readable, decoded = images.take_readable(ends)
+        if len(readable) < len(ends):
+            return None
+        source, target = decoded
+        return Pair(planned.pair_id, source, target, planned.label, planned.source_id)
+
+    def _unreadable(self, lost: list[Costly], tick: Ticker) -> list[Ended]:
+        """Store the pairs whose images cannot be read, and forget them."""
+        pairs = [planned for planned, _ in lost]
+        if pairs:
+            self.store.append("pairs", [self.rows.unreadable(pair) for pair in pairs])
+        tick(sum(cost for _, cost in lost))
+        lost.clear()
+        return [(pair, Ending.UNREADABLE) for pair in pairs]
+
+    def _save(self, ended: Sequence[tuple[PlannedPair, TraversalResult]]) -> None:
+        """Save what belongs to the rows first: a row that is there has its files."""
+        rows = self.rows.pairs(ended)
+        for planned, outcome in ended:
+            self.save_images((planned.source_id, planned.target_id))
+            if outcome.ending.started:
+                self.store.save_found(
+                    planned.pair_id, outcome.found.numpy(), to_8bit(outcome.found).numpy()
+                )
+            if outcome.ending.started and outcome.path is not None:
+                self.store.save_path(planned.pair_id, outcome.path)
+        self.store.append("pairs", rows)
+
+    def _traversed(self, found: Sequence[PlannedPair]) -> Traversed:
+        images = self.subject.images
+        (source,) = images.take([images.find(found[0].source_id)])
+        exact = [(p, torch.from_numpy(self.store.load_found(p.pair_id))) for p in found]
+        return Traversed(source, exact)
+
+    def _ends(self, found: Sequence[PlannedPair]) -> list[Ends]:
+        images = self.subject.images
+        ids = [(pair.source_id, pair.target_id) for pair in found]
+        taken = [images.take([images.find(one) for one in both]) for both in ids]
+        return [Ends(pair, (ends[0], ends[1])) for pair, ends in zip(found, taken, strict=True)]
+
+
+def by_source(pairs: Iterable[PlannedPair]) -> list[list[PlannedPair]]:
+    """The pairs of each source together, in the order kept."""
+    groups: dict[str, list[PlannedPair]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair.source_id].append(pair)
+    return list(groups.values())
