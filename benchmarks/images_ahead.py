@@ -26,10 +26,10 @@ from blindspots.methods import describe_method, make_method
 from blindspots.progress import silent
 from blindspots.settings import MachineSettings, ScienceSettings
 from blindspots.study import work
-from blindspots.study.ahead import ahead
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
+from blindspots.study.work import ahead
 
 DECODED = 400
 

@@ -44,7 +44,7 @@ def _pairs(name: str, pairs: PlannedPairs) -> dict[str, Any]:
 def _triangles(name: str, pairs: PlannedPairs) -> Iterator[tuple[dict[str, Any], int]]:
     """Every two targets of every source, a part at a time."""
     ids = pa.array(pairs.images)
-    targets_each = int(pairs.company[0])
+    targets_each = int(pairs.group_size[0])
     source = pairs.source.reshape(-1, targets_each)[:, 0]
     first, second = np.triu_indices(targets_each, 1)
     targets = pairs.target.reshape(-1, targets_each)

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 import blindspots as bs
-from blindspots.engine.batch import Pair
 from blindspots.engine.device import lay_out
-from blindspots.study.plan import seeded_order
+from blindspots.engine.pair import Pair
+from blindspots.images.listing import seeded_order
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"
 IMAGENET_SAMPLE = f"folder:{ASSETS / 'imagenet-sample'}"

@@ -5,8 +5,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from blindspots.store.archives import UNIT, Archives
-from blindspots.store.exact_images import PICTURES
+from blindspots.store.archives import PICTURES, UNIT, Archives
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
 from tests.support.run_factory import Factory

@@ -159,7 +159,7 @@ def test_a_finished_run_starts_no_worker(serial, given, monkeypatch):
     def start(_crew):
         pytest.fail("a worker was hired")
 
-    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool.hire", hire)
+    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool.start", hire)
     assert run(serial / "reference", *given, *REFERENCE, *PROCESSES) == 0
 
 

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.engine.batch import Pair, from_8bit, to_8bit
+from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import Pair
 from blindspots.schema import Ending
 from tests.support.toys import Counting, Cramped, convolutional, random_images, random_linear, toy
 

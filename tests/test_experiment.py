@@ -10,9 +10,9 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.images.listing import seeded_order
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
-from blindspots.study.plan import seeded_order
 from tests.support.runs import found_image, rows, saved_image
 from tests.support.tiny import MODEL, NAMES, SMOOTH, run, spec
 

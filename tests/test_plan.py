@@ -6,8 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
+from blindspots.images.listing import seeded_order
 from blindspots.settings import MachineSettings, ScienceSettings, differences, plan_hash
-from blindspots.study.plan import draw_targets, pair_id, read_pairs, seeded_order
+from blindspots.study.pairs import pair_id
+from blindspots.study.targets import draw_targets, read_pairs
 
 SEEDS = st.integers(0, 2**31)
 SCIENCE = {

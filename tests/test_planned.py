@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
+from blindspots.schema import PlannedPair
 from blindspots.settings import ScienceSettings, Shard, parse_shard
-from blindspots.study.pairs import PairsByModel, plan_pairs
-from blindspots.study.plan import PlannedPair, draw_targets, pair_id
+from blindspots.study.pairs import PairsByModel, pair_id, plan_pairs
+from blindspots.study.targets import draw_targets
 
 SCIENCE = ScienceSettings(method={"name": "fan", "delta": 0.2}, seed=3).identity()
 IMAGES = [f'image "{i}" ü' for i in range(9)]

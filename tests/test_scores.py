@@ -14,7 +14,7 @@ from blindspots.cli.main import call
 from blindspots.engine.evaluator import Evaluator
 from blindspots.reporting.tables import build_table
 from blindspots.scores import describe_score, make_score, parse_score
-from blindspots.study.plan import draw_outside
+from blindspots.study.targets import draw_outside
 from tests.support.tiny import MODEL, run, spec, without_figures
 from tests.support.toys import SIDE, Linear, convolutional, random_images, random_linear, toy
 

@@ -12,7 +12,7 @@ import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.store.reader import Run
 from blindspots.store.writer import TABLES, Store
-from blindspots.study.drawn import draw_rows
+from blindspots.study.reload import draw_rows
 from blindspots.study.verify import TOLERANCES, Verification
 from tests.support.tiny_model import SIDE
 

@@ -1,5 +1,6 @@
 """What a run stores: the endings, the columns and their types. No torch here."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 import pyarrow as pa
@@ -172,3 +173,13 @@ TRANSFER = pa.schema(
         ("resized", _FLAG),
     ]
 )
+
+
+@dataclass(frozen=True)
+class PlannedPair:
+    """A pair to traverse for one model, by ids; `label` is the class to keep."""
+
+    pair_id: str
+    source_id: str
+    target_id: str
+    label: int

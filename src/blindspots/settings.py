@@ -14,6 +14,9 @@ import numpy as np
 
 from blindspots.errors import UsageError
 
+LEAST_IMAGES = 100
+LEAST_ACCURACY = 0.2
+
 Keep = Literal["none", "found", "path"]
 Precision = Literal["fp32", "tf32", "bf16"]
 LayoutChoice = Literal["auto", "contiguous", "channels_last"]

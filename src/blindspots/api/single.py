@@ -12,17 +12,18 @@ from PIL import Image
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, from_8bit, to_8bit
+from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.device import batch_size
 from blindspots.engine.engine import Engine, pair_hash
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
 from blindspots.engine.pgd import PGD
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable, decode
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
 from blindspots.methods.method import Method
-from blindspots.models.classifier import Classifier
+from blindspots.models.classifier import Classifier, class_name
 from blindspots.progress import Reporter
 from blindspots.reporting.figures import path_strip, save, sensitivity
 from blindspots.reporting.score_labels import ScoreWords, words_for
@@ -69,11 +70,6 @@ def ask(model: Classifier, image: Img, name: str = "") -> ImagePrediction:
         probabilities = Evaluator(model).logits(image[None]).softmax(dim=1)[0]
     label = int(probabilities.argmax())
     return ImagePrediction(label, class_name(model, label), float(probabilities[label]))
-
-
-def class_name(model: Classifier, label: int) -> str:
-    """The name of a class, or its number."""
-    return model.class_names[label] if model.class_names else f"class {label}"
 
 
 def find_class(model: Classifier, text: str) -> int:

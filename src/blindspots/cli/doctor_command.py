@@ -42,7 +42,7 @@ def doctor(
     from blindspots.engine.device import keep_freed_memory
     from blindspots.errors import WorkFailed
     from blindspots.progress import Reporter
-    from blindspots.study.survey import LEAST_IMAGES
+    from blindspots.settings import LEAST_IMAGES
 
     keep_freed_memory()
     (whole,) = model_specs((spec,), model_flags)

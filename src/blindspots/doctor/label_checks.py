@@ -7,7 +7,7 @@ from torch import Tensor
 
 from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.doctor.label_permutations import Order, find_order, suspected_exchange
-from blindspots.study.survey import LEAST_ACCURACY
+from blindspots.settings import LEAST_ACCURACY
 
 Classes = Int64[Tensor, "image"]
 Names = Sequence[str] | None

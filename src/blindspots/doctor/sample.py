@@ -10,9 +10,9 @@ from torch import Tensor
 
 from blindspots.engine.evaluator import Evaluator
 from blindspots.images import ImageSet
+from blindspots.images.listing import seeded_order
 from blindspots.scores.objectives import margin
-from blindspots.study.plan import seeded_order
-from blindspots.study.survey import LEAST_IMAGES
+from blindspots.settings import LEAST_IMAGES
 
 UNKNOWN = -1
 SIGNIFICANT = 0.005

@@ -16,8 +16,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, to_8bit
+from blindspots.engine.batch import ActiveBatch, Slot, to_8bit
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import Pair, TraversalResult
 from blindspots.methods.geometry import choose
 from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, State, code
 from blindspots.schema import Ending

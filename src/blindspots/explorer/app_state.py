@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from blindspots.engine.device import find_device, lay_out
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.event_queue import Event, EventQueue, TabJob
 from blindspots.explorer.image_catalog import ImageCatalog, run_images
@@ -24,7 +25,6 @@ from blindspots.scores import Confidence
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.paths import Place
 from blindspots.store.reader import Run
-from blindspots.study.survey import Subject
 
 MOST_JOBS = 24
 SCORE = Confidence.name

@@ -7,12 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blindspots.api.single import class_name
 from blindspots.engine.pgd import PGD
+from blindspots.engine.subject import Subject
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import change, exact, glimpse, pixels_of
 from blindspots.explorer.traversal_job import SECONDS_A_PICTURE, named
-from blindspots.study.survey import Subject
+from blindspots.models.classifier import class_name
 
 
 def contrast(subject: Subject, source: Tensor, target: Tensor) -> Iterator[Event]:

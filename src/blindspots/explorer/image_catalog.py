@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.image_bytes import Pixels
 from blindspots.explorer.refusals import Missing
@@ -18,7 +19,6 @@ from blindspots.explorer.uploads import Upload, Uploads
 from blindspots.images.imageset import ImageSet
 from blindspots.images.listing import Item, Listing
 from blindspots.store.reader import Run
-from blindspots.study.survey import Subject
 
 MOST_LISTED, MOST_SEEN = 600, 400
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
+from blindspots.engine.subject import Subject
 from blindspots.explorer.app_state import AppState
 from blindspots.explorer.uploads import MOST_BYTES, MOST_PIXELS
 from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.reporting.tables.column_texts import glossary
 from blindspots.schema import Ending
-from blindspots.study.survey import Subject
 
 COLOURS = 64
 SETTINGS = ("delta", "clearance", "max_steps")

@@ -11,8 +11,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-from blindspots.api.single import class_name
 from blindspots.engine.batch import to_8bit
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import pixels_of
@@ -22,12 +22,12 @@ from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
 from blindspots.measure.rows import course
 from blindspots.methods import describe_method
+from blindspots.models.classifier import class_name
 from blindspots.schema import SIMPLEX_FEWEST
 from blindspots.settings import ScienceSettings, plan_hash
 from blindspots.store.writer import Row, Store
-from blindspots.study.plan import pair_id
+from blindspots.study.pairs import pair_id
 from blindspots.study.run import FORMAT, PACKAGES
-from blindspots.study.survey import Subject
 
 MOST_RESULTS = 32
 SEED = 0

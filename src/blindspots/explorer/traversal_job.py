@@ -8,18 +8,18 @@ from typing import Any
 
 from torch import Tensor
 
-from blindspots.api.single import class_name
-from blindspots.engine.batch import Pair, TraversalResult
 from blindspots.engine.engine import Engine, Turn, TurnRecord
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.subject import Subject
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import exact, glimpse, pixels_of
 from blindspots.explorer.result_cache import CachedResult, ResultCache
 from blindspots.measure.measurer import Measurer
 from blindspots.methods.geometry import rms
 from blindspots.methods.method import Method, Problem, State
+from blindspots.models.classifier import class_name
 from blindspots.settings import SNAPSHOTS
-from blindspots.study.survey import Subject
 
 SECONDS_A_PICTURE = 1 / 60
 

@@ -1,5 +1,6 @@
 """A list of images: which there are, and how to get each one; no model and no torch here."""
 
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -75,3 +76,12 @@ def image_id(name: str, content: str) -> str:
 def long_image_id(name: str, content: str) -> str:
     """An id with twice the hash, where the name tells too little apart."""
     return f"{image_id(name, '')}{content[:_LONG_HASH_DIGITS]}"
+
+
+def seeded_order(ids: Sequence[str], seed: int) -> list[int]:
+    """The indices of the ids in an order that depends on the seed and the ids alone."""
+
+    def key(index: int) -> bytes:
+        return hashlib.sha256(f"{seed}:{ids[index]}".encode()).digest()
+
+    return sorted(range(len(ids)), key=key)

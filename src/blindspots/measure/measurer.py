@@ -13,9 +13,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import TraversalResult, from_8bit, to_8bit
+from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.engine import generator
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import TraversalResult
 from blindspots.measure.baselines import STRIDE, Line, point, straight_lines
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import Segment, segments, simplices, triangles

@@ -7,13 +7,11 @@ from math import isnan
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from blindspots.engine.batch import TraversalResult
+from blindspots.engine.pair import TraversalResult
+from blindspots.engine.subject import Subject
 from blindspots.measure.batched_hulls import Corners, Image
 from blindspots.measure.measurer import Measurer
-from blindspots.schema import Ending
-from blindspots.study.plan import PlannedPair
-from blindspots.study.prepare import Prepared
-from blindspots.study.survey import Subject
+from blindspots.schema import Ending, PlannedPair
 
 Row = dict[str, Any]
 
@@ -133,29 +131,11 @@ class RowMaker:
             "pair_id": pair.pair_id,
             "source_id": pair.source_id,
             "target_id": pair.target_id,
-            "source_class": _known(pair.label),
-            "target_class": _known(target),
+            "source_class": known_class(pair.label),
+            "target_class": known_class(target),
             "source_name": class_name(self.subject, pair.label, pair.source_id),
             "target_name": class_name(self.subject, target, pair.target_id),
         }
-
-
-def misclassified(prepared: Prepared, subject: Subject) -> list[Row]:
-    """The rows of the sources that a model misclassifies: no target was drawn for them."""
-    return [_misclassified(prepared, subject, i) for i in prepared.misclassified[subject.name]]
-
-
-def _misclassified(prepared: Prepared, subject: Subject, index: int) -> Row:
-    label, image_id = prepared.survey.label(subject, index), subject.images.ids[index]
-    return {
-        "model": subject.name,
-        "pair_id": prepared.unstarted_id(subject, index),
-        "source_id": image_id,
-        "source_class": _known(label),
-        "source_name": class_name(subject, label, image_id),
-        "p_source": prepared.survey.answer(subject, index).p_label,
-        **nothing_done(Ending.SOURCE_MISCLASSIFIED),
-    }
 
 
 def nothing_done(ending: Ending) -> Row:
@@ -178,7 +158,8 @@ def class_name(subject: Subject, label: int, image_id: str) -> str:
     return names[label] if names and label < len(names) else f"class {label}"
 
 
-def _known(label: int) -> int | None:
+def known_class(label: int) -> int | None:
+    """The class as a row stores it: None where it is not known."""
     return label if label >= 0 else None
 
 

@@ -178,3 +178,8 @@ class Classifier(nn.Module):
 def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "1 3 1 1"]:
     numbers = [default] * 3 if values is None else list(values)
     return torch.tensor(numbers, dtype=torch.float32).view(1, -1, 1, 1)
+
+
+def class_name(model: Classifier, label: int) -> str:
+    """The name of a class, or its number."""
+    return model.class_names[label] if model.class_names else f"class {label}"

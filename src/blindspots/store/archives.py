@@ -13,8 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from pathlib import Path
 
+import numpy as np
+from jaxtyping import Float
+from safetensors import SafetensorError
+from safetensors.numpy import load
+
 from blindspots.store.atomic import PARTIAL, write_whole
 from blindspots.store.paths import Place, children
+
+PICTURES = ("images", "found", "path")
 
 UNIT = 512
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
@@ -153,3 +160,15 @@ def _contents(archive: Place) -> list[str] | None:
     (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
     comment = tail[start + _END_SIZE :]
     return comment.decode().splitlines() if len(comment) == length else None
+
+
+def load_exact(found: Archives, pair_id: str) -> Float[np.ndarray, "3 height width"] | None:
+    """The exact float32 image of a pair in `found/`; None where it was not kept."""
+    content = found.read(f"{pair_id}.safetensors")
+    try:
+        return None if content is None else load(content)["found"]
+    except (SafetensorError, KeyError) as error:
+        file = found.folder / f"{pair_id}.safetensors"
+        raise OSError(
+            f"{file} is damaged ({error}); remove it, and its pair is done again"
+        ) from error

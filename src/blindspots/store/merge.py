@@ -11,8 +11,8 @@ from typing import Any
 from blindspots.errors import UsageError
 from blindspots.schema import PAIRS
 from blindspots.settings import Shard, differences
+from blindspots.store.archives import PICTURES
 from blindspots.store.atomic import PARTIAL, write_bytes
-from blindspots.store.exact_images import PICTURES
 from blindspots.store.lock import hold, refuse_held
 from blindspots.store.parquet import damage, distinct, row_files
 from blindspots.store.paths import Place, check_writable, children

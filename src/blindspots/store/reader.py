@@ -20,7 +20,7 @@ from blindspots.schema import (
     TRIANGLES,
     Ending,
 )
-from blindspots.store.archives import Archives
+from blindspots.store.archives import PICTURES, Archives, load_exact
 from blindspots.store.columns import (
     AGAIN,
     NULL_KEY,
@@ -31,7 +31,6 @@ from blindspots.store.columns import (
     RunColumns,
     read_rows,
 )
-from blindspots.store.exact_images import PICTURES, load_exact
 from blindspots.store.model_facts import ModelFacts, read_facts
 from blindspots.store.paths import Place, connect, find_place
 

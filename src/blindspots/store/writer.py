@@ -20,10 +20,9 @@ from PIL import Image
 from safetensors.numpy import save as serialise
 
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
-from blindspots.store.archives import UNIT, Archives
+from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
 from blindspots.store.atomic import sweep, write_text
 from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
-from blindspots.store.exact_images import PICTURES, load_exact
 from blindspots.store.parquet import (
     GATHERED,
     damage,

@@ -17,20 +17,21 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blindspots.engine.batch import FORWARD, Pair, TraversalResult
+from blindspots.engine.batch import FORWARD
 from blindspots.engine.engine import Engine
+from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
 from blindspots.measure.rows import Ends, RowMaker, Traversed
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
+from blindspots.schema import PlannedPair
 from blindspots.study.pairs import PlannedPairs
-from blindspots.study.plan import PlannedPair
 from blindspots.study.prepare import Prepared, most_evaluations, prepare
 from blindspots.study.resume import HULLS
 from blindspots.study.subjects import RunRequest
-from blindspots.study.survey import Subject
 
 REPEATS, WARM_UP = 5, 1
 # Of a normal distribution, the median's standard error is this many times the mean's.
@@ -184,7 +185,7 @@ def estimate(request: RunRequest, method: Method, pairs: int, reporter: Reporter
         measuring = _time_measuring(prepared, subject, method, outcomes)
     checks = [outcome.check_evaluations for outcome in outcomes]
     spent = [out.evaluations + check for out, check in zip(outcomes, checks, strict=True)]
-    shared = planned.company if method.grouped else 1
+    shared = planned.group_size if method.grouped else 1
     most = most_evaluations(method, planned) + FORWARD / shared
     return Estimate(
         model=subject.name,

@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from blindspots.schema import PlannedPair
 from blindspots.settings import Shard
-from blindspots.study.plan import ID_DIGITS, PlannedPair, keyed_science
+
+ID_DIGITS = 16
 
 INDEX = np.int32
 
@@ -89,7 +91,7 @@ class PlannedPairs(Sequence[PlannedPair]):
         return int(self.place.max(initial=-1)) + 1
 
     @property
-    def company(self) -> np.ndarray:
+    def group_size(self) -> np.ndarray:
         """How many pairs the source of each pair has."""
         return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
 
@@ -236,3 +238,25 @@ def _pair_ids(texts: Iterable[bytes]) -> np.ndarray:
     half = ID_DIGITS // 2
     digests = b"".join(hashlib.sha256(text).digest()[:half] for text in texts)
     return np.frombuffer(digests.hex().encode(), f"S{ID_DIGITS}")
+
+
+def pair_id(
+    fingerprint: str,
+    source_id: str,
+    target_id: str | None,
+    science: Any,
+    company: Sequence[str] = (),
+) -> str:
+    """16 hex digits over the model's weights, both images and the science settings of a pair.
+
+    `company`: the ids of all targets that are traversed together with this one, in order.
+    """
+    keyed = keyed_science(science)
+    parts = [fingerprint, source_id, target_id, keyed, *([list(company)] if company else [])]
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+
+
+def keyed_science(science: Any) -> dict[str, Any]:
+    """The science settings that decide a pair's result."""
+    return {name: science[name] for name in ("method", "score", "seed", "precision")}

@@ -9,23 +9,24 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from blindspots.doctor import check_differentiable, preflight
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
+from blindspots.images.listing import seeded_order
 from blindspots.methods import METHODS
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
-from blindspots.settings import Shard
+from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.writer import read_info
-from blindspots.study.pairs import PairsByModel, PlannedPairs, plan_pairs
-from blindspots.study.plan import pair_id, read_pairs, seeded_order
+from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
 from blindspots.study.predictions import Predictions, read_model_predictions
+from blindspots.study.preflight import check_differentiable, preflight
 from blindspots.study.resume import known_predictions
 from blindspots.study.subjects import RunRequest, load_subjects
-from blindspots.study.survey import LEAST_IMAGES, Subject, Survey, check_accuracy, survey
-from blindspots.study.targets import Choice, choose
+from blindspots.study.survey import Survey, check_accuracy, survey
+from blindspots.study.targets import Choice, choose, read_pairs
 
 DRAWS_PER_SOURCE = "targets_per_source"
 
@@ -213,7 +214,7 @@ def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray,
     """What each pair costs at most; a group's cost is shared equally."""
     if not method.grouped:
         return np.full(len(pairs), float(method.most_evaluations()))
-    counts, company = np.unique(pairs.company, return_inverse=True)
+    counts, company = np.unique(pairs.group_size, return_inverse=True)
     costs = np.array([method.most_evaluations(count) / count for count in counts.tolist()])
     return costs[company] if len(pairs) else np.zeros(0)
 

@@ -75,7 +75,7 @@ def _unmeasured(store: Store, model: str, traversed: PlannedPairs) -> np.ndarray
     unmeasured = np.zeros(len(traversed), bool)
     for table, fewest in HULLS.items():
         done = store.stored(table, model, ["source_id"])["source_id"]
-        unmeasured |= (traversed.company >= fewest) & ~traversed.from_sources(done)
+        unmeasured |= (traversed.group_size >= fewest) & ~traversed.from_sources(done)
     return unmeasured
 
 

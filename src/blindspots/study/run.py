@@ -9,11 +9,13 @@ from functools import cached_property
 from importlib.metadata import version
 from typing import Any
 
+from blindspots.engine.subject import Subject
 from blindspots.errors import WorkFailed
 from blindspots.measure.metrics import find_lpips
-from blindspots.measure.rows import misclassified
+from blindspots.measure.rows import Row, class_name, known_class, nothing_done
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
+from blindspots.schema import Ending
 from blindspots.settings import Keep, plan_hash
 from blindspots.store.atomic import storage_failure
 from blindspots.store.lock import hold
@@ -23,7 +25,6 @@ from blindspots.study.backends.backend import Backend, RunJob
 from blindspots.study.backends.serial import Serial
 from blindspots.study.prepare import Prepared
 from blindspots.study.resume import check_pairs
-from blindspots.study.survey import Subject
 
 FORMAT = 1
 PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
@@ -154,3 +155,21 @@ def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:
 
 def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def misclassified(prepared: Prepared, subject: Subject) -> list[Row]:
+    """The rows of the sources that a model misclassifies: no target was drawn for them."""
+    return [_misclassified(prepared, subject, i) for i in prepared.misclassified[subject.name]]
+
+
+def _misclassified(prepared: Prepared, subject: Subject, index: int) -> Row:
+    label, image_id = prepared.survey.label(subject, index), subject.images.ids[index]
+    return {
+        "model": subject.name,
+        "pair_id": prepared.unstarted_id(subject, index),
+        "source_id": image_id,
+        "source_class": known_class(label),
+        "source_name": class_name(subject, label, image_id),
+        "p_source": prepared.survey.answer(subject, index).p_label,
+        **nothing_done(Ending.SOURCE_MISCLASSIFIED),
+    }

@@ -7,6 +7,7 @@ from typing import Any
 
 from blindspots.engine.device import batch_size, check_precision, find_device, lay_out
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.models.classifier import Classifier
@@ -15,7 +16,6 @@ from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, MachineSettings, ScienceSettings, Trust
 from blindspots.store.paths import Place
-from blindspots.study.survey import Subject
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,6 @@ results would be worthless: probabilities for logits, NaN, a fifth of the images
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -15,38 +14,12 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
-from blindspots.models.classifier import Classifier
 from blindspots.models.output import looks_like_probabilities
+from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
 from blindspots.study.predictions import EMBEDDED, UNKNOWN, Prediction, Predictions, as_rows
-
-LEAST_IMAGES = 100
-LEAST_ACCURACY = 0.2
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A model of a run, with the images as it sees them."""
-
-    spec: str
-    model: Classifier
-    images: ImageSet
-    evaluator: Evaluator
-    fingerprint: str
-    image_suffix: str = ""
-    batch: int = 8
-
-    @property
-    def name(self) -> str:
-        """The model's name in every table."""
-        return self.model.name
-
-    @cached_property
-    def given(self) -> list[int]:
-        """The label of each image, as plain numbers: they are asked for by the million."""
-        return self.images.labels.tolist()
 
 
 class SurveyBatch(NamedTuple):

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blindspots.engine.batch import TraversalResult
 from blindspots.engine.device import batch_size, find_device
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.pair import TraversalResult
 from blindspots.errors import WorkFailed
 from blindspots.measure.baselines import STRIDE, Line, last_inside, whole_lines
 from blindspots.measure.batched_hulls import Corners
@@ -26,11 +26,13 @@ from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Row, Run
-from blindspots.study.drawn import StoredRows, draw_rows, pair_key
 from blindspots.study.reload import (
+    StoredRows,
     check_kept,
+    draw_rows,
     label_of,
     load_again,
+    pair_key,
     saved_found,
     saved_image,
     saved_outcome,

@@ -1,28 +1,31 @@
 """One model's share of a run's work: pairs to rows and files, hulls to rows. Knows no backend."""
 
 import os
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any, TypeVar
 
 import torch
 
-from blindspots.engine.batch import FORWARD, Pair, TraversalResult, to_8bit
+from blindspots.engine.batch import FORWARD, to_8bit
 from blindspots.engine.engine import Engine
+from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.subject import Subject
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import Lpips
 from blindspots.measure.rows import Ends, RowMaker, Traversed
 from blindspots.methods.method import Method
 from blindspots.progress import Ticker
-from blindspots.schema import Ending
+from blindspots.schema import Ending, PlannedPair
 from blindspots.settings import SNAPSHOTS, Keep
 from blindspots.store.writer import Store
-from blindspots.study.ahead import ahead
-from blindspots.study.plan import PlannedPair
-from blindspots.study.survey import Subject
+
+Given = TypeVar("Given")
+Made = TypeVar("Made")
 
 MOST_THREADS = 8
 Loaded = TypeVar("Loaded")
@@ -176,3 +179,25 @@ def by_source(pairs: Iterable[PlannedPair]) -> list[list[PlannedPair]]:
     for pair in pairs:
         groups[pair.source_id].append(pair)
     return list(groups.values())
+
+
+def ahead(
+    make: Callable[[Given], Made], given: Iterable[Given], depth: int, threads: int
+) -> Iterator[tuple[Given, Made]]:
+    """Each of what is given with what is made of it, in order, up to `depth` made ahead.
+
+    What is given is taken by the caller's own thread. What `make` raises is raised in its turn.
+    """
+    queue, waiting = iter(given), deque[tuple[Given, Future[Made]]]()
+    with ThreadPoolExecutor(threads, thread_name_prefix="ahead") as pool:
+        try:
+            while True:
+                wanted = islice(queue, max(1, depth) - len(waiting))
+                waiting.extend((one, pool.submit(make, one)) for one in wanted)
+                if not waiting:
+                    return
+                one, made = waiting.popleft()
+                yield one, made.result()
+        finally:
+            for _, made in waiting:
+                made.cancel()

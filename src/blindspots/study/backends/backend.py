@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from blindspots.engine.subject import Subject
 from blindspots.measure.metrics import Lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
@@ -14,7 +15,6 @@ from blindspots.settings import Keep
 from blindspots.store.writer import Store
 from blindspots.study.pairs import PlannedPairs
 from blindspots.study.prepare import Prepared
-from blindspots.study.survey import Subject
 from blindspots.study.work import Work
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.progress import Ticker
 from blindspots.study.backends.backend import RunJob
@@ -26,7 +27,6 @@ from blindspots.study.backends.worker import WorkerConfig
 from blindspots.study.backends.worker_pool import Heard, WorkerHandle, WorkerPool
 from blindspots.study.prepare import most_evaluations
 from blindspots.study.subjects import roles, without_pairs
-from blindspots.study.survey import Subject
 
 AHEAD, ATTEMPTS = 2, 3
 PATIENCE, LISTENING = 300.0, 1.0

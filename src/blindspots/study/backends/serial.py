@@ -7,15 +7,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from blindspots.schema import SIMPLEX_SAMPLES
+from blindspots.engine.subject import Subject
+from blindspots.schema import SIMPLEX_SAMPLES, PlannedPair
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import RunJob
 from blindspots.study.backends.tasks import FEWEST
 from blindspots.study.pairs import Groups, PlannedPairs
-from blindspots.study.plan import PlannedPair
 from blindspots.study.prepare import most_evaluations
 from blindspots.study.resume import HULLS, missing_pairs
-from blindspots.study.survey import Subject
 from blindspots.study.work import Work
 
 MEASURED = {

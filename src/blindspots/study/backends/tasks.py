@@ -10,9 +10,9 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 
+from blindspots.schema import PlannedPair
 from blindspots.store.writer import Store
 from blindspots.study.pairs import Groups, PlannedPairs
-from blindspots.study.plan import PlannedPair
 from blindspots.study.resume import HULLS, missing_pairs
 
 MOST_PAIRS, UNITS_A_WORKER = 48, 12

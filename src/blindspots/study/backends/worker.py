@@ -13,20 +13,19 @@ from pathlib import Path
 from time import monotonic
 
 from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import ImageSet
 from blindspots.measure.metrics import Lpips, find_lpips
 from blindspots.methods.method import Method
-from blindspots.schema import Ending
+from blindspots.schema import Ending, PlannedPair
 from blindspots.settings import Keep
 from blindspots.store.atomic import storage_failure
 from blindspots.store.paths import Place
 from blindspots.store.writer import Store
 from blindspots.study.backends.messages import Done, Failed, Progress, Ready, Started, Word
 from blindspots.study.backends.tasks import FEWEST, Task
-from blindspots.study.plan import PlannedPair
 from blindspots.study.subjects import ModelRef, RunRequest, load_again
-from blindspots.study.survey import Subject
 from blindspots.study.work import Costly, Work, by_source
 
 SECONDS_BETWEEN_WORDS = 0.5

@@ -12,9 +12,10 @@ from blindspots.doctor.gradient_checks import check_attached
 from blindspots.doctor.label_checks import check_class_order
 from blindspots.doctor.output_checks import check_saturation
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.scores import Confidence
-from blindspots.study.survey import Subject, Survey
+from blindspots.study.survey import Survey
 
 
 def preflight(subject: Subject, surveyed: Survey) -> list[Finding]:
