@@ -21,7 +21,7 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
-	$(BIN)/python -m pytest tests/faults -m faults -n 6 --timeout 1800
+	$(BIN)/python -m pytest tests/process -m faults -n 6 --timeout 1800
 
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
 	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser

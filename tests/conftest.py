@@ -10,9 +10,9 @@ checker.install("blindspots")
 
 pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
 # What runs whole commands is not slowed by checks that its unit tests make already.
-UNCHECKED = {"system", "process", "browser", "faults", "real"}
+UNCHECKED = {"system", "process", "browser", "real"}
 # Folders whose tests all have one mark: they are not imported where that mark is not asked for.
-MARKED = {"browser": "browser", "faults": "faults"}
+MARKED = {"browser": "browser", "process": "faults"}
 
 
 def pytest_addoption(parser):

@@ -10,9 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.models.test_clip_models import NAMES, SIZES, TEMPLATES, tokenizer
 from tests.support.hub_cache import blindspots, lay, offline
 from tests.support.pictures import make_picture, spread_out
-from tests.test_clip_models import NAMES, SIZES, TEMPLATES, tokenizer
 
 PICTURES, SIDE = 12, 32
 TIMM = "test_vit.r160_in1k"

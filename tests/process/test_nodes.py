@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.faults.runs import assert_same, ended, wait, wait_for
+from tests.process.runs import assert_same, ended, wait, wait_for
 
 pytestmark = pytest.mark.faults
 

@@ -4,7 +4,7 @@ import pytest
 
 from blindspots.store.lock import LOCK
 from blindspots.store.paths import find_place
-from tests.faults.runs import (
+from tests.process.runs import (
     BACKENDS,
     assert_same,
     ended,

@@ -19,11 +19,11 @@ from blindspots.scores import parse_score
 from blindspots.settings import parse_shard
 from blindspots.specs import parse_spec
 from blindspots.study.estimate import parse_gpu_price
+from tests.reporting.test_compare import NORMAL, make_run
 from tests.support.refusals import CALLS, COMMANDS, USUAL
 from tests.support.run_factory import Factory
 from tests.support.snapshots import FOLDER, Snapshot
 from tests.support.tiny import FILE, draw
-from tests.test_compare import NORMAL, make_run
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ import pytest
 
 import blindspots
 from benchmarks.soak import workers
-from tests.faults.drivers import Driver, start_driver
+from tests.process.drivers import Driver, start_driver
 from tests.support.sleeping_model import PACE, SIZE, model_spec, save_pictures
 
 SOURCES, FEW, TARGETS, LARGE = 8, 3, 2, 64

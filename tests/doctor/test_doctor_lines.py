@@ -14,8 +14,8 @@ from blindspots.doctor.sample import Evidence
 from blindspots.doctor.speed_checks import check_speed
 from blindspots.engine import device
 from blindspots.engine.evaluator import Evaluator
+from tests.doctor.test_doctor import FEW, examine, names_of, the_wrong_one
 from tests.support.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
-from tests.test_doctor import FEW, examine, names_of, the_wrong_one
 
 MIB = 2**20
 
@@ -23,7 +23,7 @@ MIB = 2**20
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("lines")
-    shutil.copy(Path(__file__).parent / "support" / "faulty_models.py", folder / "model.py")
+    shutil.copy(Path(__file__).parents[1] / "support" / "faulty_models.py", folder / "model.py")
     return folder
 
 

@@ -13,10 +13,10 @@ from blindspots.reporting.page.pair_sample import MOST_PAIRS
 from blindspots.reporting.page.pictures import SIZES, fitting_together
 from blindspots.reporting.score_axes import UNIT, run_scales
 from blindspots.store.reader import Run
+from tests.reporting.test_compare import NORMAL, TRAINED, make_run
+from tests.reporting.test_report import HOSTILE, Page, data_of, words
+from tests.reporting.test_report_scale import of_photos
 from tests.support.run_factory import Factory, hold
-from tests.test_compare import NORMAL, TRAINED, make_run
-from tests.test_report import HOSTILE, Page, data_of, words
-from tests.test_report_scale import of_photos
 
 MODELS = ("one", "two")
 

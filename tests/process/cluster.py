@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.runs import environment, worker_processes
+from tests.process.runs import environment, worker_processes
 
 
 @dataclass

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from tests.faults.runs import (
+from tests.process.runs import (
     BACKENDS,
     Process,
     Site,

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.faults.drivers import Driver
-from tests.faults.runs import EXACT, SLOW, Site, ended, given, wait_for
+from tests.process.drivers import Driver
+from tests.process.runs import EXACT, SLOW, Site, ended, given, wait_for
 from tests.support.sleeping_model import SIZE, model_spec
 
 pytestmark = pytest.mark.faults

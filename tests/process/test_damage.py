@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from blindspots.store.lock import LOCK
-from tests.faults.runs import assert_same, ended, kill, next_over, wait, wait_for
+from tests.process.runs import assert_same, ended, kill, next_over, wait, wait_for
 
 pytestmark = pytest.mark.faults
 

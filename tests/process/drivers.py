@@ -1,6 +1,6 @@
 """Drivers forked from one process that has everything imported, so that a start costs no import.
 
-The server is `python -m tests.faults.drivers SOCKET`. It has one thread and has run nothing, so a
+The server is `python -m tests.process.drivers SOCKET`. It has one thread and has run nothing, so a
 driver begins as after its imports: in a session of its own, with signals, environment, working
 directory and output as given, and as `python -m blindspots` from there to its exit. A process
 beside it, its parent, waits for it, and kills it when nobody waits for its status any more.

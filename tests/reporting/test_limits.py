@@ -7,7 +7,7 @@ import pytest
 
 from blindspots.cli.main import call
 from blindspots.reporting.tables import build_table
-from tests.test_compare import NORMAL, TRAINED, make_run
+from tests.reporting.test_compare import NORMAL, TRAINED, make_run
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.runs import (
+from tests.process.runs import (
     assert_not_redone,
     assert_same,
     ended,

@@ -516,7 +516,7 @@ def test_a_missing_library_is_named_with_the_command_that_installs_it(saved):
     result = subprocess.run(
         [sys.executable, "-c", MISSING, *specs],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         timeout=120,

@@ -53,7 +53,7 @@ COLOURS = {"red": (210, 40, 30), "yellow": (220, 210, 40), "green": (30, 190, 50
 def place(tmp_path_factory):
     """A folder with the models, class files in wrong orders, and pictures of three colours."""
     folder = tmp_path_factory.mktemp("doctor")
-    shutil.copy(Path(__file__).parent / "support" / "faulty_models.py", folder / "model.py")
+    shutil.copy(Path(__file__).parents[1] / "support" / "faulty_models.py", folder / "model.py")
     names = list(CLASS_NAMES)
     (folder / "shuffled.txt").write_text("\n".join(names[i] for i in SHUFFLED))
     (folder / "one_less.txt").write_text("\n".join([*names[1:], names[0]]))

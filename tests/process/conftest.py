@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from tests.faults.cluster import opened
-from tests.faults.drivers import ADDRESS, serving
-from tests.faults.runs import FEW, LARGE, SLOW, Site, make_site
+from tests.process.cluster import opened
+from tests.process.drivers import ADDRESS, serving
+from tests.process.runs import FEW, LARGE, SLOW, Site, make_site
 
 STACK = pytest.StashKey[ExitStack]()
 
