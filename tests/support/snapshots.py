@@ -1,7 +1,7 @@
 """What the product says, kept in a text file: reviewed as a diff where it changes.
 
-`python -m pytest tests/system/test_messages.py --write-snapshots` writes what is said now; every other
-run compares. Each block is what was asked, and what was answered.
+`python -m pytest tests/system/test_messages.py --write-snapshots` writes what is said now; every
+other run compares. Each block is what was asked, and what was answered.
 """
 
 from pathlib import Path
