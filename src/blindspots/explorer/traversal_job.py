@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from blindspots.engine.engine import Engine, Turn, TurnRecord
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine, Turn, TurnRecord
 from blindspots.engine.subject import Subject
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import exact, glimpse, pixels_of

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import torch
 
 from blindspots.engine.batch import FORWARD
-from blindspots.engine.engine import Engine
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine
 from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.measure.measurer import Measurer

@@ -6,7 +6,7 @@ from textwrap import wrap
 from matplotlib.axes import Axes
 
 from blindspots.reporting.figures.grid_layout import GridLayout, Spot, layout_of
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     HEADING,
     LINE,
     NOTE,
@@ -17,7 +17,7 @@ from blindspots.reporting.figures.paper.layout import (
     tile,
     words,
 )
-from blindspots.reporting.figures.paper.require import kept_found, kept_image
+from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import MODEL, MUTED, PERSON, short
 from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.selection import class_name
