@@ -112,7 +112,7 @@ def write_page(results: Path, page: Path) -> None:
 def _table(measured: dict[str, Any]) -> str:
     lines = [
         "| model | k | chosen | fraction inside [95 %] | lowest source | RMSE | segments inside |"
-        " evaluations a target | sources |",
+        " evaluations per target | sources |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in measured.items():

@@ -54,7 +54,7 @@ ATTACK_STEPS = 100
 
 
 class Ended(NamedTuple):
-    """The images a row is about, one a pair, and what they cost a pair.
+    """The images a row is about, one per pair, and what they cost a pair.
 
     `looked_at`: whether the model is asked about them; else only their distances count.
     """

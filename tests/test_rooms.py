@@ -1,4 +1,4 @@
-"""The house keeps its order: names taken once, a bare root, imports downwards, small files named."""
+"""The house keeps its order: names are taken once, the root is bare, imports run down."""
 
 import ast
 import os
@@ -177,7 +177,9 @@ def test_the_architecture_draws_the_floors_of_the_contract():
 
 def test_the_architecture_names_every_room_and_module_of_the_ground_and_no_other():
     named = re.findall(r"^\| `([\w/.]+)` \|", ARCHITECTURE, re.MULTILINE)
-    assert sorted(named) == sorted([*(f"{name}/" for name in FOLDERS), *map("{}.py".format, GROUND)])
+    assert sorted(named) == sorted(
+        [*(f"{name}/" for name in FOLDERS), *map("{}.py".format, GROUND)]
+    )
 
 
 def test_the_contract_names_folders_and_the_ground():

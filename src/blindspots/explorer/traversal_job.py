@@ -106,7 +106,7 @@ class _Camera:
 
 
 def _shown(seen: TurnRecord) -> tuple[Tensor, Tensor]:
-    """Of each row, the images that would be found: (rows, targets, 3, height, width), scores.
+    """The images that would be found for each row: (rows, targets, 3, height, width), scores.
 
     A hull's proposal holds its corners first, and points of the hull behind them.
     """

@@ -40,7 +40,7 @@ class Measurer:
 
     `delta`: the drop inside which segments, simplices and lines count. `lpips`: None where its
     weights are not on the machine; its columns are then missing, and null in the row, as they are
-    for images below its smallest size. All is measured in fp32, whatever the oracle's precision.
+    for images below its smallest size. All is measured in fp32, whatever the evaluator's precision.
     """
 
     model: Classifier

@@ -31,7 +31,7 @@ _STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 
 
 def draw_curves(run: Run, rows: Sequence[Row], columns: int) -> Axes:
-    """RMSE to the target, and confidence, at each kept snapshot; a line a pair, at most seven.
+    """RMSE to the target, and confidence, at each kept snapshot; a line per pair, at most seven.
 
     Against steps; against per cent of the way where paths are straight.
     """

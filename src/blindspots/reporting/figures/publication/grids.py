@@ -33,7 +33,7 @@ def draw_grid(run: Run, rows: Sequence[Row], columns: int) -> Axes:
 
     Untouched images are framed. A confidence in brackets: the found image is only on its way, and
     a person would not name it so. At most six classes a side, those with most pairs; where too few
-    of their combinations were traversed, a line a source.
+    of their combinations were traversed, a line per source.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     layouts = [_filled(run, [row for row in rows if row["model"] == model]) for model in models]
