@@ -10,9 +10,9 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from blindspots.engine.device import batch_size
-from blindspots.engine.engine import Engine, pair_hash
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
+from blindspots.engine.scheduler import Engine, pair_hash
 from blindspots.errors import UsageError
 from blindspots.methods import make_method
 from blindspots.methods.method import Method
@@ -38,7 +38,7 @@ Given = Float[Tensor, "_pairs _channel _height _width"]
 
 @dataclass(frozen=True)
 class Traversals:
-    """What `traverse` found: one entry a pair, in the order given, everything on the CPU.
+    """What `traverse` found: one entry per pair, in the order given, everything on the CPU.
 
     `found` is the source where the pair could not start; `ending` says why. `confidence` is the
     score of `found`, `p_source` that of the clean source, `label` the class that was kept.
@@ -120,7 +120,7 @@ def _pairs(
     for what, given in (("ids", ids), ("groups", named)):
         if len(given) != len(entries):
             raise UsageError(
-                f"{len(given)} {what} were given for {len(entries)} pairs; expected one a pair"
+                f"{len(given)} {what} were given for {len(entries)} pairs; expected one per pair"
             )
     for name in set(named):
         if len({content for content, group in zip(own, named, strict=True) if group == name}) > 1:
@@ -146,7 +146,9 @@ def _checked(
     count = len(sources)
     numbers = [UNLABELLED] * count if labels is None else [int(label) for label in labels]
     if len(numbers) != count:
-        raise UsageError(f"{len(numbers)} labels were given for {count} pairs; expected one a pair")
+        raise UsageError(
+            f"{len(numbers)} labels were given for {count} pairs; expected one per pair"
+        )
     return numbers
 
 

@@ -71,27 +71,27 @@ class Run:
 
     @cached_property
     def pairs(self) -> pa.Table:
-        """One row a (model, source, target), columns as `records.PAIRS`, parts included."""
+        """One row per (model, source, target), columns as `schema.PAIRS`, parts included."""
         return self._rows("pairs", PAIRS, PAIR_KEY)
 
     @cached_property
     def triangles(self) -> pa.Table:
-        """One row a (model, source, target 1, target 2), columns as `records.TRIANGLES`."""
+        """One row per (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
         return self._rows("triangles", TRIANGLES, TRIANGLE_KEY)
 
     @cached_property
     def simplices(self) -> pa.Table:
-        """One row a (model, source) with more than two targets; `records.SIMPLICES`."""
+        """One row per (model, source) with more than two targets; `schema.SIMPLICES`."""
         return self._rows("simplices", SIMPLICES, SIMPLEX_KEY)
 
     @cached_property
     def nulls(self) -> pa.Table:
-        """One row a (model, source, target) that was traversed; `records.NULLS`."""
+        """One row per (model, source, target) that was traversed; `schema.NULLS`."""
         return self._rows("nulls", NULLS, NULL_KEY)
 
     @cached_property
     def transfer(self) -> pa.Table:
-        """One row a (model, judge, pair); `records.TRANSFER`, empty before blindspots transfer."""
+        """One row per (model, judge, pair), empty before blindspots transfer; `schema.TRANSFER`."""
         return self._rows("transfer", TRANSFER, TRANSFER_KEY)
 
     @cached_property
@@ -120,7 +120,8 @@ class Run:
     @property
     def straight(self) -> bool:
         """Whether paths are segments, so that `path_step` is per cent of the way."""
-        return (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
+        known = (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
+        return bool(self.info.get("straight", known))
 
     @property
     def finished(self) -> bool:

@@ -184,7 +184,7 @@ class Engine:
         return evaluation
 
     def _evaluate(self, problem: Problem, state: State) -> Evaluation:
-        """Of all proposals of all pairs, in one batch."""
+        """All proposals of all pairs are evaluated in one batch."""
         shape, image = state.proposal.shape[:-3], state.proposal.shape[-3:]
         kept = problem.kept.repeat_interleave(shape[1:].numel(), dim=0)
         images = state.proposal.reshape(-1, *image)
