@@ -17,7 +17,8 @@ from blindspots.engine.device import batch_size
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
 from blindspots.engine.pgd import PGD
-from blindspots.engine.scheduler import Engine, pair_hash
+from blindspots.engine.random_draws import pair_hash
+from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable, decode
 from blindspots.measure.measurer import Measurer
