@@ -46,7 +46,6 @@ STILL_SMALL = {
     "cli/notes.py",
     "doctor/admit.py",
     "doctor/finding.py",
-    "engine/pair.py",
     "engine/subject.py",
     "explorer/image_bytes.py",
     "explorer/refusals.py",

@@ -1,7 +1,9 @@
-"""What the model says of sources before their pairs start, and why some pairs cannot."""
+"""Before pairs start: which go together, what the model says of their sources, who cannot."""
 
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
 from math import isnan
 
 import torch
@@ -19,6 +21,14 @@ class Admission:
 
     evaluator: Evaluator
     method: Method
+
+    def groups(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
+        """What is traversed together: a pair, or the pairs of a group in the order of their ids."""
+        if not self.method.grouped:
+            yield from ([pair] for pair in pairs)
+            return
+        for _, group in groupby(pairs, key=lambda pair: pair.group or pair.id):
+            yield sorted(group, key=lambda pair: pair.id)
 
     def look(self, groups: list[list[Pair]]) -> tuple[list[Slot], Problem, list[Ending | None]]:
         """What the model says of the sources, and why some pairs cannot start."""

@@ -1,15 +1,52 @@
-"""What is added to the result of a pair when its traversal has ended."""
+"""What is looked at when a pair is about to end, and added to its result when it has.
+
+The score along segments source → found is asked in fp32, whatever the traversal's arithmetic is.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import to_8bit
+from blindspots.engine.batch import ActiveBatch, to_8bit
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import TraversalResult
-from blindspots.engine.segment_scores import SegmentScores
+from blindspots.methods.method import RUNNING, Method, code
+from blindspots.schema import Ending
+
+
+@dataclass(frozen=True)
+class SegmentScores:
+    """Scores at points of segments."""
+
+    evaluator: Evaluator
+
+    def check_finished(self, method: Method, batch: ActiveBatch) -> None:
+        """Before pairs end, what they would return is looked at where their method asks for it."""
+        sweep = method.sweep()
+        if sweep is None:
+            return
+        problem, state = batch.tensors
+        ended = (state.ending != RUNNING) & (state.ending != code(Ending.FAILED))
+        rows = ended.nonzero().flatten()
+        if not len(rows):
+            return
+        asked, about = problem.select(rows), state.select(rows)
+        looks = zip(asked.source, about.found.flatten(0, 1), asked.kept, strict=True)
+        score = torch.stack([self.along(sweep, *look) for look in looks])
+        batch.replace(rows, method.swept(asked, about, score))
+        for row in rows.tolist():
+            batch.slots[row].looked += len(sweep)
+
+    def along(
+        self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor
+    ) -> Float[Tensor, "points"]:
+        """The score at points of the segment source → found, in fp32."""
+        parts = t.to(source).view(-1, 1, 1, 1).split(self.evaluator.chunk or len(t))
+        answers = [self.evaluator.exact.logits(torch.lerp(source, found, part)) for part in parts]
+        return self.evaluator.score(torch.cat(answers), kept.expand(len(t), *kept.shape))
 
 
 @dataclass(frozen=True)

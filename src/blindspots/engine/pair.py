@@ -1,8 +1,11 @@
-"""A pair to traverse, and what became of it."""
+"""A pair to traverse, what became of it, and what keys its random draws."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
@@ -52,3 +55,22 @@ class TraversalResult:
     path_confidence: list[float]
     p_path_min: float | None
     check_evaluations: float = 0.0
+
+
+def generator(seed: int, pair_id: str) -> torch.Generator:
+    """The CPU generator of a pair's random draws: the same in any batch and in any order."""
+    digest = hashlib.sha256(f"{seed}:{pair_id}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def pair_hash(source: Tensor, target: Tensor, label: int) -> str:
+    """The id of a pair that has none: 16 hex digits over both images and the label."""
+    digest = hashlib.sha256(str(label).encode())
+    for image in (source, target):
+        digest.update(image.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def group_id(group: Sequence[Pair]) -> str:
+    """The id that keys the draws of pairs that are traversed together."""
+    return "+".join(pair.id for pair in group)

@@ -15,11 +15,9 @@ import torch
 
 from blindspots.engine.admission import Admission
 from blindspots.engine.batch import ActiveBatch
-from blindspots.engine.completion import Completion
+from blindspots.engine.completion import Completion, SegmentScores
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair, TraversalResult
-from blindspots.engine.random_draws import generator, group_id
-from blindspots.engine.segment_scores import SegmentScores
+from blindspots.engine.pair import Pair, TraversalResult, generator, group_id
 from blindspots.methods.geometry import choose
 from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, State, code
 from blindspots.schema import Ending
@@ -81,16 +79,8 @@ class Engine:
         With a `look` of several turns only the last of them is shown.
         """
         with self.evaluator.model.frozen():
-            for targets, groups in groupby(self._groups(pairs), key=len):
+            for targets, groups in groupby(self._admission.groups(pairs), key=len):
                 yield from self._traverse(groups, targets)
-
-    def _groups(self, pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
-        """What is traversed together: a pair, or the pairs of a group in the order of their ids."""
-        if not self.method.grouped:
-            yield from ([pair] for pair in pairs)
-            return
-        for _, group in groupby(pairs, key=lambda pair: pair.group or pair.id):
-            yield sorted(group, key=lambda pair: pair.id)
 
     def _traverse(self, queue: Iterator[list[Pair]], targets: int) -> Iterator[Turn]:
         batch = ActiveBatch(self._snapshot_interval())

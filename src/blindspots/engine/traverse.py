@@ -11,8 +11,7 @@ from torch import Tensor
 
 from blindspots.engine.device import batch_size
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
-from blindspots.engine.random_draws import pair_hash
+from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult, pair_hash
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.methods import make_method

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import TraversalResult
-from blindspots.engine.random_draws import generator
+from blindspots.engine.pair import TraversalResult, generator
 from blindspots.measure.baselines import STRIDE, Line, point, straight_lines
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import Segment, segments, simplices, triangles
