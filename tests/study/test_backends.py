@@ -105,9 +105,9 @@ def assert_same_row(one, two):
 
 def assert_same_plan(one, two):
     one, two = Run(one).info, Run(two).info
-    assert one["plan_hash"] == two["plan_hash"]
-    assert one["tables"].keys() == two["tables"].keys()
-    assert two["finished"]
+    assert one.plan_hash == two.plan_hash
+    assert one.tables.keys() == two.tables.keys()
+    assert two.finished
 
 
 @pytest.mark.parametrize("backend", ["processes", "ray"])

@@ -70,10 +70,10 @@ def test_all_of_it_is_computed_again_and_agrees(capsys):
 
 def test_its_command_again_changes_no_row(old, monkeypatch):
     monkeypatch.setattr(Store, "save_found", None)
-    before, started = pieces(old / "whole"), Run(old / "whole").info["started"]
+    before, started = pieces(old / "whole"), Run(old / "whole").info.started
     assert resume("whole", "path") == 0
     assert pieces(old / "whole") == before
-    assert Run(old / "whole").info["started"] == started
+    assert Run(old / "whole").info.started == started
 
 
 def test_what_was_cut_is_gone_on_with_to_the_same_rows(old):

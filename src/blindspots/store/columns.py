@@ -14,6 +14,7 @@ from blindspots.errors import UsageError
 from blindspots.schema import NULLS, PAIRS, TRIANGLES, YOUNGER, Ending
 from blindspots.store.parquet import open_parquet, row_files
 from blindspots.store.paths import Place
+from blindspots.store.run_info import AGAIN
 
 PAIR_KEY = ("model", "pair_id")
 TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
@@ -21,7 +22,6 @@ SIMPLEX_KEY = ("model", "source_id")
 NULL_KEY = ("model", "source_id", "target_id")
 TRANSFER_KEY = ("model", "judge", "pair_id")
 KEYS = {"pairs": PAIR_KEY, "triangles": TRIANGLE_KEY, "nulls": NULL_KEY}
-AGAIN = "start it again with blindspots run and another --out"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ planned ids minus the present ones.
 """
 
 import io
-import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -21,7 +20,7 @@ from safetensors.numpy import save as serialise
 
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import sweep, write_text
+from blindspots.store.atomic import sweep
 from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
 from blindspots.store.parquet import (
     GATHERED,
@@ -38,6 +37,7 @@ from blindspots.store.parquet import (
 from blindspots.store.paths import Place, find_place, make_folder, move
 from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
+from blindspots.store.run_info import RunInfo, write_run_info
 
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, PAIR_KEY),
@@ -69,10 +69,9 @@ class Store:
         """Remove what interrupted writers left behind; before any other process writes here."""
         sweep(self.path)
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
+    def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
-        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(self.path / "run.json", text + "\n")
+        write_run_info(self.path, info)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
@@ -238,12 +237,6 @@ def started(rows: pa.Table) -> pa.ChunkedArray:
     """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
     endings = [ending.value for ending in Ending if ending.started]
     return rows.filter(pc.field("ending").isin(endings))["pair_id"]
-
-
-def read_info(path: Place | str) -> dict[str, Any] | None:
-    """The `run.json` of a run directory; None where there is none yet."""
-    file = find_place(path) / "run.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 def read_predictions(path: Place | str) -> pa.Table:

@@ -75,7 +75,7 @@ def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> Trave
 
 def check_kept(run: Run, use: str) -> None:
     """Refuse a run that kept no found images; `use`: what they were wanted for."""
-    if run.info.get("keep") == "none":
+    if run.info.keep == "none":
         raise UsageError(
             f"{run.path} kept no found images (--keep none), so nothing can be {use}; "
             "run it with --keep found"
