@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from blindspots.cli.main import call
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES
 from blindspots.study.backends.ray_pool import Ray
 from tests.support import sleeping_model
 from tests.support.sleeping_model import model_spec, save_pictures

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from blindspots.cli.main import call
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES, Store
+from blindspots.store.writer import Store
 from tests import support
 from tests.support.runs import assert_same_run, rows
 

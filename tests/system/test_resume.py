@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 import blindspots as bs
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES, Store
+from blindspots.store.writer import Store
 from blindspots.study.run import Experiment
 from tests.support.runs import Cut, assert_same_rows, assert_same_run
 from tests.support.tiny import MODEL, run, without_figures

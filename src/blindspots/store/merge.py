@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from blindspots.errors import UsageError
-from blindspots.schema import PAIRS
+from blindspots.schema import PAIRS, TABLES
 from blindspots.settings import Shard, differences
 from blindspots.store.archives import PICTURES
 from blindspots.store.atomic import PARTIAL, write_bytes
@@ -18,7 +18,7 @@ from blindspots.store.parquet import damage, distinct, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
 from blindspots.store.run_info import INFO_FILE, RunInfo, ShardFacts, read_run_info
-from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store
+from blindspots.store.writer import PREDICTIONS_FILE, Store
 
 T = TypeVar("T")
 _SHOWN = 6

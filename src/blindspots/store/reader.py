@@ -11,22 +11,9 @@ import pyarrow as pa
 from PIL import Image
 
 from blindspots.errors import UsageError
-from blindspots.schema import (
-    NULLS,
-    PAIRS,
-    SIMPLICES,
-    STRAIGHT_METHODS,
-    TRANSFER,
-    TRIANGLES,
-    Ending,
-)
+from blindspots.schema import STRAIGHT_METHODS, Ending
 from blindspots.store.archives import PICTURES, Archives, load_exact
 from blindspots.store.columns import (
-    NULL_KEY,
-    PAIR_KEY,
-    SIMPLEX_KEY,
-    TRANSFER_KEY,
-    TRIANGLE_KEY,
     RunColumns,
     read_rows,
 )
@@ -63,28 +50,28 @@ class Run:
 
     @cached_property
     def pairs(self) -> pa.Table:
-        """One row a (model, source, target), columns as `records.PAIRS`, parts included."""
-        return self._rows("pairs", PAIRS, PAIR_KEY)
+        """One row a (model, source, target), columns as `schema.PAIRS`, parts included."""
+        return read_rows(self.path, "pairs")
 
     @cached_property
     def triangles(self) -> pa.Table:
-        """One row a (model, source, target 1, target 2), columns as `records.TRIANGLES`."""
-        return self._rows("triangles", TRIANGLES, TRIANGLE_KEY)
+        """One row a (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
+        return read_rows(self.path, "triangles")
 
     @cached_property
     def simplices(self) -> pa.Table:
-        """One row a (model, source) with more than two targets; `records.SIMPLICES`."""
-        return self._rows("simplices", SIMPLICES, SIMPLEX_KEY)
+        """One row a (model, source) with more than two targets; `schema.SIMPLICES`."""
+        return read_rows(self.path, "simplices")
 
     @cached_property
     def nulls(self) -> pa.Table:
-        """One row a (model, source, target) that was traversed; `records.NULLS`."""
-        return self._rows("nulls", NULLS, NULL_KEY)
+        """One row a (model, source, target) that was traversed; `schema.NULLS`."""
+        return read_rows(self.path, "nulls")
 
     @cached_property
     def transfer(self) -> pa.Table:
-        """One row a (model, judge, pair); `records.TRANSFER`, empty before blindspots transfer."""
-        return self._rows("transfer", TRANSFER, TRANSFER_KEY)
+        """One row a (model, judge, pair); `schema.TRANSFER`, empty before blindspots transfer."""
+        return read_rows(self.path, "transfer")
 
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
@@ -126,13 +113,17 @@ class Run:
 
     def pairs_from(self, *sources: str) -> list[Row]:
         """The pairs from these sources, of all models, as dictionaries; no others are read."""
-        return self._pairs_from(sources)
+        return self._from("pairs", "source_id", sources)
 
     def triangles_from(self, *sources: str) -> list[Row]:
         """The triangles of these sources whose two pairs both started, likewise."""
         pairs = self.pairs_from(*sources)
         lost = {_edge(row) for row in pairs if not Ending(row["ending"]).started}
-        return [row for row in self._triangles_from(sources) if not lost & set(_edges(row))]
+        return [
+            row
+            for row in self._from("triangles", "source_id", sources)
+            if not lost & set(_edges(row))
+        ]
 
     def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
         """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
@@ -214,13 +205,9 @@ class Run:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
-    def _pairs_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
+    def _from(self) -> Callable[[str, str, tuple[str, ...]], list[Row]]:
         # The figures of a run all start from one source.
-        return lru_cache(maxsize=8)(self.columns.whole_pairs_from)
-
-    @cached_property
-    def _triangles_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
-        return lru_cache(maxsize=8)(self.columns.whole_triangles)
+        return lru_cache(maxsize=16)(self.columns.rows)
 
     @cached_property
     def _pair_list(self) -> list[Row]:
@@ -233,9 +220,6 @@ class Run:
     @cached_property
     def _null_list(self) -> list[Row]:
         return self.nulls.to_pylist()
-
-    def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
-        return read_rows(self.path, kind, schema, key)
 
 
 def read_pixels(content: bytes) -> Pixels:

@@ -18,10 +18,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
 
-from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.schema import TABLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
 from blindspots.store.atomic import sweep
-from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -29,7 +28,7 @@ from blindspots.store.parquet import (
     file_digest,
     gather,
     join,
-    read_rows,
+    read_file,
     row_files,
     write_part,
     write_rows,
@@ -39,12 +38,6 @@ from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
 from blindspots.store.run_info import RunInfo, write_run_info
 
-TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
-    "pairs": (PAIRS, PAIR_KEY),
-    "triangles": (TRIANGLES, TRIANGLE_KEY),
-    "simplices": (SIMPLICES, SIMPLEX_KEY),
-    "nulls": (NULLS, NULL_KEY),
-}
 PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
 DAMAGED = "damaged"
@@ -126,7 +119,7 @@ class Store:
         """These columns of a model's stored rows, some of which may be there twice."""
         schema, _ = TABLES[table]
         files = self._files(table)
-        tables = [read_rows(file, schema, columns, model) for file in files]
+        tables = [read_file(file, schema, columns, model) for file in files]
         empty = pa.schema([schema.field(name) for name in columns]).empty_table()
         return pa.concat_tables([empty, *tables])
 
@@ -245,7 +238,7 @@ def read_predictions(path: Place | str) -> pa.Table:
     if not file.exists():
         return PREDICTIONS.empty_table()
     try:
-        return read_rows(file, PREDICTIONS)
+        return read_file(file, PREDICTIONS)
     except OSError as error:
         warnings.warn(f"{error}; the models are asked again", stacklevel=2)
         return PREDICTIONS.empty_table()
