@@ -11,7 +11,7 @@ from blindspots.store import atomic
 from blindspots.store.atomic import PARTIAL, write_text, write_whole
 from blindspots.store.paths import check_writable
 from blindspots.store.prediction_rows import SCHEMA
-from blindspots.store.writer import Store, read_info, read_predictions
+from blindspots.store.writer import Store, read_predictions
 
 
 def row(name, **columns):
@@ -134,15 +134,12 @@ def test_images_come_back_to_the_bit(tmp_path):
     assert not list((tmp_path / "found").iterdir())
 
 
-def test_predictions_and_facts_come_back(tmp_path):
+def test_predictions_come_back(tmp_path):
     store = Store(tmp_path)
-    assert read_info(tmp_path) is None
     assert not len(read_predictions(tmp_path))
     said = {"model": "m", "image_id": "i", "predicted": 3, "confidence": 0.5, "p_label": 0.25}
     store.write_predictions(pa.Table.from_pylist([said], SCHEMA))
-    store.write_info({"format": 1, "name": "Ωmega"})
     assert read_predictions(tmp_path).to_pylist() == [said]
-    assert read_info(tmp_path) == {"format": 1, "name": "Ωmega"}
 
 
 def test_a_row_of_the_wrong_type_is_not_stored(tmp_path):

@@ -56,7 +56,7 @@ def shard(whole, path, number, of):
         "found_dropped": False,
         "seconds": 10.0 * number,
     }
-    write_info(path, {**whole.info, **facts})
+    write_info(path, {**stored_info(whole.path), **facts})
     return path
 
 
@@ -64,8 +64,12 @@ def write_info(path, info):
     (path / "run.json").write_text(json.dumps(info))
 
 
+def stored_info(path):
+    return json.loads((path / "run.json").read_text())
+
+
 def change(path, **facts):
-    write_info(path, {**Run(path).info, **facts})
+    write_info(path, {**stored_info(path), **facts})
 
 
 def rows(path, table="pairs"):
@@ -81,9 +85,9 @@ def test_rows_and_files_of_all_shards_come_together(shards, tmp_path):
         there = {f.name: f.read_bytes() for f in (tmp_path / "out" / folder).iterdir()}
         assert there == {f.name: f.read_bytes() for f in (tmp_path / "whole" / folder).iterdir()}
     info = Run(tmp_path / "out").info
-    assert info["seconds"] == 60
-    assert info["command"] == "the command"
-    assert info["pairs"] == {facts.name: 8 for facts in Run(tmp_path / "whole").models}
+    assert info.seconds == 60
+    assert info.command == "the command"
+    assert info.pairs == {facts.name: 8 for facts in Run(tmp_path / "whole").models}
 
 
 def test_images_are_linked_and_stay_when_the_shards_go(shards, tmp_path):
@@ -121,13 +125,13 @@ def test_missing_shards_and_pairs_are_named(shards, tmp_path):
     missing = merge_shards([shards[0], shards[2]], tmp_path / "out", allow_missing=True)
     assert len(missing) == 2
     info = Run(tmp_path / "out").info
-    assert info["finished"] is None
-    assert set(missing) <= set(info["notes"])
+    assert info.finished is None
+    assert set(missing) <= set(info.notes)
     change(shards[2], finished="2025-01-01T00:00:00+00:00")
     pq.write_table(table, shards[2] / "pairs.parquet")
     assert merge_shards(shards, tmp_path / "out") == []
     assert rows(tmp_path / "out") == rows(tmp_path / "whole")
-    assert Run(tmp_path / "out").info["finished"]
+    assert Run(tmp_path / "out").info.finished
 
 
 def test_a_shard_that_was_not_finished_is_missing(shards, tmp_path):
@@ -176,6 +180,6 @@ def test_versions_and_devices_that_differ_are_noted(shards, tmp_path):
     change(shards[2], versions={"torch": "3.0", "python": "3.11.7"}, device="cuda", keep="found")
     merge_shards(shards, tmp_path / "out")
     info = Run(tmp_path / "out").info
-    assert "different versions of torch: 2.10.0 in 1, 2; 3.0 in 3" in " ".join(info["notes"])
-    assert info["device"] == "cpu, cuda"
-    assert info["keep"] == "found"
+    assert "different versions of torch: 2.10.0 in 1, 2; 3.0 in 3" in " ".join(info.notes)
+    assert info.device == "cpu, cuda"
+    assert info.keep == "found"

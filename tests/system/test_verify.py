@@ -10,8 +10,9 @@ import pytest
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES, Store
+from blindspots.store.writer import Store
 from blindspots.study.reload import draw_rows
 from blindspots.study.verify import TOLERANCES, Verification
 from tests.support.tiny_model import SIDE

@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,6 +24,7 @@ from blindspots.store.paths import Place
 if TYPE_CHECKING:
     from blindspots.progress import Reporter
     from blindspots.scores import Score
+    from blindspots.store.run_info import Preflight
     from blindspots.study.backends.backend import Backend
     from blindspots.study.prepare import Prepared
     from blindspots.study.subjects import RunRequest
@@ -197,21 +197,21 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     for subject in prepared.subjects:
         found = prepared.preflight[subject.name]
         reporter.say(describe_preflight(subject.name, found))
-        for finding in found["findings"]:
-            if finding["level"] == "wrong":
-                reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
+        for finding in found.findings or ():
+            if finding.level == "wrong":
+                reporter.warn(f"{subject.name}: {finding.found}; {finding.remedy}")
 
 
-def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:
+def describe_preflight(name: str, preflight: "Preflight") -> str:
     """One line: clean accuracy (where there are labels) and mean confidence."""
-    if preflight["mean_confidence"] is None:
-        return f"{name}: an embedding, without classes; {preflight['images']} images looked at"
-    confidence = f"mean confidence {preflight['mean_confidence']:.3f}"
-    if preflight["accuracy"] is None:
-        return f"{name}: {confidence} on {preflight['images']} unlabelled images"
+    if preflight.mean_confidence is None:
+        return f"{name}: an embedding, without classes; {preflight.images} images looked at"
+    confidence = f"mean confidence {preflight.mean_confidence:.3f}"
+    if preflight.accuracy is None:
+        return f"{name}: {confidence} on {preflight.images} unlabelled images"
     return (
-        f"{name}: clean accuracy {preflight['accuracy']:.1%}, {confidence} "
-        f"on {preflight['images']} images"
+        f"{name}: clean accuracy {preflight.accuracy:.1%}, {confidence} "
+        f"on {preflight.images} images"
     )
 
 

@@ -36,10 +36,10 @@ def write_rows(path: Place, rows: pa.Table) -> Place:
     return write_whole(path, lambda aside: pq.write_table(rows, aside, write_page_checksum=True))
 
 
-def read_rows(
+def read_file(
     path: Place, schema: pa.Schema, columns: Sequence[str] | None = None, model: str | None = None
 ) -> pa.Table:
-    """Rows with these columns (None: all), of one model or all; absent columns are null.
+    """A file's rows with these columns (None: all), of one model or all; absent columns are null.
 
     OSError where the file is damaged.
     """
@@ -93,7 +93,7 @@ def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Pl
 
 def distinct(files: Sequence[Place], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
     """The different values that these columns have together."""
-    tables = [read_rows(file, schema, columns) for file in files]
+    tables = [read_file(file, schema, columns) for file in files]
     empty = pa.schema([schema.field(name) for name in columns]).empty_table()
     return pa.concat_tables([empty, *tables]).group_by(list(columns)).aggregate([])
 
@@ -144,7 +144,7 @@ def _named(path: Place) -> str | None:
 
 
 def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) -> pa.Table:
-    tables = [read_rows(file, schema, model=model) for file in files]
+    tables = [read_file(file, schema, model=model) for file in files]
     return pa.concat_tables([schema.empty_table(), *tables])
 
 

@@ -6,7 +6,6 @@ planned ids minus the present ones.
 """
 
 import io
-import json
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -19,10 +18,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
 
-from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.schema import TABLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import sweep, write_text
-from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
+from blindspots.store.atomic import sweep
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -30,7 +28,7 @@ from blindspots.store.parquet import (
     file_digest,
     gather,
     join,
-    read_rows,
+    read_file,
     row_files,
     write_part,
     write_rows,
@@ -38,13 +36,8 @@ from blindspots.store.parquet import (
 from blindspots.store.paths import Place, find_place, make_folder, move
 from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
+from blindspots.store.run_info import RunInfo, write_run_info
 
-TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
-    "pairs": (PAIRS, PAIR_KEY),
-    "triangles": (TRIANGLES, TRIANGLE_KEY),
-    "simplices": (SIMPLICES, SIMPLEX_KEY),
-    "nulls": (NULLS, NULL_KEY),
-}
 PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
 DAMAGED = "damaged"
@@ -69,10 +62,9 @@ class Store:
         """Remove what interrupted writers left behind; before any other process writes here."""
         sweep(self.path)
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
+    def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
-        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(self.path / "run.json", text + "\n")
+        write_run_info(self.path, info)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
@@ -127,7 +119,7 @@ class Store:
         """These columns of a model's stored rows, some of which may be there twice."""
         schema, _ = TABLES[table]
         files = self._files(table)
-        tables = [read_rows(file, schema, columns, model) for file in files]
+        tables = [read_file(file, schema, columns, model) for file in files]
         empty = pa.schema([schema.field(name) for name in columns]).empty_table()
         return pa.concat_tables([empty, *tables])
 
@@ -240,19 +232,13 @@ def started(rows: pa.Table) -> pa.ChunkedArray:
     return rows.filter(pc.field("ending").isin(endings))["pair_id"]
 
 
-def read_info(path: Place | str) -> dict[str, Any] | None:
-    """The `run.json` of a run directory; None where there is none yet."""
-    file = find_place(path) / "run.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
-
-
 def read_predictions(path: Place | str) -> pa.Table:
     """The stored rows, as `predictions.SCHEMA`; none where absent."""
     file = find_place(path) / PREDICTIONS_FILE
     if not file.exists():
         return PREDICTIONS.empty_table()
     try:
-        return read_rows(file, PREDICTIONS)
+        return read_file(file, PREDICTIONS)
     except OSError as error:
         warnings.warn(f"{error}; the models are asked again", stacklevel=2)
         return PREDICTIONS.empty_table()

@@ -75,7 +75,7 @@ def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> Trave
 
 def check_kept(run: Run, use: str) -> None:
     """Refuse a run that kept no found images; `use`: what they were wanted for."""
-    if run.info.get("keep") == "none":
+    if run.info.keep == "none":
         raise UsageError(
             f"{run.path} kept no found images (--keep none), so nothing can be {use}; "
             "run it with --keep found"
@@ -98,25 +98,18 @@ class StoredRows:
 
 def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
     """A model's rows, from so many sources or all."""
-    if sources is None:
-        return StoredRows(
-            run.pair_rows(model, started=True),
-            run.triangle_rows(model),
-            run.simplex_rows(model),
-            run.null_rows(model),
-        )
-    if sources < 1:
+    if sources is not None and sources < 1:
         raise UsageError(f"--sources {sources} was given; expected at least 1, as in --sources 50")
     started = run.columns.pairs_of(model, started=True, names=["source_id"])["source_id"]
     known = sorted(started.unique().to_pylist())
-    chosen = random.Random(0).sample(known, min(sources, len(known)))
-    own = [row for row in run.pairs_from(*chosen) if row["model"] == model]
-    return StoredRows(
-        [row for row in own if Ending(row["ending"]).started],
-        [row for row in run.triangles_from(*chosen) if row["model"] == model],
-        [row for row in run.simplex_rows(model) if row["source_id"] in set(chosen)],
-        run.columns.whole_nulls(model, chosen),
+    many = len(known) if sources is None else min(sources, len(known))
+    chosen = random.Random(0).sample(known, many)
+    pairs = [row for row in run.pairs_from(*chosen) if Ending(row["ending"]).started]
+    simplices, nulls = (
+        run.columns.rows(kind, "source_id", chosen) for kind in ("simplices", "nulls")
     )
+    tables = pairs, run.triangles_from(*chosen), simplices, nulls
+    return StoredRows(*([row for row in rows if row["model"] == model] for rows in tables))
 
 
 def pair_key(pair: Row) -> tuple[str, str]:

@@ -68,7 +68,7 @@ def judge_run(
     """
     run, place = Run(path), find_device(device)
     check_kept(run, "judged")
-    if (run.plan.get("score") or {}).get("name") == "embedding":
+    if run.info.score.get("name") == "embedding":
         raise UsageError(
             f"{path} held the similarity of embeddings, which other models do not share; expected "
             "a run that held a class: run it with --score confidence, group:1,2,3 or margin"

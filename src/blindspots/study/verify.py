@@ -158,7 +158,7 @@ class _Verifier:
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
-        evaluator = Evaluator(model, make_score(run.plan["score"]), chunk=size)
+        evaluator = Evaluator(model, make_score(run.info.score), chunk=size)
         return cls(run, facts, Measurer(model, evaluator, delta, lpips), size)
 
     def verify(self, stored: StoredRows, result: Verification, reporter: Reporter) -> None:
@@ -201,7 +201,7 @@ class _Verifier:
         for pair in sorted(pairs, key=pair_key):
             stars[pair["source_id"]].append(pair)
         corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in stored)
-        measured = self.measurer.simplices(corners, self.run.plan["seed"])
+        measured = self.measurer.simplices(corners, self.run.plan.get("seed", 0))
         # At a delta of 0 rounding decides which samples are inside, as for fraction_0.0.
         kept = None if self.measurer.delta else ("p_source", "mean")
         return ({k: again[k] for k in kept or again} for again in measured)
