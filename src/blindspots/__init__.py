@@ -5,10 +5,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blindspots.engine.traverse import Traversals, traverse
+    from blindspots.api.between import segment, simplex, triangle
+    from blindspots.api.traversals import Traversal, Traversals
+    from blindspots.api.traverse import traverse
     from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
     from blindspots.images import ImageSet, load_images
-    from blindspots.measure.hulls import segment, simplex, triangle
     from blindspots.methods.adaptive import Adaptive
     from blindspots.methods.fan import Fan
     from blindspots.methods.paper import Paper
@@ -36,15 +37,16 @@ _HOMES = {
     "Refused": "errors",
     "Run": "store.reader",
     "Star": "methods.star",
-    "Traversals": "engine.traverse",
+    "Traversal": "api.traversals",
+    "Traversals": "api.traversals",
     "UsageError": "errors",
     "WorkFailed": "errors",
     "load_images": "images",
     "load_model": "models.load",
-    "segment": "measure.hulls",
-    "simplex": "measure.hulls",
-    "traverse": "engine.traverse",
-    "triangle": "measure.hulls",
+    "segment": "api.between",
+    "simplex": "api.between",
+    "traverse": "api.traverse",
+    "triangle": "api.between",
 }
 
 __version__ = version("blindspots")
@@ -65,6 +67,7 @@ __all__ = [
     "Refused",
     "Run",
     "Star",
+    "Traversal",
     "Traversals",
     "UsageError",
     "WorkFailed",
