@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from blindspots.api.between import segment, simplex, triangle
+    from blindspots.api.open_run import OpenRun, open_run
     from blindspots.api.traversals import Traversal, Traversals
     from blindspots.api.traverse import traverse
     from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
@@ -32,6 +33,7 @@ _HOMES = {
     "Group": "scores",
     "ImageSet": "images",
     "Margin": "scores",
+    "OpenRun": "api.open_run",
     "Paper": "methods.paper",
     "Reference": "methods.reference",
     "Refused": "errors",
@@ -43,6 +45,7 @@ _HOMES = {
     "WorkFailed": "errors",
     "load_images": "images",
     "load_model": "models.load",
+    "open_run": "api.open_run",
     "segment": "api.between",
     "simplex": "api.between",
     "traverse": "api.traverse",
@@ -62,6 +65,7 @@ __all__ = [
     "Group",
     "ImageSet",
     "Margin",
+    "OpenRun",
     "Paper",
     "Reference",
     "Refused",
@@ -73,6 +77,7 @@ __all__ = [
     "WorkFailed",
     "load_images",
     "load_model",
+    "open_run",
     "segment",
     "simplex",
     "traverse",

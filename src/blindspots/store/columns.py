@@ -11,7 +11,15 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
-from blindspots.schema import NULLS, PAIRS, TRIANGLES, YOUNGER, Ending
+from blindspots.schema import (
+    NULLS,
+    PAIRS,
+    SIMPLICES,
+    TRANSFER,
+    TRIANGLES,
+    YOUNGER,
+    Ending,
+)
 from blindspots.store.parquet import open_parquet, row_files
 from blindspots.store.paths import Place
 
@@ -20,6 +28,13 @@ TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
 SIMPLEX_KEY = ("model", "source_id")
 NULL_KEY = ("model", "source_id", "target_id")
 TRANSFER_KEY = ("model", "judge", "pair_id")
+STORED = {
+    "pairs": (PAIRS, PAIR_KEY),
+    "triangles": (TRIANGLES, TRIANGLE_KEY),
+    "simplices": (SIMPLICES, SIMPLEX_KEY),
+    "nulls": (NULLS, NULL_KEY),
+    "transfer": (TRANSFER, TRANSFER_KEY),
+}
 KEYS = {"pairs": PAIR_KEY, "triangles": TRIANGLE_KEY, "nulls": NULL_KEY}
 AGAIN = "start it again with blindspots run and another --out"
 

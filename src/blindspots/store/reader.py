@@ -11,26 +11,9 @@ import pyarrow as pa
 from PIL import Image
 
 from blindspots.errors import UsageError
-from blindspots.schema import (
-    NULLS,
-    PAIRS,
-    SIMPLICES,
-    STRAIGHT_METHODS,
-    TRANSFER,
-    TRIANGLES,
-    Ending,
-)
+from blindspots.schema import STRAIGHT_METHODS, Ending
 from blindspots.store.archives import PICTURES, Archives, load_exact
-from blindspots.store.columns import (
-    AGAIN,
-    NULL_KEY,
-    PAIR_KEY,
-    SIMPLEX_KEY,
-    TRANSFER_KEY,
-    TRIANGLE_KEY,
-    RunColumns,
-    read_rows,
-)
+from blindspots.store.columns import AGAIN, STORED, RunColumns, read_rows
 from blindspots.store.model_facts import ModelFacts, read_facts
 from blindspots.store.paths import Place, connect, find_place
 
@@ -69,30 +52,34 @@ class Run:
         """The run's rows column by column, for what is asked of very many of them."""
         return RunColumns(self.path)
 
-    @cached_property
+    def arrow(self, table: str) -> pa.Table:
+        """The rows of one of `STORED` as an Arrow table, read once, parts included."""
+        return self._tables(table)
+
+    @property
     def pairs(self) -> pa.Table:
-        """One row a (model, source, target), columns as `records.PAIRS`, parts included."""
-        return self._rows("pairs", PAIRS, PAIR_KEY)
+        """One row per (model, source, target), columns as `schema.PAIRS`, as an Arrow table."""
+        return self.arrow("pairs")
 
-    @cached_property
+    @property
     def triangles(self) -> pa.Table:
-        """One row a (model, source, target 1, target 2), columns as `records.TRIANGLES`."""
-        return self._rows("triangles", TRIANGLES, TRIANGLE_KEY)
+        """One row per (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
+        return self.arrow("triangles")
 
-    @cached_property
+    @property
     def simplices(self) -> pa.Table:
-        """One row a (model, source) with more than two targets; `records.SIMPLICES`."""
-        return self._rows("simplices", SIMPLICES, SIMPLEX_KEY)
+        """One row per (model, source) with more than two targets; `schema.SIMPLICES`."""
+        return self.arrow("simplices")
 
-    @cached_property
+    @property
     def nulls(self) -> pa.Table:
-        """One row a (model, source, target) that was traversed; `records.NULLS`."""
-        return self._rows("nulls", NULLS, NULL_KEY)
+        """One row per (model, source, target) that was traversed; `schema.NULLS`."""
+        return self.arrow("nulls")
 
-    @cached_property
+    @property
     def transfer(self) -> pa.Table:
-        """One row a (model, judge, pair); `records.TRANSFER`, empty before blindspots transfer."""
-        return self._rows("transfer", TRANSFER, TRANSFER_KEY)
+        """One row per (model, judge, pair); `schema.TRANSFER`; none before blindspots transfer."""
+        return self.arrow("transfer")
 
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
@@ -161,7 +148,7 @@ class Run:
 
     def simplex_rows(self, model: str | None = None) -> list[Row]:
         """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
-        return [row for row in self.simplices.to_pylist() if model in (None, row["model"])]
+        return [row for row in self.arrow("simplices").to_pylist() if model in (None, row["model"])]
 
     def null_rows(self, model: str | None = None) -> list[Row]:
         """What found images are held against, as dictionaries; none in runs of older versions."""
@@ -232,18 +219,19 @@ class Run:
 
     @cached_property
     def _pair_list(self) -> list[Row]:
-        return self.pairs.to_pylist()
+        return self.arrow("pairs").to_pylist()
 
     @cached_property
     def _triangle_list(self) -> list[Row]:
-        return self.triangles.to_pylist()
+        return self.arrow("triangles").to_pylist()
 
     @cached_property
     def _null_list(self) -> list[Row]:
-        return self.nulls.to_pylist()
+        return self.arrow("nulls").to_pylist()
 
-    def _rows(self, kind: str, schema: pa.Schema, key: tuple[str, ...]) -> pa.Table:
-        return read_rows(self.path, kind, schema, key)
+    @cached_property
+    def _tables(self) -> Callable[[str], pa.Table]:
+        return lru_cache(maxsize=None)(lambda kind: read_rows(self.path, kind, *STORED[kind]))
 
 
 def read_pixels(content: bytes) -> Pixels:
