@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blindspots.api.between import segment, simplex, triangle
     from blindspots.api.open_run import OpenRun, open_run
+    from blindspots.api.run_study import run
     from blindspots.api.traversals import Traversal, Traversals
     from blindspots.api.traverse import traverse
     from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
@@ -46,6 +47,7 @@ _HOMES = {
     "load_images": "images",
     "load_model": "models.load",
     "open_run": "api.open_run",
+    "run": "api.run_study",
     "segment": "api.between",
     "simplex": "api.between",
     "traverse": "api.traverse",
@@ -78,6 +80,7 @@ __all__ = [
     "load_images",
     "load_model",
     "open_run",
+    "run",
     "segment",
     "simplex",
     "traverse",

@@ -137,13 +137,19 @@ def check_classes(labels: Sequence[int], model: Classifier, least: int = 0) -> N
 
 def as_score(given: Any, model: Classifier) -> Score:
     """The score that is held, which must suit the model; None: the confidence."""
+    score = check_score(given)
+    score.check_model(model.name, model.embeds, model.num_classes)
+    return score
+
+
+def check_score(given: Any) -> Score:
+    """The score that is held, of whichever model; None: the confidence."""
     score = Confidence() if given is None else given
     if not isinstance(score, Score):
         raise UsageError(
             f"{_kind(given)} was given as the score; expected one such as blindspots.Confidence() "
             "or blindspots.Margin(); type score=None for the confidence"
         )
-    score.check_model(model.name, model.embeds, model.num_classes)
     return score
 
 
