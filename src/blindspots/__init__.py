@@ -5,9 +5,13 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blindspots.api import image_distances as metrics
     from blindspots.api.between import segment, simplex, triangle
+    from blindspots.api.compare_runs import RunComparison, compare
+    from blindspots.api.judgements import diagnose, transfer
     from blindspots.api.open_run import OpenRun, open_run
     from blindspots.api.run_study import run
+    from blindspots.api.run_table import RunTable
     from blindspots.api.traversals import Traversal, Traversals
     from blindspots.api.traverse import traverse
     from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from blindspots.methods.star import Star
     from blindspots.models.classifier import Classifier
     from blindspots.models.load import load_model
+    from blindspots.reporting import figures as plots
     from blindspots.schema import Ending
     from blindspots.scores import Confidence, Embedding, Group, Margin
     from blindspots.store.reader import Run
@@ -39,20 +44,26 @@ _HOMES = {
     "Reference": "methods.reference",
     "Refused": "errors",
     "Run": "store.reader",
+    "RunComparison": "api.compare_runs",
+    "RunTable": "api.run_table",
     "Star": "methods.star",
     "Traversal": "api.traversals",
     "Traversals": "api.traversals",
     "UsageError": "errors",
     "WorkFailed": "errors",
+    "compare": "api.compare_runs",
+    "diagnose": "api.judgements",
     "load_images": "images",
     "load_model": "models.load",
     "open_run": "api.open_run",
     "run": "api.run_study",
     "segment": "api.between",
     "simplex": "api.between",
+    "transfer": "api.judgements",
     "traverse": "api.traverse",
     "triangle": "api.between",
 }
+_MODULES = {"metrics": "api.image_distances", "plots": "reporting.figures"}
 
 __version__ = version("blindspots")
 
@@ -72,17 +83,24 @@ __all__ = [
     "Reference",
     "Refused",
     "Run",
+    "RunComparison",
+    "RunTable",
     "Star",
     "Traversal",
     "Traversals",
     "UsageError",
     "WorkFailed",
+    "compare",
+    "diagnose",
     "load_images",
     "load_model",
+    "metrics",
     "open_run",
+    "plots",
     "run",
     "segment",
     "simplex",
+    "transfer",
     "traverse",
     "triangle",
 ]
@@ -90,6 +108,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for: torch loads only when it is needed."""
+    if name in _MODULES:
+        return import_module(f"blindspots.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'blindspots' has no attribute {name!r}")
     return getattr(import_module(f"blindspots.{_HOMES[name]}"), name)
