@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
-from blindspots.api.frames import to_frame
+from blindspots.api.presentation import to_frame
 from blindspots.reporting.tables import Cell, Table, render
 from blindspots.reporting.tables.render import shown
 

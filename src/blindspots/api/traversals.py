@@ -13,8 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from blindspots.api.frames import to_frame
-from blindspots.api.notebook import gallery
+from blindspots.api.presentation import gallery, to_frame
 from blindspots.engine.pair import TraversalResult
 from blindspots.errors import UsageError
 from blindspots.measure import metrics

@@ -1,20 +1,46 @@
-"""HTML for notebooks: small pictures inside the page, and words that are escaped."""
+"""What results look like elsewhere: DataFrames, and HTML for notebooks. No torch here."""
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from PIL import Image
-from torch import Tensor
 
-from blindspots.engine.batch import to_8bit
+from blindspots.errors import UsageError
 
 if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    from torch import Tensor
+
     from blindspots.api.traversals import Traversal
 
 _SIDE = 96
+
+
+def to_frame(columns: Mapping[str, Sequence[Any] | np.ndarray]) -> "pd.DataFrame":
+    """The columns as a DataFrame; raises `UsageError` where pandas is not installed."""
+    return _pandas().DataFrame(dict(columns))
+
+
+def arrow_frame(table: "pa.Table") -> "pd.DataFrame":
+    """A stored table as a DataFrame; raises `UsageError` where pandas is not installed."""
+    _pandas()
+    return table.to_pandas()
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise UsageError(
+            "a DataFrame was asked for and pandas is not installed; expected pandas beside "
+            "blindspots; type pip install pandas"
+        ) from error
+    return pandas
 
 
 def gallery(entries: "Sequence[Traversal]", heading: str, note: str = "") -> str:
@@ -39,7 +65,7 @@ def _cells(one: "Traversal") -> str:
     return "".join(f"<td>{cell}</td>" for cell in cells)
 
 
-def _picture(image: Tensor | None, alt: str, caption: str) -> str:
+def _picture(image: "Tensor | None", alt: str, caption: str) -> str:
     if image is None:
         return f"–<br>{escape(caption)}"
     data = base64.b64encode(_png(image)).decode()
@@ -48,8 +74,9 @@ def _picture(image: Tensor | None, alt: str, caption: str) -> str:
     return f"{picture}<br>{escape(caption)}"
 
 
-def _png(image: Tensor) -> bytes:
-    picture = Image.fromarray(to_8bit(image).permute(1, 2, 0).numpy())
+def _png(image: "Tensor") -> bytes:
+    pixels = (255 * image.numpy()).round().clip(0, 255).astype(np.uint8)
+    picture = Image.fromarray(pixels.transpose(1, 2, 0))
     picture.thumbnail((2 * _SIDE, 2 * _SIDE))
     with io.BytesIO() as file:
         picture.save(file, "PNG")
