@@ -9,7 +9,7 @@ UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
-  benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-workers soak clean
+  benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-walks benchmark-workers soak clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -26,11 +26,13 @@ test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then re
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
 	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser
 
-check: $(VENV)/installed-dev ## lint, format, types, import contracts
+check: $(VENV)/installed-dev ## lint, format, types, import contracts, spelling, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python .ci/words.py
 
 coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=90
@@ -52,6 +54,9 @@ benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; d
 
 benchmark-scale: $(VENV)/installed-dev ## a million pairs planned, resumed, tabled; docs/scaling.md
 	$(BIN)/python -m benchmarks.scale
+
+benchmark-walks: $(VENV)/installed ## how many files a question walks through; docs/architecture.md
+	$(BIN)/python -m benchmarks.trace
 
 benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.md
 	$(BIN)/python -m benchmarks.workers

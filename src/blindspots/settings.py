@@ -114,7 +114,7 @@ class MachineSettings:
     `layout`: how images lie in memory inside the model; auto: what was measured as faster for its
     kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
     plan is long enough to pay for it.
-    `keep`: none, found or path; None: path below 1,000 pairs a model, else found.
+    `keep`: none, found or path; None: path below 1,000 pairs per model, else found.
     `lpips_weights`: AlexNet's weights; None: the usual cache. `shard`: the share of the plan's
     sources that is worked on.
     """
@@ -134,12 +134,12 @@ class MachineSettings:
         check_choice("--compile", self.compile, get_args(CompileChoice))
 
     def kept(self, pairs: int) -> Keep:
-        """What to keep for that many pairs a model."""
+        """What to keep for that many pairs per model."""
         return self.keep or ("path" if pairs < PATHS_BELOW else "found")
 
     @staticmethod
     def archives(pairs: int) -> bool:
-        """Whether the images of that many pairs a model go into archives."""
+        """Whether the images of that many pairs per model go into archives."""
         return pairs > ARCHIVES_ABOVE
 
 

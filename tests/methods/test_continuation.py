@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import blindspots as bs
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair
+from blindspots.engine.scheduler import Engine
 from blindspots.scores.objectives import confidence, margin
 from tests.support.toys import (
     PIXELS,

@@ -14,7 +14,7 @@ from blindspots import Run, load_model
 from blindspots.cli.main import call
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.width_bands import draw_widths
+from blindspots.reporting.figures.publication.width_bands import draw_widths
 from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings, add_widths, read_widths
 from blindspots.study.widths import FoundPath, directions, measure_widths, path_of, path_widths
 from tests.support.run_factory import Factory

@@ -3,7 +3,7 @@
 import pytest
 
 import blindspots as bs
-from blindspots.engine.engine import generator
+from blindspots.engine.random_draws import generator
 from blindspots.store.reader import Run
 from tests.support.runs import found_image, saved_image
 from tests.support.tiny import MODEL

@@ -17,9 +17,10 @@ from blindspots.api.arguments import (
 )
 from blindspots.api.traversals import Traversal, Traversals, collect
 from blindspots.engine.device import batch_size
-from blindspots.engine.engine import Engine, pair_hash
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
+from blindspots.engine.random_draws import pair_hash
+from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.progress import Reporter, Ticker
 

@@ -72,7 +72,7 @@ def run(
     out
         Run directory.
     sources
-        How many rightly classified sources to take.
+        How many correctly classified sources to take.
     targets_per_source
         How many targets each source gets.
     pairs
@@ -80,7 +80,7 @@ def run(
     seed
         Seed of every random choice.
     keep
-        What stays on disk: path below 1,000 pairs a model, else found.
+        What stays on disk: path below 1,000 pairs per model, else found.
     lpips_weights
         AlexNet weights for LPIPS; without them the column is empty.
     shard

@@ -143,6 +143,7 @@ class SavedCase:
                 "skipped": [],
                 "converted": [],
             },
+            "straight": self.found[0].method.straight,
             "keep": "path",
             "device": str(self._models()[0].model.device),
             "layout": {subject.name: subject.model.layout for subject in self._models()},

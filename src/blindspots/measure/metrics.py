@@ -1,4 +1,4 @@
-"""Distances between images, and statistics of confidences; each a number a sample.
+"""Distances between images, and statistics of confidences; each a number per sample.
 
 | name | formula | source |
 |---|---|---|
@@ -86,10 +86,10 @@ class Lpips(nn.Module):
     scale: Tensor
 
     def forward(self, a: Images, b: Images) -> PerSample:
-        """The distance of each pair; 0 where they are equal, refused below 31 pixels a side."""
+        """The distance of each pair; 0 where they are equal, refused below 31 pixels per side."""
         if min(a.shape[-2:]) < LPIPS_SMALLEST:
             raise UsageError(
-                f"LPIPS needs images of at least {LPIPS_SMALLEST} pixels a side, but these are "
+                f"LPIPS needs images of at least {LPIPS_SMALLEST} pixels per side, but these are "
                 f"{a.shape[-2]} × {a.shape[-1]}; work at a larger size"
             )
         layers = zip(self.heads, self._unit_features(a), self._unit_features(b), strict=True)

@@ -1,20 +1,24 @@
-"""The traversal methods, by the names the command line uses."""
+"""The traversal methods by name; a method is added by its file and an import below."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from inspect import isabstract
 from typing import Any
 
 from blindspots.errors import UsageError
-from blindspots.methods.adaptive import Adaptive
-from blindspots.methods.fan import Fan
+from blindspots.methods.adaptive import Adaptive as Adaptive
+from blindspots.methods.fan import Fan as Fan
 from blindspots.methods.method import Method
-from blindspots.methods.paper import Paper
-from blindspots.methods.reference import Reference
-from blindspots.methods.star import Star
+from blindspots.methods.paper import Paper as Paper
+from blindspots.methods.reference import Reference as Reference
+from blindspots.methods.star import Star as Star
 from blindspots.specs import nearest_names
 
+# Every method that is imported above.
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Paper, Reference, Adaptive, Star, Fan)
+    kind.name: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Method) and not isabstract(kind)
 }
 DEFAULT_METHOD = Star.name
 

@@ -95,7 +95,7 @@ class Archives:
         return self._add({}, self.folder.glob("*.zip"))
 
     def _look_again(self) -> Mapping[str, Place]:
-        """Likewise, with the archives that were written since."""
+        """Where each stem is packed, in archives written since too."""
         places = self._places
         return self._add(places, set(self.folder.glob("*.zip")) - self._listed)
 

@@ -109,7 +109,7 @@ def upload(place: UPath, write: Callable[[Path], object]) -> None:
 
 
 def put(place: UPath, content: bytes) -> None:
-    """Likewise, of these bytes."""
+    """A file of these bytes in an object store, whole or absent."""
     with _told(place):
         place.fs.pipe_file(place.path, content)
 

@@ -107,7 +107,8 @@ class Run:
     @property
     def straight(self) -> bool:
         """Whether paths are segments, so that `path_step` is per cent of the way."""
-        return (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
+        known = (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
+        return bool(self.info.get("straight", known))
 
     @property
     def finished(self) -> bool:

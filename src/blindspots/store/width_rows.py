@@ -79,7 +79,7 @@ class WidthSettings:
 
 
 def read_widths(run: Place) -> list[Row]:
-    """The stored widths of a run directory, one row a (model, pair, point, radius)."""
+    """The stored widths of a run directory, one row per (model, pair, point, radius)."""
     file = run / WIDTHS_FILE
     if not file.is_file():
         return []

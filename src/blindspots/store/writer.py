@@ -1,6 +1,6 @@
 """Writes a run directory: every file whole or absent, every row once. No torch here.
 
-Rows go to `parts/*.parquet` while a run works and to one file a table, such as `pairs.parquet`,
+Rows go to `parts/*.parquet` while a run works and to one file per table, such as `pairs.parquet`,
 when it is done; readers take the union. Which files exist *is* the progress: resuming is the
 planned ids minus the present ones.
 """
@@ -138,7 +138,7 @@ class Store:
         return set(zip(*(columns[name] for name in key), strict=True))
 
     def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
-        """Join the parts to one file a table, each row once, sorted; a file without rows too.
+        """Join the parts to one file per table, each row once, sorted; a file without rows too.
 
         `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
         """

@@ -197,7 +197,7 @@ def _survey(
 def _preflights(
     subjects: Sequence[Subject], surveyed: Survey, out: Place | None
 ) -> dict[str, dict[str, Any]]:
-    """Of each model; the findings of an earlier part of the same plan are not looked for again."""
+    """The preflight of each model; findings of an earlier part of the plan are taken over."""
     info = (read_info(out) if out is not None else None) or {}
     stored = {facts["name"]: facts.get("preflight", {}) for facts in info.get("models", ())}
     found: dict[str, dict[str, Any]] = {}

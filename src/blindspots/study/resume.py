@@ -48,7 +48,7 @@ def check_pairs(out: Place, info: Mapping[str, Any], pairs_hash: str) -> None:
     if info.get("pairs_hash", pairs_hash) != pairs_hash:
         raise UsageError(
             f"{out} holds other pairs of the same plan, because its predictions.parquet is lost "
-            "and the models now name other images rightly; name another --out"
+            "and the models now name other images correctly; name another --out"
         )
 
 

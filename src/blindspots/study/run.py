@@ -113,6 +113,7 @@ class Experiment:
                 "skipped": list(images.skipped),
                 "converted": list(images.converted),
             },
+            "straight": self.method.straight,
             "keep": self.keep,
             "found_dropped": bool(dropped),
             "backend": self.backend.name,

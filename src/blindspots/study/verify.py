@@ -92,7 +92,7 @@ class Verification:
         }
 
     def text(self) -> str:
-        """One line a column."""
+        """One line per column."""
         lines = [
             f"{name:<25} {self.largest[name]:.1e}  (tolerance {TOLERANCES[name]:.0e})"
             f"{'  DIFFERENT at ' + self.where[name] if name in self.different else ''}"

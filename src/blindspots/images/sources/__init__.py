@@ -1,4 +1,4 @@
-"""From a spec to an `ImageSet`: one module a scheme, all named in one table.
+"""From a spec to an `ImageSet`: one module per scheme, all named in one table.
 
 | spec | what is listed |
 |---|---|

@@ -1,4 +1,4 @@
-"""Where models come from: one small module a scheme, all named in one table.
+"""Where models come from: one small module per scheme, all named in one table.
 
 | spec | what is loaded |
 |---|---|

@@ -1,4 +1,4 @@
-"""The star: confidence along the segments from one source, one limb a target."""
+"""The star: confidence along the segments from one source, one limb per target."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -40,8 +40,8 @@ def path_strip(
     """Snapshots from source to found, the model's confidence under each, the target at the end.
 
     `frames`: images (height, width, 3), uint8 or in [0, 1]; `confidence`: in the source's class,
-    one a frame; `steps`: the step of each frame, written as `step_label` says; `words`: of another
-    score than the confidence.
+    one per frame; `steps`: the step of each frame, written as `step_label` says; `words`: of
+    another score than the confidence.
     """
     end = _LEFT + _PITCH * len(frames)
     width = end + (1.3 if target is not None else 0)

@@ -48,7 +48,7 @@ def transfer(
 ) -> Axes:
     """A heat map of confidences with the numbers in the cells.
 
-    `values`: a row a model that was traversed, a column a judge; None: not known. `kept`: the
+    `values`: a row per model that was traversed, a column per judge; None: not known. `kept`: the
     share of found images whose class the judge keeps, written below each number. `nulls`: rows
     below the matrix, such as what the judges say of the clean sources, with their `null_names`.
     """

@@ -74,7 +74,7 @@ def triangle(
 
 
 def triangle_weights(steps: int = 10) -> np.ndarray:
-    """The stored grid's weights (source, found 1, found 2), one row a sample; steps 10: 66 rows."""
+    """The stored grid's weights (source, found 1, found 2), a row per sample; 66 for 10 steps."""
     rows = [(steps - i - j, i, j) for i in range(steps + 1) for j in range(steps + 1 - i)]
     return np.array(rows, dtype=float) / steps
 

@@ -1,6 +1,6 @@
 """Figures for papers: one or two columns wide, type that can be read in print, fonts embedded."""
 
-from blindspots.reporting.figures.paper.paper_figures import (
+from blindspots.reporting.figures.publication.paper_figures import (
     FIGURES,
     FORMATS,
     Drawn,

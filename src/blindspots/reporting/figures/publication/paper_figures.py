@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
 from blindspots.reporting.figures.grid_layout import first_pairs
-from blindspots.reporting.figures.paper.curves import draw_curves
-from blindspots.reporting.figures.paper.grids import draw_grid
-from blindspots.reporting.figures.paper.layout import RESOLUTION, figure_of
-from blindspots.reporting.figures.paper.matrices import draw_transfer
-from blindspots.reporting.figures.paper.stars import draw_star
-from blindspots.reporting.figures.paper.strips import draw_path
-from blindspots.reporting.figures.paper.triangles import draw_triangle
-from blindspots.reporting.figures.paper.width_bands import draw_widths
+from blindspots.reporting.figures.publication.curves import draw_curves
+from blindspots.reporting.figures.publication.grids import draw_grid
+from blindspots.reporting.figures.publication.layout import RESOLUTION, figure_of
+from blindspots.reporting.figures.publication.matrices import draw_transfer
+from blindspots.reporting.figures.publication.stars import draw_star
+from blindspots.reporting.figures.publication.strips import draw_path
+from blindspots.reporting.figures.publication.triangles import draw_triangle
+from blindspots.reporting.figures.publication.width_bands import draw_widths
 from blindspots.reporting.figures.style import save
 from blindspots.reporting.selection import (
     named_models,
