@@ -62,7 +62,6 @@ STILL_SMALL = {
     "reporting/page/report_page.py",
     "reporting/page/score_entry.py",
     "reporting/tables/words.py",
-    "store/model_facts.py",
     "study/backends/messages.py",
     "study/backends/ray_actor.py",
     "study/backends/worker_pool.py",

@@ -83,13 +83,19 @@ def verify(
     lpips_weights
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
+    from blindspots.api.open_run import open_run
     from blindspots.engine.device import keep_freed_memory
-    from blindspots.progress import Reporter
-    from blindspots.study.verify import verify_run
 
     keep_freed_memory()
-    batch = MachineFlags(batch_size=batch_size).batch()
-    reporter = Reporter(output.quiet)
-    result = verify_run(run, device, batch, lpips_weights, reporter, trust.trust(), sources)
+    allowed = trust.trust()
+    result = open_run(run).verify(
+        device=device,
+        batch=MachineFlags(batch_size=batch_size).batch(),
+        sources=sources,
+        lpips_weights=lpips_weights,
+        trust_file=allowed.file,
+        trust_remote_code=allowed.remote_code,
+        progress=not output.quiet,
+    )
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
     result.raise_if_different()

@@ -48,30 +48,34 @@ class Run:
         """The run's rows column by column, for what is asked of very many of them."""
         return RunColumns(self.path)
 
-    @cached_property
-    def pairs(self) -> pa.Table:
-        """One row per (model, source, target), columns as `schema.PAIRS`, parts included."""
-        return read_rows(self.path, "pairs")
+    def arrow(self, table: str) -> pa.Table:
+        """The rows of one of `schema.ALL_TABLES` as an Arrow table, read once, parts included."""
+        return self._tables(table)
 
-    @cached_property
+    @property
+    def pairs(self) -> pa.Table:
+        """One row per (model, source, target), columns as `schema.PAIRS`, as an Arrow table."""
+        return self.arrow("pairs")
+
+    @property
     def triangles(self) -> pa.Table:
         """One row per (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
-        return read_rows(self.path, "triangles")
+        return self.arrow("triangles")
 
-    @cached_property
+    @property
     def simplices(self) -> pa.Table:
         """One row per (model, source) with more than two targets; `schema.SIMPLICES`."""
-        return read_rows(self.path, "simplices")
+        return self.arrow("simplices")
 
-    @cached_property
+    @property
     def nulls(self) -> pa.Table:
         """One row per (model, source, target) that was traversed; `schema.NULLS`."""
-        return read_rows(self.path, "nulls")
+        return self.arrow("nulls")
 
-    @cached_property
+    @property
     def transfer(self) -> pa.Table:
-        """One row per (model, judge, pair); `schema.TRANSFER`, empty before blindspots transfer."""
-        return read_rows(self.path, "transfer")
+        """One row per (model, judge, pair); `schema.TRANSFER`; none before blindspots transfer."""
+        return self.arrow("transfer")
 
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
@@ -145,7 +149,7 @@ class Run:
 
     def simplex_rows(self, model: str | None = None) -> list[Row]:
         """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
-        return [row for row in self.simplices.to_pylist() if model in (None, row["model"])]
+        return [row for row in self.arrow("simplices").to_pylist() if model in (None, row["model"])]
 
     def null_rows(self, model: str | None = None) -> list[Row]:
         """What found images are held against, as dictionaries; none in runs of older versions."""
@@ -212,15 +216,19 @@ class Run:
 
     @cached_property
     def _pair_list(self) -> list[Row]:
-        return self.pairs.to_pylist()
+        return self.arrow("pairs").to_pylist()
 
     @cached_property
     def _triangle_list(self) -> list[Row]:
-        return self.triangles.to_pylist()
+        return self.arrow("triangles").to_pylist()
 
     @cached_property
     def _null_list(self) -> list[Row]:
-        return self.nulls.to_pylist()
+        return self.arrow("nulls").to_pylist()
+
+    @cached_property
+    def _tables(self) -> Callable[[str], pa.Table]:
+        return lru_cache(maxsize=None)(lambda kind: read_rows(self.path, kind))
 
 
 def read_pixels(content: bytes) -> Pixels:

@@ -10,6 +10,7 @@ from torch import Tensor
 from blindspots.engine.batch import from_8bit
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
 from blindspots.errors import UsageError
+from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted
 from blindspots.schema import Ending
@@ -22,6 +23,11 @@ Image = Float[Tensor, "3 height width"]
 
 def load_again(facts: ModelFacts, trust: Trust) -> Classifier:
     """The model that was run, on the CPU; refused where its spec now loads another."""
+    if facts.spec.startswith(f"{MEMORY}:"):
+        raise UsageError(
+            f"{facts.name} was handed to blindspots.run in memory, so it cannot be loaded again; "
+            "expected a run of models by spec; type model='file:model.py:build' there"
+        )
     model = load_trusted(facts.spec, trust)
     if model.fingerprint() != facts.fingerprint:
         raise UsageError(
