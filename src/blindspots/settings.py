@@ -158,11 +158,13 @@ class Trust:
     """Which code that comes with a model may be run. It is said anew each time and never stored.
 
     `file`: what unpickling an exported program runs. `remote_code`: Python files in a hub's
-    repository or in a local directory of that form.
+    repository or in a local directory of that form. `run_code`: what a `file:` or `python:` spec
+    makes that nobody typed, because it was read from a run directory.
     """
 
     file: bool = False
     remote_code: bool = False
+    run_code: bool = False
 
 
 NO_TRUST = Trust()

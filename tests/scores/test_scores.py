@@ -238,7 +238,7 @@ def held(tmp_path, tiny_images):
         given = ("--score", score, "--sources", sources)
         with without_figures():
             assert run(tiny_images, out, *given, models=(model,)) == 0
-        assert call(["verify", str(out), "--quiet"]) == 0
+        assert call(["verify", str(out), "--quiet", "--trust-run-code"]) == 0
         return bs.Run(out)
 
     return make

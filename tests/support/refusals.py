@@ -13,7 +13,7 @@ USUAL = {
         "--quiet": "",
     },
     "estimate": {"--model": "{tiny}:build", "--images": "{images}", "--quiet": ""},
-    "transfer": {"--quiet": ""},
+    "transfer": {"--quiet": "", "--trust-run-code": ""},
     "plot": {"--figure": "path"},
     "traverse": {"--model": "{tiny}:build", "--out": "{place}/t"},
     "sensitivity": {"--model": "{tiny}:build", "--out": "{place}/t"},
@@ -58,7 +58,10 @@ run --pairs {place}/pairs.csv
 run --sorces 3
 run --score margn
 run --shard 5/4
-verify {run} --sources 0
+verify {run}
+verify {run} --sources 0 --trust-run-code
+widths {run}
+explore --run {run} --no-open --port 0
 verify {place}
 table {place}
 table {place} --format word
@@ -94,7 +97,7 @@ widths {place}/made --points 1
 widths {place}/made --pair zzz
 widths {place}/made --model zoo:won
 widths {place}/made --batch-size 0
-widths {place}/spoilt/other-weights
+widths {place}/spoilt/other-weights --trust-run-code
 check {place}/one
 check {place}/one --max segment_insde=0.5
 check {place}/one --max segment_inside

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -68,6 +68,28 @@ class TrustFlags:
     def trust(self) -> Trust:
         """The trust they give."""
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunTrustFlags(TrustFlags):
+    """Which code may be run when the models of a run directory are loaded again.
+
+    Parameters
+    ----------
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
+    trust_run_code
+        Run the Python code that file: and python: models of the run name.
+    """
+
+    trust_run_code: Annotated[bool, Parameter(negative=())] = False
+
+    def trust(self) -> Trust:
+        """The trust they give."""
+        return replace(super().trust(), run_code=self.trust_run_code)
 
 
 @Parameter(name="*")

@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load
 
 from blindspots.store.atomic import PARTIAL, write_whole
-from blindspots.store.paths import Place, children
+from blindspots.store.paths import Place, children, inside
 
 PICTURES = ("images", "found", "path")
 
@@ -38,14 +38,14 @@ class Archives:
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none. OSError where it is damaged."""
         try:
-            return (self.folder / name).read_bytes()
+            return inside(self.folder, name).read_bytes()
         except FileNotFoundError:
             archive = self._places.get(Path(name).stem) or self._look_again().get(Path(name).stem)
         return None if archive is None else self._member(archive, name)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file, by its stem alone where it is packed."""
-        return Path(name).stem in self._places or (self.folder / name).is_file()
+        return Path(name).stem in self._places or inside(self.folder, name).is_file()
 
     def stems(self, suffix: str) -> set[str]:
         """The stems of all files, packed ones and loose ones with that suffix."""

@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from blindspots.errors import UsageError
 from blindspots.store.atomic import write_bytes, write_whole
-from blindspots.store.paths import Place, for_arrow
+from blindspots.store.paths import FILE_NAME, Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
@@ -47,7 +49,7 @@ def read_rows(
     names = None if columns is None else list(columns)
     file, system = for_arrow(path)
     try:
-        return pq.read_table(
+        rows = pq.read_table(
             file,
             schema=schema,
             columns=names,
@@ -59,6 +61,27 @@ def read_rows(
         if getattr(error, "errno", None) is not None:
             raise
         raise OSError(f"{path} is damaged: {error}") from error
+    check_ids(path, rows)
+    return rows
+
+
+def check_ids(path: Place, rows: pa.Table) -> None:
+    """Refuse rows whose ids are no names of files, because files are named after them."""
+    for name in rows.column_names:
+        if name.endswith("_id") or name in ("target_1", "target_2"):
+            _check_ids(path, name, rows[name].unique().drop_null())
+
+
+def _check_ids(path: Place, name: str, ids: pa.Array) -> None:
+    sound = pc.call_function(
+        "match_substring_regex", [ids], pc.MatchSubstringOptions(f"^{FILE_NAME.pattern}$")
+    )
+    wrong = ids.filter(pc.call_function("invert", [sound]))
+    if len(wrong):
+        raise UsageError(
+            f"{path} has the {name} {wrong[0].as_py()!r}, which is no name of a file; no run "
+            "writes such an id, so the file was changed by hand: name another run"
+        )
 
 
 def gather(folder: Place, table: str, schema: pa.Schema) -> None:

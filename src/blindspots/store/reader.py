@@ -32,7 +32,7 @@ from blindspots.store.columns import (
     read_rows,
 )
 from blindspots.store.model_facts import ModelFacts, read_facts
-from blindspots.store.paths import Place, connect, find_place
+from blindspots.store.paths import Place, connect, find_place, inside
 
 FORMAT = 1
 
@@ -196,7 +196,7 @@ class Run:
 
     def image_path(self, image_id: str, model: str) -> Place:
         """Where a source or target is stored as `model` saw it; in archives, under this name."""
-        return self.path / "images" / self._image_file(image_id, model)
+        return inside(self.path / "images", self._image_file(image_id, model))
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""

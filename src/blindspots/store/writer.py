@@ -35,7 +35,7 @@ from blindspots.store.parquet import (
     write_part,
     write_rows,
 )
-from blindspots.store.paths import Place, find_place, make_folder, move
+from blindspots.store.paths import Place, find_place, inside, make_folder, move
 from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
 
@@ -176,7 +176,7 @@ class Store:
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
         if not self.has_image(name):
-            self._pen.write(self.path / "images" / f"{name}.png", _png(pixels))
+            self._pen.write(inside(self.path / "images", f"{name}.png"), _png(pixels))
 
     def save_found(
         self,
@@ -190,15 +190,15 @@ class Store:
         content = serialise({"found": exact})
         self._saved += 1
         folder = self.path / "found"
-        self._pen.write(folder / f"{pair_id}.safetensors", content)
-        self._pen.write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
+        self._pen.write(inside(folder, f"{pair_id}.safetensors"), content)
+        self._pen.write(inside(folder, f"{pair_id}.png"), _png(rounded.transpose(1, 2, 0)))
 
     def save_path(
         self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
     ) -> None:
         """Save `path/ID.png`: the snapshots side by side, left to right."""
         strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
-        self._pen.write(self.path / "path" / f"{pair_id}.png", _png(strip))
+        self._pen.write(inside(self.path / "path", f"{pair_id}.png"), _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""

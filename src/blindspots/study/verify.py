@@ -29,6 +29,7 @@ from blindspots.store.reader import ModelFacts, Row, Run
 from blindspots.study.reload import (
     StoredRows,
     check_kept,
+    check_stored_spec,
     draw_rows,
     label_of,
     load_again,
@@ -130,6 +131,8 @@ def verify_run(
     """
     run, result = Run(path), Verification()
     check_kept(run, "verified")
+    for facts in run.models:
+        check_stored_spec(facts.spec, trust)
     for facts in run.models:
         drawn = draw_rows(run, facts.name, sources)
         verifier = _Verifier.load(run, facts, device, batch, lpips_weights, trust)
