@@ -21,7 +21,7 @@ def mix_three_with_two():
 
 
 def test_a_wrong_shape_is_caught():
-    with pytest.raises(TypeCheckError, match=r"parameters of blindspots\.geometry\.mix"):
+    with pytest.raises(TypeCheckError, match=r"parameters of blindspots\.methods\.geometry\.mix"):
         mix_three_with_two()
 
 

@@ -15,7 +15,7 @@ from PIL import Image
 from blindspots.reporting import figures
 from blindspots.reporting.figures.grid_layout import grid_layout, layout_of
 from blindspots.reporting.figures.grid_plot import Tile, run_grid
-from blindspots.reporting.figures.run_figures import telling_source
+from blindspots.reporting.figures.run_figures import representative_source
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, draw
@@ -188,7 +188,7 @@ def test_an_empty_run_has_no_figures(tmp_path):
 
 
 def test_the_figures_start_from_a_source_with_most_targets(run):
-    assert telling_source(run) in {row["source_id"] for row in run.pair_rows(started=True)}
+    assert representative_source(run) in {row["source_id"] for row in run.pair_rows(started=True)}
 
 
 def test_the_grid_is_square_where_classes_were_traversed_both_ways(tmp_path):

@@ -244,7 +244,7 @@ def test_what_nobody_could_do_better_ends_the_run_at_once(lead, kind, error):
         lead(lambda _store, _unit: [Failed(kind, "no such weights")])
 
 
-class TestHand:
+class TestWorker:
     """A worker by itself: units from a list, words to a list."""
 
     @pytest.fixture
@@ -255,7 +255,7 @@ class TestHand:
         crew = Scripted(job, does)
         crew.workers = 1
         taken = []
-        crew.start = taken.append
+        crew.prepare = taken.append
         Leader(job, nullcontext(crew)).run()
         return taken[0]
 
