@@ -168,6 +168,7 @@ def _do(
     from blindspots.progress import Reporter
     from blindspots.store.lock import refuse_held
     from blindspots.store.paths import check_writable
+    from blindspots.store.writer import check_own
     from blindspots.study.prepare import prepare
     from blindspots.study.run import Experiment
 
@@ -176,6 +177,7 @@ def _do(
     if not dry_run:
         backend.check()
         check_writable(out)
+        check_own(out)
         refuse_held(out)
     prepared = prepare(request, out, reporter)
     _say_plan(prepared, reporter)

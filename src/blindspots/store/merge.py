@@ -17,7 +17,7 @@ from blindspots.store.lock import hold, refuse_held
 from blindspots.store.parquet import damage, distinct, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
-from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store, read_info
+from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store, check_own, read_info
 
 _SHOWN = 6
 _KEPT = ("none", "found", "path")
@@ -148,6 +148,7 @@ def _check_single(parts: Sequence[ShardRun]) -> None:
 def _check_out(parts: Sequence[ShardRun], out: Place) -> None:
     """Refuse a directory that holds something else than what was merged of this plan before."""
     check_writable(out)
+    check_own(out)
     refuse_held(out)
     stored = read_info(out)
     if stored is None:

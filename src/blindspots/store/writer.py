@@ -7,9 +7,11 @@ planned ids minus the present ones.
 
 import io
 import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +21,12 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
 
+from blindspots.errors import UsageError
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import sweep, write_text
+from blindspots.store.atomic import is_leftover, sweep, write_text
 from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
+from blindspots.store.lock import is_lock
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -47,7 +51,10 @@ TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
 }
 PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
+SHOWN = ("tables", "figures")
 DAMAGED = "damaged"
+# What the copies of an image end with for a model that sees it otherwise.
+_SUFFIX = re.compile(r"-[0-9]+$")
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
 
@@ -67,7 +74,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what interrupted writers left behind; before any other process writes here."""
-        sweep(self.path)
+        for folder in (self.path, *(self.path / name for name in (*FOLDERS, *SHOWN))):
+            sweep(folder)
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Write `run.json`."""
@@ -107,13 +115,23 @@ class Store:
         self.pack(UNIT)
 
     def pack(self, least: int) -> None:
-        """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        """Pack the images of each folder where `least` of them lie loose. Likewise.
+
+        Files that no row of the run names are left where they are.
+        """
         self._pen.flush()
         self._saved = 0
-        for pictures in self._pictures.values():
+        for folder, pictures in self._pictures.items():
             loose = pictures.loose()
             if len(loose) >= least:
-                pictures.pack(loose)
+                pictures.pack(self._own(folder, loose))
+
+    def _own(self, folder: str, stems: set[str]) -> set[str]:
+        """Those of the stems that are named after a row."""
+        names = ("source_id", "target_id") if folder == "images" else ("pair_id",)
+        columns = distinct(self._files("pairs"), PAIRS, names).to_pydict()
+        known = {name for column in columns.values() for name in column}
+        return {stem for stem in stems if stem in known or _SUFFIX.sub("", stem) in known}
 
     def write_predictions(self, rows: pa.Table) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""
@@ -232,6 +250,22 @@ class Store:
 
     def _files(self, table: str) -> list[Place]:
         return row_files(self.path, table)
+
+
+def check_own(path: Place | str) -> None:
+    """Refuse a directory that holds something and is no run: what lies there is the user's."""
+    path = find_place(path)
+    if not isinstance(path, Path) or not path.is_dir() or (path / "run.json").exists():
+        return
+    names = sorted(file.name for file in path.iterdir())
+    # A driver that was killed as it began leaves its folders, parts the first of them.
+    begun = {*FOLDERS, DAMAGED} if "parts" in names else set()
+    foreign = [n for n in names if n not in begun and not is_lock(n) and not is_leftover(n)]
+    if foreign:
+        raise UsageError(
+            f"{path} is not empty and holds no run ({foreign[0]} lies in it); expected a new "
+            f"directory, or one of blindspots run; type --out {path / 'run'}"
+        )
 
 
 def started(rows: pa.Table) -> pa.ChunkedArray:
