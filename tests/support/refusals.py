@@ -50,6 +50,13 @@ run --method papr
 run --set max_stepz=1
 run --set max_steps
 run --sources 0
+run --seed -1
+run --set tolerance=inf
+run --batch-size 99999999999999999999
+run --device meta
+run --lpips-weights {place}/two.txt
+run --out {place}/words
+run --images 'folder:{place}/one class' --out '{place}/one class/apple/run'
 run --targets-per-source 40
 run --batch-size none
 run --device cuda:99
@@ -59,6 +66,7 @@ run --sorces 3
 run --score margn
 run --shard 5/4
 verify {run}
+verify {place}/spoilt/no-pairs
 verify {run} --sources 0 --trust-run-code
 widths {run}
 explore --run {run} --no-open --port 0
@@ -94,6 +102,7 @@ widths {place}/made --radii 1,1
 widths {place}/made --radii much
 widths {place}/made --directions 0
 widths {place}/made --points 1
+widths {place}/made --seed -1
 widths {place}/made --pair zzz
 widths {place}/made --model zoo:won
 widths {place}/made --batch-size 0

@@ -17,6 +17,7 @@ from blindspots.settings import (
     MachineSettings,
     Precision,
     Trust,
+    check_batch,
 )
 from blindspots.specs import Spec
 from blindspots.store.paths import Place, check_reachable, find_place
@@ -191,12 +192,7 @@ class MachineFlags:
         """The batch size; None for auto."""
         if self.batch_size == "auto":
             return None
-        if not self.batch_size.isdecimal() or int(self.batch_size) < 1:
-            raise UsageError(
-                f"--batch-size {self.batch_size} was given; expected auto or at least 1, "
-                "as in --batch-size 8"
-            )
-        return int(self.batch_size)
+        return check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
         """The machine settings they describe; `kept`: those of what stays on disk."""

@@ -1,6 +1,7 @@
 """Joins the run directories of shards that were worked on apart. Files alone: no torch here."""
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.errors import UsageError
-from blindspots.schema import PAIRS
+from blindspots.schema import PAIRS, Ending
 from blindspots.settings import Shard, differences
 from blindspots.store.archives import PICTURES
 from blindspots.store.atomic import PARTIAL, write_bytes
 from blindspots.store.lock import hold, refuse_held
-from blindspots.store.parquet import damage, distinct, row_files
+from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
 from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store, check_own, read_info
@@ -97,9 +98,37 @@ def merge_shards(
             for part in parts:
                 _link_all(part.path / folder, out / folder)
         _link(parts[0].path / PREDICTIONS_FILE, out / PREDICTIONS_FILE)
+        replaced = _replaced(store, parts)
+        for note in replaced:
+            warnings.warn(note, stacklevel=2)
         tables = store.compact([part.path for part in parts])
-        store.write_info({**_info(parts, missing), "command": command, "tables": tables})
+        info = _info(parts, [*replaced, *missing], finished=not missing)
+        store.write_info({**info, "command": command, "tables": tables})
     return missing
+
+
+def _replaced(store: Store, parts: Sequence[ShardRun]) -> list[str]:
+    """What the shards hold anew of an earlier merge, as a note; none where nothing changed."""
+    columns = ["model", "pair_id", "ending", "seconds"]
+    before = _courses(row_files(store.path, "pairs"), columns)
+    now = _courses([f for part in parts for f in row_files(part.path, "pairs")], columns)
+    changed = [key for key in before.keys() & now.keys() if before[key] != now[key]]
+    kept = sum(now[key][0] == Ending.UNREADABLE for key in changed)
+    notes = []
+    if count := len(changed) - kept:
+        notes.append(f"{count} pairs of an earlier merge were replaced by what their shards hold")
+    if kept:
+        notes.append(
+            f"{kept} pairs of an earlier merge were kept, because their shards could not read them"
+        )
+    return notes
+
+
+def _courses(files: Sequence[Place], columns: Sequence[str]) -> dict[Any, Any]:
+    """How each pair of these files ended and how long it took, by model and id."""
+    rows = distinct(files, PAIRS, columns).to_pydict()
+    model, pair, ending, seconds = (rows[name] for name in columns)
+    return dict(zip(zip(model, pair, strict=True), zip(ending, seconds, strict=True), strict=True))
 
 
 def _check_equal(parts: Sequence[ShardRun]) -> None:
@@ -172,11 +201,10 @@ def _missing(parts: Sequence[ShardRun]) -> list[str]:
     return [f"{many} {', '.join(absent[:_SHOWN])}{more} of {of} not given", *lacking]
 
 
-def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> dict[str, Any]:
+def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> dict[str, Any]:
     """The facts of the whole, from those of its shards."""
     infos = [part.info for part in parts]
     notes = dict.fromkeys(note for info in infos for note in info["notes"])
-    finished = [info["finished"] for info in infos]
     return {
         **infos[0],
         "shard": None,
@@ -189,9 +217,9 @@ def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> dict[str, Any]:
         "keep": min((info["keep"] for info in infos), key=_KEPT.index),
         "found_dropped": any(info["found_dropped"] for info in infos),
         "device": ", ".join(dict.fromkeys(info["device"] for info in infos)),
-        "notes": [*notes, *_versions(parts), *missing],
+        "notes": [*notes, *_versions(parts), *remarks],
         "started": min(info["started"] for info in infos),
-        "finished": None if missing else max(finished),
+        "finished": max(info["finished"] for info in infos) if finished else None,
         "seconds": sum(info["seconds"] for info in infos),
     }
 
@@ -215,15 +243,22 @@ def _link_all(folder: Place, out: Place) -> None:
 
 def _link(file: Place, out: Place) -> None:
     """The same file under another name, or a copy where there can be no link."""
-    if out.exists() or not file.exists():
+    if not file.exists() or (out.exists() and _same(file, out)):
         return
     try:
-        if isinstance(file, Path) and isinstance(out, Path):
+        if not out.exists() and isinstance(file, Path) and isinstance(out, Path):
             os.link(file, out)
             return
     except OSError:
         pass
     write_bytes(out, file.read_bytes())
+
+
+def _same(file: Place, out: Place) -> bool:
+    """Whether both hold the same; what a shard computed anew takes the place of what it was."""
+    if isinstance(file, Path) and isinstance(out, Path) and file.samefile(out):
+        return True
+    return file_digest(file) == file_digest(out)
 
 
 def _some(texts: Sequence[str], between: str = "; ") -> str:

@@ -8,11 +8,13 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
+from blindspots.schema import Ending
 from blindspots.store.atomic import write_bytes, write_whole
 from blindspots.store.paths import FILE_NAME, Place, for_arrow
 
@@ -102,7 +104,9 @@ def gather(folder: Place, table: str, schema: pa.Schema) -> None:
 def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Place) -> Place:
     """Write the rows of all files as one, each key once, sorted by it; a file without rows too.
 
-    The first part of the key is the model. In memory are the rows of one model at a time.
+    Of rows with one key the last counts, but none of an image that could not be read where there
+    is another. The first part of the key is the model. In memory are the rows of one model at a
+    time.
     """
     models = distinct(files, schema, ["model"])["model"].to_pylist()
 
@@ -171,10 +175,21 @@ def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) ->
     return pa.concat_tables([schema.empty_table(), *tables])
 
 
+def _read_well(rows: pa.Table) -> np.ndarray:
+    """Whether a row is of images that could be read, as a mask."""
+    if "ending" not in rows.column_names:
+        return np.ones(len(rows), bool)
+    endings = rows["ending"].to_pylist()
+    return np.array([ending != Ending.UNREADABLE for ending in endings], bool)
+
+
 def _write_sorted(writer: pq.ParquetWriter, rows: pa.Table, key: Sequence[str]) -> None:
-    numbered = rows.select(key).append_column("row", pa.array(range(len(rows)), pa.int64()))
-    last = numbered.group_by(list(key)).aggregate([("row", "max")])
-    order = last.sort_by([(name, "ascending") for name in key])["row_max"]
+    places = np.arange(len(rows))
+    rank = places + len(rows) * _read_well(rows)
+    numbered = rows.select(key).append_column("rank", pa.array(rank, pa.int64()))
+    last = numbered.group_by(list(key)).aggregate([("rank", "max")])
+    ranks = last.sort_by([(name, "ascending") for name in key])["rank_max"]
+    order = pa.chunked_array([ranks.to_numpy() % max(1, len(rows))], pa.int64())
     whole = rows.combine_chunks()
     for start in range(0, len(order), ROW_GROUP):
         writer.write_table(whole.take(order.slice(start, ROW_GROUP)))

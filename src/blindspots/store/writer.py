@@ -158,7 +158,8 @@ class Store:
     def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
         """Join the parts to one file a table, each row once, sorted; a file without rows too.
 
-        `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
+        `others`: run directories whose rows are taken too, in place of own ones. The
+        SHA-256 of each file, by its name.
         """
         self._pen.flush()
         digests = {}
@@ -166,7 +167,7 @@ class Store:
             files, final = self._files(table), self.path / f"{table}.parquet"
             further = [file for path in others for file in row_files(path, table)]
             if further or files != [final]:
-                join([*further, *files], schema, key, final)
+                join([*files, *further], schema, key, final)
             for file in files:
                 if file != final:
                     file.unlink()
