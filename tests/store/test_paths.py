@@ -90,11 +90,11 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
         ["table", out],
         ["check", out, "--min", "rmse=0"],
         ["compare", out, str(local), "--html", f"{bucket}/pages/compare.html"],
-        ["verify", out, "--quiet"],
+        ["verify", out, "--quiet", "--trust-run-code"],
         ["report", out],
         ["plot", out, "--figure", "grid", "--format", "svg"],
-        ["transfer", out, "--model", tiny.SMOOTH, "--quiet"],
-        ["widths", out, "--directions", "4", "--points", "3", "--quiet"],
+        ["transfer", out, "--model", tiny.SMOOTH, "--quiet", "--trust-run-code"],
+        ["widths", out, "--directions", "4", "--points", "3", "--quiet", "--trust-run-code"],
     ):
         assert call(command) == 0, (command, capsys.readouterr())
         if command[0] == "table":

@@ -17,7 +17,7 @@ from blindspots.schema import Ending
 from blindspots.settings import ScienceSettings
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.leader import ATTEMPTS, Leader
+from blindspots.study.backends.leader import ATTEMPTS, UNBORN, Leader
 from blindspots.study.backends.messages import Died, Done, Failed, Progress, Ready, Started, Warned
 from blindspots.study.backends.tasks import FEWEST, MOST_PAIRS, TaskPlan
 from blindspots.study.backends.worker import Worker
@@ -219,6 +219,39 @@ def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
 
     _, left = lead(fate)
     assert not left.unfinished.any()
+
+
+def dies_at_once(crew, lives=()):
+    """Let the workers of a crew that is not among those who live end before they are ready."""
+
+    def start():
+        crew.hired += 1
+        word = Ready() if crew.hired in lives else Died("the driver of\nthe card is missing")
+        crew.heard.append((crew.hired, word))
+        return crew.hired
+
+    crew.start = start
+    return crew
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_workers_that_end_before_their_first_pair_end_the_run_named(tmp_path, prepared, ready):
+    method = make_method("reference")
+    job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
+    crew = Scripted(job, lambda _store, _unit: [Died("the driver of\nthe card is missing")])
+    crew = crew if ready else dies_at_once(crew)
+    with pytest.raises(WorkFailed, match=r"before their first pair.*the driver of the card") as end:
+        Leader(job, nullcontext(crew)).run()
+    assert "\n" not in str(end.value)
+    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
+
+
+def test_one_worker_that_lives_does_all_where_others_cannot_begin(tmp_path, prepared):
+    method = make_method("reference")
+    job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
+    crew = dies_at_once(Scripted(job, does), lives={2})
+    Leader(job, nullcontext(crew)).run()
+    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
 
 
 def test_a_worker_that_says_nothing_any_more_is_replaced(lead, monkeypatch, capsys):

@@ -23,6 +23,7 @@ from blindspots.methods import describe_method
 from blindspots.models.classifier import class_name
 from blindspots.schema import SIMPLEX_FEWEST
 from blindspots.settings import ScienceSettings, plan_hash
+from blindspots.store.paths import inside
 from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
 from blindspots.store.writer import Row, Store
 from blindspots.study.pairs import pair_id
@@ -163,7 +164,7 @@ def _new_directory(out: Path, one: CachedResult) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         more = "" if number == 1 else f"-{number}"
-        path = out / f"{one.source}-to-{one.target}-{stamp}{more}"
+        path = inside(out, f"{one.source}-to-{one.target}-{stamp}{more}")
         try:
             path.mkdir(parents=True)
         except FileExistsError:

@@ -17,7 +17,7 @@ from blindspots.store.columns import (
     RunColumns,
     read_rows,
 )
-from blindspots.store.paths import Place, connect, find_place
+from blindspots.store.paths import Place, connect, find_place, inside
 from blindspots.store.run_info import INFO_FILE, ModelFacts, RunInfo, read_run_info
 
 Row = dict[str, Any]
@@ -184,7 +184,7 @@ class Run:
 
     def image_path(self, image_id: str, model: str) -> Place:
         """Where a source or target is stored as `model` saw it; in archives, under this name."""
-        return self.path / "images" / self._image_file(image_id, model)
+        return inside(self.path / "images", self._image_file(image_id, model))
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""
