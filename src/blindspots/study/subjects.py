@@ -1,6 +1,6 @@
 """Loads the models of a run, each with the images as it sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, MachineSettings, ScienceSettings, Trust
 from blindspots.store.paths import Place
+from blindspots.store.run_info import ModelFacts, Preflight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,9 @@ class RunRequest:
     `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
     every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
     code of the models may be run. `predictions`: a file of what the models say of the clean images,
-    read where it is there, else written.
+    read where it is there, else written. `own_models`: models that are there already, by the spec
+    under which `models` lists them, taken as they are; `own_images`: images that are there already,
+    instead of `images`, which then only says what they are called.
     """
 
     models: Sequence[str]
@@ -36,6 +39,8 @@ class RunRequest:
     pairs_file: Path | None = None
     trust: Trust = NO_TRUST
     predictions: Place | None = None
+    own_models: Mapping[str, Classifier] = field(default_factory=dict)
+    own_images: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,24 @@ class ModelRef:
     image_suffix: str
 
 
+def model_facts(subject: Subject, preflight: Preflight) -> ModelFacts:
+    """What is stored of a model in `run.json`."""
+    model = subject.model
+    return ModelFacts(
+        spec=subject.spec,
+        name=subject.name,
+        fingerprint=subject.fingerprint,
+        num_classes=model.num_classes,
+        size=tuple(model.size),
+        training_epsilon=model.training_epsilon,
+        image_suffix=subject.image_suffix,
+        preflight=preflight,
+    )
+
+
 def load_subjects(request: RunRequest, reporter: Reporter) -> list[Subject]:
     """Every model with its images; models that see images alike share their saved copies."""
-    listing: ImageSet | None = None
+    listing = request.own_images
     geometries: dict[Any, str] = {}
     subjects: list[Subject] = []
     for spec in request.models:
@@ -97,6 +117,10 @@ def without_pairs(request: RunRequest) -> RunRequest:
 
 def _load_model(request: RunRequest, spec: str) -> Classifier:
     device, precision = find_device(request.machine.device), request.science.precision
+    if spec in request.own_models:
+        own = request.own_models[spec]
+        check_precision(precision, own.device)
+        return own
     check_precision(precision, device)
     return lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
 

@@ -1,7 +1,7 @@
 """From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 from pyarrow.types import is_primitive
@@ -49,7 +49,9 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
 def build_tables(run: Run) -> dict[Kind, Table]:
     """Every table that the run has rows for, by its kind."""
-    kinds: list[Kind] = [kind for kind in KINDS if kind != "transfer" or run.transfer.num_rows]
+    kinds: list[Kind] = [
+        kind for kind in KINDS if kind != "transfer" or run.arrow("transfer").num_rows
+    ]
     return {kind: build_table(run, kind) for kind in kinds}
 
 
@@ -155,8 +157,8 @@ def _published(run: Run, kind: str) -> tuple[TableRow, ...]:
     return tuple(row for row in rows if row is not None)
 
 
-def _method(run: Run) -> dict:
-    return run.plan.get("method") or {}
+def _method(run: Run) -> Mapping[str, Any]:
+    return run.info.method
 
 
 def _lpips_note(rows: Iterable[TableRow]) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from blindspots.reporting.figures.publication.paper_figures import (
     FORMATS,
     Drawn,
     FigureKind,
+    draw_figure,
     write_figure,
 )
 
-__all__ = ["FIGURES", "FORMATS", "Drawn", "FigureKind", "write_figure"]
+__all__ = ["FIGURES", "FORMATS", "Drawn", "FigureKind", "draw_figure", "write_figure"]

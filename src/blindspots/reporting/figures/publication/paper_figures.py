@@ -75,9 +75,28 @@ def write_figure(
 ) -> Drawn:
     """Draw one of `FIGURES` from a run's files and write it.
 
+    What is drawn: see `draw_figure`. `out`: the file; None: in the run's `figures/`. Refused, and
+    nothing written, where the run did not keep what the figure needs.
+    """
+    page, chosen = draw_figure(run, kind, pairs=pairs, models=models, columns=columns)
+    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{columns}-column"
+    (written,) = save(page, base, [format], RESOLUTION)
+    width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
+    return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
+
+
+def draw_figure(
+    run: Run,
+    kind: str,
+    *,
+    pairs: Sequence[str] = (),
+    models: Sequence[str] = (),
+    columns: int = 1,
+) -> tuple[Axes, list[Row]]:
+    """One of `FIGURES` from a run's files, as an axis of the figure, and the pairs it shows.
+
     `pairs`: ids; none: the run's most telling ones, of `models` where they are named. `columns`: of
-    the page, 1 (3.25 inches) or 2 (6.75). `out`: the file; None: in the run's `figures/`. Refused,
-    and nothing written, where the run did not keep what the figure needs.
+    the page, 1 (3.25 inches) or 2 (6.75). Refused where the run did not keep what it needs.
     """
     if pairs and models:
         raise UsageError(
@@ -87,11 +106,7 @@ def write_figure(
     chosen = named_pairs(run, pairs) or FIGURES[kind].usual(run, named_models(run, models))
     if not chosen:
         raise UsageError(f"{run.path} holds no traversed pair, so there is nothing to draw")
-    page = FIGURES[kind].draw(run, chosen, columns)
-    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{columns}-column"
-    (written,) = save(page, base, [format], RESOLUTION)
-    width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
-    return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
+    return FIGURES[kind].draw(run, chosen, columns), chosen
 
 
 def _first(run: Run, models: Sequence[str]) -> list[Row]:
@@ -112,7 +127,7 @@ def _corners(run: Run, models: Sequence[str]) -> list[Row]:
 
 def _measured(run: Run, models: Sequence[str]) -> list[Row]:
     ids = {row["pair_id"] for row in read_widths(run.path)}
-    rows = run.columns.whole_pairs(ids) if ids else []
+    rows = run.columns.rows("pairs", "pair_id", ids) if ids else []
     return [row for row in rows if row["model"] in models] or representative_pairs(run, models)
 
 
