@@ -9,7 +9,8 @@ UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-slow test-faults test-real test-browser check coverage benchmark \
-  benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-workers soak clean
+  benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
+  benchmark-workers soak clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
