@@ -27,6 +27,7 @@ def transfer(
     batch: int | None = None,
     trust_file: bool = False,
     trust_remote_code: bool = False,
+    trust_run_code: bool = False,
     progress: bool = False,
 ) -> RunTable:
     """Whether other models believe a run's found images too: the table, a column per judge.
@@ -47,7 +48,7 @@ def transfer(
                 "models=['zoo:shapes-vit']"
             )
     check_writable(opened.path)
-    trust = Trust(file=trust_file, remote_code=trust_remote_code)
+    trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
     judge_run(opened.path, specs, device, batch, Reporter(quiet=not progress), trust)
     return RunTable(publish_transfer(opened.path))
 

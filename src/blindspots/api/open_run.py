@@ -121,6 +121,7 @@ class OpenRun(Run):
         lpips_weights: str | Path | None = None,
         trust_file: bool = False,
         trust_remote_code: bool = False,
+        trust_run_code: bool = False,
         progress: bool = False,
     ) -> "Verification":
         """Recompute the stored numbers from the saved images; the largest deviation per column.
@@ -135,7 +136,7 @@ class OpenRun(Run):
 
         weights = None if lpips_weights is None else Path(lpips_weights)
         trust, reporter = (
-            Trust(file=trust_file, remote_code=trust_remote_code),
+            Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code),
             Reporter(quiet=not progress),
         )
         return verify_run(self.path, device, batch, weights, reporter, trust, sources)
