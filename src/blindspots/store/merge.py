@@ -17,7 +17,7 @@ from blindspots.store.lock import hold, refuse_held
 from blindspots.store.parquet import damage, distinct, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
-from blindspots.store.run_info import INFO_FILE, RunInfo, ShardFacts, read_run_info
+from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info
 from blindspots.store.writer import PREDICTIONS_FILE, Store
 
 T = TypeVar("T")
@@ -48,8 +48,7 @@ class ShardRun:
             )
         if self.info.plan_hash is None or not self.info.pairs:
             raise UsageError(
-                f"{self.path / INFO_FILE} does not say which pairs of which plan it holds; resume "
-                "this shard with the command it was started with"
+                f"{self.path / INFO_FILE} does not say which pairs of which plan it holds; {AGAIN}"
             )
         return stored
 
