@@ -8,8 +8,9 @@ UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
-  benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-workers soak clean
+.PHONY: demo test test-slow test-faults test-real test-browser check coverage benchmark \
+  benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
+  benchmark-walks benchmark-workers soak clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -23,14 +24,19 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process -m faults -n 6 --timeout 1800
 
+test-real: $(VENV)/installed-dev ## a real model on real images, where they are on this machine
+	$(BIN)/python -m pytest -m "real and not slow" -n 2 --dist worksteal tests/real
+
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
 	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser
 
-check: $(VENV)/installed-dev ## lint, format, types, import contracts
+check: $(VENV)/installed-dev ## lint, format, types, import contracts, spelling, words
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/codespell
+	$(BIN)/python .ci/words.py
 
 coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=90
@@ -52,6 +58,9 @@ benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; d
 
 benchmark-scale: $(VENV)/installed-dev ## a million pairs planned, resumed, tabled; docs/scaling.md
 	$(BIN)/python -m benchmarks.scale
+
+benchmark-walks: $(VENV)/installed ## how many files a question walks through; docs/architecture.md
+	$(BIN)/python -m benchmarks.trace
 
 benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.md
 	$(BIN)/python -m benchmarks.workers

@@ -1,4 +1,4 @@
-"""How quickly the explorer answers: first frame, frames a second, hover; asked as its page asks.
+"""How quickly the explorer answers: first frame, frames per second, hover; asked as its page asks.
 
 Type `python -m benchmarks.explorer`; `--page docs/benchmark-explorer.md` fills the tables in.
 """
@@ -79,7 +79,7 @@ def running(models: list[str]) -> Iterator[int]:
 
 
 def watched(page: Page, asked: Row) -> tuple[float, float, list[Row]]:
-    """Seconds to the first frame, frames a second of one model and target, and the results."""
+    """Seconds to the first frame, frames per second of one model and target, and the results."""
     began, times, results = time.perf_counter(), [], []
     streams = len(asked["models"]) * len(asked["targets"])
     for event in page.events("/api/traversals", asked):
@@ -108,7 +108,7 @@ def frames(page: Page, images: list[str], models: list[str], method: str) -> tup
         "method": method,
         "first frame, ms": f"{1000 * statistics.median(t for t, _ in told):.0f}",
         "worst, ms": f"{1000 * max(t for t, _ in told):.0f}",
-        "frames a second": f"{statistics.median(r for _, r in told):.0f}",
+        "frames per second": f"{statistics.median(r for _, r in told):.0f}",
         "fewest": f"{min(r for _, r in told):.0f}",
     }, results
 

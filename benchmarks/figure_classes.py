@@ -4,9 +4,9 @@
 
 MobileNetV2 and the five figure classes (goose, Scottish terrier, meerkat, academic gown, cleaver)
 of `../shared/assets`, every ordered pair, `--method reference`. The authors' script, run on the 16
-pairs whose source is rightly classified, gave RMSE .0083 ± .0018, l-infinity .063 and segment mean
-.78; the mean RMSE here must come out at .008 ± .002. The cleaver is misclassified by this model,
-so its four pairs are rows without a traversal.
+pairs whose source is correctly classified, gave RMSE .0083 ± .0018, l-infinity .063 and segment
+mean .78; the mean RMSE here must come out at .008 ± .002. The cleaver is misclassified by this
+model, so its four pairs are rows without a traversal.
 """
 
 import argparse

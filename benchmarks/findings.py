@@ -20,9 +20,9 @@ import blindspots as bs
 from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import segments, simplices
 from blindspots.methods.geometry import rms
@@ -112,7 +112,7 @@ def write_page(results: Path, page: Path) -> None:
 def _table(measured: dict[str, Any]) -> str:
     lines = [
         "| model | k | chosen | fraction inside [95 %] | lowest source | RMSE | segments inside |"
-        " evaluations a target | sources |",
+        " evaluations per target | sources |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in measured.items():

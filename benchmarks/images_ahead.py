@@ -4,7 +4,7 @@
 
 JPEG files of ImageNet's size, MobileNetV2 of `../shared/assets`, `star`. Tells the share of a
 traversal in which the model waited for images, those before its first turn apart, since nothing can
-be done meanwhile; and how many images a second are decoded, with how many threads, from which
+be done meanwhile; and how many images per second are decoded, with how many threads, from which
 follows how fast a device may be until it waits. Prints markdown tables.
 """
 

@@ -77,6 +77,6 @@ def _panel(axis: Any, name: str, rows: dict[str, Any]) -> None:
         axis.axhline(level, color=MUTED, linestyle=":", label="minimum-norm attack")
     axis.set(xscale="log", yscale="log", xlim=(1, 500), ylim=DISTANCES)
     axis.set_title(name, fontsize=TITLE)
-    axis.set_xlabel("evaluations a pair", fontsize=LABEL)
+    axis.set_xlabel("evaluations per pair", fontsize=LABEL)
     axis.set_ylabel("RMSE to the target", fontsize=LABEL)
     axis.tick_params(labelsize=SMALL)

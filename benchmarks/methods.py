@@ -32,9 +32,9 @@ from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair
+from blindspots.engine.scheduler import Engine
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import segments, triangles
 from blindspots.measure.metrics import linf, rmse, ssim
@@ -54,7 +54,7 @@ ATTACK_STEPS = 100
 
 
 class Ended(NamedTuple):
-    """The images a row is about, one a pair, and what they cost a pair.
+    """The images a row is about, one per pair, and what they cost a pair.
 
     `looked_at`: whether the model is asked about them; else only their distances count.
     """

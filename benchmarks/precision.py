@@ -4,7 +4,7 @@
                                    [--methods star adaptive reference] [--out FILE.md]
 
 The same pairs are traversed in both; what was found is asked in fp32 either way. Prints a markdown
-table, a line a model and method: pairs with the same ending, the mean RMSE to the target in both,
+table, a line per model and method: pairs with the same ending, the mean RMSE to the target in both,
 the lowest confidence that is kept of the source's in fp32, and how long bf16 takes against fp32.
 """
 
@@ -16,9 +16,9 @@ from pathlib import Path
 from benchmarks.hardware import hardware
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import TraversalResult
+from blindspots.engine.scheduler import Engine
 from blindspots.methods import make_method
 from blindspots.methods.geometry import rms
 

@@ -203,7 +203,7 @@ def _stage(name: str, size: Size, folder: Path) -> None:
 
 
 def _measured(name: str, size: Size, folder: Path) -> dict[str, Any]:
-    """Likewise in a process of its own."""
+    """The same, measured in a process of its own."""
     sizes = ["--pairs", str(size.pairs), "--models", str(size.models)]
     return _told("benchmarks.scale", "--only", name, "--folder", str(folder), *sizes)
 

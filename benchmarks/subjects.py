@@ -30,7 +30,7 @@ class Subject:
     images: bs.ImageSet
 
     def pairs(self, sources: int, targets: int, seed: int = 1) -> list[Pair]:
-        """Rightly classified sources in a seeded order, each with targets of other classes."""
+        """Correctly classified sources in a seeded order, each with targets of other classes."""
         order = seeded_order(self.images.ids, seed)
         right = [i for i in order if self._names_rightly(i)][:sources]
         return [pair for source in right for pair in self._pairs_of(source, targets, seed)]

@@ -59,7 +59,7 @@ class Stopwatch(Reporter):
 
 
 def seconds(backend: Backend, pairs: int) -> tuple[float, float]:
-    """Of the work alone, and of all of it; without figures and report."""
+    """Seconds of the work alone, and of everything but figures and report."""
     method = make_method()
     science = ScienceSettings(method=describe_method(method), sources=pairs, targets_per_source=1)
     request = RunRequest(

@@ -1,21 +1,28 @@
-"""`.ci/timed.py`: what CI says of a target's seconds, and when it fails."""
+"""What CI makes, what it says of a target's seconds and of words, and when it fails."""
 
 import importlib.util
+import re
 import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
-CI = Path(__file__).parents[1] / ".ci"
+ROOT = Path(__file__).parents[1]
+CI = ROOT / ".ci"
 BUDGETS = {name: {"cpu": 10, "wall": 10} for name in ("check", "test", "demo")}
+
+
+def script(name):
+    spec = importlib.util.spec_from_file_location(name, CI / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
 def timed():
-    spec = importlib.util.spec_from_file_location("timed", CI / "timed.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script("timed")
 
 
 @pytest.fixture
@@ -79,3 +86,45 @@ def test_what_a_target_leaves_running_is_not_waited_for(timed):
     taken = timed.run("sleep 30 & echo over", make=("sh", "-c"))
     assert taken.last == "over"
     assert taken.wall < 20
+
+
+def targets():
+    return (CI / "run").read_text().split("timed.py ")[1].split()
+
+
+def test_the_workflow_makes_what_ci_runs_on_every_python_that_is_supported():
+    job = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())["jobs"]["make"]
+    lines = [step["run"] for step in job["steps"] if "run" in step]
+    assert [line for line in lines if "installed" not in line] == [
+        ".ci/chromium",
+        *(f"make {target}" for target in targets()),
+    ]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    named = [re.search(r":: (3\.\d+)$", text) for text in project["classifiers"]]
+    assert job["strategy"]["matrix"]["python"] == [version[1] for version in named if version]
+
+
+def test_the_commit_hooks_are_make_check():
+    [repository] = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    recipe = re.search(r"^check:.*\n((?:\t.+\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = [line.replace("$(BIN)", ".venv/bin") for line in recipe[1].split("\n\t")]
+    assert [hook["entry"] for hook in repository["hooks"]] == [line.strip() for line in commands]
+
+
+@pytest.mark.parametrize(
+    ("line", "instead"),
+    [
+        ("Sources that are rightly classified.", "correctly"),
+        ("One row a pair, one file a table.", "per"),
+        ("Likewise, the nulls.", "subject first"),
+        ('    """Of the run."""', "subject first"),
+    ],
+)
+def test_a_word_that_has_a_plainer_one_is_named(line, instead):
+    assert instead in next(said for _, _, said in script("words").remarks(line))
+
+
+@pytest.mark.parametrize("line", ["One row per pair.", "It gives a source a class.", "All of it."])
+def test_a_plain_line_is_left_alone(line):
+    assert list(script("words").remarks(line)) == []

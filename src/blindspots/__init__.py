@@ -5,10 +5,17 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blindspots.engine.traverse import Traversals, traverse
+    from blindspots.api import image_distances as metrics
+    from blindspots.api.between import segment, simplex, triangle
+    from blindspots.api.compare_runs import RunComparison, compare
+    from blindspots.api.judgements import diagnose, transfer
+    from blindspots.api.open_run import OpenRun, open_run
+    from blindspots.api.run_study import run
+    from blindspots.api.run_table import RunTable
+    from blindspots.api.traversals import Traversal, Traversals
+    from blindspots.api.traverse import traverse
     from blindspots.errors import BlindspotsError, Refused, UsageError, WorkFailed
     from blindspots.images import ImageSet, load_images
-    from blindspots.measure.hulls import segment, simplex, triangle
     from blindspots.methods.adaptive import Adaptive
     from blindspots.methods.fan import Fan
     from blindspots.methods.paper import Paper
@@ -16,6 +23,7 @@ if TYPE_CHECKING:
     from blindspots.methods.star import Star
     from blindspots.models.classifier import Classifier
     from blindspots.models.load import load_model
+    from blindspots.reporting import figures as plots
     from blindspots.schema import Ending
     from blindspots.scores import Confidence, Embedding, Group, Margin
     from blindspots.store.reader import Run
@@ -31,21 +39,31 @@ _HOMES = {
     "Group": "scores",
     "ImageSet": "images",
     "Margin": "scores",
+    "OpenRun": "api.open_run",
     "Paper": "methods.paper",
     "Reference": "methods.reference",
     "Refused": "errors",
     "Run": "store.reader",
+    "RunComparison": "api.compare_runs",
+    "RunTable": "api.run_table",
     "Star": "methods.star",
-    "Traversals": "engine.traverse",
+    "Traversal": "api.traversals",
+    "Traversals": "api.traversals",
     "UsageError": "errors",
     "WorkFailed": "errors",
+    "compare": "api.compare_runs",
+    "diagnose": "api.judgements",
     "load_images": "images",
     "load_model": "models.load",
-    "segment": "measure.hulls",
-    "simplex": "measure.hulls",
-    "traverse": "engine.traverse",
-    "triangle": "measure.hulls",
+    "open_run": "api.open_run",
+    "run": "api.run_study",
+    "segment": "api.between",
+    "simplex": "api.between",
+    "transfer": "api.judgements",
+    "traverse": "api.traverse",
+    "triangle": "api.between",
 }
+_MODULES = {"metrics": "api.image_distances", "plots": "reporting.figures"}
 
 __version__ = version("blindspots")
 
@@ -60,18 +78,29 @@ __all__ = [
     "Group",
     "ImageSet",
     "Margin",
+    "OpenRun",
     "Paper",
     "Reference",
     "Refused",
     "Run",
+    "RunComparison",
+    "RunTable",
     "Star",
+    "Traversal",
     "Traversals",
     "UsageError",
     "WorkFailed",
+    "compare",
+    "diagnose",
     "load_images",
     "load_model",
+    "metrics",
+    "open_run",
+    "plots",
+    "run",
     "segment",
     "simplex",
+    "transfer",
     "traverse",
     "triangle",
 ]
@@ -79,6 +108,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for: torch loads only when it is needed."""
+    if name in _MODULES:
+        return import_module(f"blindspots.{_MODULES[name]}")
     if name not in _HOMES:
         raise AttributeError(f"module 'blindspots' has no attribute {name!r}")
     return getattr(import_module(f"blindspots.{_HOMES[name]}"), name)

@@ -8,13 +8,13 @@ import pyarrow as pa
 SEGMENT_POINTS = 101
 SLIDES_SEGMENT_POINTS = 11
 TRIANGLE_STEPS = 10
-# Methods whose path is the segment source → found: `path_step` is per cent of the way.
+# The straight methods of runs that are older than `straight` in `run.json`.
 STRAIGHT_METHODS = ("fan", "star")
 TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 # Scores in [0, 1], of which the drops above are a sensible choice.
 PROBABILITIES = ("confidence", "group")
 SIMPLEX_SAMPLES = 2000
-LPIPS_SMALLEST = 31  # pixels a side: AlexNet pools what is smaller to nothing
+LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 
 

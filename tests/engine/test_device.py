@@ -11,9 +11,9 @@ from torch import nn
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.engine.device import arithmetic, check_precision, lay_out, pays_to_compile
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair
+from blindspots.engine.scheduler import Engine
 from blindspots.settings import MachineSettings, ScienceSettings
 from tests.support.toys import Cramped, convolutional, random_images, random_linear, toy
 

@@ -44,7 +44,7 @@ def write(path: Path, content=None, seed=0):
 
 
 def shapes(count=20):
-    """(name, label, PNG bytes) of images that `KNOWN` names rightly, several a class."""
+    """(name, label, PNG bytes) of images that `KNOWN` names correctly, several a class."""
     return [
         (f"{CLASS_NAMES[label]}-{index:03d}.png", label, encoded(image))
         for index, (image, label) in enumerate(shape_images("test", count))

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 import blindspots as bs
-from blindspots.engine.engine import Engine
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair
+from blindspots.engine.scheduler import Engine
 from blindspots.scores.objectives import confidence, margin
 from tests.support.toys import (
     PIXELS,
@@ -206,11 +206,11 @@ def fly(module, pairs, method, **options):
 
 
 @METHOD
-@pytest.mark.parametrize("slots", [1, 9, 64])
-def test_a_pair_ends_alike_in_any_batch_and_any_order(method, slots):
+def test_a_pair_ends_alike_in_any_batch_and_any_order(method):
     pairs = make_pairs(5)
     alone = fly(convolutional(), pairs, method, slots=1)
-    for order in list(permutations(range(5)))[33::60]:
+    orders = list(permutations(range(5)))[33::30]
+    for slots, order in zip((1, 9, 64), orders, strict=True):
         together = fly(convolutional(), [pairs[i] for i in order], method, slots=slots)
         for name, outcome in alone.items():
             torch.testing.assert_close(together[name].found, outcome.found, atol=1e-3, rtol=0)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 import blindspots as bs
 from blindspots.methods import METHODS, describe_method, make_method
 from blindspots.methods.geometry import project_out
-from blindspots.schema import STRAIGHT_METHODS
 from blindspots.scores.objectives import confidence
 from tests.support.toys import (
     PIXELS,
@@ -174,10 +173,6 @@ def test_methods_are_made_from_text_and_described_back(name):
         "delta": 0.1,
     }
     assert type(method.max_steps) is int
-
-
-def test_readers_without_torch_know_which_methods_are_straight():
-    assert {name for name, kind in METHODS.items() if kind.straight} == set(STRAIGHT_METHODS)
 
 
 @pytest.mark.parametrize(

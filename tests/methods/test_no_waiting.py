@@ -5,7 +5,7 @@ from dataclasses import fields, is_dataclass
 import pytest
 import torch
 
-from blindspots.engine.engine import _failing, _waiting
+from blindspots.engine.scheduler import _failing, _waiting
 from blindspots.methods import METHODS
 from blindspots.methods.method import Evaluation, Problem
 

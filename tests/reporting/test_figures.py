@@ -15,7 +15,8 @@ from PIL import Image
 from blindspots.reporting import figures
 from blindspots.reporting.figures.grid_layout import grid_layout, layout_of
 from blindspots.reporting.figures.grid_plot import Tile, run_grid
-from blindspots.reporting.figures.run_figures import telling_source
+from blindspots.reporting.figures.publication import write_figure
+from blindspots.reporting.figures.run_figures import representative_source, write_figures
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, draw
@@ -87,6 +88,16 @@ def test_without_an_axis_one_is_made_and_saved_as_png_and_svg(name, tmp_path):
         image.load()
         assert np.asarray(image.convert("L")).std() > 5
     assert svg.read_text().lstrip().startswith("<?xml")
+
+
+def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
+    names = ("a$\\frac{$b", "$x_1$", "$$", "50 $")
+    wishes = {"size": 8, "sources": 3, "frames": 3, "classes": names, "models": ("own:$\\frac{$",)}
+    wishes["unstarted"] = False
+    run = Run(Factory(**wishes).write(tmp_path / "run"))
+    assert len(write_figures(run, run.path / "figures")) > 2
+    for figure in ("path", "grid", "star", "triangle", "curves"):
+        assert write_figure(run, figure, format="svg").file.exists()
 
 
 def test_an_svg_has_the_same_bytes_every_time(tmp_path):
@@ -188,7 +199,7 @@ def test_an_empty_run_has_no_figures(tmp_path):
 
 
 def test_the_figures_start_from_a_source_with_most_targets(run):
-    assert telling_source(run) in {row["source_id"] for row in run.pair_rows(started=True)}
+    assert representative_source(run) in {row["source_id"] for row in run.pair_rows(started=True)}
 
 
 def test_the_grid_is_square_where_classes_were_traversed_both_ways(tmp_path):

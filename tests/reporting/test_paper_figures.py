@@ -17,9 +17,9 @@ from PIL import Image
 from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper import FIGURES, FORMATS, write_figure
-from blindspots.reporting.figures.paper.curves import distances
-from blindspots.reporting.figures.paper.layout import RESOLUTION
+from blindspots.reporting.figures.publication import FIGURES, FORMATS, write_figure
+from blindspots.reporting.figures.publication.curves import distances
+from blindspots.reporting.figures.publication.layout import RESOLUTION
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.schema import TRANSFER
 from blindspots.store.reader import Run

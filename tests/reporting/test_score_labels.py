@@ -13,7 +13,7 @@ from blindspots.cli.pair_commands import _traversed
 from blindspots.reporting import figures
 from blindspots.reporting.compare.comparison_page import page_html as comparison_html
 from blindspots.reporting.compare.differences import compare
-from blindspots.reporting.figures.paper import FIGURES, write_figure
+from blindspots.reporting.figures.publication import FIGURES, write_figure
 from blindspots.reporting.figures.run_figures import (
     model_grid,
     model_star,

@@ -122,7 +122,7 @@ def test_a_table_with_other_columns_is_refused(tmp_path):
         _ = Run(tmp_path).pairs
 
 
-def test_the_most_telling_pair_is_the_nearest_of_the_believed():
+def test_the_most_representative_pair_is_the_nearest_of_the_believed():
     rows = [
         {"name": "near", "rmse": 0.01, "p_found": 0.95},
         {"name": "nearer but doubted", "rmse": 0.001, "p_found": 0.5},

@@ -156,10 +156,10 @@ def test_what_one_backend_began_another_ends_with_paths_as_the_user_wrote_them(
 
 
 def test_a_finished_run_starts_no_worker(serial, given, monkeypatch):
-    def start(_crew):
-        pytest.fail("a worker was hired")
+    def start(_pool):
+        pytest.fail("a worker was started")
 
-    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool.start", hire)
+    monkeypatch.setattr("blindspots.study.backends.process_pool.ProcessWorkerPool.start", start)
     assert run(serial / "reference", *given, *REFERENCE, *PROCESSES) == 0
 
 

@@ -54,7 +54,7 @@ def test_targets_are_derangements_wherever_there_are_any(classes, count, seed):
         drawn = draw_targets(column, count, seed)
     except bs.Refused as refusal:
         assert not possible(classes, count)
-        assert f"{len(classes)} rightly classified sources" in str(refusal)
+        assert f"{len(classes)} correctly classified sources" in str(refusal)
         return
     assert drawn.shape == (len(classes), count)
     for i, row in enumerate(drawn.tolist()):

@@ -72,7 +72,7 @@ def test_the_text_says_the_same_with_its_ranges(estimate, capsys):
     assert estimate(*given) == 0
     text = capsys.readouterr().out
     assert "2 pairs done" in text
-    assert "evaluations a pair: 3.5 (3.5 to 3.5), 3.5 if none ends early" in text
+    assert "evaluations per pair: 3.5 (3.5 to 3.5), 3.5 if none ends early" in text
     assert "10 pairs on big, if it is 20 times as fast" in text
     assert "dollars at 3 an hour" in text
 

@@ -76,6 +76,47 @@ def rows(path, table="pairs"):
     return sorted(pq.read_table(path / f"{table}.parquet").to_pylist(), key=str)
 
 
+def change_pair(path, **columns):
+    """Give a shard's first pair other columns, and its found image other bytes."""
+    table = pq.read_table(path / "pairs.parquet")
+    changed = table.to_pylist()
+    changed[0].update(columns)
+    pq.write_table(table.from_pylist(changed, table.schema), path / "pairs.parquet")
+    name = changed[0]["pair_id"]
+    file = path / "found" / f"{name}.png"
+    file.unlink()
+    file.write_bytes(b"computed anew")
+    return name
+
+
+def of_pair(path, name):
+    (row,) = [row for row in rows(path) if row["pair_id"] == name]
+    return row
+
+
+def test_what_a_shard_computed_anew_takes_the_place_of_an_earlier_merge(shards, tmp_path):
+    out = tmp_path / "merged"
+    merge_shards(shards, out)
+    name = change_pair(shards[0], rmse=0.123, seconds=77.0)
+    with pytest.warns(UserWarning, match="1 pairs of an earlier merge were replaced"):
+        merge_shards(shards, out)
+    assert of_pair(out, name)["rmse"] == 0.123
+    assert (out / "found" / f"{name}.png").read_bytes() == b"computed anew"
+    assert any("earlier merge were replaced" in note for note in Run(out).info.notes)
+    assert Run(out).finished
+
+
+def test_a_finished_pair_is_kept_where_its_shard_cannot_read_it_any_more(shards, tmp_path):
+    out = tmp_path / "merged"
+    merge_shards(shards, out)
+    before = rows(out)
+    name = change_pair(shards[0], ending="unreadable", seconds=0.0, rmse=None)
+    with pytest.warns(UserWarning, match="1 pairs of an earlier merge were kept"):
+        merge_shards(shards, out)
+    assert rows(out) == before
+    assert of_pair(out, name)["ending"] != "unreadable"
+
+
 def test_rows_and_files_of_all_shards_come_together(shards, tmp_path):
     assert merge_shards(shards, tmp_path / "out", "the command") == []
     for table, schema in (("pairs", PAIRS), ("triangles", TRIANGLES)):

@@ -75,7 +75,7 @@ def test_a_merged_run_has_its_tables_and_report_and_can_be_verified(place):
     assert (place / "merged" / "report.html").stat().st_size > 10_000
     assert (place / "merged" / "tables" / "distance.csv").is_file()
     assert not (place / "1" / "report.html").exists()
-    assert call(["verify", str(place / "merged"), "--quiet"]) == 0
+    assert call(["verify", str(place / "merged"), "--quiet", "--trust-run-code"]) == 0
 
 
 def test_a_merged_run_is_one_that_can_be_resumed(place, monkeypatch):

@@ -1,0 +1,1 @@
+"""What the library does for a script or a notebook: one public function per command."""

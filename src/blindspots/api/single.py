@@ -14,10 +14,11 @@ from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.device import batch_size
-from blindspots.engine.engine import Engine, pair_hash
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
 from blindspots.engine.pgd import PGD
+from blindspots.engine.random_draws import pair_hash
+from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable, decode
 from blindspots.measure.measurer import Measurer

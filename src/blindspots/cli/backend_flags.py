@@ -22,7 +22,7 @@ class BackendFlags:
         serial: this process; processes: several on this machine; ray: actors, here or on a cluster.
         auto: processes where --device names several devices, else serial.
     workers
-        How many processes or actors; unless given, one a device or GPU, or one for two cores.
+        How many processes or actors; unless given, one per device or GPU, or one for two cores.
     gpus_per_worker
         GPUs of each Ray actor; may be a fraction, or 0.
     address

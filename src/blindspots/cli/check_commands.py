@@ -46,20 +46,17 @@ def compare(
     seed
         Seed of the resamples.
     """
-    from blindspots.reporting.compare import compare as compare_runs
-    from blindspots.reporting.compare import render, write_page
-    from blindspots.reporting.compare.differences import SLIDES_KINDS
-    from blindspots.store.reader import Run
+    from blindspots.api.compare_runs import compare as compare_runs
+    from blindspots.reporting.compare import render
 
     if not runs:
         raise UsageError("no run was given; expected directories, as in blindspots compare DIR DIR")
     if html is not None:
         check_file("--html", html, "compare.html")
-    kinds = (table,) if table else SLIDES_KINDS
-    comparison = compare_runs([Run(path) for path in runs], model, baseline, seed, kinds)
+    compared = compare_runs(*runs, model=model, baseline=baseline, table=table, seed=seed)
     if html is not None:
-        write_page(comparison, html)
-    print(render(comparison, "json" if output.json else format), end="")
+        compared.write_page(html)
+    print(render(compared.comparison, "json" if output.json else format), end="")
 
 
 def check(

@@ -9,14 +9,14 @@ from blindspots.cli.options import (
     MachineFlags,
     Output,
     RunPlace,
-    TrustFlags,
+    RunTrustFlags,
     check_file,
     make_number,
 )
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
-DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 Repeated = Parameter(negative=(), consume_multiple=False)
 FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
 
@@ -52,7 +52,7 @@ def plot(
     out
         The file; figures/FIGURE-COLUMNS-column.FORMAT in the run directory unless given.
     """
-    from blindspots.reporting.figures.paper import write_figure
+    from blindspots.reporting.figures.publication import write_figure
     from blindspots.store.reader import Run
 
     read, ending = Run(run), _format(format, out)
@@ -75,7 +75,7 @@ def widths(
     seed: int = 0,
     device: str = "auto",
     batch_size: str = "auto",
-    trust: TrustFlags = DEFAULT_TRUST,
+    trust: RunTrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Measure how wide paths are: confidence in random directions orthogonal to them.
@@ -126,7 +126,7 @@ def widths(
 
 def _format(given: str | None, out: Place | None) -> str:
     """The format that is asked for; refused where --format and --out say different ones."""
-    from blindspots.reporting.figures.paper import FORMATS
+    from blindspots.reporting.figures.publication import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"
     if ending not in FORMATS or given not in (None, ending):

@@ -28,7 +28,7 @@ def say_notes(notes: Sequence[str], reporter: "Reporter") -> None:
 
 
 def _by_reason(what: str, entries: Sequence[Mapping[str, str]], place: str) -> Iterator[str]:
-    """A line an image; one line for many of the same reason, which names the first of them."""
+    """A line per image; one line for many of the same reason, which names the first of them."""
     names: dict[str, list[str]] = defaultdict(list)
     for entry in entries:
         names[entry["reason"]].append(entry["name"])

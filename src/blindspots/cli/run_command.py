@@ -19,6 +19,7 @@ from blindspots.cli.options import (
     model_specs,
     terminal_width,
 )
+from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def run(
     out
         Run directory.
     sources
-        How many rightly classified sources to take.
+        How many correctly classified sources to take.
     targets_per_source
         How many targets each source gets.
     pairs
@@ -80,7 +81,7 @@ def run(
     seed
         Seed of every random choice.
     keep
-        What stays on disk: path below 1,000 pairs a model, else found.
+        What stays on disk: path below 1,000 pairs per model, else found.
     lpips_weights
         AlexNet weights for LPIPS; without them the column is empty.
     shard
@@ -165,17 +166,22 @@ def _do(
     backend: "Backend",
 ) -> None:
     from blindspots.engine.device import keep_freed_memory
+    from blindspots.measure.metrics import find_lpips
     from blindspots.progress import Reporter
     from blindspots.store.lock import refuse_held
     from blindspots.store.paths import check_writable
+    from blindspots.store.writer import check_own
     from blindspots.study.prepare import prepare
     from blindspots.study.run import Experiment
 
     reporter = Reporter(output.quiet)
     keep_freed_memory()
     if not dry_run:
+        find_lpips(request.machine.lpips_weights)
         backend.check()
+        _check_apart(request.images, out)
         check_writable(out)
+        check_own(out)
         refuse_held(out)
     prepared = prepare(request, out, reporter)
     _say_plan(prepared, reporter)
@@ -188,6 +194,19 @@ def _do(
         show(out, output, reporter)
     else:
         _show_shard(out, prepared, output)
+
+
+def _check_apart(images: str, out: Place) -> None:
+    """Refuse to write where the images are looked for: the run's own would be found among them."""
+    scheme, _, rest = images.partition(":")
+    if scheme != "folder" or not isinstance(out, Path):
+        return
+    folder = Path(rest.partition("?")[0]).expanduser().resolve()
+    if out.resolve().is_relative_to(folder):
+        raise UsageError(
+            f"--out {out} lies in the folder of the images, so that the run's own pictures would "
+            f"be taken for images; expected a directory elsewhere, as --out {folder.parent / 'run'}"
+        )
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:

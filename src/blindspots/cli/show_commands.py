@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from blindspots.cli.options import MachineFlags, Output, RunPlace, TrustFlags, terminal_width
+from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
 
-DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 
 
 def table(
@@ -65,7 +65,7 @@ def verify(
     batch_size: str = "auto",
     sources: int | None = None,
     lpips_weights: Path | None = None,
-    trust: TrustFlags = DEFAULT_TRUST,
+    trust: RunTrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Recompute every stored result from the saved images, with freshly loaded models.
@@ -83,13 +83,19 @@ def verify(
     lpips_weights
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
+    from blindspots.api.open_run import open_run
     from blindspots.engine.device import keep_freed_memory
-    from blindspots.progress import Reporter
-    from blindspots.study.verify import verify_run
 
     keep_freed_memory()
-    batch = MachineFlags(batch_size=batch_size).batch()
-    reporter = Reporter(output.quiet)
-    result = verify_run(run, device, batch, lpips_weights, reporter, trust.trust(), sources)
+    allowed = trust.trust()
+    result = open_run(run).verify(
+        device=device,
+        batch=MachineFlags(batch_size=batch_size).batch(),
+        sources=sources,
+        lpips_weights=lpips_weights,
+        trust_file=allowed.file,
+        trust_remote_code=allowed.remote_code,
+        progress=not output.quiet,
+    )
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
     result.raise_if_different()

@@ -26,6 +26,7 @@ def transfer(
     *,
     model: Annotated[tuple[str, ...], Repeated] = (),
     model_flags: ModelFlags = DEFAULT_MODEL,
+    trust_run_code: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
     batch_size: str = "auto",
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
@@ -45,21 +46,21 @@ def transfer(
         auto, cpu, cuda ...
     batch_size
         Found images at once; auto: by the device and the input size.
+    trust_run_code
+        Run the Python code that file: and python: models of the run name.
     format
         How to print the table.
     """
+    from blindspots.api.judgements import transfer as ask_judges
     from blindspots.engine.device import keep_freed_memory
-    from blindspots.progress import Reporter
-    from blindspots.reporting.publish import publish_transfer
     from blindspots.reporting.tables import render
     from blindspots.store.paths import check_writable
     from blindspots.store.reader import Run
-    from blindspots.study.transfer import judge_run
 
     keep_freed_memory()
     check_writable(Run(run).path)
     batch = MachineFlags(batch_size=batch_size).batch()
-    trust = model_flags.trust()
+    trust = replace(model_flags.trust(), run_code=trust_run_code)
     if replace(model_flags, trust_file=False, trust_remote_code=False) != DEFAULT_MODEL and (
         len(model) != 1
     ):
@@ -67,7 +68,14 @@ def transfer(
             f"options of a model were given beside {len(model)} models; they go with exactly one "
             "--model; write them into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
         )
-    specs, reporter = model_specs(model, model_flags), Reporter(output.quiet)
-    judge_run(run, specs, device, batch, reporter, trust)
+    asked = ask_judges(
+        run,
+        model_specs(model, model_flags),
+        device=device,
+        batch=batch,
+        trust_file=trust.file,
+        trust_remote_code=trust.remote_code,
+        progress=not output.quiet,
+    )
     style = "json" if output.json else format
-    print(render(publish_transfer(run), style, terminal_width()), end="")
+    print(render(asked.table, style, terminal_width()), end="")

@@ -98,7 +98,7 @@ def _answers(evidence: Evidence) -> list[Finding]:
 
 
 def _accuracy(evidence: Evidence, findings: Sequence[Finding]) -> list[Finding]:
-    """Over all images; one whose logits are not finite is not named rightly."""
+    """Over all images; one whose logits are not finite is not named correctly."""
     labelled = int((evidence.labels >= 0).sum())
     right = int((evidence.right & (evidence.labels >= 0) & evidence.finite).sum())
     answered = evidence.logits[evidence.finite]

@@ -119,7 +119,7 @@ def check_feeding(evidence: Evidence) -> tuple[list[Finding], Evidence]:
 def check_normalisation(
     evidence: Evidence, given: Normaliser
 ) -> tuple[list[Finding], Normaliser, Evidence]:
-    """Whether another normaliser names far more images rightly; the better one, and its evidence.
+    """Whether another normaliser names far more images correctly; the better one, and its evidence.
 
     `given`: the normaliser that `evidence` was asked with. Every candidate is tried on a part of
     the images, the best of them on all. Nothing is tried where the model is right so often that no
@@ -138,7 +138,7 @@ def check_normalisation(
     if not gains_enough(tried.right, evidence.right, evidence.labels):
         found = f"none of {len(others)} others is better (the best: {after:.0%})"
         return [_normalisation(Level.OK, found, "", values)], given, evidence
-    found = f"{best.said}: {after:.0%} of the images are named rightly; as given {before:.0%}"
+    found = f"{best.said}: {after:.0%} of the images are named correctly; as given {before:.0%}"
     remedy = f"{best.typed} in the spec (or --mean and --std)"
     return [_normalisation(Level.WRONG, found, remedy, values)], best, tried
 
@@ -163,7 +163,7 @@ def check_channels(evidence: Evidence, normaliser: Normaliser) -> tuple[list[Fin
         return [_channels(Level.OK, found, "", values)], evidence
     found = (
         f"BGR: {gains} of {len(evidence)} images have a larger margin with blue and red exchanged; "
-        f"{after:.0%} are then named rightly, {before:.0%} in RGB"
+        f"{after:.0%} are then named correctly, {before:.0%} in RGB"
     )
     remedy = "in your module: def forward(self, images): return self.model(images.flip(1))"
     return [_channels(Level.WRONG, found, remedy, values)], flipped

@@ -33,7 +33,7 @@ _class_order = findings_of("class order", _WHY_ORDER)
 def check_accuracy(
     right: int, labelled: int, images: int, confidence: float, blame: Sequence[str] = ()
 ) -> list[Finding]:
-    """How many labelled images are named rightly, and the mean confidence over all `images`.
+    """How many labelled images are named correctly, and the mean confidence over all `images`.
 
     Wrong below a fifth, where a run refuses to start. `blame`: checks that found something wrong.
     """
@@ -65,7 +65,7 @@ def check_class_order(
     """Whether predictions agree with the labels in another order, and that order.
 
     Unknown labels are left out; no finding where all are. A note where the accuracy leaves room for
-    another order and there are too few images a class to tell.
+    another order and there are too few images per class to tell.
     """
     known = labels >= 0
     predicted, labels = predicted[known], labels[known]
@@ -88,7 +88,7 @@ def _order_as_given(predicted: Classes, labels: Classes, names: Names) -> Findin
         return _class_order(Level.NOTE, found, "--images with more images of these", values)
     if accuracy < ROOM and each < 2:
         found = f"too few images to tell: {each:.1f} a class"
-        remedy = "--images with two images a class or more"
+        remedy = "--images with two images per class or more"
         return _class_order(Level.NOTE, found, remedy, values)
     return _class_order(Level.OK, "no other order fits better", "", values)
 
@@ -96,7 +96,7 @@ def _order_as_given(predicted: Classes, labels: Classes, names: Names) -> Findin
 def _other_order(order: Order, predicted: Classes, labels: Classes, names: Names) -> Finding:
     before = float((predicted == labels).double().mean())
     found = (
-        f"not yours: {order.said}, {order.agreement:.0%} of the images are named rightly, in "
+        f"not yours: {order.said}, {order.agreement:.0%} of the images are named correctly, in "
         f"your order {before:.0%}; {_places(order, labels, names)}"
     )
     remedy = (

@@ -2,7 +2,7 @@
 
 Two kinds of evidence. An order that can be named beforehand (one off, sorted as text, alphabetical)
 needs no more than a few images. Any other order is read from the images themselves, so it needs two
-images a class at least: a class is taken to be the output that its images agree on.
+images per class at least: a class is taken to be the output that its images agree on.
 """
 
 from collections import Counter

@@ -20,7 +20,7 @@ SIGNIFICANT = 0.005
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """Clean images with the model's logits, all on the CPU, and the oracle to ask further.
+    """Clean images with the model's logits, all on the CPU, and the evaluator to ask further.
 
     `labels`: -1 where unknown. `class_names`: by class index; None: unknown.
     """

@@ -15,13 +15,13 @@ from blindspots.scores.objectives import margin
 MOST_AT_ONCE, LONGEST_SECONDS = 4096, 5.0
 MIB = 2**20
 
-_WHY = "a traversal of star costs hundreds of evaluations a pair, each a forward and a gradient"
+_WHY = "a traversal of star costs hundreds of evaluations per pair, each a forward and a gradient"
 
 
 def check_speed(
     evaluator: Evaluator, images: Float[Tensor, "image 3 height width"]
 ) -> list[Finding]:
-    """Milliseconds an evaluation at the oracle's batch, and the memory it takes.
+    """Milliseconds per evaluation at the evaluator's batch, and the memory it takes.
 
     On a CUDA device also the largest batch that fits, found by doubling; on a CPU about how many
     images would, by the memory of each and what is free.

@@ -48,7 +48,7 @@ class Evaluator:
 
     @cached_property
     def exact(self) -> "Evaluator":
-        """The same model's answers in fp32: this oracle itself where it is that already."""
+        """The same model's answers in fp32: this evaluator itself where it is that already."""
         return self if self.precision == "fp32" else replace(self, precision="fp32")
 
     def compile_where_it_pays(self, evaluations: int, choice: str = "auto") -> None:

@@ -82,7 +82,7 @@ def accuracy_under_pgd(
     restarts: int = 3,
     seed: int = 0,
 ) -> float:
-    """The share of images that are classified rightly, clean and after every restart.
+    """The share of images that are classified correctly, clean and after every restart.
 
     `method`: untargeted settings; None: 20 steps of 2/255 at epsilon 8/255. `restarts`: random
     starts an image, drawn from `seed`. An image that has fallen is not attacked again.

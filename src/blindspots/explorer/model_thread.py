@@ -1,4 +1,4 @@
-"""One thread a model: short questions first, then everybody's long work, a turn each.
+"""One thread per model: short questions first, then everybody's long work, a turn each.
 
 A question (the confidence at a point) is answered before every forward of long work, so it waits
 for one batch at most, however long a traversal is.

@@ -23,6 +23,7 @@ from blindspots.methods import describe_method
 from blindspots.models.classifier import class_name
 from blindspots.schema import SIMPLEX_FEWEST
 from blindspots.settings import ScienceSettings, plan_hash
+from blindspots.store.paths import inside
 from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
 from blindspots.store.writer import Row, Store
 from blindspots.study.pairs import pair_id
@@ -139,6 +140,7 @@ class SavedCase:
             pairs=Counter(one.model for one in self.found),
             models=[model_facts(one, self._preflight(one)) for one in models],
             images=ImagesFacts(spec=self.spec, count=len(used)),
+            straight=self.found[0].method.straight,
             keep="path",
             device=str(models[0].model.device),
             layout={one.name: one.model.layout for one in models},
@@ -162,7 +164,7 @@ def _new_directory(out: Path, one: CachedResult) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         more = "" if number == 1 else f"-{number}"
-        path = out / f"{one.source}-to-{one.target}-{stamp}{more}"
+        path = inside(out, f"{one.source}-to-{one.target}-{stamp}{more}")
         try:
             path.mkdir(parents=True)
         except FileExistsError:

@@ -8,9 +8,9 @@ from typing import Any
 
 from torch import Tensor
 
-from blindspots.engine.engine import Engine, Turn, TurnRecord
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine, Turn, TurnRecord
 from blindspots.engine.subject import Subject
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import exact, glimpse, pixels_of
@@ -106,7 +106,7 @@ class _Camera:
 
 
 def _shown(seen: TurnRecord) -> tuple[Tensor, Tensor]:
-    """Of each row, the images that would be found: (rows, targets, 3, height, width), scores.
+    """The images that would be found for each row: (rows, targets, 3, height, width), scores.
 
     A hull's proposal holds its corners first, and points of the hull behind them.
     """

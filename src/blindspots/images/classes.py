@@ -12,7 +12,7 @@ from blindspots.specs import nearest_names
 
 IMAGENET_CLASSES = 1000
 _LEAST_KNOWN = 950
-_FORMS = "a list of names, one a line or as JSON, or [[folder, name], ...] as JSON"
+_FORMS = "a list of names, one per line or as JSON, or [[folder, name], ...] as JSON"
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def _unshared(names: Iterable[Sequence[str]]) -> dict[str, int]:
 
 
 def read_class_table(path: str | Path) -> ClassTable:
-    """The table in a file: a list of names (one a line, or JSON) or `[[folder, name], ...]`.
+    """The table in a file: a list of names (one per line, or JSON) or `[[folder, name], ...]`.
 
     The position in the list is the class index; a JSON object with the keys "0", "1", ... is read
     as that list. Refused: a missing file, and anything else.

@@ -3,7 +3,7 @@
 | what a file holds | becomes |
 |---|---|
 | grey | that grey in all three channels |
-| 16 bits a channel | value / 257 rounded (grey), the high byte (colour) |
+| 16 bits per channel | value / 257 rounded (grey), the high byte (colour) |
 | a palette | its colours |
 | transparency | composited on white |
 | CMYK, LAB, HSV, ... | RGB by Pillow's formulas; embedded colour profiles are ignored |

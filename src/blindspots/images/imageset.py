@@ -27,7 +27,7 @@ _SHOWN = 4
 class ImageSet:
     """A listing of images with labels, at one model's geometry.
 
-    `labels`: int64, one an image, -1 where unknown. `ids`: stable, safe as file names: the slug of
+    `labels`: int64, one per image, -1 where unknown. `ids`: stable, safe as file names: the slug of
     the file's name and 8 hex digits of its content's SHA-256. `names`: paths relative to the
     source. `class_names`: by class index; None: unknown. `class_map`: the index of each class of
     the source. `converted`: `{name, reason}` of images changed beyond scaling. `notes`: sentences

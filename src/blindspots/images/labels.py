@@ -217,7 +217,7 @@ def _check_length(table: ClassTable, model: Viewer | None) -> None:
     if model is not None and len(table) != model.num_classes:
         raise UsageError(
             f"{table.origin} has {len(table)} classes, but {model.name} has {model.num_classes}; "
-            "give --classes a file with one entry a class of the model"
+            "give --classes a file with one entry per class of the model"
         )
 
 

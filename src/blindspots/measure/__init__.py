@@ -1,0 +1,1 @@
+"""Found images to numbers to rows."""

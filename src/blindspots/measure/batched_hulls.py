@@ -94,7 +94,7 @@ def _parts(
     queue = _Queue(_placed(evaluator, corners, weights) for corners, weights in hulls)
     images = torch.empty(0, 0, 0, 0)
     with model.frozen():
-        # Asked anew each time, because the oracle may have halved its chunk.
+        # Asked anew each time, because the evaluator may have halved its chunk.
         while pieces := queue.take(evaluator.chunk or usual):
             images = _mixed(pieces, images)
             yield _ask(evaluator, pieces, images)

@@ -13,17 +13,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.device import batch_size
 from blindspots.engine.evaluator import Evaluator
-from blindspots.errors import UsageError
-from blindspots.measure.batched_hulls import Corners, Image, measure_hulls
+from blindspots.measure.batched_hulls import Corners, measure_hulls
 from blindspots.methods.geometry import (
     reference_triangle_weights,
     segment_weights,
     triangle_weights,
 )
-from blindspots.models.classifier import Classifier
-from blindspots.scores import Confidence, Score
 
 REFINED_POINTS = 21
 NORMAL_975 = 1.959963984540054
@@ -101,30 +97,11 @@ class Simplex(Hull):
         return wilson(self.fraction(drop), len(self.confidence) - 1)
 
 
-def segment(
-    model: Classifier,
-    source: Image,
-    found: Image,
-    label: int,
-    points: int = 101,
-    *,
-    score: Score | None = None,
-    evaluator: Evaluator | None = None,
-) -> Segment:
-    """The confidence along the straight line source → found at `points` equally spaced points.
-
-    Its `minimum` is refined by 21 further points around the worst. Images `(3, height, width)`
-    in [0, 1]. `score`: what is held; None: the confidence in `label`. Fewer than 2 points are
-    refused.
-    """
-    if points < 2:
-        raise UsageError(f"points={points} was given; a segment needs at least 2, as in points=101")
-    ends = Corners((source, found), label)
-    return segments(_asker(model, score, evaluator), [ends], points)[0]
-
-
 def segments(evaluator: Evaluator, ends: Sequence[Corners], points: int = 101) -> list[Segment]:
-    """The segments between many (source, found), as `segment` has them, in full batches."""
+    """The segments between many (source, found), in full batches.
+
+    Confidence at `points` equally spaced points; `lowest` refined by 21 more around the worst.
+    """
     weights = segment_weights(points)
     coarse = list(measure_hulls(evaluator, ((pair, weights) for pair in ends)))
     worst = [int(answers.confidence.argmin()) for answers in coarse]
@@ -137,30 +114,6 @@ def segments(evaluator: Evaluator, ends: Sequence[Corners], points: int = 101) -
     ]
 
 
-def triangle(
-    model: Classifier,
-    source: Image,
-    found_1: Image,
-    found_2: Image,
-    label: int,
-    steps: int = 10,
-    *,
-    grid: Literal["full", "reference"] = "full",
-    score: Score | None = None,
-    evaluator: Evaluator | None = None,
-) -> Hull:
-    """The confidence over the triangle source, found 1, found 2 on the grid of step 1/steps.
-
-    `grid="full"`: all (steps+1)(steps+2)/2 points, inside means at least p_source − d.
-    `grid="reference"`: as the authors' script has it, 64 of 66 points and strictly above.
-    """
-    if steps < 1:
-        raise UsageError(f"steps={steps} was given; a triangle needs at least 1, as in steps=10")
-    corners = Corners((source, found_1, found_2), label)
-    (hull,) = triangles(_asker(model, score, evaluator), [corners], steps, grid=grid)
-    return hull
-
-
 def triangles(
     evaluator: Evaluator,
     corners: Iterable[Corners],
@@ -168,9 +121,9 @@ def triangles(
     *,
     grid: Literal["full", "reference"] = "full",
 ) -> Iterator[Hull]:
-    """The triangles over many (source, found 1, found 2), as `triangle` has them, in full batches.
+    """The triangles over many (source, found 1, found 2), in full batches.
 
-    Corners are taken when their points are due.
+    `steps` and `grid` as `blindspots.triangle` says. Corners are taken when their points are due.
     """
     exact = grid == "full"
     weights = triangle_weights(steps) if exact else reference_triangle_weights(steps)
@@ -178,38 +131,12 @@ def triangles(
         yield Hull(weights, *answers, strict=not exact)
 
 
-def simplex(
-    model: Classifier,
-    source: Image,
-    found: Sequence[Image],
-    label: int,
-    samples: int = 2000,
-    seed: int = 0,
-    *,
-    score: Score | None = None,
-    evaluator: Evaluator | None = None,
-) -> Simplex:
-    """The confidence at `samples` uniform points of the hull of the source and all found images.
-
-    Weights are Dirichlet(1, …, 1), drawn on the CPU from `seed`; the source itself stands first
-    and counts in no fraction. Fewer than one sample or no found image is refused.
-    """
-    if samples < 1 or len(found) < 1:
-        raise UsageError(
-            f"samples={samples} and {len(found)} found images were given; a simplex needs at "
-            "least 1 of each, as in samples=2000"
-        )
-    corners = Corners((source, *found), label)
-    (cloud,) = simplices(_asker(model, score, evaluator), [(corners, seed)], samples)
-    return cloud
-
-
 def simplices(
     evaluator: Evaluator, seeded: Iterable[tuple[Corners, int]], samples: int = 2000
 ) -> Iterator[Simplex]:
     """The simplices over many (source, *found), each with its seed, in full batches.
 
-    As `simplex` has them; corners are taken when their points are due.
+    As `blindspots.simplex` has them; corners are taken when their points are due.
     """
     ahead, behind = tee(
         (corners, _dirichlet(samples, len(corners.images), seed)) for corners, seed in seeded
@@ -219,11 +146,12 @@ def simplices(
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share observed in `count` trials."""
+    """Wilson's 95 % interval of a share observed in `count` trials; it holds the share."""
     z2 = NORMAL_975**2 / count
     centre = (share + z2 / 2) / (1 + z2)
     half = NORMAL_975 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # A bound at the share itself, as at 0 and 1, is rounded to either side of it.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points corners"]:
@@ -231,11 +159,6 @@ def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points c
     draws.exponential_(generator=torch.Generator().manual_seed(seed))
     uniform = draws / draws.sum(dim=1, keepdim=True)
     return torch.cat((torch.eye(corners, dtype=torch.float64)[:1], uniform)).float()
-
-
-def _asker(model: Classifier, score: Score | None, evaluator: Evaluator | None) -> Evaluator:
-    usual = batch_size(model.size, model.device)
-    return evaluator or Evaluator(model, score or Confidence(), chunk=usual)
 
 
 def _around(weights: Float[Tensor, "points 2"], worst: int) -> Float[Tensor, "refined 2"]:

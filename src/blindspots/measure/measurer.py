@@ -14,9 +14,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, to_8bit
-from blindspots.engine.engine import generator
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import TraversalResult
+from blindspots.engine.random_draws import generator
 from blindspots.measure.baselines import STRIDE, Line, point, straight_lines
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import Segment, segments, simplices, triangles
@@ -40,7 +40,7 @@ class Measurer:
 
     `delta`: the drop inside which segments, simplices and lines count. `lpips`: None where its
     weights are not on the machine; its columns are then missing, and null in the row, as they are
-    for images below its smallest size. All is measured in fp32, whatever the oracle's precision.
+    for images below its smallest size. All is measured in fp32, whatever the evaluator's precision.
     """
 
     model: Classifier

@@ -1,4 +1,4 @@
-"""Distances between images, and statistics of confidences; each a number a sample.
+"""Distances between images, and statistics of confidences; each a number per sample.
 
 | name | formula | source |
 |---|---|---|
@@ -12,7 +12,7 @@ because its classes fetch their backbone from the network and check no file that
 """
 
 import hashlib
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -86,10 +86,10 @@ class Lpips(nn.Module):
     scale: Tensor
 
     def forward(self, a: Images, b: Images) -> PerSample:
-        """The distance of each pair; 0 where they are equal, refused below 31 pixels a side."""
+        """The distance of each pair; 0 where they are equal, refused below 31 pixels per side."""
         if min(a.shape[-2:]) < LPIPS_SMALLEST:
             raise UsageError(
-                f"LPIPS needs images of at least {LPIPS_SMALLEST} pixels a side, but these are "
+                f"LPIPS needs images of at least {LPIPS_SMALLEST} pixels per side, but these are "
                 f"{a.shape[-2]} × {a.shape[-1]}; work at a larger size"
             )
         layers = zip(self.heads, self._unit_features(a), self._unit_features(b), strict=True)
@@ -173,7 +173,10 @@ def _alexnet_features(weights: Path) -> nn.Sequential:
 
 
 def _linear_heads() -> list[Float[Tensor, "1 channel 1 1"]]:
-    file = resources.files("torchmetrics") / "functional/image/lpips_models/alex.pth"
-    with resources.as_file(file) as path:
-        state = cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
+    # Found, not imported: torchmetrics takes seconds to import.
+    package = find_spec("torchmetrics")
+    assert package is not None
+    assert package.origin is not None
+    file = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
+    state = cast(dict[str, Tensor], torch.load(file, map_location="cpu", weights_only=True))
     return [state[f"lin{layer}.model.1.weight"] for layer in range(len(_LPIPS_LAYERS))]

@@ -1,20 +1,26 @@
-"""The traversal methods, by the names the command line uses."""
+"""The traversal methods by name; a method is added by its file and an import below."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from inspect import isabstract
+from math import isfinite
 from typing import Any
 
 from blindspots.errors import UsageError
-from blindspots.methods.adaptive import Adaptive
-from blindspots.methods.fan import Fan
+from blindspots.methods.adaptive import Adaptive as Adaptive
+from blindspots.methods.fan import Fan as Fan
 from blindspots.methods.method import Method
-from blindspots.methods.paper import Paper
-from blindspots.methods.reference import Reference
-from blindspots.methods.star import Star
+from blindspots.methods.paper import Paper as Paper
+from blindspots.methods.reference import Reference as Reference
+from blindspots.methods.star import Star as Star
+from blindspots.settings import shortened
 from blindspots.specs import nearest_names
 
+# Every method that is imported above.
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Paper, Reference, Adaptive, Star, Fan)
+    kind.name: kind
+    for kind in list(globals().values())
+    if isinstance(kind, type) and issubclass(kind, Method) and not isabstract(kind)
 }
 DEFAULT_METHOD = Star.name
 
@@ -56,13 +62,16 @@ def _number(kind: type[Method], field: str, text: str) -> float | int:
         )
     as_type = int if isinstance(defaults[field], int) else float
     try:
-        return as_type(text)
-    except ValueError as error:
+        number = as_type(text)
+        if not isfinite(number):
+            raise ValueError(text)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"--set {field}={text} was given to {kind.name}; expected {_words(as_type)}, "
-            f"as in --set {field}={defaults[field]}"
+            f"--set {field}={shortened(text)} was given to {kind.name}; expected "
+            f"{_words(as_type)}, as in --set {field}={defaults[field]}"
         ) from error
+    return number
 
 
 def _words(kind: type) -> str:
-    return "a whole number" if kind is int else "a number"
+    return "a whole number" if kind is int else "a finite number"

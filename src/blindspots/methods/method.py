@@ -64,7 +64,7 @@ class Problem(Batched):
     floor: Float[Tensor, "batch"]
 
     def counts(self, start: int) -> Int[Tensor, "batch"]:
-        """A whole number a pair."""
+        """A whole number per pair."""
         return torch.full_like(self.p_source, start, dtype=torch.long)
 
 
@@ -147,7 +147,7 @@ class Method(ABC):
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> State:
         """The states before anything was evaluated; `proposal` is where each pair starts.
 
-        `generators`: one CPU generator a pair, the only source of random draws.
+        `generators`: one CPU generator per pair, the only source of random draws.
         """
 
     @abstractmethod

@@ -18,7 +18,7 @@ from blindspots.specs import Spec
 class SourceInfo:
     """What the source of a module knows of it.
 
-    `size`: (height, width) of its input. `mean`, `std`: of images in [0, 1], one a channel; None:
+    `size`: (height, width) of its input. `mean`, `std`: of images in [0, 1], one per channel; None:
     takes them as they are. `geometry`: the preprocessing for an input of another size; None: scaled
     to cover it, then cropped. `table`: its classes. `embeds`: it has none. `training_epsilon`: the
     l-infinity radius it was adversarially trained for.

@@ -24,7 +24,7 @@ class Classifier(nn.Module):
     `module`: any `torch.nn.Module` that takes normalised images `(batch, 3, height, width)` and
     returns logits `(batch, classes)`. `embeds`: the module has no classes and returns embeddings
     `(batch, features)` instead; then `class_names` must be None. `size`: side in pixels, or
-    (height, width). `mean`, `std`: a number a channel, applied as (x - mean) / std; None: the
+    (height, width). `mean`, `std`: a number per channel, applied as (x - mean) / std; None: the
     module takes [0, 1] as it is. `class_names`: one a logit; None: unknown. `class_folders`: what
     folders of images of each class are called, such as ImageNet's wnids; None: as the class.
     `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.

@@ -116,7 +116,7 @@ def _channels(spec: Spec, key: str) -> tuple[float, ...] | None:
     if len(values) != 3 or (key == "std" and min(values) <= 0):
         kind = "three positive numbers" if key == "std" else "three numbers"
         raise UsageError(
-            f"{key}={spec.options[key]} in {spec} is not {kind}, one a channel; "
+            f"{key}={spec.options[key]} in {spec} is not {kind}, one per channel; "
             f"write it as in {key}=0.5,0.5,0.5"
         )
     return values

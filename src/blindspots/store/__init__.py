@@ -1,0 +1,1 @@
+"""One run directory, written and read. No torch."""

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
 from blindspots.schema import ALL_TABLES, NULLS, YOUNGER, Ending
-from blindspots.store.parquet import open_parquet, row_files
+from blindspots.store.parquet import check_ids, open_parquet, row_files
 from blindspots.store.paths import Place
 from blindspots.store.run_info import AGAIN
 
@@ -139,9 +139,11 @@ def _read(path: Place, kind: str, schema: pa.Schema, wanted: ColumnFilter | None
         for name in schema.names:
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
-        return table.select(schema.names).cast(schema)
+        table = table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+    check_ids(path, table)
+    return table
 
 
 def _whole(path: Place, names: list[str]) -> pa.Table:

@@ -1,24 +1,25 @@
 """Joins the run directories of shards that were worked on apart. Files alone: no torch here."""
 
 import os
+import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from blindspots.errors import UsageError
-from blindspots.schema import PAIRS, TABLES
+from blindspots.schema import PAIRS, TABLES, Ending
 from blindspots.settings import Shard, differences
 from blindspots.store.archives import PICTURES
 from blindspots.store.atomic import PARTIAL, write_bytes
 from blindspots.store.lock import hold, refuse_held
-from blindspots.store.parquet import damage, distinct, row_files
+from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
 from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info
-from blindspots.store.writer import PREDICTIONS_FILE, Store
+from blindspots.store.writer import PREDICTIONS_FILE, Store, check_own
 
 T = TypeVar("T")
 _SHOWN = 6
@@ -103,9 +104,37 @@ def merge_shards(
             for part in parts:
                 _link_all(part.path / folder, out / folder)
         _link(parts[0].path / PREDICTIONS_FILE, out / PREDICTIONS_FILE)
+        replaced = _replaced(store, parts)
+        for note in replaced:
+            warnings.warn(note, stacklevel=2)
         tables = store.compact([part.path for part in parts])
-        store.write_info(replace(_info(parts, missing), command=command, tables=tables))
+        info = _info(parts, [*replaced, *missing], finished=not missing)
+        store.write_info(replace(info, command=command, tables=tables))
     return missing
+
+
+def _replaced(store: Store, parts: Sequence[ShardRun]) -> list[str]:
+    """What the shards hold anew of an earlier merge, as a note; none where nothing changed."""
+    columns = ["model", "pair_id", "ending", "seconds"]
+    before = _courses(row_files(store.path, "pairs"), columns)
+    now = _courses([f for part in parts for f in row_files(part.path, "pairs")], columns)
+    changed = [key for key in before.keys() & now.keys() if before[key] != now[key]]
+    kept = sum(now[key][0] == Ending.UNREADABLE for key in changed)
+    notes = []
+    if count := len(changed) - kept:
+        notes.append(f"{count} pairs of an earlier merge were replaced by what their shards hold")
+    if kept:
+        notes.append(
+            f"{kept} pairs of an earlier merge were kept, because their shards could not read them"
+        )
+    return notes
+
+
+def _courses(files: Sequence[Place], columns: Sequence[str]) -> dict[Any, Any]:
+    """How each pair of these files ended and how long it took, by model and id."""
+    rows = distinct(files, PAIRS, columns).to_pydict()
+    model, pair, ending, seconds = (rows[name] for name in columns)
+    return dict(zip(zip(model, pair, strict=True), zip(ending, seconds, strict=True), strict=True))
 
 
 def _check_equal(parts: Sequence[ShardRun]) -> None:
@@ -154,6 +183,7 @@ def _check_single(parts: Sequence[ShardRun]) -> None:
 def _check_out(parts: Sequence[ShardRun], out: Place) -> None:
     """Refuse a directory that holds something else than what was merged of this plan before."""
     check_writable(out)
+    check_own(out)
     refuse_held(out)
     stored = read_run_info(out)
     if stored is None:
@@ -177,7 +207,7 @@ def _missing(parts: Sequence[ShardRun]) -> list[str]:
     return [f"{many} {', '.join(absent[:_SHOWN])}{more} of {of} not given", *lacking]
 
 
-def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> RunInfo:
+def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> RunInfo:
     """The facts of the whole, from those of its shards."""
     infos = [part.info for part in parts]
     notes = dict.fromkeys(note for info in infos for note in info.notes)
@@ -189,9 +219,9 @@ def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> RunInfo:
         keep=min(_known(info.keep for info in infos), key=_KEPT.index, default=None),
         found_dropped=any(info.found_dropped for info in infos),
         device=", ".join(dict.fromkeys(_known(info.device for info in infos))),
-        notes=[*notes, *_versions(parts), *missing],
+        notes=[*notes, *_versions(parts), *remarks],
         started=min(_known(info.started for info in infos), default=None),
-        finished=None if missing else max(_known(info.finished for info in infos)),
+        finished=max(_known(info.finished for info in infos)) if finished else None,
         seconds=sum(_known(info.seconds for info in infos)),
     )
 
@@ -224,15 +254,22 @@ def _link_all(folder: Place, out: Place) -> None:
 
 def _link(file: Place, out: Place) -> None:
     """The same file under another name, or a copy where there can be no link."""
-    if out.exists() or not file.exists():
+    if not file.exists() or (out.exists() and _same(file, out)):
         return
     try:
-        if isinstance(file, Path) and isinstance(out, Path):
+        if not out.exists() and isinstance(file, Path) and isinstance(out, Path):
             os.link(file, out)
             return
     except OSError:
         pass
     write_bytes(out, file.read_bytes())
+
+
+def _same(file: Place, out: Place) -> bool:
+    """Whether both hold the same; what a shard computed anew takes the place of what it was."""
+    if isinstance(file, Path) and isinstance(out, Path) and file.samefile(out):
+        return True
+    return file_digest(file) == file_digest(out)
 
 
 def _some(texts: Sequence[str], between: str = "; ") -> str:

@@ -17,7 +17,7 @@ from blindspots.store.columns import (
     RunColumns,
     read_rows,
 )
-from blindspots.store.paths import Place, connect, find_place
+from blindspots.store.paths import Place, connect, find_place, inside
 from blindspots.store.run_info import INFO_FILE, ModelFacts, RunInfo, read_run_info
 
 Row = dict[str, Any]
@@ -48,30 +48,34 @@ class Run:
         """The run's rows column by column, for what is asked of very many of them."""
         return RunColumns(self.path)
 
-    @cached_property
+    def arrow(self, table: str) -> pa.Table:
+        """The rows of one of `schema.ALL_TABLES` as an Arrow table, read once, parts included."""
+        return self._tables(table)
+
+    @property
     def pairs(self) -> pa.Table:
-        """One row a (model, source, target), columns as `schema.PAIRS`, parts included."""
-        return read_rows(self.path, "pairs")
+        """One row per (model, source, target), columns as `schema.PAIRS`, as an Arrow table."""
+        return self.arrow("pairs")
 
-    @cached_property
+    @property
     def triangles(self) -> pa.Table:
-        """One row a (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
-        return read_rows(self.path, "triangles")
+        """One row per (model, source, target 1, target 2), columns as `schema.TRIANGLES`."""
+        return self.arrow("triangles")
 
-    @cached_property
+    @property
     def simplices(self) -> pa.Table:
-        """One row a (model, source) with more than two targets; `schema.SIMPLICES`."""
-        return read_rows(self.path, "simplices")
+        """One row per (model, source) with more than two targets; `schema.SIMPLICES`."""
+        return self.arrow("simplices")
 
-    @cached_property
+    @property
     def nulls(self) -> pa.Table:
-        """One row a (model, source, target) that was traversed; `schema.NULLS`."""
-        return read_rows(self.path, "nulls")
+        """One row per (model, source, target) that was traversed; `schema.NULLS`."""
+        return self.arrow("nulls")
 
-    @cached_property
+    @property
     def transfer(self) -> pa.Table:
-        """One row a (model, judge, pair); `schema.TRANSFER`, empty before blindspots transfer."""
-        return read_rows(self.path, "transfer")
+        """One row per (model, judge, pair); `schema.TRANSFER`; none before blindspots transfer."""
+        return self.arrow("transfer")
 
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
@@ -99,7 +103,8 @@ class Run:
     @property
     def straight(self) -> bool:
         """Whether paths are segments, so that `path_step` is per cent of the way."""
-        return self.info.method.get("name") in STRAIGHT_METHODS
+        known = self.info.method.get("name") in STRAIGHT_METHODS
+        return known if self.info.straight is None else self.info.straight
 
     @property
     def finished(self) -> bool:
@@ -144,7 +149,7 @@ class Run:
 
     def simplex_rows(self, model: str | None = None) -> list[Row]:
         """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
-        return [row for row in self.simplices.to_pylist() if model in (None, row["model"])]
+        return [row for row in self.arrow("simplices").to_pylist() if model in (None, row["model"])]
 
     def null_rows(self, model: str | None = None) -> list[Row]:
         """What found images are held against, as dictionaries; none in runs of older versions."""
@@ -179,7 +184,7 @@ class Run:
 
     def image_path(self, image_id: str, model: str) -> Place:
         """Where a source or target is stored as `model` saw it; in archives, under this name."""
-        return self.path / "images" / self._image_file(image_id, model)
+        return inside(self.path / "images", self._image_file(image_id, model))
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""
@@ -211,15 +216,19 @@ class Run:
 
     @cached_property
     def _pair_list(self) -> list[Row]:
-        return self.pairs.to_pylist()
+        return self.arrow("pairs").to_pylist()
 
     @cached_property
     def _triangle_list(self) -> list[Row]:
-        return self.triangles.to_pylist()
+        return self.arrow("triangles").to_pylist()
 
     @cached_property
     def _null_list(self) -> list[Row]:
-        return self.nulls.to_pylist()
+        return self.arrow("nulls").to_pylist()
+
+    @cached_property
+    def _tables(self) -> Callable[[str], pa.Table]:
+        return lru_cache(maxsize=None)(lambda kind: read_rows(self.path, kind))
 
 
 def read_pixels(content: bytes) -> Pixels:

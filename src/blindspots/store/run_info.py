@@ -107,7 +107,8 @@ class RunInfo:
     """The whole of `run.json`, its members in the order in which they are written.
 
     `plan`: what makes the run's results, as it is hashed to `plan_hash`. `pairs`: the planned pairs
-    of each model here; `pairs_hash`: over those of the whole plan. `found_dropped`: found images
+    of each model here; `pairs_hash`: over those of the whole plan. `straight`: whether the method's
+    path is the segment (None in runs before it was stored). `found_dropped`: found images
     were removed on purpose. `finished`: None while the run is not. `tables`: the SHA-256 of each.
     `shards`: of a merged run alone.
     """
@@ -120,6 +121,7 @@ class RunInfo:
     pairs_hash: str | None = field(default=None, metadata=LEFT_OUT)
     models: Sequence[ModelFacts] = ()
     images: ImagesFacts = field(default_factory=ImagesFacts)
+    straight: bool | None = field(default=None, metadata=LEFT_OUT)
     keep: Keep | None = field(default=None, metadata=LEFT_OUT)
     found_dropped: bool = False
     backend: str | None = field(default=None, metadata=LEFT_OUT)

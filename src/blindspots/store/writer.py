@@ -1,14 +1,16 @@
 """Writes a run directory: every file whole or absent, every row once. No torch here.
 
-Rows go to `parts/*.parquet` while a run works and to one file a table, such as `pairs.parquet`,
+Rows go to `parts/*.parquet` while a run works and to one file per table, such as `pairs.parquet`,
 when it is done; readers take the union. Which files exist *is* the progress: resuming is the
 planned ids minus the present ones.
 """
 
 import io
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,9 +20,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
 
-from blindspots.schema import TABLES, Ending
+from blindspots.errors import UsageError
+from blindspots.schema import PAIRS, TABLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import sweep
+from blindspots.store.atomic import is_leftover, sweep
+from blindspots.store.lock import is_lock
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -33,14 +37,17 @@ from blindspots.store.parquet import (
     write_part,
     write_rows,
 )
-from blindspots.store.paths import Place, find_place, make_folder, move
+from blindspots.store.paths import Place, find_place, inside, make_folder, move
 from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
 from blindspots.store.run_info import RunInfo, write_run_info
 
 PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
+SHOWN = ("tables", "figures")
 DAMAGED = "damaged"
+# What the copies of an image end with for a model that sees it otherwise.
+_SUFFIX = re.compile(r"-[0-9]+$")
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
 
@@ -60,7 +67,8 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what interrupted writers left behind; before any other process writes here."""
-        sweep(self.path)
+        for folder in (self.path, *(self.path / name for name in (*FOLDERS, *SHOWN))):
+            sweep(folder)
 
     def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
@@ -99,13 +107,23 @@ class Store:
         self.pack(UNIT)
 
     def pack(self, least: int) -> None:
-        """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        """Pack the images of each folder where `least` of them lie loose. Likewise.
+
+        Files that no row of the run names are left where they are.
+        """
         self._pen.flush()
         self._saved = 0
-        for pictures in self._pictures.values():
+        for folder, pictures in self._pictures.items():
             loose = pictures.loose()
             if len(loose) >= least:
-                pictures.pack(loose)
+                pictures.pack(self._own(folder, loose))
+
+    def _own(self, folder: str, stems: set[str]) -> set[str]:
+        """Those of the stems that are named after a row."""
+        names = ("source_id", "target_id") if folder == "images" else ("pair_id",)
+        columns = distinct(self._files("pairs"), PAIRS, names).to_pydict()
+        known = {name for column in columns.values() for name in column}
+        return {stem for stem in stems if stem in known or _SUFFIX.sub("", stem) in known}
 
     def write_predictions(self, rows: pa.Table) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""
@@ -130,9 +148,10 @@ class Store:
         return set(zip(*(columns[name] for name in key), strict=True))
 
     def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
-        """Join the parts to one file a table, each row once, sorted; a file without rows too.
+        """Join the parts to one file per table, each row once, sorted; a file without rows too.
 
-        `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
+        `others`: run directories whose rows are taken too, in place of own ones. The
+        SHA-256 of each file, by its name.
         """
         self._pen.flush()
         digests = {}
@@ -140,7 +159,7 @@ class Store:
             files, final = self._files(table), self.path / f"{table}.parquet"
             further = [file for path in others for file in row_files(path, table)]
             if further or files != [final]:
-                join([*further, *files], schema, key, final)
+                join([*files, *further], schema, key, final)
             for file in files:
                 if file != final:
                     file.unlink()
@@ -168,7 +187,7 @@ class Store:
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
         if not self.has_image(name):
-            self._pen.write(self.path / "images" / f"{name}.png", _png(pixels))
+            self._pen.write(inside(self.path / "images", f"{name}.png"), _png(pixels))
 
     def save_found(
         self,
@@ -182,15 +201,15 @@ class Store:
         content = serialise({"found": exact})
         self._saved += 1
         folder = self.path / "found"
-        self._pen.write(folder / f"{pair_id}.safetensors", content)
-        self._pen.write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
+        self._pen.write(inside(folder, f"{pair_id}.safetensors"), content)
+        self._pen.write(inside(folder, f"{pair_id}.png"), _png(rounded.transpose(1, 2, 0)))
 
     def save_path(
         self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
     ) -> None:
         """Save `path/ID.png`: the snapshots side by side, left to right."""
         strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
-        self._pen.write(self.path / "path" / f"{pair_id}.png", _png(strip))
+        self._pen.write(inside(self.path / "path", f"{pair_id}.png"), _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
@@ -224,6 +243,22 @@ class Store:
 
     def _files(self, table: str) -> list[Place]:
         return row_files(self.path, table)
+
+
+def check_own(path: Place | str) -> None:
+    """Refuse a directory that holds something and is no run: what lies there is the user's."""
+    path = find_place(path)
+    if not isinstance(path, Path) or not path.is_dir() or (path / "run.json").exists():
+        return
+    names = sorted(file.name for file in path.iterdir())
+    # A driver that was killed as it began leaves its folders, parts the first of them.
+    begun = {*FOLDERS, DAMAGED} if "parts" in names else set()
+    foreign = [n for n in names if n not in begun and not is_lock(n) and not is_leftover(n)]
+    if foreign:
+        raise UsageError(
+            f"{path} is not empty and holds no run ({foreign[0]} lies in it); expected a new "
+            f"directory, or one of blindspots run; type --out {path / 'run'}"
+        )
 
 
 def started(rows: pa.Table) -> pa.ChunkedArray:

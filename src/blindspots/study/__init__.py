@@ -1,0 +1,1 @@
+"""Everything that computes over a run directory: plan, run, resume, verify, transfer."""

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import torch
 
 from blindspots.engine.batch import FORWARD
-from blindspots.engine.engine import Engine
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine
 from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.measure.measurer import Measurer
@@ -119,7 +119,7 @@ class Estimate:
 
     @property
     def most_hours(self) -> Measured:
-        """Likewise, if no pair ends early."""
+        """All pairs, if none ends early."""
         return (self.seconds.times(self.most) + self.measuring).times(self.pairs / 3600)
 
     def on(self, card: GpuPrice) -> dict[str, Any]:
@@ -153,8 +153,8 @@ class Estimate:
         rate = Measured(1 / self.seconds.value, self.seconds.error / self.seconds.value**2)
         lines = [
             f"{self.model} on {self.device}, {self.batch} images at once, {self.sample} pairs done",
-            f"evaluations a second: {_shown(rate)}",
-            f"evaluations a pair: {_shown(self.evaluations)}, {self.most:.4g} if none ends early",
+            f"evaluations per second: {_shown(rate)}",
+            f"evaluations per pair: {_shown(self.evaluations)}, {self.most:.4g} if none ends early",
             f"measuring what was found: {_shown(self.measuring)} s a pair",
             f"{self.pairs:,} pairs here: {_shown(self.hours)} hours, "
             f"{_shown(self.most_hours)} if none ends early",
@@ -239,7 +239,7 @@ def _pair(subject: Subject, index: int, planned: PlannedPairs) -> Pair:
 def _time_measuring(
     prepared: Prepared, subject: Subject, method: Method, outcomes: Sequence[TraversalResult]
 ) -> Measured:
-    """Seconds a pair to measure what was found, source by source."""
+    """Seconds per pair to measure what was found, source by source."""
     lpips, _ = find_lpips(prepared.request.machine.lpips_weights)
     measurer = Measurer(subject.model, subject.evaluator, method.delta, lpips)
     label_of, seed = partial(prepared.label_of, subject), prepared.request.science.seed

@@ -25,7 +25,7 @@ class PlannedPairs(Sequence[PlannedPair]):
     """The pairs of one model in order; one is made when it is asked for.
 
     `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
-    keep; `pair_ids`: 16 bytes each. All arrays have one entry a pair, the others of 4 bytes.
+    keep; `pair_ids`: 16 bytes each. All arrays have one entry per pair, the others of 4 bytes.
     """
 
     images: Sequence[str]

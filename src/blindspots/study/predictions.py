@@ -1,4 +1,4 @@
-"""What models say of clean images, a column a thing said: four arrays a model. No torch here."""
+"""What models say of clean images, a column a thing said: four arrays per model. No torch here."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ UNKNOWN, EMBEDDED = Prediction(NOTHING, 0.0, 0.0), Prediction(NOTHING, 1.0, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a model said of a listing's images, one entry an image, as `Prediction`.
+    """What a model said of a listing's images, one entry per image, as `Prediction`.
 
     `asked`: whether it was asked about the image.
     """
@@ -42,7 +42,7 @@ class Predictions:
 
     @classmethod
     def none(cls, images: int) -> "Predictions":
-        """Of so many images, about none of which it was asked."""
+        """The predictions of a model that was asked about none of so many images."""
         numbers = (np.zeros(images) for _ in range(2))
         return cls(np.zeros(images, bool), np.full(images, NOTHING), *numbers)
 

@@ -197,7 +197,7 @@ def _survey(
 def _preflights(
     subjects: Sequence[Subject], surveyed: Survey, out: Place | None
 ) -> dict[str, Preflight]:
-    """Of each model; the findings of an earlier part of the same plan are not looked for again."""
+    """The preflight of each model; findings of an earlier part of the plan are taken over."""
     info = (read_run_info(out) if out is not None else None) or RunInfo()
     stored = {facts.name: facts.preflight.findings for facts in info.models}
     found: dict[str, Preflight] = {}

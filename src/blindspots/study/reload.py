@@ -1,6 +1,7 @@
 """A run's models and images, loaded again from what it stored."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -10,18 +11,41 @@ from torch import Tensor
 from blindspots.engine.batch import from_8bit
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
 from blindspots.errors import UsageError
+from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted
+from blindspots.models.schemes import CODE_SCHEMES
 from blindspots.schema import Ending
 from blindspots.settings import Trust
-from blindspots.store.paths import Place
+from blindspots.store.paths import Place, inside
 from blindspots.store.reader import ModelFacts, Row, Run
 
 Image = Float[Tensor, "3 height width"]
 
 
-def load_again(facts: ModelFacts, trust: Trust) -> Classifier:
-    """The model that was run, on the CPU; refused where its spec now loads another."""
+def check_stored_spec(spec: str, trust: Trust, typed: Collection[str] = ()) -> None:
+    """Refuse a spec that runs code and that a run directory named, unless the user trusts it.
+
+    `typed`: specs that the user named on the command line, which is trust enough.
+    """
+    if spec.partition(":")[0] in CODE_SCHEMES and spec not in typed and not trust.run_code:
+        raise UsageError(
+            f"the run names the model {spec}, and loading it runs that code; if you trust it, add "
+            "--trust-run-code"
+        )
+
+
+def load_again(facts: ModelFacts, trust: Trust, typed: Collection[str] = ()) -> Classifier:
+    """The model that was run, on the CPU; refused where its spec now loads another.
+
+    `typed`: specs that the user named; only those may run code without `trust.run_code`.
+    """
+    if facts.spec.startswith(f"{MEMORY}:"):
+        raise UsageError(
+            f"{facts.name} was handed to blindspots.run in memory, so it cannot be loaded again; "
+            "expected a run of models by spec; type model='file:model.py:build' there"
+        )
+    check_stored_spec(facts.spec, trust, typed)
     model = load_trusted(facts.spec, trust)
     if model.fingerprint() != facts.fingerprint:
         raise UsageError(
@@ -44,7 +68,7 @@ def saved_found(run: Run, pair_id: str) -> Image:
     """The exact found image of a pair; refused where its file is missing."""
     exact = run.exact(pair_id)
     if exact is None:
-        raise UsageError(_missing(run.path / "found" / f"{pair_id}.safetensors"))
+        raise UsageError(_missing(inside(run.path / "found", f"{pair_id}.safetensors")))
     return torch.from_numpy(exact)
 
 

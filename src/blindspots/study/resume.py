@@ -49,7 +49,7 @@ def check_pairs(out: Place, info: RunInfo, pairs_hash: str) -> None:
     if info.pairs_hash not in (None, pairs_hash):
         raise UsageError(
             f"{out} holds other pairs of the same plan, because its predictions.parquet is lost "
-            "and the models now name other images rightly; name another --out"
+            "and the models now name other images correctly; name another --out"
         )
 
 

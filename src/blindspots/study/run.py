@@ -108,6 +108,7 @@ class Experiment:
                 skipped=images.skipped,
                 converted=images.converted,
             ),
+            straight=self.method.straight,
             keep=self.keep,
             found_dropped=stored.found_dropped or "none" in (self.keep, stored.keep),
             backend=self.backend.name,

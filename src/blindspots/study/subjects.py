@@ -1,6 +1,6 @@
 """Loads the models of a run, each with the images as it sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,9 @@ class RunRequest:
     `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
     every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
     code of the models may be run. `predictions`: a file of what the models say of the clean images,
-    read where it is there, else written.
+    read where it is there, else written. `own_models`: models that are there already, by the spec
+    under which `models` lists them, taken as they are; `own_images`: images that are there already,
+    instead of `images`, which then only says what they are called.
     """
 
     models: Sequence[str]
@@ -37,6 +39,8 @@ class RunRequest:
     pairs_file: Path | None = None
     trust: Trust = NO_TRUST
     predictions: Place | None = None
+    own_models: Mapping[str, Classifier] = field(default_factory=dict)
+    own_images: ImageSet | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +70,7 @@ def model_facts(subject: Subject, preflight: Preflight) -> ModelFacts:
 
 def load_subjects(request: RunRequest, reporter: Reporter) -> list[Subject]:
     """Every model with its images; models that see images alike share their saved copies."""
-    listing: ImageSet | None = None
+    listing = request.own_images
     geometries: dict[Any, str] = {}
     subjects: list[Subject] = []
     for spec in request.models:
@@ -113,6 +117,10 @@ def without_pairs(request: RunRequest) -> RunRequest:
 
 def _load_model(request: RunRequest, spec: str) -> Classifier:
     device, precision = find_device(request.machine.device), request.science.precision
+    if spec in request.own_models:
+        own = request.own_models[spec]
+        check_precision(precision, own.device)
+        return own
     check_precision(precision, device)
     return lay_out(load_trusted(spec, request.trust).to(device), request.machine.layout)
 

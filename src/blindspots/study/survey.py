@@ -1,6 +1,6 @@
 """The prediction pass: what each model says of the clean images, streamed, before any work.
 
-It stops as soon as enough sources are rightly classified by every model, and refuses models whose
+It stops as soon as enough sources are correctly classified by every model, and refuses models whose
 results would be worthless: probabilities for logits, NaN, a fifth of the images at most.
 """
 
@@ -146,11 +146,11 @@ def _each(
 
 
 def check_accuracy(subject: Subject, preflight: Preflight) -> None:
-    """Refuse a model that names fewer than a fifth of the labelled images rightly."""
+    """Refuse a model that names fewer than a fifth of the labelled images correctly."""
     accuracy = preflight.accuracy
     if accuracy is not None and accuracy < LEAST_ACCURACY:
         raise UsageError(
-            f"{subject.name} names {accuracy:.1%} of {preflight.images} clean images rightly; "
+            f"{subject.name} names {accuracy:.1%} of {preflight.images} clean images correctly; "
             f"expected at least {LEAST_ACCURACY:.0%}: is the normalisation right (--mean, --std: "
             "they are applied once, to images in [0, 1]), the class order (--classes), the size? "
             "`blindspots doctor` with the same model and images says which"

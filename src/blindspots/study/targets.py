@@ -61,8 +61,8 @@ def _among_sources(
     """The places of each source's targets, other sources."""
     if len(places) < 2:
         raise UsageError(
-            f"{len(places)} of {len(said[0].right)} images are rightly classified by every model; "
-            "expected at least 2 of different classes; give more images, or fewer models"
+            f"{len(places)} of {len(said[0].right)} images are correctly classified by every model"
+            "; expected at least 2 of different classes; give more images, or fewer models"
         )
     # Where neither labels nor the model give an image a class, it has one of its own.
     classes = np.stack(
@@ -77,7 +77,7 @@ def _from_outside(science: ScienceSettings, said: Sequence[SurveyBatch], places:
     most = science.targets_per_source
     if not len(places) or len(outside) < most:
         raise UsageError(
-            f"of {len(said[0].right)} images, {len(places)} are rightly classified as one of the "
+            f"of {len(said[0].right)} images, {len(places)} are correctly classified as one of the "
             f"group's classes and {len(outside)} are outside it; expected a source and {most} "
             "targets at least; give more images, or another --score group"
         )
@@ -86,7 +86,7 @@ def _from_outside(science: ScienceSettings, said: Sequence[SurveyBatch], places:
 
 def _too_few(wanted: int, found: int, images: int) -> str:
     return (
-        f"{wanted} sources were asked for and {found} of {images} images are rightly classified "
+        f"{wanted} sources were asked for and {found} of {images} images are correctly classified "
         "by every model; these were taken"
     )
 
@@ -239,7 +239,7 @@ def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Tar
 def _impossible(classes: Classes, count: int) -> str:
     largest, most = Counter(map(tuple, classes.tolist())).most_common(1)[0]
     return (
-        f"{len(classes)} rightly classified sources were found, {most} of them of the class "
+        f"{len(classes)} correctly classified sources were found, {most} of them of the class "
         f"{largest[0]}, and {count} targets of another class were asked for each; give more images "
         f"of other classes, or ask for fewer with --targets-per-source"
     )

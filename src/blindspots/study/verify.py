@@ -15,7 +15,7 @@ from torch import Tensor
 from blindspots.engine.device import batch_size, find_device
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import TraversalResult
-from blindspots.errors import WorkFailed
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.measure.baselines import STRIDE, Line, last_inside, whole_lines
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.measurer import Measurer
@@ -29,6 +29,7 @@ from blindspots.store.reader import ModelFacts, Row, Run
 from blindspots.study.reload import (
     StoredRows,
     check_kept,
+    check_stored_spec,
     draw_rows,
     label_of,
     load_again,
@@ -92,7 +93,7 @@ class Verification:
         }
 
     def text(self) -> str:
-        """One line a column."""
+        """One line per column."""
         lines = [
             f"{name:<25} {self.largest[name]:.1e}  (tolerance {TOLERANCES[name]:.0e})"
             f"{'  DIFFERENT at ' + self.where[name] if name in self.different else ''}"
@@ -130,6 +131,13 @@ def verify_run(
     """
     run, result = Run(path), Verification()
     check_kept(run, "verified")
+    if not run.pair_rows(started=True):
+        raise UsageError(
+            f"{path} has no pair that was traversed, so there is nothing to verify; expected a run "
+            "with some: look at blindspots table --table summary"
+        )
+    for facts in run.models:
+        check_stored_spec(facts.spec, trust)
     for facts in run.models:
         drawn = draw_rows(run, facts.name, sources)
         verifier = _Verifier.load(run, facts, device, batch, lpips_weights, trust)

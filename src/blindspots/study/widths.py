@@ -21,8 +21,8 @@ from torch import Tensor
 
 from blindspots.engine.batch import from_8bit
 from blindspots.engine.device import batch_size, find_device
-from blindspots.engine.engine import generator
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.random_draws import generator
 from blindspots.errors import UsageError
 from blindspots.methods.geometry import mix, project_out, segment_weights, unit
 from blindspots.progress import Reporter

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import torch
 
 from blindspots.engine.batch import FORWARD, to_8bit
-from blindspots.engine.engine import Engine
 from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.scheduler import Engine
 from blindspots.engine.subject import Subject
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import Lpips

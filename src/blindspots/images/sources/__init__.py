@@ -1,4 +1,4 @@
-"""From a spec to an `ImageSet`: one module a scheme, all named in one table.
+"""From a spec to an `ImageSet`: one module per scheme, all named in one table.
 
 | spec | what is listed |
 |---|---|
@@ -13,6 +13,7 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from blindspots.images.classes import ClassTable, read_class_table
 from blindspots.images.imageset import ImageSet
@@ -23,6 +24,7 @@ from blindspots.images.sources.embedded_sample import list_sample
 from blindspots.images.sources.files import list_files
 from blindspots.images.sources.folder import list_folder
 from blindspots.images.sources.huggingface import list_huggingface
+from blindspots.images.sources.in_memory import list_in_memory
 from blindspots.images.sources.parquet_files import list_parquet
 from blindspots.images.sources.source_options import MAP
 from blindspots.images.sources.torchvision_sets import list_torchvision
@@ -44,14 +46,18 @@ _SCHEMES: Mapping[str, Callable[[Spec, Reporter], Listing]] = {
 
 
 def load_images(
-    spec: str,
+    spec: Any,
     model: Viewer | None = None,
     *,
     classes: ClassTable | str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> ImageSet:
-    """The images that a spec names, as `model` sees them.
+    """The images that a spec names, or that are in memory already, as `model` sees them.
 
+    `spec`: a spec such as "folder:photos"; or a list of PIL images; or a data set, whose items are
+    images or (image, class) pairs; or a float tensor `(images, 3, height, width)` in [0, 1]; or
+    that tensor with its classes, (images, classes). Classes in memory are the model's own indices,
+    or names where the data set has `classes`; images in memory are rounded to 8 bits.
     `model`: a `Classifier`, which gives the geometry and the classes; None: images keep their size,
     and the source's classes in its own order are the classes. `classes`: a table or a file that
     says which class each folder is (see `read_class_table`); None: the model's own classes, as
@@ -63,8 +69,11 @@ def load_images(
     its pixels are asked for. Refused: an unknown scheme or option, a source without a readable
     image, and classes whose mapping would be a guess.
     """
-    parsed = parse_spec(spec, _SCHEMES, _EXAMPLE)
     table = read_class_table(classes) if isinstance(classes, str | Path) else classes
+    if not isinstance(spec, str):
+        held, own = list_in_memory(spec, reporter or silent())
+        return ImageSet(held, model, table, mapping=None if table else own)
+    parsed = parse_spec(spec, _SCHEMES, _EXAMPLE)
     options = dict(parsed.options)
     said = options.pop(MAP, None)
     mapping = None if said is None else read_mapping(said)

@@ -19,7 +19,7 @@ _EXAMPLE = "type files:a.jpg,b.png, or files:@LIST with a path a line"
 
 
 def list_files(spec: Spec, reporter: Reporter) -> Listing:
-    """The named files, in the order given; `files:@LIST` reads the names from a file, one a line.
+    """The named files, in the order given; `files:@LIST` reads the names from a file, one per line.
 
     Refused: a name without a file (a damaged file is skipped as everywhere), and no name at all.
     """

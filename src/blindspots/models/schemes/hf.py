@@ -42,6 +42,10 @@ class PooledEmbedding(nn.Module):
         super().__init__()
         self.network, self.blue_first, self.pooled = network, blue_first, pooled
 
+    def _get_name(self) -> str:
+        # A model's fingerprint holds its repr: runs that are stored know this name.
+        return "Embedding"
+
     def forward(self, images: Tensor) -> Tensor:
         """The embeddings of normalised images."""
         output = self.network(pixel_values=_ordered(images, self.blue_first))

@@ -53,7 +53,7 @@ def card(name: str, folder: Path | None = None) -> dict[str, Any]:
 
 
 def zoo_rows() -> list[dict[str, str]]:
-    """A row a model for the list of what can be loaded: spec, what it is, its card's accuracies."""
+    """A row per model that can be loaded: its spec, what it is, its card's accuracies."""
     return [_listed(card(name)) for name in NAMES]
 
 

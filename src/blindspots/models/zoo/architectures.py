@@ -45,6 +45,10 @@ class PatchStem(nn.Module):
         self.halvings = nn.Sequential(*map(_halving, widths[:-1], widths[1:]))
         self.last = nn.Conv2d(widths[-1], embed_dim, 3, stride=2, padding=1)
 
+    def _get_name(self) -> str:
+        # A model's fingerprint holds its repr: runs that are stored know this name.
+        return "ConvStem"
+
     def forward(self, images: Tensor) -> Tensor:
         """Tokens (batch, 64, width) of normalised images (batch, 3, 64, 64)."""
         return self.last(self.halvings(images)).flatten(2).transpose(1, 2)

@@ -49,7 +49,7 @@ def layout_of(pairs: list[Row], words: ScoreWords = CONFIDENCE) -> GridLayout:
     """At most six classes a side, those with most pairs between them, untouched on the diagonal.
 
     `pairs`: one model's, started. `words`: of the score that their numbers are. Where too few of
-    the classes' combinations were traversed for a square, a line a source.
+    the classes' combinations were traversed for a square, a line per source.
     """
     # The first pair of two classes wins: reversed, because a later key overwrites.
     cells = {(_seen(row, "source"), _seen(row, "target")): row for row in reversed(pairs)}

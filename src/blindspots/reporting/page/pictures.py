@@ -121,7 +121,7 @@ def fitting(run: Run, rows: Sequence[Row]) -> Pictures:
 
 
 def fitting_together(shown: Sequence[tuple[Run, Sequence[Row]]]) -> list[Pictures]:
-    """Likewise of several runs on one page, all at the same size."""
+    """The pictures of several runs on one page, all at the same size."""
     sizes = ([Pictures(*both, size) for both in shown] for size in SIZES[:-1])
     fits = (one for one in sizes if sum(map(expected_length, one)) <= BUDGET)
     return next(fits, [Pictures(*both, SIZES[-1]) for both in shown])

@@ -26,13 +26,13 @@ _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fra
 
 
 def build_table(run: Run, kind: str = "distance") -> Table:
-    """A table of the run, one row a model; the slides' rows follow where the model is theirs.
+    """A table of the run, one row per model; the slides' rows follow where the model is theirs.
 
     `distance`: found against target, pooled over pairs; below each model rows for what its found
     images are held against, which in `summary` are columns. `confidence`: per source over its
     triangles or segments, then over sources. `summary`: one of everything. `transfer`: what other
-    models say of the found images, a column a judge. Mean ± standard deviation, ddof 0; pairs that
-    did not start are in no statistic.
+    models say of the found images, a column per judge. Mean ± standard deviation, ddof 0; pairs
+    that did not start are in no statistic.
     """
     builders = {
         "distance": _distance,
@@ -49,7 +49,9 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
 def build_tables(run: Run) -> dict[Kind, Table]:
     """Every table that the run has rows for, by its kind."""
-    kinds: list[Kind] = [kind for kind in KINDS if kind != "transfer" or run.transfer.num_rows]
+    kinds: list[Kind] = [
+        kind for kind in KINDS if kind != "transfer" or run.arrow("transfer").num_rows
+    ]
     return {kind: build_table(run, kind) for kind in kinds}
 
 
@@ -167,7 +169,7 @@ def _lpips_note(rows: Iterable[TableRow]) -> tuple[str, ...]:
     what = f"measured of {measured} of {pairs} pairs" if measured else "not measured"
     return (
         f"LPIPS is {what} here: it needs AlexNet's weights; give them to blindspots run with "
-        f"--lpips-weights FILE. It takes images of at least {LPIPS_SMALLEST} pixels a side.",
+        f"--lpips-weights FILE. It takes images of at least {LPIPS_SMALLEST} pixels per side.",
     )
 
 

@@ -65,7 +65,7 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a run: one row a model; `transposed` where it is read better with columns."""
+    """A table of a run: one row per model; `transposed` where it is read better with columns."""
 
     kind: str
     title: str

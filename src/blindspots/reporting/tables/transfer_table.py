@@ -24,7 +24,7 @@ def transfer_table(run: Run) -> Table:
     Mean ± standard deviation over pairs; the rows "class kept" hold the share of found images to
     which the judge gives the source's class. Without a stored transfer it has no columns.
     """
-    stored = run.transfer.to_pylist()
+    stored = run.arrow("transfer").to_pylist()
     judges = tuple(dict.fromkeys(row["judge"] for row in stored))
     models = dict.fromkeys(row["model"] for row in stored)
     known = [facts.name for facts in run.models if facts.name in models]

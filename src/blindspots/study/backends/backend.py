@@ -37,7 +37,7 @@ class RunJob:
 
     @property
     def seed(self) -> int:
-        """Of the run."""
+        """The seed of the run."""
         return self.prepared.request.science.seed
 
     def work(self, subject: Subject) -> Work:

@@ -1,4 +1,4 @@
-"""A crew of processes on this machine: one a device, or several that share its cores."""
+"""A crew of processes on this machine: one per device, or several that share its cores."""
 
 import os
 import pickle
@@ -49,7 +49,7 @@ class ProcessWorkerPool:
 
     @property
     def workers(self) -> int:
-        """One a device."""
+        """One per device."""
         return len(self.devices)
 
     def prepare(self, orders: WorkerConfig) -> None:

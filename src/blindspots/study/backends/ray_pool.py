@@ -94,7 +94,7 @@ class RayWorkerPool:
 
     def send(self, worker: WorkerHandle, unit: Task | None) -> None:
         """Pass a unit on; nobody waits for it to arrive."""
-        self._actors[worker].give.remote(unit)  # type: ignore[index]
+        self._actors[worker].send.remote(unit)  # type: ignore[index]
 
     def receive(self, seconds: float) -> Sequence[Heard]:
         """What actors answered; each is asked again at once."""

@@ -19,7 +19,7 @@ from blindspots.study.work import Work
 
 MEASURED = {
     "triangles": "triangles",
-    "simplices": f"simplices, {SIMPLEX_SAMPLES:,} points a source",
+    "simplices": f"simplices, {SIMPLEX_SAMPLES:,} points per source",
     "nulls": "nulls",
 }
 

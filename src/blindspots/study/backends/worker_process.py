@@ -82,7 +82,7 @@ def _work(pipe: Connection, orders: bytes, threads: int, parent: int) -> None:
 
 
 def _one_by_one(send: Callable[[Word], None]) -> Callable[[Word], None]:
-    """Likewise for several threads, any of which may have something to warn of."""
+    """`send` for several threads, any of which may have something to warn of."""
     lock = threading.Lock()
 
     def tell(word: Word) -> None:

@@ -5,8 +5,16 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from blindspots.reporting.figures.paper.layout import LINE, NOTE, WIDTHS, WORDS, sheet, tile, words
-from blindspots.reporting.figures.paper.require import kept_frames, kept_image
+from blindspots.reporting.figures.publication.layout import (
+    LINE,
+    NOTE,
+    WIDTHS,
+    WORDS,
+    sheet,
+    tile,
+    words,
+)
+from blindspots.reporting.figures.publication.require import kept_frames, kept_image
 from blindspots.reporting.figures.style import MODEL, MUTED, PERSON, short
 from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.selection import class_name

@@ -9,7 +9,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     GUTTER,
     HEADING,
     LINE,
@@ -27,7 +27,7 @@ from blindspots.reporting.figures.paper.layout import (
     tile,
     words,
 )
-from blindspots.reporting.figures.paper.require import kept_found, kept_image
+from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import COLOUR_MAP, MODEL, MUTED, PERSON, limb_colour, short
 from blindspots.reporting.score_axes import Scale, run_scales
 from blindspots.reporting.score_labels import words_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.layout import NOTE, WIDTHS, figure_of
+from blindspots.reporting.figures.publication.layout import NOTE, WIDTHS, figure_of
 from blindspots.reporting.figures.transfer_plot import run_transfer
 from blindspots.store.reader import Row, Run
 

@@ -6,7 +6,7 @@ from textwrap import wrap
 from matplotlib.axes import Axes
 
 from blindspots.reporting.figures.grid_layout import GridLayout, Spot, layout_of
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     HEADING,
     LINE,
     NOTE,
@@ -17,7 +17,7 @@ from blindspots.reporting.figures.paper.layout import (
     tile,
     words,
 )
-from blindspots.reporting.figures.paper.require import kept_found, kept_image
+from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import MODEL, MUTED, PERSON, short
 from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.selection import class_name
@@ -33,7 +33,7 @@ def draw_grid(run: Run, rows: Sequence[Row], columns: int) -> Axes:
 
     Untouched images are framed. A confidence in brackets: the found image is only on its way, and
     a person would not name it so. At most six classes a side, those with most pairs; where too few
-    of their combinations were traversed, a line a source.
+    of their combinations were traversed, a line per source.
     """
     models = list(dict.fromkeys(row["model"] for row in rows))
     layouts = [_filled(run, [row for row in rows if row["model"] == model]) for model in models]

@@ -8,14 +8,14 @@ from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
 from blindspots.reporting.figures.grid_layout import first_pairs
-from blindspots.reporting.figures.paper.curves import draw_curves
-from blindspots.reporting.figures.paper.grids import draw_grid
-from blindspots.reporting.figures.paper.layout import RESOLUTION, figure_of
-from blindspots.reporting.figures.paper.matrices import draw_transfer
-from blindspots.reporting.figures.paper.stars import draw_star
-from blindspots.reporting.figures.paper.strips import draw_path
-from blindspots.reporting.figures.paper.triangles import draw_triangle
-from blindspots.reporting.figures.paper.width_bands import draw_widths
+from blindspots.reporting.figures.publication.curves import draw_curves
+from blindspots.reporting.figures.publication.grids import draw_grid
+from blindspots.reporting.figures.publication.layout import RESOLUTION, figure_of
+from blindspots.reporting.figures.publication.matrices import draw_transfer
+from blindspots.reporting.figures.publication.stars import draw_star
+from blindspots.reporting.figures.publication.strips import draw_path
+from blindspots.reporting.figures.publication.triangles import draw_triangle
+from blindspots.reporting.figures.publication.width_bands import draw_widths
 from blindspots.reporting.figures.style import save
 from blindspots.reporting.selection import (
     named_models,
@@ -75,9 +75,28 @@ def write_figure(
 ) -> Drawn:
     """Draw one of `FIGURES` from a run's files and write it.
 
+    What is drawn: see `draw_figure`. `out`: the file; None: in the run's `figures/`. Refused, and
+    nothing written, where the run did not keep what the figure needs.
+    """
+    page, chosen = draw_figure(run, kind, pairs=pairs, models=models, columns=columns)
+    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{columns}-column"
+    (written,) = save(page, base, [format], RESOLUTION)
+    width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
+    return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
+
+
+def draw_figure(
+    run: Run,
+    kind: str,
+    *,
+    pairs: Sequence[str] = (),
+    models: Sequence[str] = (),
+    columns: int = 1,
+) -> tuple[Axes, list[Row]]:
+    """One of `FIGURES` from a run's files, as an axis of the figure, and the pairs it shows.
+
     `pairs`: ids; none: the run's most telling ones, of `models` where they are named. `columns`: of
-    the page, 1 (3.25 inches) or 2 (6.75). `out`: the file; None: in the run's `figures/`. Refused,
-    and nothing written, where the run did not keep what the figure needs.
+    the page, 1 (3.25 inches) or 2 (6.75). Refused where the run did not keep what it needs.
     """
     if pairs and models:
         raise UsageError(
@@ -87,11 +106,7 @@ def write_figure(
     chosen = named_pairs(run, pairs) or FIGURES[kind].usual(run, named_models(run, models))
     if not chosen:
         raise UsageError(f"{run.path} holds no traversed pair, so there is nothing to draw")
-    page = FIGURES[kind].draw(run, chosen, columns)
-    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{columns}-column"
-    (written,) = save(page, base, [format], RESOLUTION)
-    width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
-    return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
+    return FIGURES[kind].draw(run, chosen, columns), chosen
 
 
 def _first(run: Run, models: Sequence[str]) -> list[Row]:

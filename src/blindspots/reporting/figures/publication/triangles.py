@@ -7,7 +7,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.text import Text
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     HEADING,
     NOTE,
     WIDTHS,
@@ -17,7 +17,7 @@ from blindspots.reporting.figures.paper.layout import (
     figure_of,
     panels,
 )
-from blindspots.reporting.figures.paper.require import kept_found
+from blindspots.reporting.figures.publication.require import kept_found
 from blindspots.reporting.figures.run_figures import model_triangle
 from blindspots.reporting.figures.style import LABEL, SMALL, TITLE
 from blindspots.reporting.selection import by_source, corners, representative_targets

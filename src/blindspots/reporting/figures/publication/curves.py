@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     GUTTER,
     LINE,
     NOTE,
@@ -18,7 +18,7 @@ from blindspots.reporting.figures.paper.layout import (
     sheet,
     words,
 )
-from blindspots.reporting.figures.paper.require import kept_frames, kept_image
+from blindspots.reporting.figures.publication.require import kept_frames, kept_image
 from blindspots.reporting.figures.style import LIMBS, MUTED, limb_colour
 from blindspots.reporting.score_axes import run_scales
 from blindspots.reporting.score_labels import words_of
@@ -31,7 +31,7 @@ _STYLES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 
 
 def draw_curves(run: Run, rows: Sequence[Row], columns: int) -> Axes:
-    """RMSE to the target, and confidence, at each kept snapshot; a line a pair, at most seven.
+    """RMSE to the target, and confidence, at each kept snapshot; a line per pair, at most seven.
 
     Against steps; against per cent of the way where paths are straight.
     """

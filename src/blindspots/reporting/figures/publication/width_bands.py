@@ -7,7 +7,7 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.paper.layout import (
+from blindspots.reporting.figures.publication.layout import (
     LINE,
     NOTE,
     WORDS,
@@ -20,7 +20,7 @@ from blindspots.reporting.figures.paper.layout import (
     tile,
     words,
 )
-from blindspots.reporting.figures.paper.require import kept_found, kept_image
+from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON, short
 from blindspots.reporting.score_axes import UNIT, Scale, around
 from blindspots.reporting.score_labels import words_of

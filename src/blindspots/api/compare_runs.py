@@ -1,0 +1,84 @@
+"""`compare`: runs, or the models of runs, on the same pairs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from blindspots.api.open_run import open_run
+from blindspots.errors import UsageError
+from blindspots.reporting.compare import Comparison, render, write_page
+from blindspots.reporting.compare import compare as compare_subjects
+from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS
+from blindspots.store.paths import Place, find_place
+
+
+@dataclass(frozen=True, repr=False)
+class RunComparison:
+    """Paired differences with 95 % intervals and a verdict; `str` gives them as text.
+
+    `comparison`: the same as data.
+    """
+
+    comparison: Comparison
+
+    def to_text(self) -> str:
+        """The tables as `blindspots compare` prints them."""
+        return render(self.comparison)
+
+    def to_latex(self) -> str:
+        """The tables as LaTeX, which needs booktabs."""
+        return render(self.comparison, "latex")
+
+    def to_markdown(self) -> str:
+        """The tables as Markdown."""
+        return render(self.comparison, "markdown")
+
+    def to_csv(self) -> str:
+        """The differences as CSV, with every digit."""
+        return render(self.comparison, "csv")
+
+    def to_json(self) -> str:
+        """The differences as JSON, with every digit and every definition."""
+        return render(self.comparison, "json")
+
+    def write_page(self, path: str | Place) -> Place:
+        """Write the comparison as one HTML page; its path."""
+        return write_page(self.comparison, find_place(path))
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+
+def compare(
+    *runs: Any,
+    model: str | Sequence[str] = (),
+    baseline: str | None = None,
+    table: str | None = None,
+    seed: int = 0,
+) -> RunComparison:
+    """How runs, or the models of one run, differ on the same pairs: intervals and a verdict.
+
+    `runs`: directories or open runs, one or several. `model`: names; none: all. `baseline`: what
+    all others are compared with; None: each model with itself in the first run where runs share
+    models, else all with the first model. `table`: distance, confidence or summary, whose columns;
+    None: the first two. `seed`: of the resamples of the intervals (BCa bootstrap over sources).
+
+    Raises `UsageError` for what is no run, for an unknown model or table, and where no pair is
+    shared.
+    """
+    if not runs:
+        raise UsageError(
+            "no run was given; expected one or several; type blindspots.compare('before', 'after')"
+        )
+    if table not in (None, *KINDS):
+        raise UsageError(
+            f"table={table!r} was given; expected one of {', '.join(KINDS)}; type "
+            f"table={KINDS[0]!r}"
+        )
+    models = (model,) if isinstance(model, str) else tuple(model)
+    kinds = tuple(kind for kind in KINDS if kind == table) or SLIDES_KINDS
+    opened = [open_run(run) for run in runs]
+    return RunComparison(compare_subjects(opened, models, baseline, seed, kinds))

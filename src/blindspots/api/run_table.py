@@ -1,0 +1,88 @@
+"""A table of a run, ready for a paper, a page or a notebook."""
+
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+from blindspots.api.presentation import to_frame
+from blindspots.reporting.tables import Cell, Table, render
+from blindspots.reporting.tables.render import shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PARTS = ("mean", "std", "n")
+
+
+@dataclass(frozen=True, repr=False)
+class RunTable:
+    """A table of a run: models in rows, numbers in columns; `str` gives it as text.
+
+    `table`: the same as data, every cell with mean, standard deviation (ddof 0) and count.
+    """
+
+    table: Table
+
+    def to_text(self, width: int | None = None) -> str:
+        """The table as `blindspots table` prints it, at most `width` columns wide; None: any."""
+        return render(self.table, "text", width)
+
+    def to_latex(self) -> str:
+        """The table as LaTeX, which needs booktabs."""
+        return render(self.table, "latex")
+
+    def to_markdown(self) -> str:
+        """The table as Markdown."""
+        return render(self.table, "markdown")
+
+    def to_csv(self) -> str:
+        """The table as CSV, with every digit."""
+        return render(self.table, "csv")
+
+    def to_json(self) -> str:
+        """The table as JSON, with every digit and every definition."""
+        return render(self.table, "json")
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per row of the table, as a pandas DataFrame with every digit.
+
+        Columns: model, row (its heading), origin, then KEY_mean, KEY_std and KEY_n per column; NaN
+        where not known. Raises `UsageError` where pandas is not installed.
+        """
+        rows = self.table.rows
+        frame: dict[str, list] = {
+            "model": [row.label for row in rows],
+            "row": [row.heading for row in rows],
+            "origin": [row.origin for row in rows],
+        }
+        for column in self.table.columns:
+            cells = [row.cells.get(column.key, Cell()) for row in rows]
+            for part in _PARTS:
+                values = [getattr(cell, part) for cell in cells]
+                frame[f"{column.key}_{part}"] = [float("nan") if v is None else v for v in values]
+        return to_frame(frame)
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        columns = self.table.columns
+        head = "".join(
+            f'<th title="{escape(column.definition)}">{escape(column.title)}</th>'
+            for column in columns
+        )
+        rows = "".join(
+            f"<tr><th>{escape(row.heading)}</th>"
+            + "".join(
+                f"<td>{escape(shown(row.cells.get(column.key, Cell()), column))}</td>"
+                for column in columns
+            )
+            + "</tr>"
+            for row in self.table.rows
+        )
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.table.notes)
+        caption = f"<caption>{escape(self.table.title)}</caption>"
+        return f"<table>{caption}<tr><th>model</th>{head}</tr>{rows}</table>{notes}"
