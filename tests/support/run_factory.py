@@ -24,6 +24,13 @@ from blindspots.schema import (
     TRIANGLE_DROPS,
     TRIANGLES,
 )
+from blindspots.store.run_info import (
+    ImagesFacts,
+    ModelFacts,
+    Preflight,
+    RunInfo,
+    write_run_info,
+)
 
 Row = dict[str, Any]
 CLASSES = ("disc", "square", "star", "ring", "triangle", "cross")
@@ -76,7 +83,7 @@ class Factory:
         write_rows(path, pairs, triangles, simplices, nulls, parts=not self.finished)
         if self.judges:
             write_transfer(path, [transfer_row(r, judge) for judge in self.judges for r in started])
-        (path / "run.json").write_text(json.dumps(self._info(len(images)), indent=2))
+        self._write_info(path, len(images))
         return path
 
     def _images(self) -> list[tuple[str, str, np.ndarray]]:
@@ -151,59 +158,58 @@ class Factory:
             image = Image.fromarray(strip.astype(np.uint8))
             image.save(path / "path" / f"{pair_id}.png", compress_level=1)
 
-    def _info(self, count: int) -> Row:
-        size = [self.size, self.size]
-        preflight = {"images": 200, "labelled": self.labelled, "mean_confidence": 0.968}
-        accuracy = 0.984 if self.labelled else None
-        return {
-            "format": 1,
-            "plan_hash": "5d41402abc4b2a76b9719d911017c592",
-            "plan": {
+    def _write_info(self, path: Path, count: int) -> None:
+        write_run_info(path, self._info(count))
+        if self.info:
+            file = path / "run.json"
+            file.write_text(json.dumps({**json.loads(file.read_text()), **self.info}))
+
+    def _info(self, count: int) -> RunInfo:
+        method = {"name": self.method, "step_size": 0.01, "epsilon": 0.002, "delta": 0.2}
+        return RunInfo(
+            plan_hash="5d41402abc4b2a76b9719d911017c592",
+            plan={
                 "models": [f"{name}@1f2e" for name in self.models],
                 "images": "sample:shapes?split=test&n=200",
-                "method": {
-                    "name": self.method,
-                    "step_size": 0.01,
-                    "epsilon": 0.002,
-                    "delta": 0.2,
-                    "max_steps": 400,
-                    "jitter": 0.00784,
-                },
+                "method": {**method, "max_steps": 400, "jitter": 0.00784},
                 "score": {"name": "confidence"},
                 "seed": 0,
                 "precision": "fp32",
                 "sources": self.sources,
                 "targets_per_source": self.targets,
             },
-            "models": [
-                {
-                    "spec": name,
-                    "name": name,
-                    "fingerprint": f"{index:x}1f2e3d4c5b6a",
-                    "num_classes": 10,
-                    "size": size,
-                    "training_epsilon": 8 / 255 if name.endswith("-at") else None,
-                    "image_suffix": "",
-                    "preflight": {**preflight, "accuracy": accuracy},
-                }
-                for index, name in enumerate(self.models)
-            ],
-            "images": {
-                "spec": "sample:shapes?split=test&n=200",
-                "count": count,
-                "skipped": [{"name": "broken.jpg", "reason": "truncated after 812 bytes"}],
-                "converted": [{"name": "grey.png", "reason": "greyscale, made RGB"}],
-            },
-            "keep": self.keep,
-            "device": "cpu",
-            "versions": {"blindspots": "0.1.0", "python": "3.11.7", "torch": "2.10.0"},
-            "notes": [] if self.lpips else ["lpips is null: no AlexNet weights on this machine"],
-            "started": "2025-11-23T10:00:00+00:00",
-            "finished": "2025-11-23T10:00:41+00:00" if self.finished else None,
-            "seconds": 41.2,
-            "command": "blindspots run --model zoo:shapes-resnet --images sample:shapes --out demo",
-            **self.info,
-        }
+            models=[self._facts(index, name) for index, name in enumerate(self.models)],
+            images=ImagesFacts(
+                spec="sample:shapes?split=test&n=200",
+                count=count,
+                skipped=[{"name": "broken.jpg", "reason": "truncated after 812 bytes"}],
+                converted=[{"name": "grey.png", "reason": "greyscale, made RGB"}],
+            ),
+            keep=self.keep,
+            device="cpu",
+            versions={"blindspots": "0.1.0", "python": "3.11.7", "torch": "2.10.0"},
+            notes=[] if self.lpips else ["lpips is null: no AlexNet weights on this machine"],
+            started="2025-11-23T10:00:00+00:00",
+            finished="2025-11-23T10:00:41+00:00" if self.finished else None,
+            seconds=41.2,
+            command="blindspots run --model zoo:shapes-resnet --images sample:shapes --out demo",
+        )
+
+    def _facts(self, index: int, name: str) -> ModelFacts:
+        return ModelFacts(
+            spec=name,
+            name=name,
+            fingerprint=f"{index:x}1f2e3d4c5b6a",
+            num_classes=10,
+            size=(self.size, self.size),
+            training_epsilon=8 / 255 if name.endswith("-at") else None,
+            preflight=Preflight(
+                images=200,
+                labelled=self.labelled,
+                accuracy=0.984 if self.labelled else None,
+                mean_confidence=0.968,
+            ),
+        )
 
 
 def pair_row(

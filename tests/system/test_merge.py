@@ -189,6 +189,9 @@ def test_a_shard_that_was_not_finished_is_missing(shards, tmp_path):
         ({"shard": {"number": 2, "of": 4}}, "same number of shards"),
         ({"shard": {"number": 1, "of": 3}}, "shard 1/3 is given more than once"),
         ({"shard": None}, "is a whole run and no shard"),
+        ({"pairs": {}}, r"run\.json does not say which pairs of which plan it holds"),
+        ({"plan_hash": None}, r"run\.json does not say which pairs of which plan it holds"),
+        ({"pairs": None}, r"run\.json cannot be read \(pairs is null, expected an object"),
     ],
 )
 def test_what_is_no_shard_of_the_same_plan_is_refused(shards, tmp_path, facts, says):

@@ -18,7 +18,7 @@ from blindspots.store.lock import hold, refuse_held
 from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
-from blindspots.store.run_info import INFO_FILE, RunInfo, ShardFacts, read_run_info
+from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info
 from blindspots.store.writer import PREDICTIONS_FILE, Store, check_own
 
 T = TypeVar("T")
@@ -49,8 +49,7 @@ class ShardRun:
             )
         if self.info.plan_hash is None or not self.info.pairs:
             raise UsageError(
-                f"{self.path / INFO_FILE} does not say which pairs of which plan it holds; resume "
-                "this shard with the command it was started with"
+                f"{self.path / INFO_FILE} does not say which pairs of which plan it holds; {AGAIN}"
             )
         return stored
 
