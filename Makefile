@@ -8,8 +8,9 @@ UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-faults test-browser check coverage benchmark benchmark-engine \
-  benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale benchmark-walks benchmark-workers soak clean
+.PHONY: demo test test-slow test-faults test-real test-browser check coverage benchmark \
+  benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
+  benchmark-walks benchmark-workers soak clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -22,6 +23,9 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process -m faults -n 6 --timeout 1800
+
+test-real: $(VENV)/installed-dev ## a real model on real images, where they are on this machine
+	$(BIN)/python -m pytest -m "real and not slow" -n 2 --dist worksteal tests/real
 
 test-browser: $(VENV)/installed-dev ## open report and explorer in Chromium, where there is one
 	$(BIN)/python -m pytest -m browser -n 2 --dist loadfile tests/browser

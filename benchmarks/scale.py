@@ -35,6 +35,7 @@ from blindspots.images.listing import seeded_order
 from blindspots.methods import describe_method
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import ScienceSettings
+from blindspots.store.run_info import ModelFacts, RunInfo
 from blindspots.store.writer import Store, read_predictions
 from blindspots.study.pairs import PairsByModel
 from blindspots.study.predictions import Predictions, as_rows, read_model_predictions
@@ -129,8 +130,8 @@ def simulate(size: Size, folder: Path) -> None:
     ids, sure = subjects(size)[0].images.ids, np.full(size.images, 0.9)
     own = Predictions(np.ones(size.images, bool), said, sure, sure)
     store.write_predictions(as_rows(dict.fromkeys(size.names, own), ids))
-    models = [{"name": name, "preflight": {"labelled": True}} for name in size.names]
-    store.write_info({"format": 1, "plan": size.science.identity(), "models": models})
+    models = [ModelFacts(name=name) for name in size.names]
+    store.write_info(RunInfo(plan=size.science.identity(), models=models))
 
 
 def write_half(size: Size, folder: Path) -> None:

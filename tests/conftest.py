@@ -12,7 +12,7 @@ pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshot
 # What runs whole commands is not slowed by checks that its unit tests make already.
 UNCHECKED = {"system", "process", "browser", "real"}
 # Folders whose tests all have one mark: they are not imported where that mark is not asked for.
-MARKED = {"browser": "browser", "process": "faults"}
+MARKED = {"browser": "browser", "process": "faults", "real": "real"}
 
 
 def pytest_addoption(parser):

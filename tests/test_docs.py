@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.util
 import os
 import re
 import shlex
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import blindspots as bs
 from blindspots.cli.main import app
 from blindspots.methods import METHODS
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRANSFER, TRIANGLES, Ending
@@ -25,6 +27,8 @@ DOCS = ROOT / "docs"
 PAGES = sorted(page for page in (*ROOT.glob("*.md"), *DOCS.glob("*.md")) if page.exists())
 
 CODE = re.compile(r"`(blindspots[\w.]*):([\w.]+)`")
+FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|js|css|html|yml|toml|txt))`")
+DOTTED = re.compile(r"`blindspots((?:\.[a-z_]+)+)")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*")
 FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -86,6 +90,27 @@ def test_the_commands_are_found():
 @pytest.mark.parametrize(("module", "name"), sorted(set(CODE.findall(read(DOCS / "paper-map.md")))))
 def test_the_paper_map_names_code_that_exists(module, name):
     reduce(getattr, name.split("."), importlib.import_module(module))
+
+
+@by_name([page for page in PAGES if page.name != "CHANGELOG.md"])
+def test_every_file_and_module_that_is_named_exists(page):
+    package = ROOT / "src" / "blindspots"
+    homes = (ROOT, package, package / "reporting" / "figures")
+    named = [name for name in FILE.findall(read(page)) if not re.search(r"NAME|^demo/", name)]
+    lost = [name for name in named if not any((home / name).exists() for home in homes)]
+    assert lost == []
+    for dotted in DOTTED.findall(read(page)):
+        first = dotted.split(".")[1]
+        inside = (package / first).is_dir() or (package / f"{first}.py").is_file()
+        assert inside or first in bs.__all__, dotted
+
+
+def test_the_changelog_says_where_each_module_is_now():
+    rows = re.findall(r"^\| `([\w.]+)` \| (`.+`) \|$", read(ROOT / "CHANGELOG.md"), re.MULTILINE)
+    assert len(rows) > 100
+    for _, homes in rows:
+        for home in re.findall(r"`([\w.]+)`", homes):
+            assert importlib.util.find_spec(f"blindspots.{home}"), home
 
 
 @by_name(PAGES)

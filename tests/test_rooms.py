@@ -8,10 +8,16 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
+from inspect import signature
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
+from blindspots.cli.figure_commands import FigureName
+from blindspots.cli.show_commands import table
+from blindspots.reporting.figures.publication import FIGURES
+from blindspots.reporting.tables import Kind
 from tests.support import tiny
 
 ROOT = Path(__file__).parent.parent
@@ -56,7 +62,6 @@ STILL_SMALL = {
     "reporting/page/report_page.py",
     "reporting/page/score_entry.py",
     "reporting/tables/words.py",
-    "store/model_facts.py",
     "study/backends/messages.py",
     "study/backends/ray_actor.py",
     "study/backends/worker_pool.py",
@@ -163,6 +168,11 @@ def test_a_small_file_is_a_plug_in_or_on_the_list_that_shrinks():
     }
     assert small - STILL_SMALL == set(), "merge it into its only user"
     assert STILL_SMALL - small == set(), "take it off the list"
+
+
+def test_a_table_and_a_figure_can_be_asked_for_by_name():
+    assert get_args(Kind) == get_args(get_args(signature(table).parameters["table"].annotation)[0])
+    assert get_args(FigureName) == tuple(FIGURES)
 
 
 def floors(text):

@@ -174,6 +174,16 @@ TRANSFER = pa.schema(
     ]
 )
 
+# The tables that a run writes: their columns, and which of them tell a row from the others.
+TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
+    "pairs": (PAIRS, ("model", "pair_id")),
+    "triangles": (TRIANGLES, ("model", "source_id", "target_1", "target_2")),
+    "simplices": (SIMPLICES, ("model", "source_id")),
+    "nulls": (NULLS, ("model", "source_id", "target_id")),
+}
+# With what is added to a run later.
+ALL_TABLES = {**TABLES, "transfer": (TRANSFER, ("model", "judge", "pair_id"))}
+
 
 @dataclass(frozen=True)
 class PlannedPair:

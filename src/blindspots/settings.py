@@ -25,6 +25,8 @@ PATHS_BELOW = 1000
 SNAPSHOTS = 11
 MOST_LISTED_PAIRS = 10_000
 ARCHIVES_ABOVE = 10_000
+MOST_SEED = 2**63
+_BATCH_DIGITS, _SHOWN = 5, 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class ScienceSettings:
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, get_args(Precision))
+        check_seed(self.seed)
         for name, least in (("sources", 1), ("targets_per_source", 1)):
             if getattr(self, name) < least:
                 option = "--" + name.replace("_", "-")
@@ -128,8 +131,8 @@ class MachineSettings:
     shard: Shard = WHOLE
 
     def __post_init__(self) -> None:
-        if self.batch is not None and self.batch < 1:
-            raise UsageError(f"--batch-size {self.batch} was given; expected auto or at least 1")
+        if self.batch is not None:
+            check_batch(str(self.batch))
         check_choice("--layout", self.layout, get_args(LayoutChoice))
         check_choice("--compile", self.compile, get_args(CompileChoice))
 
@@ -158,14 +161,40 @@ class Trust:
     """Which code that comes with a model may be run. It is said anew each time and never stored.
 
     `file`: what unpickling an exported program runs. `remote_code`: Python files in a hub's
-    repository or in a local directory of that form.
+    repository or in a local directory of that form. `run_code`: what a `file:` or `python:` spec
+    makes that nobody typed, because it was read from a run directory.
     """
 
     file: bool = False
     remote_code: bool = False
+    run_code: bool = False
 
 
 NO_TRUST = Trust()
+
+
+def check_seed(seed: int) -> None:
+    """Refuse a seed that torch's generators do not take."""
+    if not 0 <= seed < MOST_SEED:
+        raise UsageError(f"--seed {seed} was given; expected 0 to 2**63 - 1, as in --seed 0")
+
+
+def check_batch(text: str) -> int:
+    """The number of images at once that a text says; refused where it says none, or far too many.
+
+    The largest is more than any machine's memory holds.
+    """
+    if not text.isdecimal() or len(text) > _BATCH_DIGITS or int(text) < 1:
+        raise UsageError(
+            f"--batch-size {shortened(text)} was given; expected auto or at least 1 and less than "
+            f"{10**_BATCH_DIGITS:,}, as in --batch-size 8"
+        )
+    return int(text)
+
+
+def shortened(text: str) -> str:
+    """What was typed, for a sentence: the beginning of what is very long."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} ..."
 
 
 def check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:

@@ -156,7 +156,7 @@ def test_the_report_is_made_and_nothing_is_printed(model, tmp_path, capsys):
         ({"sources": 0}, "--sources 0 was given"),
         ({"batch": 0}, "--batch-size 0 was given"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else next(iter(value)),
 )
 def test_what_cannot_be_run_is_refused_and_nothing_is_written(model, tmp_path, change, words):
     checker.watch(False)

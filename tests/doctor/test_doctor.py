@@ -330,9 +330,9 @@ class TestInEveryRun:
         assert {"images", "labelled", "accuracy", "mean_confidence"} < model["preflight"].keys()
         assert names_of(model["preflight"]) == {"determinism"}
         again = prepare(request, tmp_path / "run", silent()).preflight[model["name"]]
-        assert again["findings"] == model["preflight"]["findings"]
+        assert again.findings == first.preflight[model["name"]].findings
         elsewhere = prepare(request, tmp_path / "other", silent()).preflight[model["name"]]
-        assert elsewhere["findings"] != model["preflight"]["findings"]
+        assert elsewhere.findings != again.findings
 
     def test_a_model_without_a_gradient_is_refused(self, place, tmp_path, capsys):
         assert self.command(place, "detached", tmp_path / "run") == 2

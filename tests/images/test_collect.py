@@ -108,8 +108,8 @@ def test_a_run_leaves_out_what_does_not_decode_and_resumes(tmp_path, capsys, mon
     command += ["--method", "paper", "--set", "max_steps=1", "--out"]
     assert call([*command, str(tmp_path / "out")]) == 0
     info = Run(tmp_path / "out").info
-    assert [row["name"] for row in info["images"]["skipped"]] == ["apple/spoiled.png"]
-    assert info["images"]["count"] == 13
+    assert [row["name"] for row in info.images.skipped] == ["apple/spoiled.png"]
+    assert info.images.count == 13
     assert call([*command, str(tmp_path / "out"), "--dry-run"]) == 0
     assert "skipped apple/spoiled.png: it is damaged" in capsys.readouterr().err
     pairs = tmp_path / "pairs.csv"

@@ -42,7 +42,7 @@ def test_a_run_says_once_what_was_mapped(subset, tmp_path, capsys, monkeypatch):
     said = capsys.readouterr()
     (note,) = notes(said.out + said.err)
     assert f"note: 9 classes of {subset} map to these of {KNOWN}: " in note
-    assert len(notes("\n".join(Run(tmp_path / "run").info["notes"]))) == 1
+    assert len(notes("\n".join(Run(tmp_path / "run").info.notes))) == 1
 
 
 @pytest.mark.parametrize(

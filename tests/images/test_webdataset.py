@@ -2,11 +2,13 @@
 
 import sys
 import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from blindspots.errors import UsageError
 from blindspots.images import load_images
 from blindspots.images.shapes import CLASS_NAMES
 from tests.images.material import (
@@ -137,6 +139,42 @@ def test_broken_shards_are_refused(shards, tmp_path, capsys):
         for suffix in ("png", "json"):
             tar.add(write(tmp_path / f"a.{suffix}", bad[0][suffix]), f"a.{suffix}")
     assert "damaged JSON" in refusal(f"webdataset:{tmp_path}/json.tar", capsys)
+
+
+def headers(data):
+    """Where the headers of a tar file's members begin."""
+    with tarfile.open(fileobj=BytesIO(data)) as tar:
+        return [member.offset for member in tar.getmembers()]
+
+
+@pytest.mark.parametrize("member", [1, 5, -1])
+def test_a_flipped_bit_in_a_header_leaves_no_sample_out_in_silence(shards, tmp_path, member):
+    start = shards.partition("{")[0]
+    data = bytearray(Path(f"{start.removeprefix('webdataset:')}000.tar").read_bytes())
+    data[headers(data)[member] + 20] ^= 1
+    shard = write(tmp_path / "flipped.tar", bytes(data))
+    with pytest.raises(UsageError, match=r"is damaged behind .*: the [\d,]+ bytes that follow"):
+        load_images(f"webdataset:{shard}")
+
+
+def test_a_shard_without_its_end_is_cut_short(shards, tmp_path):
+    start = shards.partition("{")[0]
+    data = Path(f"{start.removeprefix('webdataset:')}000.tar").read_bytes()
+    end = max(place for place in range(0, len(data), 512) if any(data[place : place + 512])) + 512
+    for cut in (headers(data)[4], end, end + 512):
+        shard = write(tmp_path / "cut.tar", data[:cut])
+        with pytest.raises(UsageError, match="two empty blocks that end a tar file are missing"):
+            load_images(f"webdataset:{shard}")
+    whole = write(tmp_path / "whole.tar", data[: end + 1024])
+    assert len(load_images(f"webdataset:{whole}")) == 7
+
+
+def test_what_follows_the_end_of_a_shard_is_refused(shards, tmp_path):
+    start = shards.partition("{")[0]
+    data = Path(f"{start.removeprefix('webdataset:')}000.tar").read_bytes()
+    shard = write(tmp_path / "joined.tar", data + data)
+    with pytest.raises(UsageError, match="is damaged behind"):
+        load_images(f"webdataset:{shard}")
 
 
 def test_a_shard_of_names_maps_by_name(tmp_path):

@@ -126,6 +126,13 @@ def test_wilson_is_the_published_interval():
     assert wilson(0, 30) == pytest.approx((0, 0.1135), abs=1e-4)
 
 
+def test_wilson_reaches_from_nought_to_one_and_no_further():
+    for count in range(1, 2001):
+        low, high = zip(wilson(0.0, count), wilson(1.0, count), strict=True)
+        assert (low[0], high[1]) == (0.0, 1.0)
+        assert 0 < high[0] == pytest.approx(1 - low[1])
+
+
 @pytest.mark.parametrize(
     ("call", "words"),
     [

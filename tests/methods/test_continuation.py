@@ -206,11 +206,11 @@ def fly(module, pairs, method, **options):
 
 
 @METHOD
-@pytest.mark.parametrize("slots", [1, 9, 64])
-def test_a_pair_ends_alike_in_any_batch_and_any_order(method, slots):
+def test_a_pair_ends_alike_in_any_batch_and_any_order(method):
     pairs = make_pairs(5)
     alone = fly(convolutional(), pairs, method, slots=1)
-    for order in list(permutations(range(5)))[33::60]:
+    orders = list(permutations(range(5)))[33::30]
+    for slots, order in zip((1, 9, 64), orders, strict=True):
         together = fly(convolutional(), [pairs[i] for i in order], method, slots=slots)
         for name, outcome in alone.items():
             torch.testing.assert_close(together[name].found, outcome.found, atol=1e-3, rtol=0)

@@ -15,6 +15,7 @@ from blindspots.settings import MachineSettings, ScienceSettings, Trust
 from blindspots.study.prepare import prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
+from tests.support import tiny
 from tests.support.pictures import doctor, save_pictures
 
 BATCH = ({0: torch.export.Dim("batch")},)
@@ -89,18 +90,15 @@ def test_the_command_line_takes_it_only_with_trust(file, tmp_path, capsys):
     assert doctor(f"exported:{file}", images, capsys, "--trust-file")["classes"] == 3
 
 
-def test_trust_is_asked_for_anew_and_never_stored(tmp_path, capsys):
-    model = load_model("zoo:shapes-resnet")
-    (tmp_path / "names.txt").write_text("\n".join(model.class_names))
-    export(model.module, tmp_path / "shapes.pt2", (2, 3, 64, 64))
-    options = f"mean=0.5&std=0.25&classes={tmp_path}/names.txt"
-    spec, out = f"exported:{tmp_path}/shapes.pt2?{options}", tmp_path / "run"
-    plan = ["run", "--model", spec, "--model", "zoo:shapes-resnet", "--out", str(out), "--quiet"]
-    plan += ["--images", "sample:shapes?n=20", "--sources", "2", "--targets-per-source", "1"]
-    plan += ["--dry-run"]
-    assert call(plan) == 2
-    assert call([*plan, "--trust-file"]) == 0
-    _run(spec, out)
+def test_trust_is_asked_for_anew_and_never_stored(tmp_path, tiny_images, capsys):
+    (tmp_path / "names.txt").write_text("\n".join(tiny.NAMES))
+    side = tiny.SIDE
+    export(load_model(tiny.MODEL).module, tmp_path / "tiny.pt2", (2, 3, side, side))
+    spec = f"exported:{tmp_path}/tiny.pt2?classes={tmp_path}/names.txt"
+    out, wishes = tmp_path / "run", ("--sources", "2", "--targets-per-source", "1", "--dry-run")
+    assert tiny.run(tiny_images, out, *wishes, models=[spec, tiny.MODEL]) == 2
+    assert tiny.run(tiny_images, out, *wishes, "--trust-file", models=[spec, tiny.MODEL]) == 0
+    _run(spec, tiny_images, out)
     assert json.loads((out / "run.json").read_text())["models"][0]["spec"] == spec
     capsys.readouterr()
     assert call(["verify", str(out), "--quiet"]) == 2
@@ -108,11 +106,11 @@ def test_trust_is_asked_for_anew_and_never_stored(tmp_path, capsys):
     assert call(["verify", str(out), "--quiet", "--trust-file"]) == 0
 
 
-def _run(spec, out):
+def _run(spec, images, out):
     method, reporter = Reference(max_steps=2), Reporter(quiet=True)
     request = RunRequest(
         models=[spec],
-        images="sample:shapes?n=20",
+        images=images,
         science=ScienceSettings(method=describe_method(method), sources=2, targets_per_source=1),
         machine=MachineSettings(keep="found"),
         trust=Trust(file=True),

@@ -199,14 +199,14 @@ def test_cifars_wide_resnet_loads_with_what_its_file_holds_besides(wide):
 
 
 @pytest.mark.scheme("robustbench", "loads")
-def test_the_command_line_finds_robustbenchs_own_cache(tmp_path, monkeypatch, capsys):
+def test_the_command_line_finds_robustbenchs_own_cache(resnet, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert "model zoo of RobustBench" in refusal("robustbench:Salman2020Do_R50")
+    assert "model zoo of RobustBench" in refusal("robustbench:Salman2020Do_R18")
     (tmp_path / "models" / "imagenet" / "Linf").mkdir(parents=True)
-    file = tmp_path / "models" / "imagenet" / "Linf" / "Salman2020Do_R50.pt"
-    torch.save(prefixed(models.resnet50(weights=None).state_dict(), "module.model."), file)
-    said = doctor("robustbench:Salman2020Do_R50", save_pictures(tmp_path / "photos"), capsys)
-    assert (said["model"], said["classes"]) == ("robustbench:Salman2020Do_R50", 1000)
+    file = tmp_path / "models" / "imagenet" / "Linf" / "Salman2020Do_R18.pt"
+    torch.save(prefixed(resnet.state_dict(), "module.model."), file)
+    said = doctor("robustbench:Salman2020Do_R18", save_pictures(tmp_path / "photos", 1), capsys)
+    assert (said["model"], said["classes"]) == ("robustbench:Salman2020Do_R18", 1000)
 
 
 @pytest.mark.scheme("robustbench", "broken")
@@ -254,7 +254,7 @@ def test_the_command_line_finds_a_madrylab_checkpoint_in_the_hubs_cache(
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text("abc")
     torch.save(madrylabs(resnet.state_dict()), cache / "snapshots" / "abc" / f"{name}.ckpt")
-    said = doctor(f"madrylab:{name}", save_pictures(tmp_path / "photos"), capsys)
+    said = doctor(f"madrylab:{name}", save_pictures(tmp_path / "photos", 1), capsys)
     assert (said["model"], said["classes"]) == (f"madrylab:{name}", 1000)
 
 

@@ -15,6 +15,7 @@ from blindspots.models.zoo import (
     zoo_rows,
 )
 from blindspots.training.cards import evaluate, reproduced
+from blindspots.training.train import SMOKE
 
 HERE = Path(bs.__file__).parent / "models" / "zoo"
 
@@ -64,7 +65,9 @@ def test_all_weights_together_are_small():
 
 
 @pytest.mark.parametrize("name", ["shapes-resnet-at", "shapes-vit"])
-def test_a_smoke_training_runs_to_a_card_and_loadable_weights(tmp_path, capsys, name):
+def test_a_smoke_training_runs_to_a_card_and_loadable_weights(tmp_path, capsys, monkeypatch, name):
+    few = {"images": 100, "test_images": 10, "attacked_images": 4}
+    monkeypatch.setattr("blindspots.training.train.SMOKE", {**SMOKE, **few})
     assert call(["zoo", "train", name, "--out", str(tmp_path), "--smoke", "--quiet"]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["name"] == name

@@ -1,4 +1,4 @@
-"""Where the real model and images lie, beside the project; tests that need them skip elsewhere."""
+"""Where the real model and images lie, beside the project, and the marks of what needs them."""
 
 from pathlib import Path
 
@@ -12,6 +12,9 @@ MODEL = (
 )
 IMAGES = f"folder:{ASSETS / 'imagenet-sample'}"
 
-needs_assets = pytest.mark.skipif(
-    not ASSETS.is_dir(), reason="the real model and images are not in ../shared/assets"
-)
+REAL = [
+    pytest.mark.real,
+    pytest.mark.skipif(
+        not ASSETS.is_dir(), reason="the real model and images are not in ../shared/assets"
+    ),
+]

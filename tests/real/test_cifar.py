@@ -9,9 +9,9 @@ from PIL import Image
 
 from blindspots import load_images, load_model
 from blindspots.errors import UsageError
-from tests.real.assets import ASSETS, MODEL, needs_assets
+from tests.real.assets import ASSETS, MODEL, REAL
 
-pytestmark = needs_assets
+pytestmark = REAL
 
 FOLDER = ASSETS / "cifar10"
 

@@ -5,9 +5,9 @@ import pytest
 from benchmarks.figure_classes import HERE
 from blindspots.cli.main import call
 from blindspots.store.reader import Run
-from tests.real.assets import IMAGES, MODEL, needs_assets
+from tests.real.assets import IMAGES, MODEL, REAL
 
-pytestmark = needs_assets
+pytestmark = REAL
 
 
 def test_goose_to_terrier_and_the_misclassified_cleaver(tmp_path, monkeypatch):

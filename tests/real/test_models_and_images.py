@@ -5,9 +5,9 @@ import torch
 
 from blindspots import load_images, load_model
 from blindspots.images import Preprocessing
-from tests.real.assets import ASSETS, IMAGES, MODEL, needs_assets
+from tests.real.assets import ASSETS, IMAGES, MODEL, REAL
 
-pytestmark = needs_assets
+pytestmark = REAL
 
 GOOSE, TERRIER, MEERKAT, GOWN, CLEAVER = FIGURE_CLASSES = (99, 199, 299, 400, 499)
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import blindspots as bs
-from tests.real.assets import ASSETS, MODEL, needs_assets
+from tests.real.assets import ASSETS, MODEL, REAL
 
-pytestmark = needs_assets
+pytestmark = REAL
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=Tr
     path.mkdir(parents=True)
     plan = {"method": {"name": "reference", "delta": delta}, "seed": 0, "images": images}
     info = {"format": 1, "plan": plan, "models": [{"name": name} for name in models]}
-    (path / "run.json").write_text(json.dumps({**info, "finished": finished or None}))
+    (path / "run.json").write_text(json.dumps({**info, "finished": "now" if finished else None}))
     pairs, triangles = [], []
     for model, given in models.items():
         for number, source in enumerate(sources):

@@ -15,7 +15,8 @@ from PIL import Image
 from blindspots.reporting import figures
 from blindspots.reporting.figures.grid_layout import grid_layout, layout_of
 from blindspots.reporting.figures.grid_plot import Tile, run_grid
-from blindspots.reporting.figures.run_figures import representative_source
+from blindspots.reporting.figures.publication import write_figure
+from blindspots.reporting.figures.run_figures import representative_source, write_figures
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, draw
@@ -87,6 +88,16 @@ def test_without_an_axis_one_is_made_and_saved_as_png_and_svg(name, tmp_path):
         image.load()
         assert np.asarray(image.convert("L")).std() > 5
     assert svg.read_text().lstrip().startswith("<?xml")
+
+
+def test_a_dollar_in_a_name_begins_no_formula(tmp_path):
+    names = ("a$\\frac{$b", "$x_1$", "$$", "50 $")
+    wishes = {"size": 8, "sources": 3, "frames": 3, "classes": names, "models": ("own:$\\frac{$",)}
+    wishes["unstarted"] = False
+    run = Run(Factory(**wishes).write(tmp_path / "run"))
+    assert len(write_figures(run, run.path / "figures")) > 2
+    for figure in ("path", "grid", "star", "triangle", "curves"):
+        assert write_figure(run, figure, format="svg").file.exists()
 
 
 def test_an_svg_has_the_same_bytes_every_time(tmp_path):

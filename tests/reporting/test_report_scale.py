@@ -107,7 +107,7 @@ def test_columns_and_rows_of_a_growing_run_count_each_key_once(tmp_path):
     assert len(run.columns.pairs) == len(run.pair_rows()) == len(table)
     ids = run.columns.pairs["pair_id"].to_pylist()
     assert ids == table["pair_id"].to_pylist()
-    whole = run.columns.whole_pairs(ids[2:4])
+    whole = run.columns.rows("pairs", "pair_id", ids[2:4])
     assert whole == run.pair_rows()[2:4]
 
 

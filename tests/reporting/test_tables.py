@@ -9,6 +9,7 @@ import pytest
 
 from blindspots.errors import UsageError
 from blindspots.reporting.tables import FORMATS, KINDS, build_table, render
+from blindspots.reporting.tables.render import spreadsheet_text
 from blindspots.schema import TRIANGLE_DROPS
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
@@ -154,6 +155,21 @@ def test_csv_holds_every_digit_of_every_row(run, kind):
             mean = row.cells[column.key].mean if column.key in row.cells else None
             text = line[f"{column.key}_mean"]
             assert text == "" if mean is None else float(text) == mean
+
+
+@pytest.mark.parametrize("name", ["=cmd|'x'!A0", "+1", "-1+1", "@SUM(A1)", " =1"])
+def test_names_that_begin_like_formulas_are_text_in_csv(tmp_path, name):
+    factory = Factory(size=8, sources=2, models=(name,), judges=(name,))
+    read = Run(factory.write(tmp_path / "run"))
+    for kind in KINDS:
+        for line in csv.DictReader(io.StringIO(render(build_table(read, kind), "csv"))):
+            assert not line["model"].lstrip().startswith(("=", "+", "-", "@")), kind
+
+
+@pytest.mark.parametrize("name", ["plain", "a=b", "timm:x@y", "", "−1"])
+def test_other_names_are_as_they_are_in_csv(name):
+    assert spreadsheet_text(name) == name
+    assert spreadsheet_text(f"\t{name}")[0] == "'"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -229,6 +229,13 @@ def test_targets_outside_a_group_are_shared_out_evenly(sources, candidates, seed
     assert used.max() - used.min() <= 1
 
 
+@pytest.mark.parametrize("text", ["group:" + "9" * 5000, f"group:1-{'9' * 5000}", "x" * 5000])
+def test_a_group_of_thousands_of_digits_is_refused_in_one_short_sentence(text):
+    with pytest.raises(bs.Refused, match="expected") as refusal:
+        parse_score(text)
+    assert len(str(refusal.value)) < 300
+
+
 @pytest.fixture
 def held(tmp_path, tiny_images):
     """A run that held a score, verified."""
@@ -238,7 +245,7 @@ def held(tmp_path, tiny_images):
         given = ("--score", score, "--sources", sources)
         with without_figures():
             assert run(tiny_images, out, *given, models=(model,)) == 0
-        assert call(["verify", str(out), "--quiet"]) == 0
+        assert call(["verify", str(out), "--quiet", "--trust-run-code"]) == 0
         return bs.Run(out)
 
     return make

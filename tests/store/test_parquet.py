@@ -4,7 +4,7 @@ import pytest
 
 from blindspots.store import parquet
 from blindspots.store.atomic import sweep
-from blindspots.store.parquet import damage, gather, join, read_rows, write_part, write_rows
+from blindspots.store.parquet import damage, gather, join, read_file, write_part, write_rows
 from blindspots.store.writer import Store
 
 SCHEMA = pa.schema([("model", pa.string()), ("name", pa.string()), ("value", pa.list_(pa.int64()))])
@@ -24,7 +24,7 @@ def test_parts_are_gathered_level_by_level_and_every_row_stays(tmp_path, monkeyp
         gather(tmp_path, "rows", SCHEMA)
     names = sorted(file.name.rsplit("-", 1)[0] for file in tmp_path.iterdir())
     assert names == ["rows-0"] * 3 + ["rows-2"]
-    stored = pa.concat_tables([read_rows(file, SCHEMA) for file in tmp_path.iterdir()])
+    stored = pa.concat_tables([read_file(file, SCHEMA) for file in tmp_path.iterdir()])
     assert sorted(stored["name"].to_pylist()) == [f"{i:05d}" for i in range(count)]
 
 
@@ -34,17 +34,17 @@ def test_joining_sorts_and_counts_each_key_once(tmp_path):
         write_part(tmp_path, "rows", 0, rows("b", "a")),
         write_part(tmp_path, "rows", 1, rows("a", "d")),
     ]
-    joined = read_rows(join(files, SCHEMA, KEY, tmp_path / "rows.parquet"), SCHEMA)
+    joined = read_file(join(files, SCHEMA, KEY, tmp_path / "rows.parquet"), SCHEMA)
     keys = list(zip(joined["model"].to_pylist(), joined["name"].to_pylist(), strict=True))
     assert keys == [("m", "a"), ("m", "b"), ("m", "d"), ("n", "a"), ("n", "c")]
     assert joined["value"].to_pylist() == [[1] * 3] * 5
-    assert len(read_rows(join([], SCHEMA, KEY, tmp_path / "none.parquet"), SCHEMA)) == 0
+    assert len(read_file(join([], SCHEMA, KEY, tmp_path / "none.parquet"), SCHEMA)) == 0
 
 
 def test_columns_that_an_earlier_version_had_not_are_null(tmp_path):
     pq.write_table(rows("a").drop_columns(["value"]), tmp_path / "old.parquet")
-    assert read_rows(tmp_path / "old.parquet", SCHEMA)["value"].to_pylist() == [None]
-    assert len(read_rows(tmp_path / "old.parquet", SCHEMA, ["name"], model="n")) == 0
+    assert read_file(tmp_path / "old.parquet", SCHEMA)["value"].to_pylist() == [None]
+    assert len(read_file(tmp_path / "old.parquet", SCHEMA, ["name"], model="n")) == 0
 
 
 def test_every_flipped_bit_and_every_cut_of_a_part_is_noticed(tmp_path):
@@ -68,7 +68,7 @@ def test_a_flipped_bit_among_the_values_of_a_whole_table_is_noticed(tmp_path):
     file.write_bytes(content)
     assert "checksum" in damage(file)
     with pytest.raises(OSError, match="damaged"):
-        read_rows(file, SCHEMA)
+        read_file(file, SCHEMA)
 
 
 def test_damaged_files_are_set_aside_and_the_others_stay(tmp_path):

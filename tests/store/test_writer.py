@@ -9,9 +9,11 @@ from PIL import Image
 import blindspots as bs
 from blindspots.store import atomic
 from blindspots.store.atomic import PARTIAL, write_text, write_whole
+from blindspots.store.lock import LOCK
 from blindspots.store.paths import check_writable
 from blindspots.store.prediction_rows import SCHEMA
-from blindspots.store.writer import Store, read_info, read_predictions
+from blindspots.store.writer import Store, check_own, read_predictions
+from tests.support.tiny import run
 
 
 def row(name, **columns):
@@ -94,7 +96,7 @@ def test_a_cut_at_any_moment_leaves_whole_files_only(tmp_path, monkeypatch, mome
 def test_what_a_killed_writer_left_is_ignored_and_swept(tmp_path):
     store = Store(tmp_path)
     store.append("pairs", [row("a")])
-    torn = tmp_path / "parts" / f"pairs-0.parquet.77{PARTIAL}"
+    torn = tmp_path / "parts" / f"pairs-0.parquet.{77:012x}{PARTIAL}"
     torn.write_bytes(b"PAR1 torn")
     assert store.present("pairs") == {("m", "a")}
     again = Store(tmp_path)
@@ -103,6 +105,54 @@ def test_what_a_killed_writer_left_is_ignored_and_swept(tmp_path):
     again.sweep()
     assert not torn.exists()
     assert again.present("pairs") == {("m", "a")}
+
+
+FOREIGN = ("notes.partial", "film.mkv.77.partial", "x.ABCDEFABCDEF.partial", "images/holiday.png")
+FOREIGN += ("images/holiday.zip", "found/0123456789abcde0.txt", "path/a.partial", "tables/mine.csv")
+FOREIGN += (f"deep/er/mine.{1:012x}.partial", f"damaged/mine.{1:012x}.partial")
+
+
+def test_nothing_but_own_names_in_own_folders_is_swept_packed_or_set_aside(tmp_path):
+    store = Store(tmp_path)
+    store.append("pairs", [row("0123456789abcde0", source_id="s", target_id="t")])
+    for name in FOREIGN:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"the user's")
+    leftovers = [f"run.json.{3:012x}.partial", f"found/a.png.{3:012x}.partial"]
+    leftovers += [f"figures/f.svg.{3:012x}.partial", f"tables/t.csv.{3:012x}.partial"]
+    for name in leftovers:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"torn")
+    for name in ("s", "s-1", "t"):
+        store.save_image(name, np.zeros((2, 2, 3), np.uint8))
+    store.sweep()
+    assert list(store.set_aside_damaged({})) == []
+    store.pack(1)
+    store.drop_found(["0123456789abcde0"])
+    store.compact()
+    for name in FOREIGN:
+        assert (tmp_path / name).read_bytes() == b"the user's"
+    assert not [name for name in leftovers if (tmp_path / name).exists()]
+    assert {f.name for f in (tmp_path / "images").glob("*.png")} == {"holiday.png"}
+    assert store.image_names() == {"s", "s-1", "t", "holiday"}
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "images/holiday.png", ".hidden", "parts.partial"])
+def test_a_directory_that_is_not_empty_and_no_run_is_refused(tmp_path, tiny_images, capsys, name):
+    (tmp_path / "mine" / name).parent.mkdir(parents=True)
+    (tmp_path / "mine" / name).write_text("the user's")
+    assert run(tiny_images, tmp_path / "mine") == 2
+    assert "is not empty and holds no run" in capsys.readouterr().err
+    assert [f.name for f in tmp_path.rglob("*") if f.is_file()] == [name.rpartition("/")[2]]
+
+
+def test_a_directory_that_a_killed_driver_left_is_a_run(tmp_path):
+    check_own(tmp_path / "new")
+    check_own(tmp_path)
+    Store(tmp_path)
+    for name in (LOCK, f"{LOCK}.takeover", f"run.json.{1:012x}.partial"):
+        (tmp_path / name).write_text("")
+    check_own(tmp_path)
 
 
 def test_a_failing_write_leaves_the_old_file_and_no_leftover(tmp_path):
@@ -134,15 +184,12 @@ def test_images_come_back_to_the_bit(tmp_path):
     assert not list((tmp_path / "found").iterdir())
 
 
-def test_predictions_and_facts_come_back(tmp_path):
+def test_predictions_come_back(tmp_path):
     store = Store(tmp_path)
-    assert read_info(tmp_path) is None
     assert not len(read_predictions(tmp_path))
     said = {"model": "m", "image_id": "i", "predicted": 3, "confidence": 0.5, "p_label": 0.25}
     store.write_predictions(pa.Table.from_pylist([said], SCHEMA))
-    store.write_info({"format": 1, "name": "Ωmega"})
     assert read_predictions(tmp_path).to_pylist() == [said]
-    assert read_info(tmp_path) == {"format": 1, "name": "Ωmega"}
 
 
 def test_a_row_of_the_wrong_type_is_not_stored(tmp_path):

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from blindspots.cli.main import call
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES
 from blindspots.study.backends.ray_pool import Ray
 from tests.support import sleeping_model
 from tests.support.sleeping_model import model_spec, save_pictures
@@ -105,9 +105,9 @@ def assert_same_row(one, two):
 
 def assert_same_plan(one, two):
     one, two = Run(one).info, Run(two).info
-    assert one["plan_hash"] == two["plan_hash"]
-    assert one["tables"].keys() == two["tables"].keys()
-    assert two["finished"]
+    assert one.plan_hash == two.plan_hash
+    assert one.tables.keys() == two.tables.keys()
+    assert two.finished
 
 
 @pytest.mark.parametrize("backend", ["processes", "ray"])

@@ -17,7 +17,7 @@ from blindspots.schema import Ending
 from blindspots.settings import ScienceSettings
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.leader import ATTEMPTS, Leader
+from blindspots.study.backends.leader import ATTEMPTS, UNBORN, Leader
 from blindspots.study.backends.messages import Died, Done, Failed, Progress, Ready, Started, Warned
 from blindspots.study.backends.tasks import FEWEST, MOST_PAIRS, TaskPlan
 from blindspots.study.backends.worker import Worker
@@ -56,9 +56,10 @@ def write(store, pairs, ending=Ending.FINISHED):
         )
 
 
-def measure(store, unit):
-    """The rows of hulls and nulls that a unit lacks; as many targets as the key needs."""
-    for table, names in unit.lacking.items():
+def measure(store, *units):
+    """The rows of hulls and nulls that units lack; as many targets as the key needs."""
+    for table in FEWEST:
+        names = [name for unit in units for name in unit.lacking[table]]
         row = {"model": MODEL, "target_1": "a", "target_2": "b", "target_id": "a"}
         keys = {"triangles": ("target_1", "target_2"), "nulls": ("target_id",), "simplices": ()}
         own = {"model": row["model"], **{key: row[key] for key in keys[table]}}
@@ -89,10 +90,11 @@ def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, cou
         for table, fewest in FEWEST.items():
             able = {f"image-{s}" for s, n in enumerate(counts) if n >= fewest}
             assert unit.lacking[table] == able & {p.source_id for p in unit.pairs}
-    for unit in units:
-        write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
-        measure(store, unit)
-        assert sheet(store, pairs).again(unit) is None
+    # The first by itself, and all others at once: each write to the disk takes its time.
+    for done in (units[:1], units[1:]):
+        write(store, [p for unit in done for p in unit.pairs if p.pair_id in unit.missing])
+        measure(store, *done)
+        assert [sheet(store, pairs).again(unit) for unit in done] == [None] * len(done)
     assert not sheet(store, pairs).unfinished.any()
 
 
@@ -217,6 +219,39 @@ def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
 
     _, left = lead(fate)
     assert not left.unfinished.any()
+
+
+def dies_at_once(crew, lives=()):
+    """Let the workers of a crew that is not among those who live end before they are ready."""
+
+    def start():
+        crew.hired += 1
+        word = Ready() if crew.hired in lives else Died("the driver of\nthe card is missing")
+        crew.heard.append((crew.hired, word))
+        return crew.hired
+
+    crew.start = start
+    return crew
+
+
+@pytest.mark.parametrize("ready", [True, False])
+def test_workers_that_end_before_their_first_pair_end_the_run_named(tmp_path, prepared, ready):
+    method = make_method("reference")
+    job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
+    crew = Scripted(job, lambda _store, _unit: [Died("the driver of\nthe card is missing")])
+    crew = crew if ready else dies_at_once(crew)
+    with pytest.raises(WorkFailed, match=r"before their first pair.*the driver of the card") as end:
+        Leader(job, nullcontext(crew)).run()
+    assert "\n" not in str(end.value)
+    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
+
+
+def test_one_worker_that_lives_does_all_where_others_cannot_begin(tmp_path, prepared):
+    method = make_method("reference")
+    job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
+    crew = dies_at_once(Scripted(job, does), lives={2})
+    Leader(job, nullcontext(crew)).run()
+    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
 
 
 def test_a_worker_that_says_nothing_any_more_is_replaced(lead, monkeypatch, capsys):

@@ -34,7 +34,10 @@ def place(finished, tmp_path_factory):
     return place
 
 
-def judge(place, *names, out="run", options=("--quiet",)):
+TRUSTED = ("--quiet", "--trust-run-code")
+
+
+def judge(place, *names, out="run", options=TRUSTED):
     given = (text for name in names for text in ("--model", spec(name)))
     return call(["transfer", str(place / out), *given, *options])
 
@@ -163,12 +166,12 @@ def test_the_matrix_is_written_in_every_format_and_as_figures(place, capsys):
 
 def test_the_command_prints_the_matrix_as_asked(place, tmp_path, capsys):
     shutil.copytree(place / "run", tmp_path / "run")
-    assert judge(tmp_path, options=("--format", "csv")) == 0
+    assert judge(tmp_path, options=("--format", "csv", "--trust-run-code")) == 0
     out, error = capsys.readouterr()
     assert call(["table", str(tmp_path / "run"), "--table", "transfer", "--format", "csv"]) == 0
     assert capsys.readouterr().out.strip() == out.strip()
     assert "judging found images: 72 images" in error
-    assert judge(tmp_path, options=("--json", "--quiet")) == 0
+    assert judge(tmp_path, options=("--json", *TRUSTED)) == 0
     out, error = capsys.readouterr()
     assert len(json.loads(out)["columns"]) == 2
     assert error == ""
@@ -176,7 +179,7 @@ def test_the_command_prints_the_matrix_as_asked(place, tmp_path, capsys):
 
 def test_classes_without_names_are_matched_by_number_with_a_note(place, tmp_path, capsys):
     shutil.copytree(place / "run", tmp_path / "run")
-    assert judge(tmp_path, "unnamed", options=()) == 0
+    assert judge(tmp_path, "unnamed", options=("--trust-run-code",)) == 0
     assert "matched by number" in capsys.readouterr().err
     # The same weights as a model of the run under another name are asked all the same.
     assert {r["judge_class"] == r["source_class"] for r in rows(tmp_path, "unnamed")} == {True}

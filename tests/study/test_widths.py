@@ -15,6 +15,7 @@ from blindspots.cli.main import call
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.reporting.figures.publication.width_bands import draw_widths
+from blindspots.settings import Trust
 from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings, add_widths, read_widths
 from blindspots.study.widths import FoundPath, directions, measure_widths, path_of, path_widths
 from tests.support.run_factory import Factory
@@ -141,7 +142,7 @@ def made(path):
 
 def test_the_command_measures_once_and_the_figure_reads_what_is_stored(tmp_path, capsys):
     model, path = made(tmp_path / "run")
-    few = ["--directions", "3", "--points", "3", "--radii", "0.5,2", "--quiet"]
+    few = ["--directions", "3", "--points", "3", "--radii", "0.5,2", "--quiet", "--trust-run-code"]
     assert call(["widths", str(path), *few]) == 0
     rows, file = read_widths(path), path / WIDTHS_FILE
     assert len(rows) == 3 * 2
@@ -174,7 +175,7 @@ def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tm
     run = Run(path)
     row, settings = run.pair_rows(started=True)[0], WidthSettings(points=2)
     assert (settings.directions, settings.radii) == (256, (0.5, 1.0, 1.5, 2.0))
-    measure_widths(run, [row], settings)
+    measure_widths(run, [row], settings, trust=Trust(run_code=True))
     way, expected = path_of(run, row, 2), {}
     for point, (image, tangent) in enumerate(zip(way.points, way.tangents, strict=True)):
         own = key.format(pair_id=row["pair_id"], point=point)

@@ -8,6 +8,7 @@ no test calls costs nothing. While `watching` is off, the function itself is cal
 import dataclasses
 import functools
 import inspect
+import itertools
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
@@ -16,6 +17,11 @@ from beartype import BeartypeConf, beartype
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 watching = True
 build_check = jaxtyping.jaxtyped
+# beartype looks at one item of a container; here so many stand for all.
+MOST_ITEMS = 8
+_NONE = object()
+_PASSED = {}
+_PLAIN = {bool, int, float, str, bytes, type(None)}
 
 
 def install(package: str) -> None:
@@ -48,16 +54,68 @@ def decorate(thing=None, *, typechecker):
 
 
 def check_later(function, typechecker):
-    """The function with its check, which is built when it is first called for."""
-    check = None
+    """The function with its check, which is built when it is first called for.
+
+    A check depends on types and shapes, and takes longer than most functions: arguments and a
+    result whose types and shapes have passed once are not checked again.
+    """
+    passed, result = passed_calls(function), _NONE
+
+    @functools.wraps(function)
+    def body(*args, **kwargs):
+        return function(*args, **kwargs) if result is _NONE else result
+
+    @functools.cache
+    def check():
+        return build_check(body, typechecker=typechecker)
 
     @functools.wraps(function)
     def either(*args, **kwargs):
-        nonlocal check
+        nonlocal result
         if not watching:
             return function(*args, **kwargs)
-        if check is None:
-            check = build_check(function, typechecker=typechecker)
-        return check(*args, **kwargs)
+        if passed is None:
+            return check()(*args, **kwargs)
+        key = describe(args), describe(kwargs)
+        if key not in passed:
+            value = check()(*args, **kwargs)
+            passed[key] = {describe(value)}
+            return value
+        value = function(*args, **kwargs)
+        if (said := describe(value)) not in passed[key]:
+            result = value
+            try:
+                check()(*args, **kwargs)
+            finally:
+                result = _NONE
+            passed[key].add(said)
+        return value
 
     return either
+
+
+def passed_calls(function):
+    """What was checked of a function, of one that is defined anew at every call too.
+
+    None where all calls are checked, because an annotation names values.
+    """
+    code = getattr(function, "__code__", None)
+    place = (code.co_filename, code.co_qualname, code.co_firstlineno) if code else function
+    if place not in _PASSED:
+        literal = any("Literal" in str(kind) for kind in function.__annotations__.values())
+        _PASSED[place] = None if literal else {}
+    return _PASSED[place]
+
+
+def describe(value):
+    """What the check of a value depends on, where no annotation names values: types and shapes."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return kind
+    if kind is tuple or kind is list:
+        return kind, tuple(map(describe, value[:MOST_ITEMS]))
+    if kind is dict:
+        return kind, tuple(map(describe, itertools.islice(value.items(), MOST_ITEMS)))
+    if hasattr(value, "dtype"):
+        return kind, value.shape, value.dtype
+    return kind

@@ -52,9 +52,14 @@ def write_backbone(folder):
     """A random backbone of LPIPS, called as the published one, whose hash it cannot have."""
     from torchvision.models import alexnet
 
+    # LPIPS does not use the classifier, so it need not be drawn, nor fill 230 MB on disk.
+    with torch.device("meta"):
+        whole = alexnet(weights=None)
     torch.manual_seed(0)
-    state = alexnet(weights=None).state_dict()
-    # LPIPS does not use the classifier, so it need not fill 230 MB on disk.
+    for layer in whole.features:
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.to_empty(device="cpu").reset_parameters()
+    state = whole.state_dict()
     unused = {k: torch.zeros(1).expand(v.shape) for k, v in state.items() if "classifier" in k}
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(state | unused, folder / metrics.LPIPS_FILE)

@@ -13,7 +13,7 @@ USUAL = {
         "--quiet": "",
     },
     "estimate": {"--model": "{tiny}:build", "--images": "{images}", "--quiet": ""},
-    "transfer": {"--quiet": ""},
+    "transfer": {"--quiet": "", "--trust-run-code": ""},
     "plot": {"--figure": "path"},
     "traverse": {"--model": "{tiny}:build", "--out": "{place}/t"},
     "sensitivity": {"--model": "{tiny}:build", "--out": "{place}/t"},
@@ -50,6 +50,13 @@ run --method papr
 run --set max_stepz=1
 run --set max_steps
 run --sources 0
+run --seed -1
+run --set tolerance=inf
+run --batch-size 99999999999999999999
+run --device meta
+run --lpips-weights {place}/two.txt
+run --out {place}/words
+run --images 'folder:{place}/one class' --out '{place}/one class/apple/run'
 run --targets-per-source 40
 run --batch-size none
 run --device cuda:99
@@ -58,7 +65,11 @@ run --pairs {place}/pairs.csv
 run --sorces 3
 run --score margn
 run --shard 5/4
-verify {run} --sources 0
+verify {run}
+verify {place}/spoilt/no-pairs
+verify {run} --sources 0 --trust-run-code
+widths {run}
+explore --run {run} --no-open --port 0
 verify {place}
 table {place}
 table {place} --format word
@@ -91,10 +102,11 @@ widths {place}/made --radii 1,1
 widths {place}/made --radii much
 widths {place}/made --directions 0
 widths {place}/made --points 1
+widths {place}/made --seed -1
 widths {place}/made --pair zzz
 widths {place}/made --model zoo:won
 widths {place}/made --batch-size 0
-widths {place}/spoilt/other-weights
+widths {place}/spoilt/other-weights --trust-run-code
 check {place}/one
 check {place}/one --max segment_insde=0.5
 check {place}/one --max segment_inside

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES, Store
+from blindspots.store.writer import Store
 
 ALL = tuple(TABLES)
 TIMES = {"seconds"}

@@ -56,7 +56,7 @@ def shard(whole, path, number, of):
         "found_dropped": False,
         "seconds": 10.0 * number,
     }
-    write_info(path, {**whole.info, **facts})
+    write_info(path, {**stored_info(whole.path), **facts})
     return path
 
 
@@ -64,12 +64,57 @@ def write_info(path, info):
     (path / "run.json").write_text(json.dumps(info))
 
 
+def stored_info(path):
+    return json.loads((path / "run.json").read_text())
+
+
 def change(path, **facts):
-    write_info(path, {**Run(path).info, **facts})
+    write_info(path, {**stored_info(path), **facts})
 
 
 def rows(path, table="pairs"):
     return sorted(pq.read_table(path / f"{table}.parquet").to_pylist(), key=str)
+
+
+def change_pair(path, **columns):
+    """Give a shard's first pair other columns, and its found image other bytes."""
+    table = pq.read_table(path / "pairs.parquet")
+    changed = table.to_pylist()
+    changed[0].update(columns)
+    pq.write_table(table.from_pylist(changed, table.schema), path / "pairs.parquet")
+    name = changed[0]["pair_id"]
+    file = path / "found" / f"{name}.png"
+    file.unlink()
+    file.write_bytes(b"computed anew")
+    return name
+
+
+def of_pair(path, name):
+    (row,) = [row for row in rows(path) if row["pair_id"] == name]
+    return row
+
+
+def test_what_a_shard_computed_anew_takes_the_place_of_an_earlier_merge(shards, tmp_path):
+    out = tmp_path / "merged"
+    merge_shards(shards, out)
+    name = change_pair(shards[0], rmse=0.123, seconds=77.0)
+    with pytest.warns(UserWarning, match="1 pairs of an earlier merge were replaced"):
+        merge_shards(shards, out)
+    assert of_pair(out, name)["rmse"] == 0.123
+    assert (out / "found" / f"{name}.png").read_bytes() == b"computed anew"
+    assert any("earlier merge were replaced" in note for note in Run(out).info.notes)
+    assert Run(out).finished
+
+
+def test_a_finished_pair_is_kept_where_its_shard_cannot_read_it_any_more(shards, tmp_path):
+    out = tmp_path / "merged"
+    merge_shards(shards, out)
+    before = rows(out)
+    name = change_pair(shards[0], ending="unreadable", seconds=0.0, rmse=None)
+    with pytest.warns(UserWarning, match="1 pairs of an earlier merge were kept"):
+        merge_shards(shards, out)
+    assert rows(out) == before
+    assert of_pair(out, name)["ending"] != "unreadable"
 
 
 def test_rows_and_files_of_all_shards_come_together(shards, tmp_path):
@@ -81,9 +126,9 @@ def test_rows_and_files_of_all_shards_come_together(shards, tmp_path):
         there = {f.name: f.read_bytes() for f in (tmp_path / "out" / folder).iterdir()}
         assert there == {f.name: f.read_bytes() for f in (tmp_path / "whole" / folder).iterdir()}
     info = Run(tmp_path / "out").info
-    assert info["seconds"] == 60
-    assert info["command"] == "the command"
-    assert info["pairs"] == {facts.name: 8 for facts in Run(tmp_path / "whole").models}
+    assert info.seconds == 60
+    assert info.command == "the command"
+    assert info.pairs == {facts.name: 8 for facts in Run(tmp_path / "whole").models}
 
 
 def test_images_are_linked_and_stay_when_the_shards_go(shards, tmp_path):
@@ -121,13 +166,13 @@ def test_missing_shards_and_pairs_are_named(shards, tmp_path):
     missing = merge_shards([shards[0], shards[2]], tmp_path / "out", allow_missing=True)
     assert len(missing) == 2
     info = Run(tmp_path / "out").info
-    assert info["finished"] is None
-    assert set(missing) <= set(info["notes"])
+    assert info.finished is None
+    assert set(missing) <= set(info.notes)
     change(shards[2], finished="2025-01-01T00:00:00+00:00")
     pq.write_table(table, shards[2] / "pairs.parquet")
     assert merge_shards(shards, tmp_path / "out") == []
     assert rows(tmp_path / "out") == rows(tmp_path / "whole")
-    assert Run(tmp_path / "out").info["finished"]
+    assert Run(tmp_path / "out").info.finished
 
 
 def test_a_shard_that_was_not_finished_is_missing(shards, tmp_path):
@@ -176,6 +221,6 @@ def test_versions_and_devices_that_differ_are_noted(shards, tmp_path):
     change(shards[2], versions={"torch": "3.0", "python": "3.11.7"}, device="cuda", keep="found")
     merge_shards(shards, tmp_path / "out")
     info = Run(tmp_path / "out").info
-    assert "different versions of torch: 2.10.0 in 1, 2; 3.0 in 3" in " ".join(info["notes"])
-    assert info["device"] == "cpu, cuda"
-    assert info["keep"] == "found"
+    assert "different versions of torch: 2.10.0 in 1, 2; 3.0 in 3" in " ".join(info.notes)
+    assert info.device == "cpu, cuda"
+    assert info.keep == "found"

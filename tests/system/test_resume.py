@@ -6,8 +6,9 @@ import shutil
 import pytest
 
 import blindspots as bs
+from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.store.writer import TABLES, Store
+from blindspots.store.writer import Store
 from blindspots.study.run import Experiment
 from tests.support.runs import Cut, assert_same_rows, assert_same_run
 from tests.support.tiny import MODEL, run, without_figures
@@ -125,10 +126,10 @@ def test_a_table_that_is_lost_is_made_again_and_no_other(
 def test_the_same_command_again_changes_nothing(tiny_images, place, copy, monkeypatch):
     monkeypatch.setattr(Store, "save_found", None)
     before = {name: (copy / f"{name}.parquet").read_bytes() for name in TABLES}
-    started = Run(copy).info["started"]
+    started = Run(copy).info.started
     assert resume(tiny_images, place, copy) == 0
     assert {name: (copy / f"{name}.parquet").read_bytes() for name in TABLES} == before
-    assert Run(copy).info["started"] == started
+    assert Run(copy).info.started == started
 
 
 def test_damaged_rows_are_told_of_set_aside_and_done_again(tiny_images, place, copy, whole, capsys):

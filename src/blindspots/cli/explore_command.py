@@ -1,6 +1,7 @@
 """`blindspots explore`: the live application in the browser."""
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -28,6 +29,7 @@ def explore(
     no_open: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
     model_flags: ModelFlags = DEFAULT_MODEL,
+    trust_run_code: Annotated[bool, Parameter(negative=())] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Watch traversals live in the browser: pick two images, see one become the other.
@@ -50,6 +52,8 @@ def explore(
         Do not open a browser.
     device
         auto, cpu, cuda, cuda:1 ...
+    trust_run_code
+        Run the Python code that file: and python: models of the run name.
     """
     _check(images, run)
     from blindspots.engine.device import keep_freed_memory
@@ -69,7 +73,7 @@ def explore(
         run=run,
         classes=model_flags.classes,
         device=device,
-        trust=model_flags.trust(),
+        trust=replace(model_flags.trust(), run_code=trust_run_code),
     )
     serve(load(wanted), connection, lambda url: _say(url, output), show=not no_open)
 

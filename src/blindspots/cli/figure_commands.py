@@ -9,14 +9,14 @@ from blindspots.cli.options import (
     MachineFlags,
     Output,
     RunPlace,
-    TrustFlags,
+    RunTrustFlags,
     check_file,
     make_number,
 )
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
-DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 Repeated = Parameter(negative=(), consume_multiple=False)
 FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
 
@@ -75,7 +75,7 @@ def widths(
     seed: int = 0,
     device: str = "auto",
     batch_size: str = "auto",
-    trust: TrustFlags = DEFAULT_TRUST,
+    trust: RunTrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Measure how wide paths are: confidence in random directions orthogonal to them.

@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +17,7 @@ from blindspots.settings import (
     MachineSettings,
     Precision,
     Trust,
+    check_batch,
 )
 from blindspots.specs import Spec
 from blindspots.store.paths import Place, check_reachable, find_place
@@ -68,6 +69,28 @@ class TrustFlags:
     def trust(self) -> Trust:
         """The trust they give."""
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunTrustFlags(TrustFlags):
+    """Which code may be run when the models of a run directory are loaded again.
+
+    Parameters
+    ----------
+    trust_file
+        Read exported: programs, which are unpickled; that can run code from them.
+    trust_remote_code
+        Run the Python files that come with hf: models.
+    trust_run_code
+        Run the Python code that file: and python: models of the run name.
+    """
+
+    trust_run_code: Annotated[bool, Parameter(negative=())] = False
+
+    def trust(self) -> Trust:
+        """The trust they give."""
+        return replace(super().trust(), run_code=self.trust_run_code)
 
 
 @Parameter(name="*")
@@ -169,12 +192,7 @@ class MachineFlags:
         """The batch size; None for auto."""
         if self.batch_size == "auto":
             return None
-        if not self.batch_size.isdecimal() or int(self.batch_size) < 1:
-            raise UsageError(
-                f"--batch-size {self.batch_size} was given; expected auto or at least 1, "
-                "as in --batch-size 8"
-            )
-        return int(self.batch_size)
+        return check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
         """The machine settings they describe; `kept`: those of what stays on disk."""

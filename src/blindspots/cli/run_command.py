@@ -3,7 +3,6 @@
 import json
 import shlex
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,11 +19,13 @@ from blindspots.cli.options import (
     model_specs,
     terminal_width,
 )
+from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
     from blindspots.progress import Reporter
     from blindspots.scores import Score
+    from blindspots.store.run_info import Preflight
     from blindspots.study.backends.backend import Backend
     from blindspots.study.prepare import Prepared
     from blindspots.study.subjects import RunRequest
@@ -165,17 +166,22 @@ def _do(
     backend: "Backend",
 ) -> None:
     from blindspots.engine.device import keep_freed_memory
+    from blindspots.measure.metrics import find_lpips
     from blindspots.progress import Reporter
     from blindspots.store.lock import refuse_held
     from blindspots.store.paths import check_writable
+    from blindspots.store.writer import check_own
     from blindspots.study.prepare import prepare
     from blindspots.study.run import Experiment
 
     reporter = Reporter(output.quiet)
     keep_freed_memory()
     if not dry_run:
+        find_lpips(request.machine.lpips_weights)
         backend.check()
+        _check_apart(request.images, out)
         check_writable(out)
+        check_own(out)
         refuse_held(out)
     prepared = prepare(request, out, reporter)
     _say_plan(prepared, reporter)
@@ -190,6 +196,19 @@ def _do(
         _show_shard(out, prepared, output)
 
 
+def _check_apart(images: str, out: Place) -> None:
+    """Refuse to write where the images are looked for: the run's own would be found among them."""
+    scheme, _, rest = images.partition(":")
+    if scheme != "folder" or not isinstance(out, Path):
+        return
+    folder = Path(rest.partition("?")[0]).expanduser().resolve()
+    if out.resolve().is_relative_to(folder):
+        raise UsageError(
+            f"--out {out} lies in the folder of the images, so that the run's own pictures would "
+            f"be taken for images; expected a directory elsewhere, as --out {folder.parent / 'run'}"
+        )
+
+
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     """What was skipped or converted, what was noted, and each model on the clean images."""
     warn_of_images(prepared.subjects[0].images, reporter, "run.json")
@@ -197,21 +216,21 @@ def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
     for subject in prepared.subjects:
         found = prepared.preflight[subject.name]
         reporter.say(describe_preflight(subject.name, found))
-        for finding in found["findings"]:
-            if finding["level"] == "wrong":
-                reporter.warn(f"{subject.name}: {finding['found']}; {finding['remedy']}")
+        for finding in found.findings or ():
+            if finding.level == "wrong":
+                reporter.warn(f"{subject.name}: {finding.found}; {finding.remedy}")
 
 
-def describe_preflight(name: str, preflight: Mapping[str, Any]) -> str:
+def describe_preflight(name: str, preflight: "Preflight") -> str:
     """One line: clean accuracy (where there are labels) and mean confidence."""
-    if preflight["mean_confidence"] is None:
-        return f"{name}: an embedding, without classes; {preflight['images']} images looked at"
-    confidence = f"mean confidence {preflight['mean_confidence']:.3f}"
-    if preflight["accuracy"] is None:
-        return f"{name}: {confidence} on {preflight['images']} unlabelled images"
+    if preflight.mean_confidence is None:
+        return f"{name}: an embedding, without classes; {preflight.images} images looked at"
+    confidence = f"mean confidence {preflight.mean_confidence:.3f}"
+    if preflight.accuracy is None:
+        return f"{name}: {confidence} on {preflight.images} unlabelled images"
     return (
-        f"{name}: clean accuracy {preflight['accuracy']:.1%}, {confidence} "
-        f"on {preflight['images']} images"
+        f"{name}: clean accuracy {preflight.accuracy:.1%}, {confidence} "
+        f"on {preflight.images} images"
     )
 
 

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from blindspots.cli.options import MachineFlags, Output, RunPlace, TrustFlags, terminal_width
+from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
 
-DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), TrustFlags()
+DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 
 
 def table(
@@ -65,7 +65,7 @@ def verify(
     batch_size: str = "auto",
     sources: int | None = None,
     lpips_weights: Path | None = None,
-    trust: TrustFlags = DEFAULT_TRUST,
+    trust: RunTrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Recompute every stored result from the saved images, with freshly loaded models.

@@ -26,6 +26,7 @@ def transfer(
     *,
     model: Annotated[tuple[str, ...], Repeated] = (),
     model_flags: ModelFlags = DEFAULT_MODEL,
+    trust_run_code: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
     batch_size: str = "auto",
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
@@ -45,6 +46,8 @@ def transfer(
         auto, cpu, cuda ...
     batch_size
         Found images at once; auto: by the device and the input size.
+    trust_run_code
+        Run the Python code that file: and python: models of the run name.
     format
         How to print the table.
     """
@@ -57,7 +60,7 @@ def transfer(
     keep_freed_memory()
     check_writable(Run(run).path)
     batch = MachineFlags(batch_size=batch_size).batch()
-    trust = model_flags.trust()
+    trust = replace(model_flags.trust(), run_code=trust_run_code)
     if replace(model_flags, trust_file=False, trust_remote_code=False) != DEFAULT_MODEL and (
         len(model) != 1
     ):

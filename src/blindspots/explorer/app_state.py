@@ -25,6 +25,7 @@ from blindspots.scores import Confidence
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.paths import Place
 from blindspots.store.reader import Run
+from blindspots.study.reload import check_stored_spec
 
 MOST_JOBS = 24
 SCORE = Confidence.name
@@ -132,7 +133,7 @@ class AppState:
 def load(wanted: ExplorerConfig) -> AppState:
     """The hub of what is wanted; refused where something cannot be loaded."""
     run = None if wanted.run is None else _opened(wanted.run)
-    specs = list(wanted.models) or ([facts.spec for facts in run.models] if run else [])
+    specs = list(wanted.models) or _stored_specs(run, wanted.trust)
     device = find_device(wanted.device)
     models = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
     name_apart(models)
@@ -149,6 +150,14 @@ def load(wanted: ExplorerConfig) -> AppState:
         )
         subjects[model.name] = replace(subject, image_suffix=_suffix(subject, subjects))
     return AppState(subjects, workers, wanted.out, run)
+
+
+def _stored_specs(run: Run | None, trust: Trust) -> list[str]:
+    """The specs of the run's models; refused where one runs code that the user does not trust."""
+    specs = [facts.spec for facts in run.models] if run else []
+    for spec in specs:
+        check_stored_spec(spec, trust)
+    return specs
 
 
 def _opened(path: Place) -> Run:

@@ -53,7 +53,7 @@ def _method(name: str) -> dict[str, Any]:
 
 def _run(hub: AppState) -> dict[str, Any]:
     assert hub.stored is not None
-    plan = hub.stored.run.plan.get("method") or {}
+    plan = hub.stored.run.info.method
     return {
         "name": hub.stored.run.name,
         "method": plan.get("name"),

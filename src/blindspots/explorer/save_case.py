@@ -2,11 +2,9 @@
 
 import datetime
 import hashlib
-import platform
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,12 @@ from blindspots.methods import describe_method
 from blindspots.models.classifier import class_name
 from blindspots.schema import SIMPLEX_FEWEST
 from blindspots.settings import ScienceSettings, plan_hash
+from blindspots.store.paths import inside
+from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
 from blindspots.store.writer import Row, Store
 from blindspots.study.pairs import pair_id
-from blindspots.study.run import FORMAT, PACKAGES
+from blindspots.study.run import utc_now
+from blindspots.study.subjects import model_facts
 
 MOST_RESULTS = 32
 SEED = 0
@@ -130,49 +131,32 @@ class SavedCase:
         if outcome.path is not None:
             store.save_path(row["pair_id"], outcome.path)
 
-    def _info(self, plan: dict[str, Any], notes: Sequence[str]) -> dict[str, Any]:
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return {
-            "format": FORMAT,
-            "plan_hash": plan_hash(plan),
-            "plan": plan,
-            "models": [self._facts(subject) for subject in self._models()],
-            "images": {
-                "spec": self.spec,
-                "count": len({name for one in self.found for name in (one.source, one.target)}),
-                "skipped": [],
-                "converted": [],
-            },
-            "straight": self.found[0].method.straight,
-            "keep": "path",
-            "device": str(self._models()[0].model.device),
-            "layout": {subject.name: subject.model.layout for subject in self._models()},
-            "compiled": {subject.name: False for subject in self._models()},
-            "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-            "notes": ["saved from the explorer", *notes],
-            "command": "blindspots explore",
-            "started": now,
-            "finished": now,
-            "seconds": sum(one.outcome.seconds for one in self.found),
-        }
+    def _info(self, plan: dict[str, Any], notes: Sequence[str]) -> RunInfo:
+        now, models = utc_now(), self._models()
+        used = {name for one in self.found for name in (one.source, one.target)}
+        return RunInfo(
+            plan_hash=plan_hash(plan),
+            plan=plan,
+            pairs=Counter(one.model for one in self.found),
+            models=[model_facts(one, self._preflight(one)) for one in models],
+            images=ImagesFacts(spec=self.spec, count=len(used)),
+            straight=self.found[0].method.straight,
+            keep="path",
+            device=str(models[0].model.device),
+            layout={one.name: one.model.layout for one in models},
+            compiled={one.name: False for one in models},
+            versions=installed_versions(),
+            notes=["saved from the explorer", *notes],
+            command="blindspots explore",
+            started=now,
+            finished=now,
+            seconds=sum(one.outcome.seconds for one in self.found),
+        )
 
-    def _facts(self, subject: Subject) -> dict[str, Any]:
+    def _preflight(self, subject: Subject) -> Preflight:
         mine = {one.source: one for one in self.found if one.model == subject.name}.values()
-        return {
-            "spec": subject.spec,
-            "name": subject.name,
-            "fingerprint": subject.fingerprint,
-            "num_classes": subject.model.num_classes,
-            "size": list(subject.model.size),
-            "training_epsilon": subject.model.training_epsilon,
-            "image_suffix": subject.image_suffix,
-            "preflight": {
-                "images": len(mine),
-                "labelled": False,
-                "accuracy": None,
-                "mean_confidence": sum(one.outcome.p_source for one in mine) / len(mine),
-            },
-        }
+        confidence = sum(one.outcome.p_source for one in mine) / len(mine)
+        return Preflight(images=len(mine), labelled=False, mean_confidence=confidence)
 
 
 def _new_directory(out: Path, one: CachedResult) -> Path:
@@ -180,7 +164,7 @@ def _new_directory(out: Path, one: CachedResult) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         more = "" if number == 1 else f"-{number}"
-        path = out / f"{one.source}-to-{one.target}-{stamp}{more}"
+        path = inside(out, f"{one.source}-to-{one.target}-{stamp}{more}")
         try:
             path.mkdir(parents=True)
         except FileExistsError:

@@ -89,7 +89,7 @@ _MEASURED = (
 
 def plan_method(run: Run) -> Method:
     """The method of a run's plan; refused where this version has none of that name."""
-    settings = dict(run.plan.get("method") or {})
+    settings = dict(run.info.method)
     kind = METHODS.get(settings.pop("name", ""))
     if kind is None:
         raise UsageError(

@@ -146,11 +146,12 @@ def simplices(
 
 
 def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share observed in `count` trials."""
+    """Wilson's 95 % interval of a share observed in `count` trials; it holds the share."""
     z2 = NORMAL_975**2 / count
     centre = (share + z2 / 2) / (1 + z2)
     half = NORMAL_975 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / (4 * count))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # A bound at the share itself, as at 0 and 1, is rounded to either side of it.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points corners"]:

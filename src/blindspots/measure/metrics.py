@@ -12,7 +12,7 @@ because its classes fetch their backbone from the network and check no file that
 """
 
 import hashlib
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
@@ -173,7 +173,10 @@ def _alexnet_features(weights: Path) -> nn.Sequential:
 
 
 def _linear_heads() -> list[Float[Tensor, "1 channel 1 1"]]:
-    file = resources.files("torchmetrics") / "functional/image/lpips_models/alex.pth"
-    with resources.as_file(file) as path:
-        state = cast(dict[str, Tensor], torch.load(path, map_location="cpu", weights_only=True))
+    # Found, not imported: torchmetrics takes seconds to import.
+    package = find_spec("torchmetrics")
+    assert package is not None
+    assert package.origin is not None
+    file = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
+    state = cast(dict[str, Tensor], torch.load(file, map_location="cpu", weights_only=True))
     return [state[f"lin{layer}.model.1.weight"] for layer in range(len(_LPIPS_LAYERS))]

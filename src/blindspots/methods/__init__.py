@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from inspect import isabstract
+from math import isfinite
 from typing import Any
 
 from blindspots.errors import UsageError
@@ -12,6 +13,7 @@ from blindspots.methods.method import Method
 from blindspots.methods.paper import Paper as Paper
 from blindspots.methods.reference import Reference as Reference
 from blindspots.methods.star import Star as Star
+from blindspots.settings import shortened
 from blindspots.specs import nearest_names
 
 # Every method that is imported above.
@@ -60,13 +62,16 @@ def _number(kind: type[Method], field: str, text: str) -> float | int:
         )
     as_type = int if isinstance(defaults[field], int) else float
     try:
-        return as_type(text)
-    except ValueError as error:
+        number = as_type(text)
+        if not isfinite(number):
+            raise ValueError(text)
+    except (ValueError, OverflowError) as error:
         raise UsageError(
-            f"--set {field}={text} was given to {kind.name}; expected {_words(as_type)}, "
-            f"as in --set {field}={defaults[field]}"
+            f"--set {field}={shortened(text)} was given to {kind.name}; expected "
+            f"{_words(as_type)}, as in --set {field}={defaults[field]}"
         ) from error
+    return number
 
 
 def _words(kind: type) -> str:
-    return "a whole number" if kind is int else "a number"
+    return "a whole number" if kind is int else "a finite number"

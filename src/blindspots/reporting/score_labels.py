@@ -124,12 +124,12 @@ _SAID = re.compile(rf"\b({'|'.join(_FIELDS)})\b")
 
 def score_of(run: Run) -> str:
     """The name of the score that a run held."""
-    return (run.plan.get("score") or {}).get("name", CONFIDENCE.name)
+    return run.info.score.get("name", CONFIDENCE.name)
 
 
 def score_text(run: Run) -> str:
     """The score that a run held, as `--score` takes it: confidence, group:1,2, margin, …"""
-    settings = run.plan.get("score") or {}
+    settings = run.info.score
     classes = ",".join(map(str, settings.get("classes") or ()))
     return f"{score_of(run)}:{classes}" if classes else score_of(run)
 

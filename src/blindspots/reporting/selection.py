@@ -107,7 +107,7 @@ def _named(run: Run, name: str) -> Row:
     known = run.columns.pairs["pair_id"].to_pylist()
     ids = [one for one in known if name and one.startswith(name)]
     ids = [one for one in ids if one == name] or ids
-    rows = run.columns.whole_pairs(ids) if len(ids) == 1 else []
+    rows = run.columns.rows("pairs", "pair_id", ids) if len(ids) == 1 else []
     if not rows:
         raise UsageError(_unclear(run, name, ids))
     ending = Ending(rows[0]["ending"])

@@ -21,6 +21,7 @@ from blindspots.errors import UsageError
 from blindspots.scores.class_scores import Confidence, Group, Margin
 from blindspots.scores.embedding import Embedding
 from blindspots.scores.score import Differentiated, Kept, Score
+from blindspots.settings import shortened
 from blindspots.specs import nearest_names
 
 __all__ = [
@@ -48,8 +49,8 @@ def parse_score(text: str) -> Score:
     if name not in SCORES or (colon and name != Group.name):
         hint = nearest_names(name, SCORES) or "type --score confidence"
         raise UsageError(
-            f"--score {text} was given; expected confidence, group:1,2,3, margin or embedding; "
-            f"{hint}"
+            f"--score {shortened(text)} was given; expected confidence, group:1,2,3, margin "
+            f"or embedding; {hint}"
         )
     return Group(_classes(text, rest)) if name == Group.name else SCORES[name]()
 
@@ -66,13 +67,17 @@ def describe_score(score: Score) -> dict[str, Any]:
     return {"name": score.name, **{k: list(v) for k, v in settings.items()}}
 
 
+def _is_index(text: str) -> bool:
+    return text.isdecimal() and len(text) <= len(str(MOST_CLASSES))
+
+
 def _classes(text: str, rest: str) -> list[int]:
     spans = [part.strip().partition("-") for part in rest.split(",")]
     sides = [(low, high or low) for low, _, high in spans]
-    whole = all(low.isdecimal() and high.isdecimal() for low, high in sides)
+    whole = all(_is_index(low) and _is_index(high) for low, high in sides)
     if not whole or any(not int(low) <= int(high) < MOST_CLASSES for low, high in sides):
         raise UsageError(
-            f"--score {text} was given; expected class indices behind group:, "
+            f"--score {shortened(text)} was given; expected class indices behind group:, "
             "as in --score group:1,2,3 or --score group:151-268"
         )
     return [k for low, high in sides for k in range(int(low), int(high) + 1)]

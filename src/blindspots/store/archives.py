@@ -7,6 +7,7 @@ Zip keeps a checksum of every member, which is compared when it is read.
 
 import hashlib
 import io
+import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,13 +19,14 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
-from blindspots.store.atomic import PARTIAL, write_whole
-from blindspots.store.paths import Place, children
+from blindspots.store.atomic import write_whole
+from blindspots.store.paths import Place, children, inside
 
-PICTURES = ("images", "found", "path")
+PICTURES, KINDS = ("images", "found", "path"), (".png", ".safetensors")
 
 UNIT = 512
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
+_ARCHIVE = re.compile(r"[0-9a-f]{16}\.zip")
 _SINCE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -38,14 +40,14 @@ class Archives:
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none. OSError where it is damaged."""
         try:
-            return (self.folder / name).read_bytes()
+            return inside(self.folder, name).read_bytes()
         except FileNotFoundError:
             archive = self._places.get(Path(name).stem) or self._look_again().get(Path(name).stem)
         return None if archive is None else self._member(archive, name)
 
     def has(self, name: str) -> bool:
         """Whether there is such a file, by its stem alone where it is packed."""
-        return Path(name).stem in self._places or (self.folder / name).is_file()
+        return Path(name).stem in self._places or inside(self.folder, name).is_file()
 
     def stems(self, suffix: str) -> set[str]:
         """The stems of all files, packed ones and loose ones with that suffix."""
@@ -56,7 +58,7 @@ class Archives:
         return {
             file.stem
             for file in children(self.folder)
-            if file.suffix not in (".zip", PARTIAL) and suffix in (None, file.suffix)
+            if file.suffix in KINDS and suffix in (None, file.suffix)
         }
 
     def pack(self, stems: Iterable[str]) -> None:
@@ -78,7 +80,7 @@ class Archives:
         stems, files = set(stems), _by_stem(self.folder)
         for file in (file for stem in stems for file in files.get(stem, ())):
             file.unlink()
-        for archive in self.folder.glob("*.zip"):
+        for archive in self._archives():
             if stems.issuperset(_contents(archive) or {""}):
                 archive.unlink()
                 for stem in stems:
@@ -86,18 +88,22 @@ class Archives:
 
     def damaged(self) -> Iterator[Place]:
         """The archives that are not whole."""
-        archives = sorted(self.folder.glob("*.zip"), key=str)
+        archives = sorted(self._archives(), key=str)
         return (archive for archive in archives if _contents(archive) is None)
+
+    def _archives(self) -> list[Place]:
+        """The files that are named as archives are."""
+        return [file for file in self.folder.glob("*.zip") if _ARCHIVE.fullmatch(file.name)]
 
     @cached_property
     def _places(self) -> dict[str, Place]:
         """Where each stem is packed."""
-        return self._add({}, self.folder.glob("*.zip"))
+        return self._add({}, self._archives())
 
     def _look_again(self) -> Mapping[str, Place]:
         """Where each stem is packed, in archives written since too."""
         places = self._places
-        return self._add(places, set(self.folder.glob("*.zip")) - self._listed)
+        return self._add(places, set(self._archives()) - self._listed)
 
     def _add(self, places: dict[str, Place], archives: Iterable[Place]) -> dict[str, Place]:
         for archive in archives:
@@ -129,7 +135,7 @@ def _by_stem(folder: Place) -> dict[str, list[Place]]:
     """The loose files of a folder, by their stems."""
     files: dict[str, list[Place]] = {}
     for file in sorted(children(folder), key=str):
-        if file.suffix not in (".zip", PARTIAL):
+        if file.suffix in KINDS:
             files.setdefault(file.stem, []).append(file)
     return files
 

@@ -2,13 +2,15 @@
 
 import errno
 import os
+import re
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 from blindspots.store.paths import Place, put, upload
 
-PARTIAL = ".partial"
+PARTIAL, _DIGITS = ".partial", 12
+_LEFTOVER = re.compile(rf".+\.[0-9a-f]{{{_DIGITS}}}{re.escape(PARTIAL)}")
 
 
 def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
@@ -21,7 +23,7 @@ def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
     if not isinstance(path, Path):
         upload(path, write)
         return path
-    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:12]}{PARTIAL}")
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:_DIGITS]}{PARTIAL}")
     try:
         write(aside)
         _sync(aside)
@@ -45,12 +47,18 @@ def write_text(path: Place, text: str) -> Place:
     return write_bytes(path, text.encode())
 
 
-def sweep(directory: Place) -> None:
-    """Remove what interrupted writers left behind in a directory and those below it."""
-    if not isinstance(directory, Path):
+def sweep(folder: Place) -> None:
+    """Remove what interrupted writers left behind in a folder, and nothing else."""
+    if not isinstance(folder, Path) or not folder.is_dir():
         return
-    for leftover in directory.rglob(f"*{PARTIAL}"):
-        leftover.unlink(missing_ok=True)
+    for file in folder.iterdir():
+        if is_leftover(file.name):
+            file.unlink(missing_ok=True)
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of that name is one that `write_whole` had not finished."""
+    return _LEFTOVER.fullmatch(name) is not None
 
 
 def _sync(path: Path) -> None:

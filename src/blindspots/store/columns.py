@@ -11,32 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
-from blindspots.schema import (
-    NULLS,
-    PAIRS,
-    SIMPLICES,
-    TRANSFER,
-    TRIANGLES,
-    YOUNGER,
-    Ending,
-)
-from blindspots.store.parquet import open_parquet, row_files
+from blindspots.schema import ALL_TABLES, NULLS, YOUNGER, Ending
+from blindspots.store.parquet import check_ids, open_parquet, row_files
 from blindspots.store.paths import Place
-
-PAIR_KEY = ("model", "pair_id")
-TRIANGLE_KEY = ("model", "source_id", "target_1", "target_2")
-SIMPLEX_KEY = ("model", "source_id")
-NULL_KEY = ("model", "source_id", "target_id")
-TRANSFER_KEY = ("model", "judge", "pair_id")
-STORED = {
-    "pairs": (PAIRS, PAIR_KEY),
-    "triangles": (TRIANGLES, TRIANGLE_KEY),
-    "simplices": (SIMPLICES, SIMPLEX_KEY),
-    "nulls": (NULLS, NULL_KEY),
-    "transfer": (TRANSFER, TRANSFER_KEY),
-}
-KEYS = {"pairs": PAIR_KEY, "triangles": TRIANGLE_KEY, "nulls": NULL_KEY}
-AGAIN = "start it again with blindspots run and another --out"
+from blindspots.store.run_info import AGAIN
 
 
 @dataclass(frozen=True)
@@ -64,12 +42,12 @@ class RunColumns:
     @cached_property
     def pairs(self) -> pa.Table:
         """Every pair, without its lists."""
-        return read_rows(self.path, "pairs", _scalars(PAIRS), PAIR_KEY)
+        return read_rows(self.path, "pairs", _scalars("pairs"))
 
     @cached_property
     def triangles(self) -> pa.Table:
         """The triangles whose two pairs both started, without their lists."""
-        table = read_rows(self.path, "triangles", _scalars(TRIANGLES), TRIANGLE_KEY)
+        table = read_rows(self.path, "triangles", _scalars("triangles"))
         lost = self.pairs_of(started=False, names=["model", "source_id", "target_id"])
         for target in ("target_1", "target_2") if len(lost) else ():
             table = _without(table, ["model", "source_id", target], lost)
@@ -78,11 +56,11 @@ class RunColumns:
     @cached_property
     def nulls(self) -> pa.Table:
         """What found images are held against, without the images' ids: numbers alone."""
-        return self._few("nulls", NULLS, [name for name in NULLS.names if name[-3:] != "_id"])
+        return read_rows(self.path, "nulls", [name for name in NULLS.names if name[-3:] != "_id"])
 
     def lists(self, kind: Literal["pairs", "triangles"], *names: str) -> pa.Table:
         """Columns of all rows of a table by name, lists among them."""
-        return self._few(kind, {"pairs": PAIRS, "triangles": TRIANGLES}[kind], names)
+        return read_rows(self.path, kind, names)
 
     def pairs_of(
         self, model: str | None = None, started: bool | None = None, names: Sequence[str] = ()
@@ -107,59 +85,31 @@ class RunColumns:
         names = of_model(self.pairs.select(["model", "ending"]), model)["ending"]
         return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
 
-    def whole_pairs(self, ids: Collection[str]) -> list[dict[str, Any]]:
-        """The pairs of these ids with their lists, as dictionaries, in the order stored."""
-        return self._whole("pairs", PAIRS, PAIR_KEY, "pair_id", ids)
+    def rows(self, kind: str, name: str, values: Collection[str]) -> list[dict[str, Any]]:
+        """The rows of a table whose column `name` holds one of these values, in the order stored.
 
-    def whole_pairs_from(self, sources: Collection[str]) -> list[dict[str, Any]]:
-        """The pairs from these sources with their lists, as dictionaries, in the order stored."""
-        return self._whole("pairs", PAIRS, PAIR_KEY, "source_id", sources)
-
-    def whole_triangles(self, sources: Collection[str]) -> list[dict[str, Any]]:
-        """The triangles of these sources with their lists, as dictionaries, in the order stored.
-
-        Those with a pair that did not start are among them.
+        As dictionaries, with their lists. Triangles with a pair that did not start are among them.
         """
-        return self._whole("triangles", TRIANGLES, TRIANGLE_KEY, "source_id", sources)
-
-    def whole_nulls(self, model: str, sources: Collection[str]) -> list[dict[str, Any]]:
-        """The nulls of a model from these sources, as dictionaries, in the order stored."""
-        own = self._whole("nulls", NULLS, NULL_KEY, "source_id", sources)
-        return [row for row in own if row["model"] == model]
-
-    def _few(self, kind: str, schema: pa.Schema, names: Sequence[str]) -> pa.Table:
-        """Some columns; the key's are read with them only where a row may be there twice."""
-        key = KEYS[kind] if len(row_files(self.path, kind)) > 1 else ()
-        wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*key, *names))])
-        return read_rows(self.path, kind, wanted, key).select(names)
-
-    def _whole(
-        self,
-        kind: str,
-        schema: pa.Schema,
-        key: tuple[str, ...],
-        name: str,
-        chosen: Collection[str],
-    ) -> list[dict[str, Any]]:
-        wanted = ColumnFilter(name, pa.array(list(chosen), pa.string()))
-        return read_rows(self.path, kind, schema, key, wanted).to_pylist()
+        wanted = ColumnFilter(name, pa.array(list(values), pa.string()))
+        return read_rows(self.path, kind, wanted=wanted).to_pylist()
 
 
 def read_rows(
-    path: Place,
-    kind: str,
-    schema: pa.Schema,
-    key: tuple[str, ...],
-    wanted: ColumnFilter | None = None,
+    path: Place, kind: str, names: Sequence[str] = (), wanted: ColumnFilter | None = None
 ) -> pa.Table:
-    """Rows of a run's `kind`.parquet and of its parts, each key once, columns as `schema`.
+    """Rows of a run's `kind`.parquet and of its parts, each once, as `schema.ALL_TABLES` says.
 
-    `wanted`: only these. Refused where a file is no table of this version.
+    `names`: of these columns alone. `wanted`: only these rows. Refused where a file is no table of
+    this version. Whoever shows or judges a run reads its rows here.
     """
-    files = row_files(path, kind)
-    tables = [_read(file, kind, schema, wanted) for file in files]
-    table = pa.concat_tables([schema.empty_table(), *tables])
-    return _distinct(table, key) if len(files) > 1 else table
+    (schema, key), files = ALL_TABLES[kind], row_files(path, kind)
+    names = list(names) or schema.names
+    # The key's columns are read only where a row may be there twice.
+    needed = dict.fromkeys((*(key if len(files) > 1 else ()), *names))
+    columns = pa.schema([schema.field(name) for name in needed])
+    tables = [_read(file, kind, columns, wanted) for file in files]
+    table = pa.concat_tables([columns.empty_table(), *tables])
+    return (_distinct(table, key) if len(files) > 1 else table).select(names)
 
 
 def finite(values: pa.ChunkedArray) -> np.ndarray:
@@ -189,9 +139,11 @@ def _read(path: Place, kind: str, schema: pa.Schema, wanted: ColumnFilter | None
         for name in schema.names:
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
-        return table.select(schema.names).cast(schema)
+        table = table.select(schema.names).cast(schema)
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+    check_ids(path, table)
+    return table
 
 
 def _whole(path: Place, names: list[str]) -> pa.Table:
@@ -219,8 +171,9 @@ def _distinct(table: pa.Table, key: tuple[str, ...]) -> pa.Table:
     return table if len(first) == len(table) else table.take(first.sort())
 
 
-def _scalars(schema: pa.Schema) -> pa.Schema:
-    return pa.schema([field for field in schema if not pa.types.is_list(field.type)])
+def _scalars(kind: str) -> list[str]:
+    schema, _ = ALL_TABLES[kind]
+    return [field.name for field in schema if not pa.types.is_list(field.type)]
 
 
 def of_model(table: pa.Table, model: str | None) -> pa.Table:

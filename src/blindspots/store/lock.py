@@ -102,6 +102,11 @@ def refuse_held(directory: Place) -> None:
         )
 
 
+def is_lock(name: str) -> bool:
+    """Whether a file of that name in a run directory is the lock's, or about it."""
+    return name == LOCK or name.startswith(f"{LOCK}.")
+
+
 def read_holder(directory: Place) -> Holder | None:
     """What the lock of a run directory says; None where there is none, or it says nothing."""
     try:

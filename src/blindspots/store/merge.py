@@ -1,27 +1,30 @@
 """Joins the run directories of shards that were worked on apart. Files alone: no torch here."""
 
 import os
+import warnings
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from blindspots.errors import UsageError
-from blindspots.schema import PAIRS
+from blindspots.schema import PAIRS, TABLES, Ending
 from blindspots.settings import Shard, differences
 from blindspots.store.archives import PICTURES
 from blindspots.store.atomic import PARTIAL, write_bytes
 from blindspots.store.lock import hold, refuse_held
-from blindspots.store.parquet import damage, distinct, row_files
+from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.reader import Run
-from blindspots.store.writer import PREDICTIONS_FILE, TABLES, Store, read_info
+from blindspots.store.run_info import INFO_FILE, RunInfo, ShardFacts, read_run_info
+from blindspots.store.writer import PREDICTIONS_FILE, Store, check_own
 
+T = TypeVar("T")
 _SHOWN = 6
 _KEPT = ("none", "found", "path")
-_OF_A_SHARD = ("device", "versions", "seconds", "started", "finished", "command")
+_OF_A_RUN = {one.name for one in fields(ShardFacts)} - {"number", "of", "more"}
 
 
 @dataclass(frozen=True)
@@ -31,20 +34,25 @@ class ShardRun:
     path: Place
 
     @cached_property
-    def info(self) -> Mapping[str, Any]:
+    def info(self) -> RunInfo:
         """What its `run.json` says; refused where it is no run."""
         return Run(self.path).info
 
     @cached_property
     def shard(self) -> Shard:
         """Which share of the plan it is; refused where it is none."""
-        stored = self.info.get("shard")
-        if not stored:
+        stored = self.info.shard
+        if stored is None or stored.whole:
             raise UsageError(
                 f"{self.path} is a whole run and no shard; expected directories of "
                 "blindspots run --shard"
             )
-        return Shard(**stored)
+        if self.info.plan_hash is None or not self.info.pairs:
+            raise UsageError(
+                f"{self.path / INFO_FILE} does not say which pairs of which plan it holds; resume "
+                "this shard with the command it was started with"
+            )
+        return stored
 
     @cached_property
     def pairs(self) -> Mapping[str, int]:
@@ -55,17 +63,17 @@ class ShardRun:
 
     def lacks(self) -> Iterator[str]:
         """What is still to be done, in words."""
-        name, planned = f"shard {self.shard} in {self.path}", self.info["pairs"]
+        name, planned = f"shard {self.shard} in {self.path}", self.info.pairs
         short = {model: planned[model] - self.pairs.get(model, 0) for model in planned}
         for model, count in short.items():
             if count:
                 yield f"{name} lacks {count} of {planned[model]} pairs of {model}"
-        if not self.info.get("finished") and not any(short.values()):
+        if not self.info.finished and not any(short.values()):
             yield f"{name} is not finished"
 
     def damaged(self) -> Iterator[str]:
         """The files of rows that are not what was written."""
-        digests = self.info.get("tables") or {}
+        digests = self.info.tables
         for table in TABLES:
             for file in row_files(self.path, table):
                 if reason := damage(file, digests.get(file.name)):
@@ -97,22 +105,50 @@ def merge_shards(
             for part in parts:
                 _link_all(part.path / folder, out / folder)
         _link(parts[0].path / PREDICTIONS_FILE, out / PREDICTIONS_FILE)
+        replaced = _replaced(store, parts)
+        for note in replaced:
+            warnings.warn(note, stacklevel=2)
         tables = store.compact([part.path for part in parts])
-        store.write_info({**_info(parts, missing), "command": command, "tables": tables})
+        info = _info(parts, [*replaced, *missing], finished=not missing)
+        store.write_info(replace(info, command=command, tables=tables))
     return missing
+
+
+def _replaced(store: Store, parts: Sequence[ShardRun]) -> list[str]:
+    """What the shards hold anew of an earlier merge, as a note; none where nothing changed."""
+    columns = ["model", "pair_id", "ending", "seconds"]
+    before = _courses(row_files(store.path, "pairs"), columns)
+    now = _courses([f for part in parts for f in row_files(part.path, "pairs")], columns)
+    changed = [key for key in before.keys() & now.keys() if before[key] != now[key]]
+    kept = sum(now[key][0] == Ending.UNREADABLE for key in changed)
+    notes = []
+    if count := len(changed) - kept:
+        notes.append(f"{count} pairs of an earlier merge were replaced by what their shards hold")
+    if kept:
+        notes.append(
+            f"{kept} pairs of an earlier merge were kept, because their shards could not read them"
+        )
+    return notes
+
+
+def _courses(files: Sequence[Place], columns: Sequence[str]) -> dict[Any, Any]:
+    """How each pair of these files ended and how long it took, by model and id."""
+    rows = distinct(files, PAIRS, columns).to_pydict()
+    model, pair, ending, seconds = (rows[name] for name in columns)
+    return dict(zip(zip(model, pair, strict=True), zip(ending, seconds, strict=True), strict=True))
 
 
 def _check_equal(parts: Sequence[ShardRun]) -> None:
     """Refuse what cannot be joined."""
     first, *others = parts
     for part in others:
-        if part.info["plan_hash"] != first.info["plan_hash"]:
-            differing = differences(first.info["plan"], part.info["plan"])
+        if part.info.plan_hash != first.info.plan_hash:
+            differing = differences(first.info.plan, part.info.plan)
             raise UsageError(
                 f"{first.path} and {part.path} hold different plans: {_some(differing)}; "
                 "expected shards of one plan"
             )
-        if part.info.get("pairs_hash") != first.info.get("pairs_hash"):
+        if part.info.pairs_hash != first.info.pairs_hash:
             raise UsageError(
                 f"{first.path} and {part.path} planned different pairs, because their models gave "
                 "other answers about clean images, as on another device; run the shards again with "
@@ -148,11 +184,12 @@ def _check_single(parts: Sequence[ShardRun]) -> None:
 def _check_out(parts: Sequence[ShardRun], out: Place) -> None:
     """Refuse a directory that holds something else than what was merged of this plan before."""
     check_writable(out)
+    check_own(out)
     refuse_held(out)
-    stored = read_info(out)
+    stored = read_run_info(out)
     if stored is None:
         return
-    if "shards" not in stored or stored["plan_hash"] != parts[0].info["plan_hash"]:
+    if stored.shards is None or stored.plan_hash != parts[0].info.plan_hash:
         raise UsageError(
             f"{out} holds another run; expected a new directory, or one that shards of this plan "
             "were merged into; name another --out"
@@ -171,36 +208,40 @@ def _missing(parts: Sequence[ShardRun]) -> list[str]:
     return [f"{many} {', '.join(absent[:_SHOWN])}{more} of {of} not given", *lacking]
 
 
-def _info(parts: Sequence[ShardRun], missing: Sequence[str]) -> dict[str, Any]:
+def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> RunInfo:
     """The facts of the whole, from those of its shards."""
     infos = [part.info for part in parts]
-    notes = dict.fromkeys(note for info in infos for note in info["notes"])
-    finished = [info["finished"] for info in infos]
-    return {
-        **infos[0],
-        "shard": None,
-        "shards": [
-            {"number": part.shard.number, "of": part.shard.of}
-            | {name: part.info.get(name) for name in _OF_A_SHARD}
-            for part in parts
-        ],
-        "pairs": dict(sum((Counter(info["pairs"]) for info in infos), Counter())),
-        "keep": min((info["keep"] for info in infos), key=_KEPT.index),
-        "found_dropped": any(info["found_dropped"] for info in infos),
-        "device": ", ".join(dict.fromkeys(info["device"] for info in infos)),
-        "notes": [*notes, *_versions(parts), *missing],
-        "started": min(info["started"] for info in infos),
-        "finished": None if missing else max(finished),
-        "seconds": sum(info["seconds"] for info in infos),
-    }
+    notes = dict.fromkeys(note for info in infos for note in info.notes)
+    return replace(
+        infos[0],
+        shard=None,
+        shards=[_shard_facts(part) for part in parts],
+        pairs=dict(sum((Counter(info.pairs) for info in infos), Counter())),
+        keep=min(_known(info.keep for info in infos), key=_KEPT.index, default=None),
+        found_dropped=any(info.found_dropped for info in infos),
+        device=", ".join(dict.fromkeys(_known(info.device for info in infos))),
+        notes=[*notes, *_versions(parts), *remarks],
+        started=min(_known(info.started for info in infos), default=None),
+        finished=max(_known(info.finished for info in infos)) if finished else None,
+        seconds=sum(_known(info.seconds for info in infos)),
+    )
+
+
+def _shard_facts(part: ShardRun) -> ShardFacts:
+    own = {name: getattr(part.info, name) for name in _OF_A_RUN}
+    return ShardFacts(number=part.shard.number, of=part.shard.of, **own)
+
+
+def _known(values: Iterable[T | None]) -> list[T]:
+    return [value for value in values if value is not None]
 
 
 def _versions(parts: Sequence[ShardRun]) -> Iterator[str]:
     """Where the shards ran with different versions, a sentence a package."""
-    for package in parts[0].info["versions"]:
+    for package in parts[0].info.versions:
         where: dict[str, list[str]] = defaultdict(list)
         for part in parts:
-            where[str(part.info["versions"].get(package))].append(str(part.shard.number))
+            where[str(part.info.versions.get(package))].append(str(part.shard.number))
         if len(where) > 1:
             each = "; ".join(f"{v} in {_some(numbers, ', ')}" for v, numbers in where.items())
             yield f"shards ran with different versions of {package}: {each}"
@@ -214,15 +255,22 @@ def _link_all(folder: Place, out: Place) -> None:
 
 def _link(file: Place, out: Place) -> None:
     """The same file under another name, or a copy where there can be no link."""
-    if out.exists() or not file.exists():
+    if not file.exists() or (out.exists() and _same(file, out)):
         return
     try:
-        if isinstance(file, Path) and isinstance(out, Path):
+        if not out.exists() and isinstance(file, Path) and isinstance(out, Path):
             os.link(file, out)
             return
     except OSError:
         pass
     write_bytes(out, file.read_bytes())
+
+
+def _same(file: Place, out: Place) -> bool:
+    """Whether both hold the same; what a shard computed anew takes the place of what it was."""
+    if isinstance(file, Path) and isinstance(out, Path) and file.samefile(out):
+        return True
+    return file_digest(file) == file_digest(out)
 
 
 def _some(texts: Sequence[str], between: str = "; ") -> str:

@@ -8,11 +8,15 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from blindspots.errors import UsageError
+from blindspots.schema import Ending
 from blindspots.store.atomic import write_bytes, write_whole
-from blindspots.store.paths import Place, for_arrow
+from blindspots.store.paths import FILE_NAME, Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
@@ -36,10 +40,10 @@ def write_rows(path: Place, rows: pa.Table) -> Place:
     return write_whole(path, lambda aside: pq.write_table(rows, aside, write_page_checksum=True))
 
 
-def read_rows(
+def read_file(
     path: Place, schema: pa.Schema, columns: Sequence[str] | None = None, model: str | None = None
 ) -> pa.Table:
-    """Rows with these columns (None: all), of one model or all; absent columns are null.
+    """A file's rows with these columns (None: all), of one model or all; absent columns are null.
 
     OSError where the file is damaged.
     """
@@ -47,7 +51,7 @@ def read_rows(
     names = None if columns is None else list(columns)
     file, system = for_arrow(path)
     try:
-        return pq.read_table(
+        rows = pq.read_table(
             file,
             schema=schema,
             columns=names,
@@ -59,6 +63,27 @@ def read_rows(
         if getattr(error, "errno", None) is not None:
             raise
         raise OSError(f"{path} is damaged: {error}") from error
+    check_ids(path, rows)
+    return rows
+
+
+def check_ids(path: Place, rows: pa.Table) -> None:
+    """Refuse rows whose ids are no names of files, because files are named after them."""
+    for name in rows.column_names:
+        if name.endswith("_id") or name in ("target_1", "target_2"):
+            _check_ids(path, name, rows[name].unique().drop_null())
+
+
+def _check_ids(path: Place, name: str, ids: pa.Array) -> None:
+    sound = pc.call_function(
+        "match_substring_regex", [ids], pc.MatchSubstringOptions(f"^{FILE_NAME.pattern}$")
+    )
+    wrong = ids.filter(pc.call_function("invert", [sound]))
+    if len(wrong):
+        raise UsageError(
+            f"{path} has the {name} {wrong[0].as_py()!r}, which is no name of a file; no run "
+            "writes such an id, so the file was changed by hand: name another run"
+        )
 
 
 def gather(folder: Place, table: str, schema: pa.Schema) -> None:
@@ -79,7 +104,9 @@ def gather(folder: Place, table: str, schema: pa.Schema) -> None:
 def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Place) -> Place:
     """Write the rows of all files as one, each key once, sorted by it; a file without rows too.
 
-    The first part of the key is the model. In memory are the rows of one model at a time.
+    Of rows with one key the last counts, but none of an image that could not be read where there
+    is another. The first part of the key is the model. In memory are the rows of one model at a
+    time.
     """
     models = distinct(files, schema, ["model"])["model"].to_pylist()
 
@@ -93,7 +120,7 @@ def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Pl
 
 def distinct(files: Sequence[Place], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
     """The different values that these columns have together."""
-    tables = [read_rows(file, schema, columns) for file in files]
+    tables = [read_file(file, schema, columns) for file in files]
     empty = pa.schema([schema.field(name) for name in columns]).empty_table()
     return pa.concat_tables([empty, *tables]).group_by(list(columns)).aggregate([])
 
@@ -144,14 +171,25 @@ def _named(path: Place) -> str | None:
 
 
 def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) -> pa.Table:
-    tables = [read_rows(file, schema, model=model) for file in files]
+    tables = [read_file(file, schema, model=model) for file in files]
     return pa.concat_tables([schema.empty_table(), *tables])
 
 
+def _read_well(rows: pa.Table) -> np.ndarray:
+    """Whether a row is of images that could be read, as a mask."""
+    if "ending" not in rows.column_names:
+        return np.ones(len(rows), bool)
+    endings = rows["ending"].to_pylist()
+    return np.array([ending != Ending.UNREADABLE for ending in endings], bool)
+
+
 def _write_sorted(writer: pq.ParquetWriter, rows: pa.Table, key: Sequence[str]) -> None:
-    numbered = rows.select(key).append_column("row", pa.array(range(len(rows)), pa.int64()))
-    last = numbered.group_by(list(key)).aggregate([("row", "max")])
-    order = last.sort_by([(name, "ascending") for name in key])["row_max"]
+    places = np.arange(len(rows))
+    rank = places + len(rows) * _read_well(rows)
+    numbered = rows.select(key).append_column("rank", pa.array(rank, pa.int64()))
+    last = numbered.group_by(list(key)).aggregate([("rank", "max")])
+    ranks = last.sort_by([(name, "ascending") for name in key])["rank_max"]
+    order = pa.chunked_array([ranks.to_numpy() % max(1, len(rows))], pa.int64())
     whole = rows.combine_chunks()
     for start in range(0, len(order), ROW_GROUP):
         writer.write_table(whole.take(order.slice(start, ROW_GROUP)))

@@ -5,6 +5,7 @@ A place of an object store is a universal_pathlib path; every other one a `pathl
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,8 @@ from upath import UPath
 from blindspots.errors import UsageError
 
 Place = Path | UPath
+# No separators, no control characters, and neither hidden nor `..`; RE2 reads it too.
+FILE_NAME = re.compile(r"[^/\\.\x00-\x1f\x7f][^/\\\x00-\x1f\x7f]{0,250}")
 PACKAGES = {
     "s3": "'blindspots[s3]'",
     "gs": "gcsfs",
@@ -138,6 +141,21 @@ def make_folder(place: Place) -> Place:
     if isinstance(place, Path):
         place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def inside(folder: Place, name: str) -> Place:
+    """A file of that name in a folder; refused where the name would lead out of it."""
+    if not is_file_name(name):
+        raise UsageError(
+            f"{name!r} is no name of a file, so it cannot lie in {folder}; expected a name without "
+            "/ and \\; the run that names it was changed by hand: name another one"
+        )
+    return folder / name
+
+
+def is_file_name(text: str) -> bool:
+    """Whether it names a visible file of a folder, and nothing outside."""
+    return FILE_NAME.fullmatch(text) is not None
 
 
 def children(folder: Place) -> list[Place]:

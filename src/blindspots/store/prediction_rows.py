@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from blindspots.errors import UsageError
 from blindspots.settings import differences
-from blindspots.store.parquet import open_parquet, read_rows, write_rows
+from blindspots.store.parquet import open_parquet, read_file, write_rows
 from blindspots.store.paths import Place, is_remote
 
 SCHEMA = pa.schema(
@@ -36,7 +36,7 @@ def read_predictions_file(file: Place, plan: Mapping[str, Any]) -> pa.Table:
         return SCHEMA.empty_table()
     try:
         stored = json.loads((open_parquet(file).schema_arrow.metadata or {})[_IDENTITY])
-        rows = read_rows(file, SCHEMA)
+        rows = read_file(file, SCHEMA)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise UsageError(
             f"--predictions {file} cannot be read ({error}); expected a file that an earlier "

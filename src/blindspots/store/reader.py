@@ -1,8 +1,8 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
 import io
-import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from functools import cached_property, lru_cache
 from typing import Any
 
@@ -13,11 +13,12 @@ from PIL import Image
 from blindspots.errors import UsageError
 from blindspots.schema import STRAIGHT_METHODS, Ending
 from blindspots.store.archives import PICTURES, Archives, load_exact
-from blindspots.store.columns import AGAIN, STORED, RunColumns, read_rows
-from blindspots.store.model_facts import ModelFacts, read_facts
-from blindspots.store.paths import Place, connect, find_place
-
-FORMAT = 1
+from blindspots.store.columns import (
+    RunColumns,
+    read_rows,
+)
+from blindspots.store.paths import Place, connect, find_place, inside
+from blindspots.store.run_info import INFO_FILE, ModelFacts, RunInfo, read_run_info
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
@@ -31,20 +32,15 @@ class Run:
 
     def __init__(self, path: str | Place) -> None:
         self.path = connect(find_place(path))
-        if not (self.path / "run.json").is_file():
+        if not (self.path / INFO_FILE).is_file():
             raise UsageError(_no_run(self.path))
 
     @cached_property
-    def info(self) -> Row:
+    def info(self) -> RunInfo:
         """The whole of `run.json`; refused where it cannot be read or is of a later format."""
-        try:
-            info = json.loads((self.path / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UsageError(
-                f"{self.path / 'run.json'} cannot be read ({error}); {AGAIN}"
-            ) from error
-        if not isinstance(info, dict) or info.get("format", FORMAT) != FORMAT:
-            raise UsageError(f"{self.path} is not a run of format {FORMAT}; {AGAIN}")
+        info = read_run_info(self.path)
+        if info is None:
+            raise UsageError(_no_run(self.path))
         return info
 
     @cached_property
@@ -53,7 +49,7 @@ class Run:
         return RunColumns(self.path)
 
     def arrow(self, table: str) -> pa.Table:
-        """The rows of one of `STORED` as an Arrow table, read once, parts included."""
+        """The rows of one of `schema.ALL_TABLES` as an Arrow table, read once, parts included."""
         return self._tables(table)
 
     @property
@@ -84,10 +80,10 @@ class Run:
     @cached_property
     def models(self) -> tuple[ModelFacts, ...]:
         """The run's models in the order they were asked for."""
-        listed = [read_facts(entry) for entry in self.info.get("models") or []]
+        listed = [replace(one, name=one.name or one.spec or "model") for one in self.info.models]
         known = {facts.name for facts in listed}
         stored = self.columns.pairs["model"].unique().to_pylist()
-        return (*listed, *(ModelFacts(name) for name in stored if name not in known))
+        return (*listed, *(ModelFacts(name=name) for name in stored if name not in known))
 
     @property
     def name(self) -> str:
@@ -95,40 +91,44 @@ class Run:
         return self.path.resolve().name
 
     @property
-    def plan(self) -> Row:
+    def plan(self) -> Mapping[str, Any]:
         """The plan: method, score, seed, precision, images; empty where none is written."""
-        return self.info.get("plan") or {}
+        return self.info.plan
 
     @property
     def delta(self) -> float | None:
         """The allowed drop of confidence."""
-        return (self.plan.get("method") or {}).get("delta")
+        return self.info.method.get("delta")
 
     @property
     def straight(self) -> bool:
         """Whether paths are segments, so that `path_step` is per cent of the way."""
-        known = (self.plan.get("method") or {}).get("name") in STRAIGHT_METHODS
-        return bool(self.info.get("straight", known))
+        known = self.info.method.get("name") in STRAIGHT_METHODS
+        return known if self.info.straight is None else self.info.straight
 
     @property
     def finished(self) -> bool:
         """Whether the run came to its end, so that no row is still to come."""
-        return bool(self.info.get("finished"))
+        return self.info.finished is not None
 
     @property
     def labelled(self) -> bool:
         """Whether classes are labels; else they are what each model says of the clean image."""
-        return all(facts.preflight.get("labelled", True) for facts in self.models)
+        return all(facts.preflight.labelled for facts in self.models)
 
     def pairs_from(self, *sources: str) -> list[Row]:
         """The pairs from these sources, of all models, as dictionaries; no others are read."""
-        return self._pairs_from(sources)
+        return self._from("pairs", "source_id", sources)
 
     def triangles_from(self, *sources: str) -> list[Row]:
         """The triangles of these sources whose two pairs both started, likewise."""
         pairs = self.pairs_from(*sources)
         lost = {_edge(row) for row in pairs if not Ending(row["ending"]).started}
-        return [row for row in self._triangles_from(sources) if not lost & set(_edges(row))]
+        return [
+            row
+            for row in self._from("triangles", "source_id", sources)
+            if not lost & set(_edges(row))
+        ]
 
     def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
         """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
@@ -184,11 +184,11 @@ class Run:
 
     def image_path(self, image_id: str, model: str) -> Place:
         """Where a source or target is stored as `model` saw it; in archives, under this name."""
-        return self.path / "images" / self._image_file(image_id, model)
+        return inside(self.path / "images", self._image_file(image_id, model))
 
     def facts(self, model: str) -> ModelFacts:
         """What is known of a model, by its display name."""
-        return next((facts for facts in self.models if facts.name == model), ModelFacts(model))
+        return next((facts for facts in self.models if facts.name == model), ModelFacts(name=model))
 
     @cached_property
     def _pixels(self) -> Callable[[str, str], Pixels | None]:
@@ -210,13 +210,9 @@ class Run:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
-    def _pairs_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
+    def _from(self) -> Callable[[str, str, tuple[str, ...]], list[Row]]:
         # The figures of a run all start from one source.
-        return lru_cache(maxsize=8)(self.columns.whole_pairs_from)
-
-    @cached_property
-    def _triangles_from(self) -> Callable[[tuple[str, ...]], list[Row]]:
-        return lru_cache(maxsize=8)(self.columns.whole_triangles)
+        return lru_cache(maxsize=16)(self.columns.rows)
 
     @cached_property
     def _pair_list(self) -> list[Row]:
@@ -232,7 +228,7 @@ class Run:
 
     @cached_property
     def _tables(self) -> Callable[[str], pa.Table]:
-        return lru_cache(maxsize=None)(lambda kind: read_rows(self.path, kind, *STORED[kind]))
+        return lru_cache(maxsize=None)(lambda kind: read_rows(self.path, kind))
 
 
 def read_pixels(content: bytes) -> Pixels:

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
+from blindspots.settings import check_seed
 from blindspots.store.atomic import write_whole
 from blindspots.store.parquet import open_parquet
 from blindspots.store.paths import Place
@@ -58,6 +59,7 @@ class WidthSettings:
                     f"{option} {value} was given; expected at least {least}, "
                     f"as in {option} {max(least, 11)}"
                 )
+        check_seed(self.seed)
         radii = self.radii
         if (
             not radii

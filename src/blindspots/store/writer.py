@@ -6,10 +6,11 @@ planned ids minus the present ones.
 """
 
 import io
-import json
+import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +20,11 @@ from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
 
-from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES, Ending
+from blindspots.errors import UsageError
+from blindspots.schema import PAIRS, TABLES, Ending
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import sweep, write_text
-from blindspots.store.columns import NULL_KEY, PAIR_KEY, SIMPLEX_KEY, TRIANGLE_KEY
+from blindspots.store.atomic import is_leftover, sweep
+from blindspots.store.lock import is_lock
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -30,24 +32,22 @@ from blindspots.store.parquet import (
     file_digest,
     gather,
     join,
-    read_rows,
+    read_file,
     row_files,
     write_part,
     write_rows,
 )
-from blindspots.store.paths import Place, find_place, make_folder, move
+from blindspots.store.paths import Place, find_place, inside, make_folder, move
 from blindspots.store.pens import writer_for
 from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
+from blindspots.store.run_info import RunInfo, write_run_info
 
-TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
-    "pairs": (PAIRS, PAIR_KEY),
-    "triangles": (TRIANGLES, TRIANGLE_KEY),
-    "simplices": (SIMPLICES, SIMPLEX_KEY),
-    "nulls": (NULLS, NULL_KEY),
-}
 PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
+SHOWN = ("tables", "figures")
 DAMAGED = "damaged"
+# What the copies of an image end with for a model that sees it otherwise.
+_SUFFIX = re.compile(r"-[0-9]+$")
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
 
@@ -67,12 +67,12 @@ class Store:
 
     def sweep(self) -> None:
         """Remove what interrupted writers left behind; before any other process writes here."""
-        sweep(self.path)
+        for folder in (self.path, *(self.path / name for name in (*FOLDERS, *SHOWN))):
+            sweep(folder)
 
-    def write_info(self, info: Mapping[str, Any]) -> None:
+    def write_info(self, info: RunInfo) -> None:
         """Write `run.json`."""
-        text = json.dumps(info, indent=2, ensure_ascii=False, allow_nan=False)
-        write_text(self.path / "run.json", text + "\n")
+        write_run_info(self.path, info)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""
@@ -107,13 +107,23 @@ class Store:
         self.pack(UNIT)
 
     def pack(self, least: int) -> None:
-        """Pack the images of each folder where `least` of them lie loose. Likewise."""
+        """Pack the images of each folder where `least` of them lie loose. Likewise.
+
+        Files that no row of the run names are left where they are.
+        """
         self._pen.flush()
         self._saved = 0
-        for pictures in self._pictures.values():
+        for folder, pictures in self._pictures.items():
             loose = pictures.loose()
             if len(loose) >= least:
-                pictures.pack(loose)
+                pictures.pack(self._own(folder, loose))
+
+    def _own(self, folder: str, stems: set[str]) -> set[str]:
+        """Those of the stems that are named after a row."""
+        names = ("source_id", "target_id") if folder == "images" else ("pair_id",)
+        columns = distinct(self._files("pairs"), PAIRS, names).to_pydict()
+        known = {name for column in columns.values() for name in column}
+        return {stem for stem in stems if stem in known or _SUFFIX.sub("", stem) in known}
 
     def write_predictions(self, rows: pa.Table) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""
@@ -127,7 +137,7 @@ class Store:
         """These columns of a model's stored rows, some of which may be there twice."""
         schema, _ = TABLES[table]
         files = self._files(table)
-        tables = [read_rows(file, schema, columns, model) for file in files]
+        tables = [read_file(file, schema, columns, model) for file in files]
         empty = pa.schema([schema.field(name) for name in columns]).empty_table()
         return pa.concat_tables([empty, *tables])
 
@@ -140,7 +150,8 @@ class Store:
     def compact(self, others: Sequence[Place] = ()) -> dict[str, str]:
         """Join the parts to one file per table, each row once, sorted; a file without rows too.
 
-        `others`: run directories whose rows are taken too. The SHA-256 of each file, by its name.
+        `others`: run directories whose rows are taken too, in place of own ones. The
+        SHA-256 of each file, by its name.
         """
         self._pen.flush()
         digests = {}
@@ -148,7 +159,7 @@ class Store:
             files, final = self._files(table), self.path / f"{table}.parquet"
             further = [file for path in others for file in row_files(path, table)]
             if further or files != [final]:
-                join([*further, *files], schema, key, final)
+                join([*files, *further], schema, key, final)
             for file in files:
                 if file != final:
                     file.unlink()
@@ -176,7 +187,7 @@ class Store:
     def save_image(self, name: str, pixels: UInt8[np.ndarray, "height width 3"]) -> None:
         """Save `images/NAME.png`, as the model saw it, unless it is there."""
         if not self.has_image(name):
-            self._pen.write(self.path / "images" / f"{name}.png", _png(pixels))
+            self._pen.write(inside(self.path / "images", f"{name}.png"), _png(pixels))
 
     def save_found(
         self,
@@ -190,15 +201,15 @@ class Store:
         content = serialise({"found": exact})
         self._saved += 1
         folder = self.path / "found"
-        self._pen.write(folder / f"{pair_id}.safetensors", content)
-        self._pen.write(folder / f"{pair_id}.png", _png(rounded.transpose(1, 2, 0)))
+        self._pen.write(inside(folder, f"{pair_id}.safetensors"), content)
+        self._pen.write(inside(folder, f"{pair_id}.png"), _png(rounded.transpose(1, 2, 0)))
 
     def save_path(
         self, pair_id: str, frames: UInt8[np.ndarray, "snapshots 3 height width"]
     ) -> None:
         """Save `path/ID.png`: the snapshots side by side, left to right."""
         strip = np.concatenate(list(frames.transpose(0, 2, 3, 1)), axis=1)
-        self._pen.write(self.path / "path" / f"{pair_id}.png", _png(strip))
+        self._pen.write(inside(self.path / "path", f"{pair_id}.png"), _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
         """The exact found image of a pair."""
@@ -234,16 +245,26 @@ class Store:
         return row_files(self.path, table)
 
 
+def check_own(path: Place | str) -> None:
+    """Refuse a directory that holds something and is no run: what lies there is the user's."""
+    path = find_place(path)
+    if not isinstance(path, Path) or not path.is_dir() or (path / "run.json").exists():
+        return
+    names = sorted(file.name for file in path.iterdir())
+    # A driver that was killed as it began leaves its folders, parts the first of them.
+    begun = {*FOLDERS, DAMAGED} if "parts" in names else set()
+    foreign = [n for n in names if n not in begun and not is_lock(n) and not is_leftover(n)]
+    if foreign:
+        raise UsageError(
+            f"{path} is not empty and holds no run ({foreign[0]} lies in it); expected a new "
+            f"directory, or one of blindspots run; type --out {path / 'run'}"
+        )
+
+
 def started(rows: pa.Table) -> pa.ChunkedArray:
     """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
     endings = [ending.value for ending in Ending if ending.started]
     return rows.filter(pc.field("ending").isin(endings))["pair_id"]
-
-
-def read_info(path: Place | str) -> dict[str, Any] | None:
-    """The `run.json` of a run directory; None where there is none yet."""
-    file = find_place(path) / "run.json"
-    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
 
 
 def read_predictions(path: Place | str) -> pa.Table:
@@ -252,7 +273,7 @@ def read_predictions(path: Place | str) -> pa.Table:
     if not file.exists():
         return PREDICTIONS.empty_table()
     try:
-        return read_rows(file, PREDICTIONS)
+        return read_file(file, PREDICTIONS)
     except OSError as error:
         warnings.warn(f"{error}; the models are asked again", stacklevel=2)
         return PREDICTIONS.empty_table()

@@ -202,36 +202,61 @@ def plan_pairs(
     if grouped:
         order = np.argsort(place, kind="stable")
         source, target, place = source[order], target[order], place[order]
-    company = _companies(images, target, place) if grouped else itertools.repeat(b"]")
-    texts = _texts(fingerprint, images, source, target, science, company)
+    company = _companies(images, target, place) if grouped else itertools.repeat(b"")
+    named = _pair_ids(_texts(IdText(fingerprint, science), images, source, target, company))
     source, target, label = (
         column.astype(INDEX, copy=False) for column in (source, target, labels[source])
     )
-    return PlannedPairs(images, source, target, label, _pair_ids(texts))
+    return PlannedPairs(images, source, target, label, named)
+
+
+@dataclass(frozen=True)
+class IdText:
+    """Writes what is hashed to a pair's id; nothing else knows how it reads.
+
+    It is the JSON of the model's fingerprint, both images and the science settings of a pair, and
+    of `company`: the ids of all targets that are traversed together with this one, in order.
+    """
+
+    fingerprint: str
+    science: Mapping[str, Any]
+
+    def write(self, source: bytes, target: bytes, company: bytes = b"") -> bytes:
+        """The text, of parts as `quoted` writes them: a million pairs share a few thousand."""
+        begin, end = self._around
+        more = b", " + company if company else b""
+        return b"".join((begin, source, b", ", target, end, more, b"]"))
+
+    @staticmethod
+    def quoted(value: Any) -> bytes:
+        """A part of the text."""
+        return json.dumps(value, sort_keys=True, default=str).encode()
+
+    @cached_property
+    def _around(self) -> tuple[bytes, bytes]:
+        keyed = self.quoted(keyed_science(self.science))
+        return b"[" + self.quoted(self.fingerprint) + b", ", b", " + keyed
 
 
 def _texts(
-    fingerprint: str,
+    text: IdText,
     images: Sequence[str],
     source: np.ndarray,
     target: np.ndarray,
-    science: Mapping[str, Any],
     company: Iterable[bytes],
 ) -> Iterator[bytes]:
-    """What is hashed of each pair, as `plan.pair_id` writes it."""
-    quoted = [json.dumps(image).encode() for image in images]
-    begin = f"[{json.dumps(fingerprint)}, ".encode()
-    end = f", {json.dumps(keyed_science(science), sort_keys=True, default=str)}".encode()
-    for s, t, close in zip(source.tolist(), target.tolist(), company, strict=False):
-        yield b"".join((begin, quoted[s], b", ", quoted[t], end, close))
+    """What is hashed of each pair."""
+    quoted = [text.quoted(image) for image in images]
+    for s, t, others in zip(source.tolist(), target.tolist(), company, strict=False):
+        yield text.write(quoted[s], quoted[t], others)
 
 
 def _companies(images: Sequence[str], target: np.ndarray, place: np.ndarray) -> Iterator[bytes]:
-    """How the text ends of pairs whose sources come together: with all targets of the source."""
+    """Of each pair all targets of its source; pairs whose sources come together."""
     starts = np.flatnonzero(np.diff(place, prepend=-1)).tolist()
     for start, end in zip(starts, [*starts[1:], len(place)], strict=True):
-        text = json.dumps(sorted(images[int(t)] for t in target[start:end]))
-        yield from itertools.repeat(f", {text}]".encode(), end - start)
+        together = IdText.quoted(sorted(images[int(t)] for t in target[start:end]))
+        yield from itertools.repeat(together, end - start)
 
 
 def _pair_ids(texts: Iterable[bytes]) -> np.ndarray:
@@ -244,19 +269,16 @@ def pair_id(
     fingerprint: str,
     source_id: str,
     target_id: str | None,
-    science: Any,
+    science: Mapping[str, Any],
     company: Sequence[str] = (),
 ) -> str:
-    """16 hex digits over the model's weights, both images and the science settings of a pair.
-
-    `company`: the ids of all targets that are traversed together with this one, in order.
-    """
-    keyed = keyed_science(science)
-    parts = [fingerprint, source_id, target_id, keyed, *([list(company)] if company else [])]
-    text = json.dumps(parts, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
+    """16 hex digits of a single pair, or of a source without a target, as `IdText` writes it."""
+    text = IdText(fingerprint, science)
+    together = text.quoted(list(company)) if company else b""
+    written = text.write(text.quoted(source_id), text.quoted(target_id), together)
+    return _pair_ids([written])[0].decode()
 
 
-def keyed_science(science: Any) -> dict[str, Any]:
+def keyed_science(science: Mapping[str, Any]) -> dict[str, Any]:
     """The science settings that decide a pair's result."""
     return {name: science[name] for name in ("method", "score", "seed", "precision")}

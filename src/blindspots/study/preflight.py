@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import torch
 
@@ -15,6 +14,7 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.scores import Confidence
+from blindspots.store.run_info import StoredFinding
 from blindspots.study.survey import Survey
 
 
@@ -58,11 +58,11 @@ def _of_embedding(subject: Subject, evaluator: Evaluator, some: Sequence[int]) -
         return [*steady, *check_attached(evaluator, images, first)]
 
 
-def check_differentiable(name: str, findings: list[dict[str, Any]]) -> None:
-    """Refuse a model that has no gradient with respect to the image; `findings` as plain data."""
+def check_differentiable(name: str, findings: Sequence[StoredFinding]) -> None:
+    """Refuse a model that has no gradient with respect to the image."""
     for one in findings:
-        if one["level"] == Level.WRONG and one["values"].get("attached") is False:
+        if one.level == Level.WRONG and one.values.get("attached") is False:
             raise UsageError(
-                f"{name} has no gradient with respect to the image ({one['found']}); expected a "
-                f"module that can be differentiated: {one['remedy']}"
+                f"{name} has no gradient with respect to the image ({one.found}); expected a "
+                f"module that can be differentiated: {one.remedy}"
             )

@@ -19,7 +19,7 @@ from blindspots.progress import Reporter
 from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
-from blindspots.store.writer import read_info
+from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
 from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
 from blindspots.study.predictions import Predictions, read_model_predictions
 from blindspots.study.preflight import check_differentiable, preflight
@@ -35,7 +35,7 @@ DRAWS_PER_SOURCE = "targets_per_source"
 class Prepared:
     """A plan with all it needs: `pairs` and `misclassified` sources (image indices) a model.
 
-    `preflight`: what was found out about each model before the work, as plain data. The pairs and
+    `preflight`: what was found out about each model before the work. The pairs and
     sources are those of the request's shard alone. `most_pairs`: how many pairs each model has in
     the whole plan; `pairs_hash`: 16 hex digits over the ids of all of them.
     """
@@ -44,7 +44,7 @@ class Prepared:
     plan: Mapping[str, Any]
     subjects: Sequence[Subject]
     survey: Survey
-    preflight: Mapping[str, Mapping[str, Any]]
+    preflight: Mapping[str, Preflight]
     pairs: PairsByModel
     misclassified: Mapping[str, Sequence[int]]
     most_pairs: int
@@ -196,17 +196,18 @@ def _survey(
 
 def _preflights(
     subjects: Sequence[Subject], surveyed: Survey, out: Place | None
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, Preflight]:
     """The preflight of each model; findings of an earlier part of the plan are taken over."""
-    info = (read_info(out) if out is not None else None) or {}
-    stored = {facts["name"]: facts.get("preflight", {}) for facts in info.get("models", ())}
-    found: dict[str, dict[str, Any]] = {}
+    info = (read_run_info(out) if out is not None else None) or RunInfo()
+    stored = {facts.name: facts.preflight.findings for facts in info.models}
+    found: dict[str, Preflight] = {}
     for subject in subjects:
-        findings = stored.get(subject.name, {}).get("findings")
+        findings = stored.get(subject.name)
         if findings is None:
-            findings = [one.as_json() for one in preflight(subject, surveyed)]
+            looked = preflight(subject, surveyed)
+            findings = tuple(StoredFinding(**one.as_json()) for one in looked)
         check_differentiable(subject.name, findings)
-        found[subject.name] = {**surveyed.preflight(subject), "findings": findings}
+        found[subject.name] = replace(surveyed.preflight(subject), findings=findings)
     return found
 
 

@@ -1,6 +1,7 @@
 """A run's models and images, loaded again from what it stored."""
 
 import random
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -13,21 +14,38 @@ from blindspots.errors import UsageError
 from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted
+from blindspots.models.schemes import CODE_SCHEMES
 from blindspots.schema import Ending
 from blindspots.settings import Trust
-from blindspots.store.paths import Place
+from blindspots.store.paths import Place, inside
 from blindspots.store.reader import ModelFacts, Row, Run
 
 Image = Float[Tensor, "3 height width"]
 
 
-def load_again(facts: ModelFacts, trust: Trust) -> Classifier:
-    """The model that was run, on the CPU; refused where its spec now loads another."""
+def check_stored_spec(spec: str, trust: Trust, typed: Collection[str] = ()) -> None:
+    """Refuse a spec that runs code and that a run directory named, unless the user trusts it.
+
+    `typed`: specs that the user named on the command line, which is trust enough.
+    """
+    if spec.partition(":")[0] in CODE_SCHEMES and spec not in typed and not trust.run_code:
+        raise UsageError(
+            f"the run names the model {spec}, and loading it runs that code; if you trust it, add "
+            "--trust-run-code"
+        )
+
+
+def load_again(facts: ModelFacts, trust: Trust, typed: Collection[str] = ()) -> Classifier:
+    """The model that was run, on the CPU; refused where its spec now loads another.
+
+    `typed`: specs that the user named; only those may run code without `trust.run_code`.
+    """
     if facts.spec.startswith(f"{MEMORY}:"):
         raise UsageError(
             f"{facts.name} was handed to blindspots.run in memory, so it cannot be loaded again; "
             "expected a run of models by spec; type model='file:model.py:build' there"
         )
+    check_stored_spec(facts.spec, trust, typed)
     model = load_trusted(facts.spec, trust)
     if model.fingerprint() != facts.fingerprint:
         raise UsageError(
@@ -50,7 +68,7 @@ def saved_found(run: Run, pair_id: str) -> Image:
     """The exact found image of a pair; refused where its file is missing."""
     exact = run.exact(pair_id)
     if exact is None:
-        raise UsageError(_missing(run.path / "found" / f"{pair_id}.safetensors"))
+        raise UsageError(_missing(inside(run.path / "found", f"{pair_id}.safetensors")))
     return torch.from_numpy(exact)
 
 
@@ -81,7 +99,7 @@ def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> Trave
 
 def check_kept(run: Run, use: str) -> None:
     """Refuse a run that kept no found images; `use`: what they were wanted for."""
-    if run.info.get("keep") == "none":
+    if run.info.keep == "none":
         raise UsageError(
             f"{run.path} kept no found images (--keep none), so nothing can be {use}; "
             "run it with --keep found"
@@ -104,25 +122,18 @@ class StoredRows:
 
 def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
     """A model's rows, from so many sources or all."""
-    if sources is None:
-        return StoredRows(
-            run.pair_rows(model, started=True),
-            run.triangle_rows(model),
-            run.simplex_rows(model),
-            run.null_rows(model),
-        )
-    if sources < 1:
+    if sources is not None and sources < 1:
         raise UsageError(f"--sources {sources} was given; expected at least 1, as in --sources 50")
     started = run.columns.pairs_of(model, started=True, names=["source_id"])["source_id"]
     known = sorted(started.unique().to_pylist())
-    chosen = random.Random(0).sample(known, min(sources, len(known)))
-    own = [row for row in run.pairs_from(*chosen) if row["model"] == model]
-    return StoredRows(
-        [row for row in own if Ending(row["ending"]).started],
-        [row for row in run.triangles_from(*chosen) if row["model"] == model],
-        [row for row in run.simplex_rows(model) if row["source_id"] in set(chosen)],
-        run.columns.whole_nulls(model, chosen),
+    many = len(known) if sources is None else min(sources, len(known))
+    chosen = random.Random(0).sample(known, many)
+    pairs = [row for row in run.pairs_from(*chosen) if Ending(row["ending"]).started]
+    simplices, nulls = (
+        run.columns.rows(kind, "source_id", chosen) for kind in ("simplices", "nulls")
     )
+    tables = pairs, run.triangles_from(*chosen), simplices, nulls
+    return StoredRows(*([row for row in rows if row["model"] == model] for rows in tables))
 
 
 def pair_key(pair: Row) -> tuple[str, str]:

@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from blindspots.errors import UsageError
 from blindspots.schema import SIMPLEX_FEWEST
-from blindspots.settings import Shard, differences, plan_hash
+from blindspots.settings import WHOLE, Shard, differences, plan_hash
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import SCHEMA, read_predictions_file
-from blindspots.store.writer import Store, read_info, read_predictions, started
+from blindspots.store.run_info import RunInfo, read_run_info
+from blindspots.store.writer import Store, read_predictions, started
 from blindspots.study.pairs import PlannedPairs
 
 # The tables of hulls, and how many found images of a source they need.
@@ -29,12 +30,12 @@ def known_predictions(
     Refused where `out` holds another plan, or another shard of this one.
     """
     rows = read_predictions_file(shared, plan) if shared is not None else SCHEMA.empty_table()
-    info = read_info(out) if out is not None else None
+    info = read_run_info(out) if out is not None else None
     if info is None or out is None:
         return rows
-    if info.get("plan_hash") != plan_hash(plan):
-        raise UsageError(_another_plan(out, differences(info.get("plan", {}), plan)))
-    stored = Shard(**(info.get("shard") or {}))
+    if info.plan_hash != plan_hash(plan):
+        raise UsageError(_another_plan(out, differences(info.plan, plan)))
+    stored = info.shard or WHOLE
     if stored != shard:
         raise UsageError(
             f"{out} holds {_named(stored)} and {_named(shard)} was asked for; name another --out, "
@@ -43,9 +44,9 @@ def known_predictions(
     return pa.concat_tables([rows.cast(SCHEMA), read_predictions(out)])
 
 
-def check_pairs(out: Place, info: Mapping[str, Any], pairs_hash: str) -> None:
+def check_pairs(out: Place, info: RunInfo, pairs_hash: str) -> None:
     """Refuse a run directory whose earlier part worked on other pairs, though the plan is equal."""
-    if info.get("pairs_hash", pairs_hash) != pairs_hash:
+    if info.pairs_hash not in (None, pairs_hash):
         raise UsageError(
             f"{out} holds other pairs of the same plan, because its predictions.parquet is lost "
             "and the models now name other images correctly; name another --out"

@@ -1,13 +1,10 @@
 """The main job: pairs → engine → rows and images, resumable at any moment."""
 
 import datetime
-import platform
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import version
-from typing import Any
 
 from blindspots.engine.subject import Subject
 from blindspots.errors import WorkFailed
@@ -20,14 +17,13 @@ from blindspots.settings import Keep, plan_hash
 from blindspots.store.atomic import storage_failure
 from blindspots.store.lock import hold
 from blindspots.store.paths import Place
-from blindspots.store.writer import Store, read_info
+from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, read_run_info
+from blindspots.store.writer import Store
 from blindspots.study.backends.backend import Backend, RunJob
 from blindspots.study.backends.serial import Serial
 from blindspots.study.prepare import Prepared
 from blindspots.study.resume import check_pairs
-
-FORMAT = 1
-PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
+from blindspots.study.subjects import model_facts
 
 
 @dataclass(frozen=True)
@@ -68,14 +64,14 @@ class Experiment:
                 store=store,
                 reporter=self.reporter,
                 keep=self.keep,
-                dropped=info["found_dropped"],
+                dropped=info.found_dropped,
                 archives=self.archives,
                 lpips=lpips,
             )
         )
         tables = store.compact()
-        seconds = info["seconds"] + time.perf_counter() - began
-        store.write_info({**info, "finished": _now(), "seconds": seconds, "tables": tables})
+        seconds = (info.seconds or 0.0) + time.perf_counter() - began
+        store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
     def _append_misclassified(self, store: Store) -> None:
         """The rows of sources for which no target was drawn."""
@@ -84,50 +80,47 @@ class Experiment:
             rows = misclassified(self.prepared, subject)
             store.append("pairs", [row for row in rows if row["pair_id"] not in present])
 
-    def _opened(self, notes: Sequence[str]) -> tuple[Store, dict[str, Any]]:
+    def _opened(self, notes: Sequence[str]) -> tuple[Store, RunInfo]:
         """The store, with what is damaged in it set aside, and what its `run.json` says now."""
-        stored = read_info(self.out) or {}
+        stored = read_run_info(self.out) or RunInfo()
         check_pairs(self.out, stored, self.prepared.pairs_hash)
         store, info = Store(self.out), self._info(stored, notes)
         store.sweep()
-        for what in store.set_aside_damaged(stored.get("tables") or {}):
+        for what in store.set_aside_damaged(stored.tables):
             self.reporter.warn(what)
         store.write_info(info)
         store.write_predictions(self.prepared.survey.rows(self.prepared.subjects[0].images.ids))
         return store, info
 
-    def _info(self, stored: Mapping[str, Any], notes: Sequence[str]) -> dict[str, Any]:
-        prepared, images = self.prepared, self.prepared.subjects[0].images
-        dropped = stored.get("found_dropped") or "none" in (self.keep, stored.get("keep"))
-        return {
-            "format": FORMAT,
-            "plan_hash": plan_hash(prepared.plan),
-            "plan": prepared.plan,
-            "shard": None if prepared.shard.whole else asdict(prepared.shard),
-            "pairs": dict.fromkeys(prepared.pairs, len(prepared.pairs.of_one_model)),
-            "pairs_hash": prepared.pairs_hash,
-            "models": [_model_facts(prepared, subject) for subject in prepared.subjects],
-            "images": {
-                "spec": prepared.request.images,
-                "count": len(images),
-                "skipped": list(images.skipped),
-                "converted": list(images.converted),
-            },
-            "straight": self.method.straight,
-            "keep": self.keep,
-            "found_dropped": bool(dropped),
-            "backend": self.backend.name,
-            "device": str(prepared.subjects[0].model.device),
-            "layout": {s.name: s.model.layout for s in prepared.subjects},
-            "compiled": {s.name: s.evaluator.compiled for s in prepared.subjects},
-            "versions": {"python": platform.python_version()} | {p: version(p) for p in PACKAGES},
-            "notes": [*prepared.notes, *notes],
-            "command": self.command,
-            "started": stored.get("started") or _now(),
-            "finished": None,
-            "seconds": stored.get("seconds") or 0.0,
-            "tables": {},
-        }
+    def _info(self, stored: RunInfo, notes: Sequence[str]) -> RunInfo:
+        prepared, subjects = self.prepared, self.prepared.subjects
+        images = subjects[0].images
+        return RunInfo(
+            plan_hash=plan_hash(prepared.plan),
+            plan=prepared.plan,
+            shard=None if prepared.shard.whole else prepared.shard,
+            pairs=dict.fromkeys(prepared.pairs, len(prepared.pairs.of_one_model)),
+            pairs_hash=prepared.pairs_hash,
+            models=[model_facts(one, prepared.preflight[one.name]) for one in subjects],
+            images=ImagesFacts(
+                spec=prepared.request.images,
+                count=len(images),
+                skipped=images.skipped,
+                converted=images.converted,
+            ),
+            straight=self.method.straight,
+            keep=self.keep,
+            found_dropped=stored.found_dropped or "none" in (self.keep, stored.keep),
+            backend=self.backend.name,
+            device=str(subjects[0].model.device),
+            layout={one.name: one.model.layout for one in subjects},
+            compiled={one.name: one.evaluator.compiled for one in subjects},
+            versions=installed_versions(),
+            notes=[*prepared.notes, *notes],
+            command=self.command,
+            started=stored.started or utc_now(),
+            seconds=stored.seconds or 0.0,
+        )
 
     @cached_property
     def keep(self) -> Keep:
@@ -140,21 +133,8 @@ class Experiment:
         return self.prepared.request.machine.archives(self.prepared.most_pairs)
 
 
-def _model_facts(prepared: Prepared, subject: Subject) -> dict[str, Any]:
-    model = subject.model
-    return {
-        "spec": subject.spec,
-        "name": subject.name,
-        "fingerprint": subject.fingerprint,
-        "num_classes": model.num_classes,
-        "size": list(model.size),
-        "training_epsilon": model.training_epsilon,
-        "image_suffix": subject.image_suffix,
-        "preflight": prepared.preflight[subject.name],
-    }
-
-
-def _now() -> str:
+def utc_now() -> str:
+    """The time as `run.json` holds it."""
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 

@@ -16,6 +16,7 @@ from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, MachineSettings, ScienceSettings, Trust
 from blindspots.store.paths import Place
+from blindspots.store.run_info import ModelFacts, Preflight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,21 @@ class ModelRef:
     name: str
     fingerprint: str
     image_suffix: str
+
+
+def model_facts(subject: Subject, preflight: Preflight) -> ModelFacts:
+    """What is stored of a model in `run.json`."""
+    model = subject.model
+    return ModelFacts(
+        spec=subject.spec,
+        name=subject.name,
+        fingerprint=subject.fingerprint,
+        num_classes=model.num_classes,
+        size=tuple(model.size),
+        training_epsilon=model.training_epsilon,
+        image_suffix=subject.image_suffix,
+        preflight=preflight,
+    )
 
 
 def load_subjects(request: RunRequest, reporter: Reporter) -> list[Subject]:

@@ -7,7 +7,7 @@ results would be worthless: probabilities for logits, NaN, a fifth of the images
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.models.output import looks_like_probabilities
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
+from blindspots.store.run_info import Preflight
 from blindspots.study.predictions import EMBEDDED, UNKNOWN, Prediction, Predictions, as_rows
 
 
@@ -91,19 +92,18 @@ class Survey:
         """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
         return as_rows(self.answers, ids)
 
-    def preflight(self, subject: Subject) -> dict[str, Any]:
+    def preflight(self, subject: Subject) -> Preflight:
         """The clean accuracy (None without labels) and mean confidence over the images seen."""
         seen, classes = self.columns(subject), not subject.model.embeds
         labelled = seen.labelled & classes
         right = seen.predicted == seen.label
-        return {
-            "images": len(self.seen),
-            "labelled": bool(labelled.any()),
-            "accuracy": float(right[labelled].mean()) if labelled.any() else None,
-            "mean_confidence": float(seen.confidence.sum()) / max(1, len(right))
-            if classes
-            else None,
-        }
+        confidence = float(seen.confidence.sum()) / max(1, len(right))
+        return Preflight(
+            images=len(self.seen),
+            labelled=bool(labelled.any()),
+            accuracy=float(right[labelled].mean()) if labelled.any() else None,
+            mean_confidence=confidence if classes else None,
+        )
 
 
 def survey(
@@ -145,12 +145,12 @@ def _each(
     return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 
 
-def check_accuracy(subject: Subject, preflight: Mapping[str, Any]) -> None:
+def check_accuracy(subject: Subject, preflight: Preflight) -> None:
     """Refuse a model that names fewer than a fifth of the labelled images correctly."""
-    accuracy = preflight["accuracy"]
+    accuracy = preflight.accuracy
     if accuracy is not None and accuracy < LEAST_ACCURACY:
         raise UsageError(
-            f"{subject.name} names {accuracy:.1%} of {preflight['images']} clean images correctly; "
+            f"{subject.name} names {accuracy:.1%} of {preflight.images} clean images correctly; "
             f"expected at least {LEAST_ACCURACY:.0%}: is the normalisation right (--mean, --std: "
             "they are applied once, to images in [0, 1]), the class order (--classes), the size? "
             "`blindspots doctor` with the same model and images says which"

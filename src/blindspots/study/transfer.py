@@ -28,7 +28,14 @@ from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.atomic import write_whole
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
-from blindspots.study.reload import Image, check_kept, load_again, saved_found, saved_image
+from blindspots.study.reload import (
+    Image,
+    check_kept,
+    check_stored_spec,
+    load_again,
+    saved_found,
+    saved_image,
+)
 
 Seen = Float[Tensor, "3 judge_height judge_width"]
 Probabilities = Float[Tensor, "classes"]
@@ -68,7 +75,7 @@ def judge_run(
     """
     run, place = Run(path), find_device(device)
     check_kept(run, "judged")
-    if (run.plan.get("score") or {}).get("name") == "embedding":
+    if run.info.score.get("name") == "embedding":
         raise UsageError(
             f"{path} held the similarity of embeddings, which other models do not share; expected "
             "a run that held a class: run it with --score confidence, group:1,2,3 or margin"
@@ -79,6 +86,8 @@ def judge_run(
             f"{path} has no pair that was traversed, so there is no found image to judge; "
             "expected a run with some: look at blindspots table --table summary"
         )
+    for facts in run.models:
+        check_stored_spec(facts.spec, trust, specs)
     bench = _bench(run, specs, rows, trust)
     for note in bench.notes:
         reporter.say(f"note: {note}")
@@ -134,7 +143,7 @@ def _by_number(model: Classifier, judge: Classifier, wanted: set[int]) -> Classe
 def _bench(
     run: Run, specs: Sequence[str], rows: dict[str, list[Row]], trust: Trust
 ) -> TransferJudges:
-    own = {facts.name: load_again(facts, trust) for facts in run.models}
+    own = {facts.name: load_again(facts, trust, specs) for facts in run.models}
     given = _given(specs, own, trust)
     classes, notes = {}, []
     for name, model in own.items():

@@ -15,7 +15,7 @@ from torch import Tensor
 from blindspots.engine.device import batch_size, find_device
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import TraversalResult
-from blindspots.errors import WorkFailed
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.measure.baselines import STRIDE, Line, last_inside, whole_lines
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.measurer import Measurer
@@ -29,6 +29,7 @@ from blindspots.store.reader import ModelFacts, Row, Run
 from blindspots.study.reload import (
     StoredRows,
     check_kept,
+    check_stored_spec,
     draw_rows,
     label_of,
     load_again,
@@ -130,6 +131,13 @@ def verify_run(
     """
     run, result = Run(path), Verification()
     check_kept(run, "verified")
+    if not run.pair_rows(started=True):
+        raise UsageError(
+            f"{path} has no pair that was traversed, so there is nothing to verify; expected a run "
+            "with some: look at blindspots table --table summary"
+        )
+    for facts in run.models:
+        check_stored_spec(facts.spec, trust)
     for facts in run.models:
         drawn = draw_rows(run, facts.name, sources)
         verifier = _Verifier.load(run, facts, device, batch, lpips_weights, trust)
@@ -158,7 +166,7 @@ class _Verifier:
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
-        evaluator = Evaluator(model, make_score(run.plan["score"]), chunk=size)
+        evaluator = Evaluator(model, make_score(run.info.score), chunk=size)
         return cls(run, facts, Measurer(model, evaluator, delta, lpips), size)
 
     def verify(self, stored: StoredRows, result: Verification, reporter: Reporter) -> None:
@@ -201,7 +209,7 @@ class _Verifier:
         for pair in sorted(pairs, key=pair_key):
             stars[pair["source_id"]].append(pair)
         corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in stored)
-        measured = self.measurer.simplices(corners, self.run.plan["seed"])
+        measured = self.measurer.simplices(corners, self.run.plan.get("seed", 0))
         # At a delta of 0 rounding decides which samples are inside, as for fraction_0.0.
         kept = None if self.measurer.delta else ("p_source", "mean")
         return ({k: again[k] for k in kept or again} for again in measured)

@@ -204,4 +204,4 @@ def _made(run: Run, row: Row, settings: WidthSettings, points: int) -> bool:
 def _oracle(run: Run, facts: ModelFacts, device: str, batch: int | None, trust: Trust) -> Evaluator:
     model = load_again(facts, trust).to(find_device(device))
     usual = batch or batch_size(model.size, model.device)
-    return Evaluator(model, make_score(run.plan["score"]), chunk=usual)
+    return Evaluator(model, make_score(run.info.score), chunk=usual)

@@ -69,7 +69,7 @@ def _samples(shard: Path) -> Iterator[_Sample]:
 def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
     try:
         with tarfile.open(shard, "r:") as tar:
-            members = tar.getmembers()
+            members, end = tar.getmembers(), tar.offset
     except (tarfile.TarError, OSError, EOFError) as error:
         raise UsageError(
             f"{shard} is no whole, uncompressed tar file ({error}); unpack a compressed one first, "
@@ -78,7 +78,28 @@ def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
     last = max((one.offset_data + one.size for one in members), default=0)
     if last > shard.stat().st_size:
         raise UsageError(f"{shard} is cut short inside {members[-1].name}; copy or write it again")
+    _check_end(shard, end, members)
     return members
+
+
+def _check_end(shard: Path, end: int, members: Sequence[tarfile.TarInfo]) -> None:
+    """Refuse a shard that goes on where reading stopped, or that lacks its end."""
+    # Python's reader takes a header that it cannot read for the end, and says nothing.
+    size = shard.stat().st_size
+    behind = f"behind {members[-1].name}" if members else "at its beginning"
+    with shard.open("rb") as file:
+        file.seek(end)
+        while block := file.read(2**20):
+            if block.strip(b"\0"):
+                raise UsageError(
+                    f"{shard} is damaged {behind}: the {size - end:,} bytes that follow hold no "
+                    "readable file, so samples are missing; copy or write it again"
+                )
+    if size - end < 2 * tarfile.BLOCKSIZE:
+        raise UsageError(
+            f"{shard} is cut short {behind}: the two empty blocks that end a tar file are "
+            "missing, and perhaps samples before them; copy or write it again"
+        )
 
 
 def _split(name: str) -> tuple[str, str]:

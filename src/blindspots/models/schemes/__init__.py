@@ -50,6 +50,8 @@ SCHEMES: Mapping[str, Callable[[Spec, Trust], Classifier]] = {
     "python": python_factory.load_from_module,
     "file": python_factory.load_from_file,
 }
+# Their specs name code that is run without a question, which only whoever types one may do.
+CODE_SCHEMES = frozenset({"python", "file"})
 
 EXAMPLES: Mapping[str, str] = {
     "timm:resnet50.a1_in1k": "timm's architectures with published weights, fetched when online",

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from blindspots.errors import UsageError
 from blindspots.reporting.compare.differences import Comparison, Contrast, Difference
 from blindspots.reporting.compare.verdict import interval, signed
-from blindspots.reporting.tables.render import aligned, latex_table, number
+from blindspots.reporting.tables.render import aligned, latex_table, number, spreadsheet_text
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -167,6 +167,8 @@ def _as_json(difference: Difference) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, str):
+        return spreadsheet_text(value)
     return "" if value is None else repr(value) if isinstance(value, float) else value
 
 

@@ -17,6 +17,7 @@ from blindspots.reporting.figures.style import (
     PERSON,
     SMALL,
     canvas,
+    literal,
     new_axes,
     picture,
     short,
@@ -56,14 +57,16 @@ def grid(
     width, height = max(_LEFT + _PITCH_X * across, 4.2), first + pitch * len(tiles)
     ax = canvas(ax or new_axes(width * 0.92, height * 0.92), width, height)
     title(ax, heading, 0.05, 0.2)
-    ax.text(_LEFT, 0.62, "a person sees", fontsize=LABEL, color=PERSON, va="center")
-    ax.text(0.05, 0.62, "the model sees", fontsize=LABEL, color=MODEL, va="center")
+    literal(ax, _LEFT, 0.62, "a person sees", fontsize=LABEL, color=PERSON, va="center")
+    literal(ax, 0.05, 0.62, "the model sees", fontsize=LABEL, color=MODEL, va="center")
     for at, name in enumerate(columns):
         x = _LEFT + _PITCH_X * at + 0.5
-        ax.text(x, first - 0.12, fill(_plain(name), 13), **_HEAD, color=PERSON, ha="center")
+        literal(ax, x, first - 0.12, fill(_plain(name), 13), **_HEAD, color=PERSON, ha="center")
     for down, (name, line) in enumerate(zip(rows, tiles, strict=True)):
         top = first + pitch * down
-        ax.text(0.05, top + 0.5, fill(_plain(name), 12), fontsize=LABEL, color=MODEL, va="center")
+        literal(
+            ax, 0.05, top + 0.5, fill(_plain(name), 12), fontsize=LABEL, color=MODEL, va="center"
+        )
         for at, tile in enumerate(line):
             _tile(ax, tile, _LEFT + _PITCH_X * at, top, named=not columns)
     return ax
@@ -78,13 +81,13 @@ def run_grid(run: Run, model: str) -> tuple[list[list[Tile | None]], list[str], 
 
 def _tile(ax: Axes, tile: Tile | None, left: float, top: float, named: bool) -> None:
     if tile is None or tile.image is None:
-        ax.text(left + 0.5, top + 0.5, "·", fontsize=LABEL, color=HAIRLINE, ha="center")
+        literal(ax, left + 0.5, top + 0.5, "·", fontsize=LABEL, color=HAIRLINE, ha="center")
         return
     picture(ax, tile.image, left, top, 1, MUTED if tile.clean else None)
     words = f"{short(tile.confidence)}{'  untouched' if tile.clean else ''}"
-    ax.text(left + 0.5, top + 1.14, words, fontsize=SMALL, color=MODEL, ha="center")
+    literal(ax, left + 0.5, top + 1.14, words, fontsize=SMALL, color=MODEL, ha="center")
     if named:
-        ax.text(left + 0.5, top + 1.29, tile.seen, fontsize=SMALL, color=PERSON, ha="center")
+        literal(ax, left + 0.5, top + 1.29, tile.seen, fontsize=SMALL, color=PERSON, ha="center")
 
 
 def _stored(run: Run, spot: Spot) -> Tile:

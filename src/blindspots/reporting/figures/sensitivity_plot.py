@@ -10,6 +10,7 @@ from blindspots.reporting.figures.style import (
     MUTED,
     SMALL,
     canvas,
+    literal,
     new_axes,
     picture,
     title,
@@ -48,11 +49,11 @@ def sensitivity(
         left = 0.1 + _PITCH * index
         picture(ax, image, left, _TOP, _SIZE)
         middle, under = left + _SIZE / 2, _TOP + _SIZE
-        ax.text(middle, under + 0.26, first, fontsize=LABEL + 1, color=colour, ha="center")
-        ax.text(middle, under + 0.52, second, fontsize=SMALL, color=MUTED, ha="center")
+        literal(ax, middle, under + 0.26, first, fontsize=LABEL + 1, color=colour, ha="center")
+        literal(ax, middle, under + 0.52, second, fontsize=SMALL, color=MUTED, ha="center")
     for index, sign in enumerate("+="):
         x = 0.1 + _PITCH * index + _SIZE + (_PITCH - _SIZE) / 2
-        ax.text(x, _TOP + _SIZE / 2, sign, fontsize=16, color=INK, ha="center", va="center")
+        literal(ax, x, _TOP + _SIZE / 2, sign, fontsize=16, color=INK, ha="center", va="center")
     title(ax, heading, 0.1, 0.25)
     return ax
 

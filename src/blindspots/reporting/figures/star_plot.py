@@ -17,6 +17,7 @@ from blindspots.reporting.figures.style import (
     TITLE,
     Numbers,
     limb_colour,
+    literal,
     new_axes,
     short,
 )
@@ -84,15 +85,15 @@ def _frame(ax: Axes, heading: str, words: ScoreWords, scale: Scale) -> None:
     for spine in ax.spines.values():
         spine.set_visible(False)
     y = scale.at(1.14)
-    ax.text(-0.36, y, heading, fontsize=TITLE, color=INK, weight="bold", clip_on=False)
-    ax.text(0, scale.at(1.05), words.axis, fontsize=SMALL, color=MUTED, clip_on=False)
+    literal(ax, -0.36, y, heading, fontsize=TITLE, color=INK, weight="bold", clip_on=False)
+    literal(ax, 0, scale.at(1.05), words.axis, fontsize=SMALL, color=MUTED, clip_on=False)
 
 
 def _level(ax: Axes, level: float, words: ScoreWords, scale: Scale) -> None:
     ax.axhspan(scale.low, level, color="#000000", alpha=0.045, linewidth=0, zorder=0)
     ax.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)), zorder=2)
     text = f"below {words.source} − δ: outside"
-    ax.text(0.01, scale.at(0.02), text, fontsize=SMALL, color=MUTED, va="bottom", zorder=2)
+    literal(ax, 0.01, scale.at(0.02), text, fontsize=SMALL, color=MUTED, va="bottom", zorder=2)
 
 
 def _ends(ax: Axes, limbs: Sequence[Limb], scale: Scale) -> None:
@@ -109,7 +110,7 @@ def _ends(ax: Axes, limbs: Sequence[Limb], scale: Scale) -> None:
         text = f"{limb.name}\n{short(limb.confidence[-1])}"
         x = 1.1 + 0.24 * high / 0.34
         y = scale.at(middle)
-        ax.text(x, y, text, fontsize=SMALL, color=PERSON, va="center", clip_on=False)
+        literal(ax, x, y, text, fontsize=SMALL, color=PERSON, va="center", clip_on=False)
 
 
 def _thumb(ax: Axes, pixels: np.ndarray, box: tuple[float, float, float, float], edge: str) -> None:
@@ -121,4 +122,4 @@ def _thumb(ax: Axes, pixels: np.ndarray, box: tuple[float, float, float, float],
 
 
 def _caption(ax: Axes, place: tuple[float, float], text: str, colour: str) -> None:
-    ax.text(*place, text, fontsize=SMALL, color=colour, ha="center", va="top", clip_on=False)
+    literal(ax, *place, text, fontsize=SMALL, color=colour, ha="center", va="top", clip_on=False)

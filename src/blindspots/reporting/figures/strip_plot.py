@@ -14,6 +14,7 @@ from blindspots.reporting.figures.style import (
     SMALL,
     Numbers,
     canvas,
+    literal,
     new_axes,
     picture,
     short,
@@ -57,7 +58,7 @@ def path_strip(
         )
     if target is not None:
         picture(ax, target, end + 0.22, _TOP, 1)
-        ax.text(end + 0.72, _TOP + 1.2, "target", fontsize=SMALL, color=MUTED, ha="center")
+        literal(ax, end + 0.72, _TOP + 1.2, "target", fontsize=SMALL, color=MUTED, ha="center")
     title(ax, heading, _LEFT, 0.2)
     seen = f"the model {words.belief(source_name)} ({words.noun} in bold)"
     _words(ax, width, seen, target_name)
@@ -65,14 +66,14 @@ def path_strip(
 
 
 def _under(ax: Axes, x: float, sure: str, step: str) -> None:
-    ax.text(x, _TOP + 1.2, sure, fontsize=LABEL, color=MODEL, ha="center", weight="bold")
-    ax.text(x, _TOP + 1.36, step, fontsize=SMALL - 1, color=MUTED, ha="center")
+    literal(ax, x, _TOP + 1.2, sure, fontsize=LABEL, color=MODEL, ha="center", weight="bold")
+    literal(ax, x, _TOP + 1.36, step, fontsize=SMALL - 1, color=MUTED, ha="center")
 
 
 def _words(ax: Axes, width: float, seen: str, target: str) -> None:
     place = {"y": _HEIGHT - 0.13, "fontsize": LABEL, "va": "center"}
-    ax.text(_LEFT, s=seen, color=MODEL, **place)
-    ax.text(width - 0.08, s=f"changed towards {target}", color=PERSON, ha="right", **place)
+    literal(ax, _LEFT, s=seen, color=MODEL, **place)
+    literal(ax, width - 0.08, s=f"changed towards {target}", color=PERSON, ha="right", **place)
     ax.annotate(
         "",
         (width * 0.6, place["y"]),

@@ -118,9 +118,14 @@ def picture(
         ax.plot(*edges, color=frame, linewidth=1.6, zorder=4, solid_joinstyle="miter")
 
 
+def literal(ax: Axes, x: float, y: float, s: str, **how: Any) -> None:
+    """A text as it is: a `$` in the name of a class or a model begins no formula."""
+    ax.text(x, y, s, parse_math=False, **how)
+
+
 def title(ax: Axes, text: str, x: float, y: float) -> None:
     """A figure's or panel's title at a place of a canvas."""
-    ax.text(x, y, text, fontsize=TITLE, color=INK, weight="bold", va="center")
+    literal(ax, x, y, text, fontsize=TITLE, color=INK, weight="bold", va="center")
 
 
 def short(value: float | None) -> str:

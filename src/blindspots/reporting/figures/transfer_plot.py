@@ -18,6 +18,7 @@ from blindspots.reporting.figures.style import (
     SMALL,
     TITLE,
     canvas,
+    literal,
     new_axes,
     short,
     title,
@@ -95,12 +96,12 @@ def _means(table: Table, rows: Sequence[TableRow]) -> list[list[float | None]]:
 
 def _heads(ax: Axes, columns: Sequence[str], left: float, bottom: float) -> None:
     muted: dict[str, Any] = {"fontsize": SMALL, "color": MUTED, "va": "bottom"}
-    ax.text(left, bottom - _head_height(columns) + 0.65, "judged by →", **muted)
-    ax.text(left - 0.15, bottom - 0.1, "found images of ↓", ha="right", **muted)
+    literal(ax, left, bottom - _head_height(columns) + 0.65, "judged by →", **muted)
+    literal(ax, left - 0.15, bottom - 0.1, "found images of ↓", ha="right", **muted)
     for index, name in enumerate(columns):
         x = left + _CELL * (index + 0.5)
         text = "\n".join(fold(name, _WIDE))
-        ax.text(x, bottom - 0.1, text, fontsize=SMALL, color=INK, ha="center", va="bottom")
+        literal(ax, x, bottom - 0.1, text, fontsize=SMALL, color=INK, ha="center", va="bottom")
 
 
 def _head_height(columns: Sequence[str]) -> float:
@@ -117,7 +118,7 @@ def _line(
 ) -> None:
     """One row of the matrix: its name and its cells."""
     middle = top + _HIGH / 2
-    ax.text(left - 0.15, middle, name, fontsize=LABEL, color=INK, ha="right", va="center")
+    literal(ax, left - 0.15, middle, name, fontsize=LABEL, color=INK, ha="right", va="center")
     for index, (value, share) in enumerate(zip(values, shares, strict=True)):
         _cell(ax, left + _CELL * index, top, value, share)
 
@@ -130,6 +131,6 @@ def _cell(ax: Axes, left: float, top: float, value: float | None, share: float |
     lift = 0 if share is None else 0.1
     centred: dict[str, Any] = {"ha": "center", "va": "center"}
     centred["color"] = PAPER if shade.mean() < _DARK else INK
-    ax.text(x, middle - lift, short(value), fontsize=TITLE, weight="bold", **centred)
+    literal(ax, x, middle - lift, short(value), fontsize=TITLE, weight="bold", **centred)
     if share is not None:
-        ax.text(x, middle + 0.18, f"{100 * share:.0f} % kept", fontsize=SMALL, **centred)
+        literal(ax, x, middle + 0.18, f"{100 * share:.0f} % kept", fontsize=SMALL, **centred)

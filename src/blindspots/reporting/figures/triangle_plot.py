@@ -20,6 +20,7 @@ from blindspots.reporting.figures.style import (
     SMALL,
     Numbers,
     canvas,
+    literal,
     new_axes,
     picture,
     short,
@@ -184,7 +185,7 @@ def _labels(
         # Beside an apex on the right stands the colour bar.
         side = 2 if index == 0 and places[0][0] > _SIZE / 2 else index
         x, ha, va = _CAPTION[side]
-        ax.text(left + x, top + 0.58, text, fontsize=LABEL, color=colour, ha=ha, va=va)
+        literal(ax, left + x, top + 0.58, text, fontsize=LABEL, color=colour, ha=ha, va=va)
     for (a, b), side in zip(((0, 1), (0, 2), (1, 2)), sides, strict=True):
         if sides != (1.0, 1.0, 1.0):
             _side(ax, places, a, b, side)
@@ -204,7 +205,8 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float) -> None:
     away *= np.sign(away @ (middle - centre)) or 1
     angle = np.degrees(np.arctan2(-along[1], along[0]))
     turn = (angle + 90) % 180 - 90
-    ax.text(
+    literal(
+        ax,
         middle[0] + 0.17 * away[0],
         middle[1] + 0.17 * away[1],
         f"{length:.3f}".lstrip("0"),
@@ -226,8 +228,8 @@ def _colour_bar(ax: Axes, words: ScoreWords, scale: Scale) -> None:
     ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], HAIRLINE, lw=0.5)
     for value in scale.ticks:
         y = bottom + (top - bottom) * scale.share(value)
-        ax.text(right + 0.06, y, f"{value:g}", fontsize=SMALL, color=MUTED, va="center")
-    ax.text(right, top - 0.2, words.axis, fontsize=SMALL, color=MUTED, ha="right", va="center")
+        literal(ax, right + 0.06, y, f"{value:g}", fontsize=SMALL, color=MUTED, va="center")
+    literal(ax, right, top - 0.2, words.axis, fontsize=SMALL, color=MUTED, ha="right", va="center")
 
 
 def _steps(values: np.ndarray) -> int:

@@ -17,7 +17,9 @@ export function download(name, text) {
  */
 export function csvText(rows) {
   const quoted = (value) => {
-    const text = value === null || value === undefined ? "" : String(value);
+    const shown = value === null || value === undefined ? "" : String(value);
+    // Spreadsheets would compute a text that begins like a formula; numbers may begin with a minus.
+    const text = typeof value === "string" && /^\s*[=+\-@]|^[\t\r]/.test(shown) ? `'${shown}` : shown;
     return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
   return rows.map((row) => row.map(quoted).join(",") + "\n").join("");

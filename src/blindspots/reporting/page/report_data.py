@@ -42,7 +42,7 @@ def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> entry_t
     Tables, spreads and endings count every pair. One by one are shown those of `sample`.
     """
     chosen = sample(run)
-    rows = run.columns.whole_pairs(chosen.ids)
+    rows = run.columns.rows("pairs", "pair_id", chosen.ids)
     tables = build_tables(run) if tables is None else tables
     words, models = words_of(run), [facts.name for facts in run.models]
     views = views_of(fitting(run, rows), models)

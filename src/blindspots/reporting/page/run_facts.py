@@ -10,36 +10,36 @@ Facts = list[tuple[str, str]]
 
 def run_facts(run: Run) -> dict[str, Any]:
     """Groups of (name, text): plan, run, versions, models, notes, skipped and converted images."""
-    info, images = run.info, run.info.get("images") or {}
+    info = run.info
     return {
         "plan": _plan(run),
         "run": _known(
             {
-                "Command": info.get("command"),
-                "Started": info.get("started"),
-                "Finished": info.get("finished") or "not yet",
-                "Duration": _duration(info.get("seconds")),
-                "Device": info.get("device"),
-                "Pictures kept": info.get("keep"),
-                "Plan hash": info.get("plan_hash"),
+                "Command": info.command,
+                "Started": info.started,
+                "Finished": info.finished or "not yet",
+                "Duration": _duration(info.seconds),
+                "Device": info.device,
+                "Pictures kept": info.keep,
+                "Plan hash": info.plan_hash,
             }
         ),
-        "versions": _known(info.get("versions") or {}),
+        "versions": _known(info.versions),
         "models": [(facts.name, _model(facts)) for facts in run.models],
-        "notes": [str(note) for note in info.get("notes") or ()],
-        "skipped": _listed(images.get("skipped")),
-        "converted": _listed(images.get("converted")),
+        "notes": list(info.notes),
+        "skipped": _listed(info.images.skipped),
+        "converted": _listed(info.images.converted),
     }
 
 
 def _plan(run: Run) -> Facts:
-    plan, images = run.plan, run.info.get("images") or {}
+    plan, images = run.plan, run.info.images
     score = plan.get("score") or {}
     return _known(
         {
-            "Images": images.get("spec") or plan.get("images"),
-            "Images found": images.get("count"),
-            "Method": _settings(plan.get("method") or {}),
+            "Images": images.spec or plan.get("images"),
+            "Images found": images.count,
+            "Method": _settings(run.info.method),
             "Score": _settings(score),
             "Sources": plan.get("sources"),
             "Targets per source": plan.get("targets_per_source"),
@@ -72,9 +72,9 @@ def _model(facts: ModelFacts) -> Facts:
             "Input": " × ".join(map(str, facts.size or ())) + (" px" if facts.size else ""),
             "Classes": facts.num_classes,
             "Trained to withstand": _epsilon(facts.training_epsilon),
-            "Preflight images": preflight.get("images"),
-            "Clean accuracy": _share(preflight.get("accuracy")),
-            "Mean confidence": _share(preflight.get("mean_confidence")),
+            "Preflight images": preflight.images,
+            "Clean accuracy": _share(preflight.accuracy),
+            "Mean confidence": _share(preflight.mean_confidence),
         }
     )
 
@@ -94,8 +94,8 @@ def _duration(seconds: float | None) -> str | None:
     return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
 
 
-def _listed(entries: Iterable[Mapping[str, Any]] | None) -> Facts:
-    return [(str(entry.get("name", "?")), str(entry.get("reason", ""))) for entry in entries or ()]
+def _listed(entries: Iterable[Mapping[str, str]]) -> Facts:
+    return [(entry.get("name", "?"), entry.get("reason", "")) for entry in entries]
 
 
 def _known(facts: Mapping[str, Any]) -> Facts:

@@ -72,7 +72,7 @@ def _triangles(run: Run, rows: Sequence[Row]) -> list[entry_types.TriangleEntry]
         for row in rows
         if row["target_id"] and Ending(row["ending"]).started
     }
-    stored = run.columns.whole_triangles({source for _, source, _ in ids})
+    stored = run.columns.rows("triangles", "source_id", {source for _, source, _ in ids})
     return [_triangle(run, row, ids) for row in stored if all(key in ids for key in _corners(row))]
 
 

@@ -1,7 +1,7 @@
 """From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
 
-from collections.abc import Iterable, Iterator
-from typing import Literal, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal, get_args
 
 import pyarrow as pa
 from pyarrow.types import is_primitive
@@ -157,8 +157,8 @@ def _published(run: Run, kind: str) -> tuple[TableRow, ...]:
     return tuple(row for row in rows if row is not None)
 
 
-def _method(run: Run) -> dict:
-    return run.plan.get("method") or {}
+def _method(run: Run) -> Mapping[str, Any]:
+    return run.info.method
 
 
 def _lpips_note(rows: Iterable[TableRow]) -> tuple[str, ...]:

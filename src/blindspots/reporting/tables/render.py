@@ -165,8 +165,16 @@ def _csv(table: Table) -> str:
     for row in table.rows:
         cells = [row.cells.get(key, Cell()) for key in keys]
         values = [_plain(getattr(cell, part)) for cell in cells for part in parts]
-        writer.writerow([row.label, row.origin, *values])
+        writer.writerow([spreadsheet_text(row.label), spreadsheet_text(row.origin), *values])
     return out.getvalue()
+
+
+def spreadsheet_text(text: str) -> str:
+    """A text that spreadsheets show as it is, and do not compute: behind an apostrophe if need be.
+
+    They take what begins with one of = + - @, or with white space before it, for a formula.
+    """
+    return f"'{text}" if text.lstrip()[:1] in tuple("=+-@") or text[:1] in tuple("\t\r") else text
 
 
 def _plain(value: float | None) -> str:

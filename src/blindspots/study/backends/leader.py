@@ -28,7 +28,7 @@ from blindspots.study.backends.worker_pool import Heard, WorkerHandle, WorkerPoo
 from blindspots.study.prepare import most_evaluations
 from blindspots.study.subjects import roles, without_pairs
 
-AHEAD, ATTEMPTS = 2, 3
+AHEAD, ATTEMPTS, UNBORN = 2, 3, 4
 PATIENCE, LISTENING = 300.0, 1.0
 # A worker says something at every forward; loading or compiling a large model takes less.
 SILENCE = 1800.0
@@ -68,6 +68,7 @@ class Leader:
     _at: dict[WorkerHandle, _At] = field(default_factory=dict)
     _again: deque[Task] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
+    _unborn: int = 0
     _warned: set[str] = field(default_factory=set)
 
     def run(self) -> None:
@@ -166,6 +167,7 @@ class Leader:
             case Ready():
                 at.ready = at.asks = True
             case Started(number):
+                self._unborn = 0
                 at.begun.add(number)
                 at.asks = True
             case Progress(evaluations):
@@ -202,7 +204,24 @@ class Leader:
             else:
                 # It cannot have been its pairs.
                 self._again.append(unit)
-        self._at[self.crew.start()] = _At()
+        if self._may_start(at, why):
+            self._at[self.crew.start()] = _At()
+
+    def _may_start(self, ended: _At, why: str) -> bool:
+        """Whether another worker may take the place of one, as it would not end at once too.
+
+        `WorkFailed` where none is left.
+        """
+        self._unborn += not ended.begun
+        if self._unborn < ATTEMPTS * max(UNBORN, self.crew.workers):
+            return True
+        if self._at:
+            return False
+        raise WorkFailed(
+            f"{self._unborn} workers ended one after the other before their first pair "
+            f"({' '.join(why.split())}); finished pairs are kept; mend that, or leave out "
+            "--workers and --backend, then the same command resumes"
+        )
 
     def _take_back(self, unit: Task, why: str) -> None:
         subject = next(s for s in self.job.prepared.subjects if s.name == unit.model)

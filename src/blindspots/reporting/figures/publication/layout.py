@@ -16,6 +16,7 @@ from blindspots.reporting.figures.style import (
     INK,
     MUTED,
     canvas,
+    literal,
     new_axes,
     picture,
 )
@@ -114,7 +115,7 @@ def words(
     if room is not None:
         font = {"weight": how["weight"]} if "weight" in how else {}
         text = "\n".join(cut(line, room, size, **font) for line in text.split("\n"))
-    page.text(x, y, text, fontsize=size, color=colour, **{"va": "center", **how})
+    literal(page, x, y, text, fontsize=size, color=colour, **{"va": "center", **how})
 
 
 def tile(

@@ -127,7 +127,7 @@ def _corners(run: Run, models: Sequence[str]) -> list[Row]:
 
 def _measured(run: Run, models: Sequence[str]) -> list[Row]:
     ids = {row["pair_id"] for row in read_widths(run.path)}
-    rows = run.columns.whole_pairs(ids) if ids else []
+    rows = run.columns.rows("pairs", "pair_id", ids) if ids else []
     return [row for row in rows if row["model"] in models] or representative_pairs(run, models)
 
 

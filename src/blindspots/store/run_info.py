@@ -1,0 +1,318 @@
+"""`run.json`: its one definition, its one reader and its one writer. No torch here.
+
+A member that an older run lacks has the default of its field; one of a later version that is not
+known here is kept in `more` and written back. What is there and has another type is refused.
+"""
+
+import json
+import platform
+import types
+from collections.abc import Mapping, Sequence
+from dataclasses import Field, dataclass, field, fields, is_dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from blindspots.errors import UsageError
+from blindspots.settings import Keep, Shard
+from blindspots.store.atomic import write_text
+from blindspots.store.paths import Place, find_place
+
+FORMAT = 1
+INFO_FILE = "run.json"
+PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
+AGAIN = "start it again with blindspots run and another --out"
+MOST_LEVELS = 100
+# Marks members that are not written while they are None.
+LEFT_OUT = {"left out": True}
+
+Facts = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFinding:
+    """What a check of the doctor found; `level`: ok, note or wrong."""
+
+    name: str = ""
+    level: str = ""
+    found: str = ""
+    why: str = ""
+    remedy: str = ""
+    values: Facts = field(default_factory=dict)
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preflight:
+    """What a model says of the clean images; `findings`: None where they were not looked for.
+
+    `accuracy`: None without labels. `mean_confidence`: None of an embedding.
+    """
+
+    images: int | None = None
+    labelled: bool = True
+    accuracy: float | None = None
+    mean_confidence: float | None = None
+    findings: Sequence[StoredFinding] | None = field(default=None, metadata=LEFT_OUT)
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What is stored of one model.
+
+    `size`: (height, width) in pixels. `training_epsilon`: the l-infinity radius in [0, 1] it was
+    adversarially trained for. `image_suffix`: what its copies of sources and targets end with.
+    """
+
+    spec: str = ""
+    name: str = ""
+    fingerprint: str = ""
+    num_classes: int | None = None
+    size: Sequence[int] | None = None
+    training_epsilon: float | None = None
+    image_suffix: str = ""
+    preflight: Preflight = field(default_factory=Preflight)
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImagesFacts:
+    """The images of a run; `skipped`, `converted`: `name` and `reason` of each."""
+
+    spec: str = ""
+    count: int | None = None
+    skipped: Sequence[Mapping[str, str]] = ()
+    converted: Sequence[Mapping[str, str]] = ()
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardFacts:
+    """A shard of which a run was merged."""
+
+    number: int = 1
+    of: int = 1
+    device: str | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+    started: str | None = None
+    finished: str | None = None
+    command: str = ""
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunInfo:
+    """The whole of `run.json`, its members in the order in which they are written.
+
+    `plan`: what makes the run's results, as it is hashed to `plan_hash`. `pairs`: the planned pairs
+    of each model here; `pairs_hash`: over those of the whole plan. `straight`: whether the method's
+    path is the segment (None in runs before it was stored). `found_dropped`: found images
+    were removed on purpose. `finished`: None while the run is not. `tables`: the SHA-256 of each.
+    `shards`: of a merged run alone.
+    """
+
+    format: int = FORMAT
+    plan_hash: str | None = field(default=None, metadata=LEFT_OUT)
+    plan: Facts = field(default_factory=dict)
+    shard: Shard | None = None
+    pairs: Mapping[str, int] = field(default_factory=dict)
+    pairs_hash: str | None = field(default=None, metadata=LEFT_OUT)
+    models: Sequence[ModelFacts] = ()
+    images: ImagesFacts = field(default_factory=ImagesFacts)
+    straight: bool | None = field(default=None, metadata=LEFT_OUT)
+    keep: Keep | None = field(default=None, metadata=LEFT_OUT)
+    found_dropped: bool = False
+    backend: str | None = field(default=None, metadata=LEFT_OUT)
+    device: str | None = field(default=None, metadata=LEFT_OUT)
+    layout: Mapping[str, str] = field(default_factory=dict)
+    compiled: Mapping[str, bool] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    notes: Sequence[str] = ()
+    command: str = ""
+    started: str | None = field(default=None, metadata=LEFT_OUT)
+    finished: str | None = None
+    seconds: float | None = field(default=None, metadata=LEFT_OUT)
+    tables: Mapping[str, str] = field(default_factory=dict)
+    shards: Sequence[ShardFacts] | None = field(default=None, metadata=LEFT_OUT)
+    more: Facts = field(default_factory=dict)
+
+    @property
+    def method(self) -> Facts:
+        """The plan's method: its `name` and settings; empty where none is stored."""
+        return self.plan.get("method") or {}
+
+    @property
+    def score(self) -> Facts:
+        """The plan's score, likewise; confidence where none is stored."""
+        return self.plan.get("score") or {"name": "confidence"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """What is read of a plan; it is kept as it is stored, because it is hashed and compared."""
+
+    method: "_Method | None" = None
+    score: "_Score | None" = None
+    seed: int = 0
+    precision: str = ""
+    sources: int | None = None
+    targets_per_source: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Method:
+    name: str = ""
+    delta: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Score:
+    name: str = ""
+
+
+def installed_versions() -> dict[str, str]:
+    """The versions of Python and of the packages that results depend on."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def write_run_info(path: Place | str, info: RunInfo) -> None:
+    """Write a run directory's `run.json`, whole."""
+    text = json.dumps(_plain(info), indent=2, ensure_ascii=False, allow_nan=False)
+    write_text(find_place(path) / INFO_FILE, text + "\n")
+
+
+def read_run_info(path: Place | str) -> RunInfo | None:
+    """The `run.json` of a run directory; None where there is none yet.
+
+    Refused where it cannot be read, is of a later format, or has a member of another type.
+    """
+    folder = find_place(path)
+    file = folder / INFO_FILE
+    if not file.exists():
+        return None
+    try:
+        stored = _load(file.read_text(encoding="utf-8"))
+        known = isinstance(stored, dict) and stored.get("format", FORMAT) == FORMAT
+        info = _described(stored) if known else None
+    except (OSError, ValueError, RecursionError, OverflowError) as error:
+        raise UsageError(f"{file} cannot be read ({error}); {AGAIN}") from error
+    if info is None:
+        raise UsageError(f"{folder} is not a run of format {FORMAT}; {AGAIN}")
+    return info
+
+
+def _described(stored: Facts) -> RunInfo:
+    info: RunInfo = _read_members(RunInfo, stored, "")
+    _read_members(_Plan, info.plan, "plan")
+    if info.shard is not None and not 1 <= info.shard.number <= info.shard.of:
+        raise ValueError(f"shard is {info.shard}, expected a number from 1 to how many there are")
+    return info
+
+
+def _load(text: str) -> Any:
+    stored = json.loads(text)
+    if _levels(stored) > MOST_LEVELS:
+        raise ValueError(f"it is nested more than {MOST_LEVELS} deep")
+    # What could not be written again is not taken: NaN, infinity, half a surrogate pair.
+    json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()
+    return stored
+
+
+def _levels(value: Any) -> int:
+    """How deep lists and objects are nested, counted no further than is allowed."""
+    level, depth = [value], 0
+    while level and depth <= MOST_LEVELS:
+        inner = [one.values() if isinstance(one, dict) else one for one in level if _nests(one)]
+        level, depth = [one for ones in inner for one in ones], depth + 1
+    return depth
+
+
+def _nests(value: Any) -> bool:
+    return isinstance(value, dict | list)
+
+
+def _plain(value: Any) -> Any:
+    """As plain data, members in the order of their fields."""
+    if is_dataclass(value):
+        own = {one.name: getattr(value, one.name) for one in fields(value) if _written(one, value)}
+        return {name: _plain(each) for name, each in (own | getattr(value, "more", {})).items()}
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _written(one: Field, owner: Any) -> bool:
+    left_out = one.metadata.get("left out") and getattr(owner, one.name) is None
+    return one.name != "more" and not left_out
+
+
+@cache
+def _types(kind: type) -> Mapping[str, Any]:
+    return get_type_hints(kind)
+
+
+def _read_members(kind: Any, value: Any, name: str) -> Any:
+    """The object as a dataclass of this kind."""
+    stored, known = _checked(dict, value, name), dict(_types(kind))
+    more = known.pop("more", None) is not None
+    within = f"{name}." if name else ""
+    own = {
+        key: _read(own, stored[key], f"{within}{key}")
+        for key, own in known.items()
+        if key in stored
+    }
+    rest = {key: each for key, each in stored.items() if key not in known}
+    return kind(**own, **({"more": rest} if more else {}))
+
+
+def _read(kind: Any, value: Any, name: str) -> Any:
+    """A value as its type says; ValueError where it is of another one."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return value
+    if origin in (Union, types.UnionType):
+        return None if value is None else _read(inner[0], value, name)
+    if origin is Literal:
+        return _chosen(inner, value, name)
+    if is_dataclass(kind):
+        return _read_members(kind, value, name)
+    if origin is Mapping:
+        stored = _checked(dict, value, name)
+        return {key: _read(inner[1], each, f"{name}.{key}") for key, each in stored.items()}
+    if origin is Sequence:
+        listed = enumerate(_checked(list, value, name))
+        return tuple(_read(inner[0], each, f"{name}[{index}]") for index, each in listed)
+    return _checked(kind, value, name)
+
+
+_WORDS = {
+    str: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "an object",
+}
+
+
+def _checked(kind: type, value: Any, name: str) -> Any:
+    """The value, of this type; true and false are no numbers."""
+    allowed = (int, float) if kind is float else kind
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(_wrong(value, name, _WORDS[kind]))
+    if kind is float:
+        float(value)  # a whole number may be too large to be one
+    return value
+
+
+def _chosen(choices: tuple[str, ...], value: Any, name: str) -> Any:
+    if value in choices:
+        return value
+    raise ValueError(_wrong(value, name, f"{', '.join(choices[:-1])} or {choices[-1]}"))
+
+
+def _wrong(value: Any, name: str, expected: str) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return f"{name} is {text if len(text) <= 40 else f'{text[:37]}...'}, expected {expected}"
