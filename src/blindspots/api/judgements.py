@@ -27,12 +27,14 @@ def transfer(
     batch: int | None = None,
     trust_file: bool = False,
     trust_remote_code: bool = False,
+    trust_run_code: bool = False,
     progress: bool = False,
 ) -> RunTable:
     """Whether other models believe a run's found images too: the table, a column per judge.
 
     `run`: a directory or an open run; its own models judge each other. `models`: specs of further
-    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device. Writes
+    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device.
+    `trust_run_code`: run the code that file: and python: models of the run name. Writes
     `transfer.parquet`, its table and its figure into the directory.
 
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
@@ -47,7 +49,7 @@ def transfer(
                 "models=['zoo:shapes-vit']"
             )
     check_writable(opened.path)
-    trust = Trust(file=trust_file, remote_code=trust_remote_code)
+    trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
     judge_run(opened.path, specs, device, batch, Reporter(quiet=not progress), trust)
     return RunTable(publish_transfer(opened.path))
 

@@ -95,6 +95,7 @@ def verify(
         lpips_weights=lpips_weights,
         trust_file=allowed.file,
         trust_remote_code=allowed.remote_code,
+        trust_run_code=allowed.run_code,
         progress=not output.quiet,
     )
     print(json.dumps(result.as_json(), indent=2) if output.json else result.text())

@@ -75,6 +75,7 @@ def transfer(
         batch=batch,
         trust_file=trust.file,
         trust_remote_code=trust.remote_code,
+        trust_run_code=trust.run_code,
         progress=not output.quiet,
     )
     style = "json" if output.json else format
