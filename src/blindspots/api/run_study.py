@@ -154,6 +154,6 @@ def _reporter(progress: bool | None) -> Reporter:
 def _warn(prepared: Prepared) -> None:
     """What would make the results wrong, as warnings."""
     for name, facts in prepared.preflight.items():
-        for finding in facts["findings"]:
-            if finding["level"] == "wrong":
-                warnings.warn(f"{name}: {finding['found']}; {finding['remedy']}", stacklevel=3)
+        for finding in facts.findings or ():
+            if finding.level == "wrong":
+                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=3)
