@@ -56,7 +56,9 @@ def test_what_cannot_be_compared_or_judged_is_refused(runs, ask, words):
 
 
 def test_a_transfer_is_the_commands_table_and_is_stored(copy, no_figures, capsys):
-    table = bs.transfer(copy)
+    with pytest.raises(bs.UsageError, match="loading it runs that code"):
+        bs.transfer(copy)
+    table = bs.transfer(copy, trust_run_code=True)
     assert len(bs.open_run(copy).transfer) > 0
     assert table.to_markdown() == bs.open_run(copy).table("transfer").to_markdown()
     assert call(["table", str(copy), "--table", "transfer", "--format", "markdown"]) == 0

@@ -179,6 +179,8 @@ def test_opening_a_run_and_its_tables_does_not_load_torch(path):
 
 
 def test_a_verification_says_what_deviates(finished):
-    verified = bs.open_run(finished).verify(sources=1)
+    with pytest.raises(bs.UsageError, match="loading it runs that code"):
+        bs.open_run(finished).verify(sources=1)
+    verified = bs.open_run(finished).verify(sources=1, trust_run_code=True)
     assert verified.rows > 0
     assert verified.different == []

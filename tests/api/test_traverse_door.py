@@ -9,6 +9,7 @@ from torch import nn
 
 import blindspots as bs
 from blindspots.methods import METHODS
+from tests.support import checker
 from tests.support.toys import convolutional, random_images, toy
 
 SHORT = bs.Reference(max_steps=3)
@@ -107,6 +108,7 @@ def test_labels_may_be_an_array(model):
     ids=str,
 )
 def test_what_cannot_be_used_is_refused_in_one_sentence(model, change, words):
+    checker.watch(False)
     given = {"model": model} | change
     with pytest.raises(bs.UsageError, match=words) as refusal:
         traverse(**given)
@@ -157,5 +159,6 @@ def test_a_hull_of_a_plain_module_warns(model, corners):
     ],
 )
 def test_a_hull_of_what_cannot_be_used_is_refused(model, corners, ask, words):
+    checker.watch(False)
     with pytest.raises(bs.UsageError, match=words):
         ask(model, corners[0])

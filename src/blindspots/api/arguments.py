@@ -27,6 +27,9 @@ RANGE_TOLERANCE = 1e-4
 CHANNELS = 3
 
 Images = Float[Tensor, "_batch _channel _height _width"]
+# What is accepted for images, and for the classes that are held.
+ImagesLike = Tensor | np.ndarray | Sequence[Tensor | np.ndarray]
+LabelsLike = Tensor | np.ndarray | Sequence[int] | int
 
 
 def as_model(given: Any, size: tuple[int, ...], depth: int = 3) -> Classifier:

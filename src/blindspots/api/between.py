@@ -2,7 +2,11 @@
 
 from typing import Any, Literal
 
+from torch import nn
+
 from blindspots.api.arguments import (
+    ImagesLike,
+    LabelsLike,
     as_image,
     as_images,
     as_label,
@@ -16,16 +20,17 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.measure.batched_hulls import Corners
 from blindspots.measure.hulls import Hull, Segment, Simplex, segments, simplices, triangles
+from blindspots.scores import Score
 
 
 def segment(
-    model: Any,
-    source: Any,
-    found: Any,
-    label: Any,
+    model: nn.Module,
+    source: ImagesLike,
+    found: ImagesLike,
+    label: LabelsLike,
     points: int = 101,
     *,
-    score: Any = None,
+    score: Score | None = None,
     evaluator: Evaluator | None = None,
 ) -> Segment:
     """The confidence along the straight line source → found at `points` equally spaced points.
@@ -45,15 +50,15 @@ def segment(
 
 
 def triangle(
-    model: Any,
-    source: Any,
-    found_1: Any,
-    found_2: Any,
-    label: Any,
+    model: nn.Module,
+    source: ImagesLike,
+    found_1: ImagesLike,
+    found_2: ImagesLike,
+    label: LabelsLike,
     steps: int = 10,
     *,
     grid: Literal["full", "reference"] = "full",
-    score: Any = None,
+    score: Score | None = None,
     evaluator: Evaluator | None = None,
 ) -> Hull:
     """The confidence over the triangle source, found 1, found 2 on the grid of step 1/steps.
@@ -73,14 +78,14 @@ def triangle(
 
 
 def simplex(
-    model: Any,
-    source: Any,
-    found: Any,
-    label: Any,
+    model: nn.Module,
+    source: ImagesLike,
+    found: ImagesLike,
+    label: LabelsLike,
     samples: int = 2000,
     seed: int = 0,
     *,
-    score: Any = None,
+    score: Score | None = None,
     evaluator: Evaluator | None = None,
 ) -> Simplex:
     """The confidence at `samples` uniform points of the hull of the source and all found images.

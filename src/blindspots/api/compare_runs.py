@@ -8,7 +8,7 @@ from blindspots.api.open_run import open_run
 from blindspots.errors import UsageError
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
-from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS
+from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS, Kind
 from blindspots.store.paths import Place, find_place
 
 
@@ -79,6 +79,6 @@ def compare(
             f"table={KINDS[0]!r}"
         )
     models = (model,) if isinstance(model, str) else tuple(model)
-    kinds = tuple(kind for kind in KINDS if kind == table) or SLIDES_KINDS
+    kinds: list[Kind] = [kind for kind in KINDS if kind == table] or [*SLIDES_KINDS]
     opened = [open_run(run) for run in runs]
     return RunComparison(compare_subjects(opened, models, baseline, seed, kinds))

@@ -12,7 +12,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.api.arguments import Images, as_images, as_same_count
+from blindspots.api.arguments import Images, ImagesLike, as_images, as_same_count
 from blindspots.errors import UsageError
 from blindspots.measure import metrics as measured
 
@@ -21,22 +21,22 @@ __all__ = ["linf", "lpips", "rmse", "ssim"]
 PerImage = Float[Tensor, "_batch"]
 
 
-def rmse(a: Any, b: Any) -> PerImage:
+def rmse(a: ImagesLike, b: ImagesLike) -> PerImage:
     """Root mean square difference over channels and pixels, in [0, 1]."""
     return measured.rmse(*_alike(a, b))
 
 
-def linf(a: Any, b: Any) -> PerImage:
+def linf(a: ImagesLike, b: ImagesLike) -> PerImage:
     """Largest absolute difference of a channel of a pixel, in [0, 1]."""
     return measured.linf(*_alike(a, b))
 
 
-def ssim(a: Any, b: Any) -> PerImage:
+def ssim(a: ImagesLike, b: ImagesLike) -> PerImage:
     """Structural similarity (Wang et al. 2004), 1 for equal images; sides of at least 11 pixels."""
     return measured.ssim(*_alike(a, b))
 
 
-def lpips(a: Any, b: Any, weights: str | Path | None = None) -> PerImage:
+def lpips(a: ImagesLike, b: ImagesLike, weights: str | Path | None = None) -> PerImage:
     """Perceptual distance (Zhang et al. 2018) with AlexNet, 0 for equal images.
 
     `weights`: AlexNet's file of torchvision; None: the usual cache. Raises `UsageError` where they
@@ -54,7 +54,7 @@ def _network(weights: Path | None) -> tuple[Any, str | None]:
     return measured.find_lpips(weights)
 
 
-def _alike(a: Any, b: Any) -> tuple[Images, Images]:
+def _alike(a: ImagesLike, b: ImagesLike) -> tuple[Images, Images]:
     one, two = as_same_count(as_images("a", a), as_images("b", b))
     if one.shape != two.shape:
         raise UsageError(

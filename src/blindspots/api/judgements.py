@@ -33,7 +33,8 @@ def transfer(
     """Whether other models believe a run's found images too: the table, a column per judge.
 
     `run`: a directory or an open run; its own models judge each other. `models`: specs of further
-    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device. Writes
+    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device.
+    `trust_run_code`: run the code that file: and python: models of the run name. Writes
     `transfer.parquet`, its table and its figure into the directory.
 
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,

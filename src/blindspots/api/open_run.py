@@ -129,16 +129,16 @@ class OpenRun(Run):
         Models are loaded afresh. `batch`: images at once; None: another number than the run's.
         `sources`: only what starts from so many sources of each model; None: all. `different`
         names the columns that deviate, `raise_if_different()` fails for them, `text()` tells all.
+        `trust_run_code`: run the code that file: and python: models of the run name.
+
         Raises `UsageError` where found images were not kept or a model is no longer the same.
         """
         from blindspots.settings import Trust
         from blindspots.study.verify import verify_run
 
         weights = None if lpips_weights is None else Path(lpips_weights)
-        trust, reporter = (
-            Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code),
-            Reporter(quiet=not progress),
-        )
+        trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
+        reporter = Reporter(quiet=not progress)
         return verify_run(self.path, device, batch, weights, reporter, trust, sources)
 
     def check(

@@ -14,9 +14,10 @@ from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.images.sources.in_memory import MEMORY
 from blindspots.methods import describe_method
+from blindspots.methods.method import Method
 from blindspots.models.classifier import Classifier
 from blindspots.progress import Reporter
-from blindspots.scores import describe_score
+from blindspots.scores import Score, describe_score
 from blindspots.settings import MachineSettings, ScienceSettings, Trust
 from blindspots.store.lock import refuse_held
 from blindspots.store.paths import Place, check_writable, find_place
@@ -30,8 +31,8 @@ def run(
     model: Any,
     images: Any,
     out: str | Place,
-    method: Any = None,
-    score: Any = None,
+    method: Method | str | None = None,
+    score: Score | None = None,
     sources: int = 20,
     targets_per_source: int = 2,
     pairs: str | Path | None = None,
@@ -67,14 +68,14 @@ def run(
     Raises `UsageError` before anything is written, and `WorkFailed` where the disk is full or
     memory ran out: what is finished is kept.
     """
-    score = check_score(score)
-    chosen = as_method(method, score)
+    held = check_score(score)
+    chosen = as_method(method, held)
     own, specs = _models(model, images)
     given, called = _images(images, classes)
     place = find_place(out)
     science = ScienceSettings(
         method=describe_method(chosen),
-        score=describe_score(score),
+        score=describe_score(held),
         seed=seed,
         precision=precision,
         sources=sources,
@@ -153,6 +154,6 @@ def _reporter(progress: bool | None) -> Reporter:
 def _warn(prepared: Prepared) -> None:
     """What would make the results wrong, as warnings."""
     for name, facts in prepared.preflight.items():
-        for finding in facts["findings"]:
-            if finding["level"] == "wrong":
-                warnings.warn(f"{name}: {finding['found']}; {finding['remedy']}", stacklevel=3)
+        for finding in facts.findings or ():
+            if finding.level == "wrong":
+                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=3)

@@ -120,7 +120,10 @@ class Traversals:
         if isinstance(index, slice):
             return Traversals(*(_part(getattr(self, f.name), index) for f in fields(self)))
         at = range(len(self))[index]
-        numbers = {name: getattr(self, name)[at].item() for name in _TENSORS if name != "found"}
+        numbers: dict[str, Any] = {
+            name: getattr(self, name)[at].item() for name in _TENSORS if name != "found"
+        }
+        numbers |= {name: values[at].item() for name, values in self._distances.items()}
         return Traversal(
             id=self.ids[at],
             found=self.found[at],
@@ -129,7 +132,6 @@ class Traversals:
             target=None if self.target is None else self.target[at],
             path=None if self.paths is None else self.paths[at],
             **numbers,
-            **{name: self._distances[name][at].item() for name in _COLUMNS},
         )
 
     @property
@@ -273,7 +275,7 @@ def collect(outcomes: Sequence[TraversalResult], paths: bool = False) -> Travers
 
 def _restored(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Traversals:
     ids = metadata["ids"].split("\n")
-    named = {name: tensors[name] for name in _TENSORS}
+    named: dict[str, Any] = {name: tensors[name] for name in _TENSORS}
     if any(len(tensor) != len(ids) for tensor in named.values()):
         raise ValueError("its ids and its tensors are of different numbers")
     kept = [tensors.get(f"path.{i}") for i in range(len(ids))]
@@ -282,7 +284,8 @@ def _restored(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Traversal
         ids=ids,
         ending=[Ending(text) for text in metadata["endings"].split("\n")],
         **named,
-        **{name: tensors.get(name) for name in _IMAGES},
+        source=tensors.get("source"),
+        target=tensors.get("target"),
         paths=paths if "paths" in metadata else None,
     )
 

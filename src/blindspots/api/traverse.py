@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+
+from torch import nn
 
 from blindspots.api.arguments import (
     Images,
+    ImagesLike,
+    LabelsLike,
     as_images,
     as_labels,
     as_method,
@@ -21,17 +24,19 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult, pair_hash
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
+from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
+from blindspots.scores import Score
 
 
 def traverse(
-    model: Any,
-    sources: Any,
-    targets: Any,
-    labels: Any = None,
+    model: nn.Module,
+    sources: ImagesLike,
+    targets: ImagesLike,
+    labels: LabelsLike | None = None,
     *,
-    method: Any = None,
-    score: Any = None,
+    method: Method | str | None = None,
+    score: Score | None = None,
     seed: int = 0,
     ids: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
@@ -60,21 +65,21 @@ def traverse(
     Raises `UsageError` for another type, dtype, number of axes, size or range, for a label that is
     no class, a wrong number of labels, ids or groups, and groups of different sources.
     """
-    sources, targets = as_same_count(as_images("sources", sources), as_images("targets", targets))
-    model = as_model(model, tuple(sources.shape[-2:]))
-    check_sizes(model, sources=sources, targets=targets)
-    numbers = as_labels(labels, len(sources))
-    check_classes(numbers, model, least=UNLABELLED)
+    first, last = as_same_count(as_images("sources", sources), as_images("targets", targets))
+    asked = as_model(model, tuple(first.shape[-2:]))
+    check_sizes(asked, sources=first, targets=last)
+    numbers = as_labels(labels, len(first))
+    check_classes(numbers, asked, least=UNLABELLED)
     _check_count("batch", batch, 1)
     _check_count("snapshots", snapshots, 0)
-    pairs = _pairs(sources, targets, numbers, ids, groups)
-    score = as_score(score, model)
-    method = as_method(method, score)
-    slots = batch or batch_size(model.size, model.device)
+    pairs = _pairs(first, last, numbers, ids, groups)
+    held = as_score(score, asked)
+    chosen = as_method(method, held)
+    slots = batch or batch_size(asked.size, asked.device)
     place = {id(pair): i for i, pair in enumerate(pairs)}
-    together = sorted(pairs, key=lambda pair: pair.group) if method.grouped else pairs
+    together = sorted(pairs, key=lambda pair: pair.group) if chosen.grouped else pairs
     with _bar(progress, len(pairs)) as tick:
-        engine = Engine(Evaluator(model, score), method, slots, snapshots, seed)
+        engine = Engine(Evaluator(asked, held), chosen, slots, snapshots, seed)
         ended = list(_told(engine.run(together), tick, on_pair, snapshots > 0))
     return collect(sorted(ended, key=lambda outcome: place[id(outcome.pair)]), snapshots > 0)
 
