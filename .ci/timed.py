@@ -19,6 +19,8 @@ from typing import IO, NamedTuple
 
 BUDGETS = Path(__file__).with_name("budget.toml")
 FACTOR = 3
+# Seconds that are waited for the last lines of a target that has ended.
+PATIENCE = 5.0
 
 
 class Taken(NamedTuple):
@@ -47,7 +49,7 @@ def run(target: str, make: tuple[str, ...] = ("make", "--no-print-directory")) -
     reader.start()
     status = process.wait()
     # What the target left running may hold its output open.
-    reader.join(timeout=5)
+    reader.join(timeout=PATIENCE)
     return Taken(target, status, cpu_of_children() - before, time.monotonic() - start, last[0])
 
 

@@ -82,7 +82,8 @@ def test_the_cpu_seconds_of_what_a_target_starts_are_counted(timed):
     assert taken.cpu >= 0.2
 
 
-def test_what_a_target_leaves_running_is_not_waited_for(timed):
+def test_what_a_target_leaves_running_is_not_waited_for(timed, monkeypatch):
+    monkeypatch.setattr(timed, "PATIENCE", 0.5)
     taken = timed.run("sleep 30 & echo over", make=("sh", "-c"))
     assert taken.last == "over"
     assert taken.wall < 20

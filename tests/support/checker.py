@@ -116,6 +116,6 @@ def describe(value):
         return kind, tuple(map(describe, value[:MOST_ITEMS]))
     if kind is dict:
         return kind, tuple(map(describe, itertools.islice(value.items(), MOST_ITEMS)))
-    if hasattr(value, "dtype"):
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
         return kind, value.shape, value.dtype
     return kind
