@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
 from blindspots.schema import NULLS, PAIRS, TRIANGLES, YOUNGER, Ending
-from blindspots.store.parquet import check_ids, open_parquet, row_files
+from blindspots.store.parquet import check_ids, open_parquet, read_while_written, row_files
 from blindspots.store.paths import Place
 
 PAIR_KEY = ("model", "pair_id")
@@ -114,7 +114,8 @@ class RunColumns:
 
     def _few(self, kind: str, schema: pa.Schema, names: Sequence[str]) -> pa.Table:
         """Some columns; the key's are read with them only where a row may be there twice."""
-        key = KEYS[kind] if len(row_files(self.path, kind)) > 1 else ()
+        alone = row_files(self.path, kind) == [self.path / f"{kind}.parquet"]
+        key = () if alone else KEYS[kind]
         wanted = pa.schema([schema.field(name) for name in dict.fromkeys((*key, *names))])
         return read_rows(self.path, kind, wanted, key).select(names)
 
@@ -141,10 +142,19 @@ def read_rows(
 
     `wanted`: only these. Refused where a file is no table of this version.
     """
-    files = row_files(path, kind)
-    tables = [_read(file, kind, schema, wanted) for file in files]
-    table = pa.concat_tables([schema.empty_table(), *tables])
-    return _distinct(table, key) if len(files) > 1 else table
+
+    def read(files: Sequence[Place]) -> pa.Table:
+        tables = [_read(file, kind, schema, wanted) for file in files]
+        table = pa.concat_tables([schema.empty_table(), *tables])
+        return _distinct(table, key) if len(files) > 1 and key else table
+
+    try:
+        return read_while_written(path, kind, read)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the rows of {path} change faster than they can be read ({error}); wait until its "
+            "driver rests, and type the same again"
+        ) from error
 
 
 def finite(values: pa.ChunkedArray) -> np.ndarray:
@@ -175,6 +185,8 @@ def _read(path: Place, kind: str, schema: pa.Schema, wanted: ColumnFilter | None
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         table = table.select(schema.names).cast(schema)
+    except FileNotFoundError:
+        raise
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
     check_ids(path, table)
