@@ -159,18 +159,17 @@ def read_while_written(path: Place, table: str, read: Callable[[list[Place]], Re
 
     It is asked again where a file vanished, or where files were joined since they were listed.
     """
-    for attempt in range(READINGS):
+    for attempt in range(READINGS - 1):
         files = row_files(path, table)
         try:
             found = read(files)
         except FileNotFoundError:
-            if attempt == READINGS - 1:
-                raise
+            pass
         else:
             if not _joined(files, row_files(path, table)):
-                break
+                return found
         time.sleep(PAUSE * attempt)
-    return found
+    return read(row_files(path, table))
 
 
 def _joined(before: Sequence[Place], now: Sequence[Place]) -> bool:
