@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from blindspots.images import Preprocessing
+from blindspots.images import Preprocessing, preprocessing
 from tests.images.material import noise
 
 GEOMETRIES = [
@@ -49,3 +50,28 @@ def test_an_image_of_the_right_size_is_left_alone():
 def test_without_a_resize_the_image_covers_a_size_of_any_shape():
     tall = Preprocessing(size=(40, 10))(noise(64, 48))
     assert tall.size == (10, 40)
+
+
+@pytest.mark.parametrize("shape", [(1000, 1), (1, 777), (3000, 2), (500, 40), (1200, 300)])
+@pytest.mark.parametrize("crop", ["round", "floor"])
+@pytest.mark.parametrize("kind", ["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"])
+def test_scaling_the_window_alone_gives_the_same_pixels(monkeypatch, shape, crop, kind):
+    image, see = noise(*shape), Preprocessing(size=(32, 32), interpolation=kind, crop=crop)
+    whole = np.asarray(see(image))
+    monkeypatch.setattr(preprocessing, "MOST_SCALED", 0)
+    assert np.array_equal(np.asarray(see(image)), whole)
+
+
+@pytest.mark.parametrize("shape", [(10_000, 1), (1, 200_000), (200_000, 1)])
+def test_an_image_of_extreme_proportions_is_never_scaled_whole(monkeypatch, shape):
+    scaled, resize = [], Image.Image.resize
+
+    def resized(image, size, *given):
+        scaled.append(size[0] * size[1])
+        assert scaled[-1] <= preprocessing.MOST_SCALED
+        return resize(image, size, *given)
+
+    monkeypatch.setattr(Image.Image, "resize", resized)
+    seen = np.asarray(Preprocessing(size=(224, 224))(noise(*shape)))
+    assert seen.shape == (224, 224, 3)
+    assert scaled == [224 * 224]

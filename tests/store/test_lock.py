@@ -8,7 +8,7 @@ import time
 import pytest
 
 import blindspots as bs
-from blindspots.store.lock import LOCK, SILENT, Holder, hold, read_holder, refuse_held
+from blindspots.store.lock import LOCK, SILENT, TAKEOVER, Holder, hold, read_holder, refuse_held
 
 
 def write(directory, **changed):
@@ -106,3 +106,69 @@ def test_a_lock_of_another_machine_s_process_of_the_same_id_is_left(tmp_path):
     with hold(tmp_path):
         write(tmp_path, host="elsewhere")
     assert read_holder(tmp_path).host == "elsewhere"
+
+
+@pytest.mark.parametrize("where", [{"space": "pid:[1]"}, {"boot": "another"}])
+def test_a_holder_in_another_container_of_the_same_name_counts_while_it_touches(
+    tmp_path, dead, where
+):
+    write(tmp_path, pid=dead, **where)
+    with pytest.raises(bs.Refused, match=f"process {dead}"), hold(tmp_path):
+        pass
+    silent = time.time() - SILENT - 60
+    os.utime(tmp_path / LOCK, (silent, silent))
+    with hold(tmp_path):
+        assert read_holder(tmp_path).pid == os.getpid()
+
+
+def test_another_container_s_lock_of_the_same_id_is_not_removed(tmp_path):
+    with hold(tmp_path):
+        write(tmp_path, space="pid:[1]")
+    assert read_holder(tmp_path).space == "pid:[1]"
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_what_a_driver_left_that_was_killed_while_it_took_over_is_removed(tmp_path, dead, lock):
+    if lock:
+        write(tmp_path, pid=dead)
+    left = tmp_path / TAKEOVER
+    left.touch()
+    os.utime(left, (0, 0))
+    with hold(tmp_path):
+        assert [file.name for file in tmp_path.iterdir()] == [LOCK]
+    assert not list(tmp_path.iterdir())
+
+
+HOSTILE = {
+    "text": {"pid": "me"},
+    "huge": {"pid": 10**30},
+    "none": {"pid": 0},
+    "all": {"pid": -1},
+    "list": {"pid": [1]},
+    "host": {"host": 7},
+    "inode": {"inode": "x"},
+    "more": {"colour": "red"},
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_lock_that_names_no_process_is_one_without_content(tmp_path, case):
+    write(tmp_path, **HOSTILE[case])
+    with pytest.raises(bs.Refused, match="just now"):
+        refuse_held(tmp_path)
+    os.utime(tmp_path / LOCK, (0, 0))
+    with hold(tmp_path):
+        assert read_holder(tmp_path).pid == os.getpid()
+
+
+@pytest.mark.parametrize("content", ["[" * 60_000, '{"pid": ' + "9" * 5000 + "}", "x" * 10**6])
+def test_a_lock_of_any_content_is_read_to_an_end(tmp_path, content):
+    (tmp_path / LOCK).write_text(content)
+    assert read_holder(tmp_path) is None
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
+def test_what_is_no_file_is_no_lock_and_is_not_waited_for(tmp_path, make):
+    make(tmp_path / LOCK)
+    with pytest.raises(bs.Refused, match="is no file"), hold(tmp_path):
+        pass

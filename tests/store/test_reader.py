@@ -1,6 +1,8 @@
 """A run directory is read as it is: finished, in parts, with pieces missing; else refused."""
 
 import json
+import threading
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +12,14 @@ from hypothesis import strategies as st
 
 from blindspots.errors import UsageError
 from blindspots.reporting.selection import most_representative
+from blindspots.schema import PAIRS
+from blindspots.store import parquet, writer
+from blindspots.store.columns import PAIR_KEY, read_rows
 from blindspots.store.reader import Run, nearest_believed, reached_target
+from blindspots.store.writer import Store
 from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
+
+FEW = pa.schema([PAIRS.field(name) for name in ("model", "pair_id", "ending")])
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,58 @@ def test_rows_still_in_parts_are_read_and_a_row_written_twice_counts_once(tmp_pa
     write_rows(tmp_path, rows, triangles)
     assert Run(tmp_path).pairs.num_rows == 10
     assert Run(tmp_path).triangles.num_rows == 4
+
+
+def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeypatch):
+    """A driver appends, gathers and compacts; whatever was stored before a read is in it."""
+    monkeypatch.setattr(parquet, "GATHERED", 4)
+    monkeypatch.setattr(writer, "GATHERED", 4)
+    store, stored, done = Store(tmp_path), [0], threading.Event()
+
+    def drive():
+        for number in range(240):
+            row = {"model": "m", "pair_id": f"{number:04d}", "ending": "finished"}
+            store.append("pairs", [row])
+            stored[0] = number + 1
+            if number % 4 == 3:
+                store.gather()
+            if number % 12 == 11:
+                store.compact()
+        done.set()
+
+    driver = threading.Thread(target=drive)
+    driver.start()
+    reads = 0
+    while not done.is_set():
+        least = stored[0]
+        rows = read_rows(tmp_path, "pairs", FEW, PAIR_KEY)
+        assert len(rows) >= least
+        reads += 1
+    driver.join()
+    assert reads > 10
+    assert len(read_rows(tmp_path, "pairs", FEW, PAIR_KEY)) == 240
+
+
+def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.append("pairs", [{"model": "m", "pair_id": "a", "ending": "finished"}])
+    listing = Path.glob
+
+    def joined_meanwhile(self, pattern):
+        found = list(listing(self, pattern))
+        monkeypatch.setattr(Path, "glob", listing)
+        store.compact()
+        return found
+
+    monkeypatch.setattr(Path, "glob", joined_meanwhile)
+    assert len(read_rows(tmp_path, "pairs", FEW, PAIR_KEY)) == 1
+
+
+def test_rows_that_vanish_again_and_again_are_no_other_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "PAUSE", 0.0)
+    monkeypatch.setattr(parquet, "row_files", lambda path, _table: [path / "gone.parquet"])
+    with pytest.raises(UsageError, match="type the same again"):
+        read_rows(tmp_path, "pairs", FEW, PAIR_KEY)
 
 
 @pytest.mark.parametrize("finished", [True, False])

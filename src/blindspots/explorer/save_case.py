@@ -164,7 +164,7 @@ def _new_directory(out: Path, one: CachedResult) -> Path:
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         more = "" if number == 1 else f"-{number}"
-        path = inside(out, f"{one.source}-to-{one.target}-{stamp}{more}")
+        path = out / inside(out, f"{one.source}-to-{one.target}-{stamp}{more}").name
         try:
             path.mkdir(parents=True)
         except FileExistsError:

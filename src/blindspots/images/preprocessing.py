@@ -1,7 +1,8 @@
 """How a decoded image becomes the square a model sees: resize, then centre crop; no torch here."""
 
+import math
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from PIL import Image
 
@@ -15,6 +16,28 @@ _RESAMPLING = {
     "bicubic": Image.Resampling.BICUBIC,
     "lanczos": Image.Resampling.LANCZOS,
 }
+
+
+# Above it only the part of an image that will be seen is scaled; a photograph never comes near.
+MOST_SCALED = 50_000_000
+_WIDEST_FILTER = 3
+
+
+class _Part(NamedTuple):
+    """The pixels `first` to `last` of an axis, and where in them the window begins and ends."""
+
+    first: int
+    last: int
+    low: float
+    high: float
+
+
+def _part(length: int, scaled: int, begin: int, end: int) -> _Part:
+    """What a window of a scaled axis, and the filter around it, needs of the axis."""
+    low, high = begin * length / scaled, end * length / scaled
+    margin = math.ceil(_WIDEST_FILTER * max(1.0, length / scaled)) + 1
+    first, last = max(0, math.floor(low) - margin), min(length, math.ceil(high) + margin)
+    return _Part(first, last, low - first, min(high - first, last - first))
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -48,9 +71,23 @@ class Preprocessing:
         height, width = self.size
         if image.size == (width, height):
             return image
-        scaled = image.resize(self._scaled_size(image), _RESAMPLING[self.interpolation])
-        left, top = self._offset(scaled.width - width), self._offset(scaled.height - height)
-        return scaled.crop((left, top, left + width, top + height))
+        across, down = self._scaled_size(image)
+        left, top = self._offset(across - width), self._offset(down - height)
+        window = left, top, left + width, top + height
+        if across * down > MOST_SCALED and left >= 0 and top >= 0:
+            return self._window(image, (across, down), window)
+        return image.resize((across, down), _RESAMPLING[self.interpolation]).crop(window)
+
+    def _window(
+        self, image: Image.Image, scaled: tuple[int, int], window: tuple[int, int, int, int]
+    ) -> Image.Image:
+        """The same pixels of the scaled image, which itself would fill the memory."""
+        across = _part(image.width, scaled[0], window[0], window[2])
+        down = _part(image.height, scaled[1], window[1], window[3])
+        part = image.crop((across.first, down.first, across.last, down.last))
+        box = across.low, down.low, across.high, down.high
+        size = window[2] - window[0], window[3] - window[1]
+        return part.resize(size, _RESAMPLING[self.interpolation], box)
 
     def _offset(self, left_over: int) -> int:
         return left_over // 2 if self.crop == "floor" else round(left_over / 2)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
 from blindspots.schema import ALL_TABLES, NULLS, YOUNGER, Ending
-from blindspots.store.parquet import check_ids, open_parquet, row_files
+from blindspots.store.parquet import check_ids, open_parquet, read_while_written
 from blindspots.store.paths import Place
 from blindspots.store.run_info import AGAIN
 
@@ -102,14 +102,24 @@ def read_rows(
     `names`: of these columns alone. `wanted`: only these rows. Refused where a file is no table of
     this version. Whoever shows or judges a run reads its rows here.
     """
-    (schema, key), files = ALL_TABLES[kind], row_files(path, kind)
+    schema, key = ALL_TABLES[kind]
     names = list(names) or schema.names
-    # The key's columns are read only where a row may be there twice.
-    needed = dict.fromkeys((*(key if len(files) > 1 else ()), *names))
-    columns = pa.schema([schema.field(name) for name in needed])
-    tables = [_read(file, kind, columns, wanted) for file in files]
-    table = pa.concat_tables([columns.empty_table(), *tables])
-    return (_distinct(table, key) if len(files) > 1 else table).select(names)
+
+    def read(files: Sequence[Place]) -> pa.Table:
+        # The key's columns are read only where a row may be there twice.
+        needed = dict.fromkeys((*(key if len(files) > 1 else ()), *names))
+        columns = pa.schema([schema.field(name) for name in needed])
+        tables = [_read(file, kind, columns, wanted) for file in files]
+        table = pa.concat_tables([columns.empty_table(), *tables])
+        return (_distinct(table, key) if len(files) > 1 else table).select(names)
+
+    try:
+        return read_while_written(path, kind, read)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the rows of {path} change faster than they can be read ({error}); wait until its "
+            "driver rests, and type the same again"
+        ) from error
 
 
 def finite(values: pa.ChunkedArray) -> np.ndarray:
@@ -140,6 +150,8 @@ def _read(path: Place, kind: str, schema: pa.Schema, wanted: ColumnFilter | None
             if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
                 table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
         table = table.select(schema.names).cast(schema)
+    except FileNotFoundError:
+        raise
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
     check_ids(path, table)

@@ -1,7 +1,9 @@
 """One driver a run directory: a lock file that names its holder. No torch here.
 
-The lock counts while its holder lives. Whether it does is asked of the operating system on the
-same machine; a holder elsewhere shows it by touching the file. A copy of a directory carries a
+The lock counts while its holder lives. Whether it does is asked of the operating system where that
+counts the holder's processes too: on the same machine, since the same boot, in the same namespace
+of process ids, for containers may share a host's name. Any other holder shows it by touching the
+file. A copy of a directory carries a
 copy of the lock, which is not the file its holder made, so it does not count. In an object store
 the lock is an object that only one of many can create.
 """
@@ -24,6 +26,7 @@ from blindspots.store.paths import Place, create, is_remote, make_folder, put
 
 LOCK, TAKEOVER = "run.lock", "run.lock.takeover"
 BEAT, SILENT, STARTING = 30.0, 300.0, 10.0
+MOST_PID, MOST_BYTES = 2**31, 2**16
 _ONE = "expected one driver a run directory; wait for it, stop it, or name another --out"
 
 
@@ -33,7 +36,9 @@ class Holder:
 
     `born`: when its process began, in the kernel's ticks, so that another process that was given
     its id is not taken for it; empty where the system does not say. `inode`: of the lock
-    file. `place`: the run directory, where it is in an object store, which knows no inodes.
+    file. `place`: the run directory, where it is in an object store, which knows no inodes. `boot`,
+    `space`: of its machine since when, and in which namespace `pid` is its id; empty where the
+    system does not say.
     """
 
     pid: int
@@ -42,22 +47,37 @@ class Holder:
     born: str = ""
     inode: int = 0
     place: str = ""
+    boot: str = ""
+    space: str = ""
+
+    def __post_init__(self) -> None:
+        numbers = isinstance(self.pid, int) and isinstance(self.inode, int)
+        texts = (self.host, self.since, self.born, self.place, self.boot, self.space)
+        if not numbers or not 0 < self.pid < MOST_PID or not all(isinstance(t, str) for t in texts):
+            raise ValueError("it names no process")
 
     @classmethod
     def here(cls, inode: int = 0, place: str = "") -> "Holder":
         """This process."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        return cls(os.getpid(), socket.gethostname(), now, _born(os.getpid()), inode, place)
+        born = _born(os.getpid())
+        return cls(os.getpid(), socket.gethostname(), now, born, inode, place, *_counted_by())
 
     @property
     def is_this_process(self) -> bool:
         """Whether it is this process; another machine's may have the same id."""
-        return (self.pid, self.host) == (os.getpid(), socket.gethostname())
+        return self.pid == os.getpid() and self._is_near
+
+    @property
+    def _is_near(self) -> bool:
+        """Whether the system of this process counts it among its own."""
+        here = (socket.gethostname(), *_counted_by())
+        return (self.host, self.boot, self.space) == here
 
     @property
     def alive(self) -> bool | None:
         """Whether its process lives; None where that cannot be asked from here."""
-        if self.host != socket.gethostname() or os.name != "posix":
+        if not self._is_near or os.name != "posix":
             return None
         try:
             os.kill(self.pid, 0)
@@ -78,6 +98,7 @@ def hold(directory: Place) -> Iterator[None]:
     lock = make_folder(directory) / LOCK
     if not _create(lock):
         _take_over(lock)
+    _clear(lock.with_name(TAKEOVER))
     stop = threading.Event()
     beats = threading.Thread(target=_beat, args=(lock, stop), daemon=True)
     beats.start()
@@ -108,11 +129,23 @@ def is_lock(name: str) -> bool:
 
 
 def read_holder(directory: Place) -> Holder | None:
-    """What the lock of a run directory says; None where there is none, or it says nothing."""
+    """What the lock of a run directory says; None where there is none, or it says nothing.
+
+    Refused where something else than a file lies in its place.
+    """
+    lock = directory / LOCK
+    # A pipe would be waited for.
+    if isinstance(lock, Path) and lock.exists() and not lock.is_file():
+        raise UsageError(f"{lock} is no file, so it cannot be the lock of a run; remove it")
     try:
-        return Holder(**json.loads((directory / LOCK).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        return Holder(**json.loads(_content(lock)))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+
+
+def _content(lock: Place) -> bytes:
+    with lock.open("rb") as file:
+        return file.read(MOST_BYTES)
 
 
 def _create(lock: Place) -> bool:
@@ -141,6 +174,12 @@ def _take_over(lock: Place) -> None:
             refuse_held(lock.parent)
 
 
+def _clear(guard: Place) -> None:
+    """Remove what a driver left that was killed while it took a lock over."""
+    if guard.exists() and _age(guard) > STARTING:
+        guard.unlink(missing_ok=True)
+
+
 @contextlib.contextmanager
 def _alone(guard: Place) -> Iterator[None]:
     while not _create(guard):
@@ -155,8 +194,8 @@ def _alone(guard: Place) -> Iterator[None]:
 
 def _counts(lock: Place, holder: Holder) -> bool:
     try:
-        stat = lock.stat()
-        own = str(lock.parent) == holder.place if is_remote(lock) else stat.st_ino == holder.inode
+        inode = lock.stat().st_ino
+        own = str(lock.parent) == holder.place if is_remote(lock) else inode == holder.inode
     except FileNotFoundError:
         return False
     alive = holder.alive
@@ -190,6 +229,15 @@ def _touch(lock: Place) -> None:
         os.utime(lock)
     elif (holder := read_holder(lock.parent)) and holder.is_this_process:
         put(lock, _signed(holder))
+
+
+def _counted_by() -> tuple[str, str]:
+    """Which boot of a machine, and which namespace in it, counts process ids here."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+        return boot, str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        return "", ""
 
 
 def _born(pid: int) -> str:

@@ -5,8 +5,10 @@ file carries a checksum that is compared when the page is read.
 """
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +22,9 @@ from blindspots.store.paths import FILE_NAME, Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
+READINGS, PAUSE = 8, 0.05
 DIGITS, BLOCK = 16, 2**20
+Read = TypeVar("Read")
 
 
 def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
@@ -145,8 +149,33 @@ def damage(path: Place, digest: str | None = None) -> str | None:
 
 def row_files(path: Place, table: str) -> list[Place]:
     """The files that hold a table's rows in a run directory."""
-    final, parts = path / f"{table}.parquet", (path / "parts").glob(f"{table}-*.parquet")
+    # Parts first: a driver writes the joined file before it removes them.
+    parts, final = list((path / "parts").glob(f"{table}-*.parquet")), path / f"{table}.parquet"
     return ([final] if final.is_file() else []) + sorted(parts, key=str)
+
+
+def read_while_written(path: Place, table: str, read: Callable[[list[Place]], Read]) -> Read:
+    """What `read` makes of a table's files, although a driver may join and remove them meanwhile.
+
+    It is asked again where a file vanished, or where files were joined since they were listed.
+    """
+    for attempt in range(READINGS - 1):
+        files = row_files(path, table)
+        try:
+            found = read(files)
+        except FileNotFoundError:
+            pass
+        else:
+            if not _joined(files, row_files(path, table)):
+                return found
+        time.sleep(PAUSE * attempt)
+    return read(row_files(path, table))
+
+
+def _joined(before: Sequence[Place], now: Sequence[Place]) -> bool:
+    """Whether files were joined between two listings; more parts of new rows are as usual."""
+    old, new = {file.name for file in before}, {file.name for file in now}
+    return not old <= new or any("-0-" not in name for name in new - old)
 
 
 def open_parquet(path: Place) -> pq.ParquetFile:
