@@ -26,7 +26,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 FOLDERS = sorted(
     folder.relative_to(PACKAGE).as_posix()
     for folder in PACKAGE.rglob("*")
-    if folder.is_dir() and folder.name != "__pycache__"
+    if folder.is_dir() and any(one.is_file() for one in folder.iterdir())
+    if folder.name != "__pycache__"
 )
 GROUND = ("errors", "progress", "schema", "settings", "specs")
 ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 
 from blindspots.errors import UsageError
 from blindspots.reporting.selection import most_representative
-from blindspots.schema import PAIRS
 from blindspots.store import parquet, writer
-from blindspots.store.columns import PAIR_KEY, read_rows
+from blindspots.store.columns import read_rows
 from blindspots.store.reader import Run, nearest_believed, reached_target
 from blindspots.store.writer import Store
 from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 
-FEW = pa.schema([PAIRS.field(name) for name in ("model", "pair_id", "ending")])
+FEW = ("model", "pair_id", "ending")
 
 
 @pytest.fixture(scope="module")
@@ -84,12 +83,12 @@ def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeyp
     reads = 0
     while not done.is_set():
         least = stored[0]
-        rows = read_rows(tmp_path, "pairs", FEW, PAIR_KEY)
+        rows = read_rows(tmp_path, "pairs", FEW)
         assert len(rows) >= least
         reads += 1
     driver.join()
     assert reads > 10
-    assert len(read_rows(tmp_path, "pairs", FEW, PAIR_KEY)) == 240
+    assert len(read_rows(tmp_path, "pairs", FEW)) == 240
 
 
 def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monkeypatch):
@@ -104,14 +103,14 @@ def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monk
         return found
 
     monkeypatch.setattr(Path, "glob", joined_meanwhile)
-    assert len(read_rows(tmp_path, "pairs", FEW, PAIR_KEY)) == 1
+    assert len(read_rows(tmp_path, "pairs", FEW)) == 1
 
 
 def test_rows_that_vanish_again_and_again_are_no_other_out(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "PAUSE", 0.0)
     monkeypatch.setattr(parquet, "row_files", lambda path, _table: [path / "gone.parquet"])
     with pytest.raises(UsageError, match="type the same again"):
-        read_rows(tmp_path, "pairs", FEW, PAIR_KEY)
+        read_rows(tmp_path, "pairs", FEW)
 
 
 @pytest.mark.parametrize("finished", [True, False])

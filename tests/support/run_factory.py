@@ -3,6 +3,7 @@
 Nothing here is computed by a model, so it takes well under a second and imports no torch.
 """
 
+import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
@@ -433,7 +434,7 @@ def _unstarted(model: str, image: tuple[str, str, np.ndarray], index: int) -> Ro
     return {
         **dict.fromkeys(PAIRS.names),
         "model": model,
-        "pair_id": f"{model.split(':')[-1]}-misread",
+        "pair_id": f"{hashlib.sha256(model.encode()).hexdigest()[:8]}-misread",
         "source_id": image[0],
         "source_class": index,
         "source_name": image[1],

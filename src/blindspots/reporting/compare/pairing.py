@@ -1,6 +1,6 @@
 """Who is compared with whom, and which of their pairs and triangles are the same."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
@@ -117,5 +117,5 @@ def _nothing_shared(before: ComparedModel, after: ComparedModel) -> str:
     )
 
 
-def _choice(plan: Row) -> dict[str, Any]:
+def _choice(plan: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plan[key] for key in _PAIRS_FOLLOW_FROM if key in plan}
