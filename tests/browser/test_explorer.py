@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from blindspots.settings import Trust
 from tests.browser.conftest import DESKTOP, PHONE, violations
 from tests.browser.explorer_page import (
     DROP,
@@ -345,7 +346,8 @@ def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
     events = client.traverse(source, targets, **asked)
     ids = [event["id"] for event in events if event["kind"] == "result"]
     _, saved = client.post("/api/cases", {"found": ids})
-    with explorer(tmp_path, models=[], run=client.hub.out / saved["path"]) as own:
+    trusted = Trust(run_code=True)
+    with explorer(tmp_path, models=[], run=client.hub.out / saved["path"], trust=trusted) as own:
         page = context.new_page()
         page.goto(own.url)
         page.wait_for_selector("#pair-table tbody tr")
