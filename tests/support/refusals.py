@@ -127,7 +127,7 @@ compare {place}/one {place}/margin
 compare {place}/group-12 {place}/group-1
 plot {place}/made --pair nothing
 plot {place}/made --pair 0
-plot {place}/made --pair own-misread
+plot {place}/made --pair 4346fe52-misread
 plot {place}/made --model zoo:won
 plot {place}/made --pair 0000001abcdef --model zoo:own
 plot {place}/made --columns 3
