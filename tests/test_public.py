@@ -80,7 +80,7 @@ def test_everything_public_has_a_docstring(file):
             "blindspots.store.reader",
             "blindspots.cli",
         ),
-        ("blindspots.study.backends.ray_actor",),
+        ("blindspots.study.backends.worker_process",),
     ],
     ids=["the package", "what reads a run", "what a cluster's node runs beside its worker"],
 )

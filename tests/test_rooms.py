@@ -58,9 +58,6 @@ STILL_SMALL = {
     "reporting/page/report_page.py",
     "reporting/page/score_entry.py",
     "reporting/tables/words.py",
-    "study/backends/messages.py",
-    "study/backends/ray_actor.py",
-    "study/backends/worker_pool.py",
 }
 
 TOY = '''"""Toy: the straight way to the target, a tenth at a time, while the score holds."""
