@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from blindspots.doctor.gradient_checks import check_attached
-from blindspots.doctor.label_checks import check_class_order
-from blindspots.doctor.output_checks import check_saturation, check_steadiness
-from blindspots.doctor.sample import Finding, Level
+from blindspots.diagnosis.gradient_checks import check_attached
+from blindspots.diagnosis.label_checks import check_class_order
+from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
+from blindspots.diagnosis.sample import Finding, Level
 from blindspots.engine.evaluator import (
     Evaluator,
     Subject,

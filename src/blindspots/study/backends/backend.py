@@ -8,11 +8,12 @@ from typing import ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from blindspots.engine.evaluator import Subject
+from blindspots.errors import UsageError
 from blindspots.measure.metrics import Lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
 from blindspots.schema import SIMPLEX_SAMPLES, PlannedPair
-from blindspots.settings import Keep
+from blindspots.settings import BackendName, Keep
 from blindspots.store.writer import Store
 from blindspots.study.backends.tasks import FEWEST
 from blindspots.study.pairs import Groups, PlannedPairs
@@ -165,3 +166,47 @@ class _Serial:
 
 def _costly(pairs: PlannedPairs, most: np.ndarray) -> Iterator[tuple[PlannedPair, float]]:
     return zip(pairs, most.tolist(), strict=True)
+
+
+def choose_backend(
+    device: str = "auto",
+    backend: BackendName = "auto",
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
+    address: str | None = None,
+) -> Backend:
+    """The backend of `--backend`, `--workers` and the like; refused where they do not fit together.
+
+    `device`: as `--device`, also several with commas. `backend`: auto is processes for several
+    devices, else serial. `workers`: how many; None: one per device or GPU, or one for two cores.
+    """
+    devices = device.split(",")
+    name = backend if backend != "auto" else "processes" if len(devices) > 1 else "serial"
+    _check_workers(name, devices, workers)
+    for option, given in (("address", address), ("gpus-per-worker", gpus_per_worker)):
+        if given is not None and name != "ray":
+            raise UsageError(f"--{option} {given} goes with Ray alone; type --backend ray too")
+    if name == "serial":
+        return Serial()
+    if name == "processes":
+        from blindspots.study.backends.process_pool import Processes, share
+
+        return Processes(devices if len(devices) > 1 else share(device, workers))
+    from blindspots.study.backends.ray_pool import Ray
+
+    return Ray(workers, gpus_per_worker, address)
+
+
+def _check_workers(name: str, devices: Sequence[str], workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} was given; expected at least 1")
+    if name == "serial" and workers not in (None, 1):
+        raise UsageError(
+            f"--workers {workers} was given for one process; type --backend processes, "
+            "or --backend ray"
+        )
+    if len(devices) > 1 and (name != "processes" or workers not in (None, len(devices))):
+        raise UsageError(
+            f"--device {','.join(devices)} was given; several devices get one process each: "
+            "leave --workers out, and --backend too or type --backend processes"
+        )

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blindspots.doctor.sample import Evidence, Finding, Level, findings_of
+from blindspots.diagnosis.sample import Evidence, Finding, Level, findings_of
 from blindspots.engine.evaluator import Evaluator
 from blindspots.models.output import first_line, looks_like_probabilities
 

@@ -13,12 +13,12 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.doctor import Finding, Level, diagnose
-from blindspots.doctor.gradient_checks import check_attached, check_true, largest_batch
-from blindspots.doctor.input_checks import candidates, given_normaliser
-from blindspots.doctor.label_checks import find_order
-from blindspots.doctor.output_checks import check_saturation, check_steadiness
-from blindspots.doctor.sample import sign_test
+from blindspots.diagnosis import Finding, Level, diagnose
+from blindspots.diagnosis.gradient_checks import check_attached, check_true, largest_batch
+from blindspots.diagnosis.input_checks import candidates, given_normaliser
+from blindspots.diagnosis.label_checks import find_order
+from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
+from blindspots.diagnosis.sample import sign_test
 from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from blindspots.doctor.sample import Evidence, Finding, Level
+from blindspots.diagnosis.sample import Evidence, Finding, Level
 from blindspots.engine.evaluator import Evaluator, free_memory
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier

@@ -1,7 +1,7 @@
 """Preflight: looks at a model before anyone trusts a result of it."""
 
-from blindspots.doctor.diagnose import diagnose
-from blindspots.doctor.sample import Finding, Level, admit, wrong_names
+from blindspots.diagnosis.diagnose import diagnose
+from blindspots.diagnosis.sample import Finding, Level, admit, wrong_names
 
 __all__ = [
     "Finding",

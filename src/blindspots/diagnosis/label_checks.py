@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from blindspots.doctor.sample import Finding, Level, findings_of, gains_enough
+from blindspots.diagnosis.sample import Finding, Level, findings_of, gains_enough
 from blindspots.settings import LEAST_ACCURACY
 
 Classes = Int64[Tensor, "image"]

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from blindspots.doctor.sample import (
+from blindspots.diagnosis.sample import (
     SIGNIFICANT,
     Evidence,
     Finding,

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from blindspots.cli.main import call
-from blindspots.doctor.gradient_checks import check_speed, check_true
-from blindspots.doctor.input_checks import check_8bit
-from blindspots.doctor.sample import Evidence
+from blindspots.diagnosis.gradient_checks import check_speed, check_true
+from blindspots.diagnosis.input_checks import check_8bit
+from blindspots.diagnosis.sample import Evidence
 from blindspots.engine import evaluator
 from blindspots.engine.evaluator import Evaluator
-from tests.doctor.test_doctor import FEW, examine, names_of, the_wrong_one
+from tests.diagnosis.test_doctor import FEW, examine, names_of, the_wrong_one
 from tests.support.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
 
 MIB = 2**20
