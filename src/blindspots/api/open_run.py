@@ -73,7 +73,7 @@ class OpenRun(Run):
     def table(self, kind: Kind = "distance") -> RunTable:
         """A table of the run, models side by side: mean ± standard deviation (ddof 0).
 
-        `kind`: distance, confidence, summary or transfer. Raises `UsageError` for a name that is no table.
+        `kind`: distance, confidence, summary or transfer. Raises `UsageError` for another name.
         """
         _check_name("table", kind, KINDS)
         return RunTable(build_table(self, kind))
