@@ -190,7 +190,6 @@ def _models(given: Any, images: Any) -> tuple[dict[str, Classifier], list[str]]:
 
 
 def _size(model: Any, images: Any) -> tuple[int, int]:
-    """What the images in memory tell of the size of a plain module."""
     first = images[0] if isinstance(images, tuple) and images else images
     if isinstance(model, Classifier):
         return model.size
@@ -203,7 +202,6 @@ def _size(model: Any, images: Any) -> tuple[int, int]:
 
 
 def _images(given: Any, classes: str | Path | None) -> tuple[ImageSet | None, str]:
-    """The images where they are in memory already, and what run.json calls them."""
     if isinstance(given, str):
         return None, given
     held = given if isinstance(given, ImageSet) else load_images(given, classes=classes)

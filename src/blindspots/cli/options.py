@@ -77,7 +77,6 @@ class TrustFlags:
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
 
 
@@ -99,7 +98,6 @@ class RunTrustFlags(TrustFlags):
     trust_run_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return replace(super().trust(), run_code=self.trust_run_code)
 
 
@@ -200,9 +198,7 @@ class MachineFlags:
 
     def batch(self) -> int | None:
         """The batch size; None for auto."""
-        if self.batch_size == "auto":
-            return None
-        return check_batch(self.batch_size)
+        return None if self.batch_size == "auto" else check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
         """The machine settings they describe; `kept`: those of what stays on disk."""
@@ -274,7 +270,6 @@ def terminal_width() -> int | None:
 
 
 def check_file(option: str, file: Place, example: str) -> None:
-    """Refuse a file that cannot be written."""
     if not isinstance(file, Path):
         check_reachable(file)
         return

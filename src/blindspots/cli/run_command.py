@@ -210,7 +210,6 @@ def describe_preflight(name: str, preflight: "Preflight") -> str:
 
 
 def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
-    """The plan and its cost."""
     from blindspots.study.prepare import most_evaluations
 
     planned = prepared.pairs.of_one_model

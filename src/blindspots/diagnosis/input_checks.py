@@ -50,7 +50,6 @@ class Normaliser:
 
     @property
     def typed(self) -> str:
-        """What to write into a spec."""
         return f"mean={_typed(self.mean)}&std={_typed(self.std)}"
 
 
@@ -70,7 +69,6 @@ class _Flipped(nn.Module):
 
 
 def given_normaliser(model: Classifier) -> Normaliser:
-    """The normaliser that the model has now."""
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
     return Normaliser("as given", tuple(mean), tuple(std))
 
@@ -210,7 +208,6 @@ def success(evidence: Evidence) -> tuple[float, float]:
 
 
 def asked(evidence: Evidence, normaliser: Normaliser) -> Evidence:
-    """The same images, asked about again with another normaliser."""
     model = evidence.evaluator.model
     other = Classifier(
         _Flipped(model.module) if normaliser.bgr else model.module,

@@ -185,7 +185,6 @@ def _needs_company(error: Exception) -> Finding:
 
 
 def _difference(one: Tensor, other: Tensor) -> float:
-    """The largest difference of logits, as a share of their range."""
     spread = float(one.max() - one.min())
     return float((one - other).abs().max()) / max(spread, 1e-12)
 

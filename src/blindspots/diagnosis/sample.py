@@ -42,17 +42,14 @@ class Evidence:
 
     @property
     def finite(self) -> Bool[Tensor, "image"]:
-        """The images whose logits are all finite."""
         return self.logits.isfinite().all(dim=1)
 
     @property
     def predicted(self) -> Int64[Tensor, "image"]:
-        """The class that the model gives each image."""
         return self.logits.argmax(dim=1)
 
     @property
     def right(self) -> Bool[Tensor, "image"]:
-        """Whether the model gives each image its label."""
         return self.predicted == self.labels
 
     @property
@@ -62,7 +59,6 @@ class Evidence:
 
     @property
     def margins(self) -> Float[Tensor, "image"]:
-        """The margin of the class that the model gives each image."""
         return margin(self.logits, self.predicted)
 
     def only(self, chosen: Tensor) -> "Evidence":
@@ -150,7 +146,6 @@ class Finding:
     values: Mapping[str, Any] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
-        """The finding as plain data."""
         return {**asdict(self), "level": self.level.value, "values": dict(self.values)}
 
 

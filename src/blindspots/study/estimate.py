@@ -38,8 +38,6 @@ WIDTH = 2.0
 
 
 class Measured(NamedTuple):
-    """A number with its standard error."""
-
     value: float
     error: float
 
@@ -49,11 +47,9 @@ class Measured(NamedTuple):
         return Measured(self.value * other.value, math.hypot(*parts))
 
     def __add__(self, other: "Measured") -> "Measured":  # type: ignore[override]
-        """The sum, likewise."""
         return Measured(self.value + other.value, math.hypot(self.error, other.error))
 
     def times(self, factor: float) -> "Measured":
-        """Multiplied with a number that is known exactly."""
         return Measured(self.value * factor, self.error * factor)
 
     @property
@@ -63,7 +59,6 @@ class Measured(NamedTuple):
 
     @property
     def high(self) -> float:
-        """Two standard errors above."""
         return self.value + WIDTH * self.error
 
 
@@ -112,12 +107,10 @@ class Estimate:
 
     @property
     def hours(self) -> Measured:
-        """All pairs, on this machine."""
         return (self.evaluations * self.seconds + self.measuring).times(self.pairs / 3600)
 
     @property
     def most_hours(self) -> Measured:
-        """All pairs, if none ends early."""
         return (self.seconds.times(self.most) + self.measuring).times(self.pairs / 3600)
 
     def on(self, card: GpuPrice) -> dict[str, Any]:
@@ -147,7 +140,6 @@ class Estimate:
         }
 
     def text(self, cards: Sequence[GpuPrice]) -> str:
-        """The same for a reader."""
         rate = Measured(1 / self.seconds.value, self.seconds.error / self.seconds.value**2)
         lines = [
             f"{self.model} on {self.device}, {self.batch} images at once, {self.sample} pairs done",

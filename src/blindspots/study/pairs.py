@@ -58,7 +58,6 @@ class PlannedPairs(Sequence[PlannedPair]):
         return PlannedPairs(self.images, *(column[chosen] for column in columns))
 
     def of_shard(self, shard: Shard) -> "PlannedPairs":
-        """The pairs of a shard's sources."""
         return self if shard.whole else self.select(shard.takes(self.place))
 
     def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -87,16 +86,13 @@ class PlannedPairs(Sequence[PlannedPair]):
 
     @property
     def sources(self) -> int:
-        """How many sources there are."""
         return int(self.place.max(initial=-1)) + 1
 
     @property
     def group_size(self) -> np.ndarray:
-        """How many pairs the source of each pair has."""
         return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
 
     def by_source(self) -> "Groups":
-        """The pairs of each source together, sources and pairs in order."""
         ends = np.cumsum(np.bincount(self.place, minlength=self.sources))
         starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
         return Groups(self.select(np.argsort(self.place, kind="stable")), starts, ends)
@@ -166,7 +162,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
         return self._last[1] if self._last else self[self.models[0]]
 
     def of_shard(self, shard: Shard) -> "PairsByModel":
-        """The pairs of a shard's sources."""
         return PairsByModel(self.models, lambda model: self.plan(model).of_shard(shard))
 
     @property
@@ -179,7 +174,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
 
 
 def _is_in(values: pa.Array, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Which of the values are among others, as a mask."""
     options = pc.SetLookupOptions(value_set=among)
     return pc.call_function("is_in", [values], options).to_numpy(zero_copy_only=False)
 
@@ -229,7 +223,6 @@ class IdText:
 
     @staticmethod
     def quoted(value: Any) -> bytes:
-        """A part of the text."""
         return json.dumps(value, sort_keys=True, default=str).encode()
 
     @cached_property
@@ -245,7 +238,6 @@ def _texts(
     target: np.ndarray,
     company: Iterable[bytes],
 ) -> Iterator[bytes]:
-    """What is hashed of each pair."""
     quoted = [text.quoted(image) for image in images]
     for s, t, others in zip(source.tolist(), target.tolist(), company, strict=False):
         yield text.write(quoted[s], quoted[t], others)
@@ -280,5 +272,4 @@ def pair_id(
 
 
 def keyed_science(science: Mapping[str, Any]) -> dict[str, Any]:
-    """The science settings that decide a pair's result."""
     return {name: science[name] for name in ("method", "score", "seed", "precision")}

@@ -57,7 +57,6 @@ class Prepared:
 
     @property
     def shard(self) -> Shard:
-        """The share of the plan that is worked on."""
         return self.request.machine.shard
 
     def label_of(self, subject: Subject, image_id: str) -> int:
@@ -65,7 +64,6 @@ class Prepared:
         return self.survey.label(subject, subject.images.find(image_id))
 
     def unstarted_id(self, subject: Subject, index: int) -> str:
-        """The pair id of a source for which no target was drawn."""
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
 
@@ -178,7 +176,6 @@ def _known(
 def _pairs_first(
     images: ImageSet, pairs: Sequence[tuple[str, str]], order: Sequence[int]
 ) -> list[int]:
-    """The images of the given pairs, then the others up to what a preflight looks at."""
     named = list(dict.fromkeys(images.find(name) for pair in pairs for name in pair))
     others = [index for index in order if index not in set(named)]
     return named + others[: max(0, LEAST_IMAGES - len(named))]

@@ -29,8 +29,6 @@ from blindspots.study.subjects import model_facts
 
 @dataclass(frozen=True)
 class Experiment:
-    """A prepared run and where it is written."""
-
     prepared: Prepared
     method: Method
     out: Place
@@ -75,7 +73,6 @@ class Experiment:
         store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
     def _append_misclassified(self, store: Store) -> None:
-        """The rows of sources for which no target was drawn."""
         for subject in self.prepared.subjects:
             present = set(store.stored("pairs", subject.name, ["pair_id"])["pair_id"].to_pylist())
             rows = misclassified(self.prepared, subject)
@@ -130,7 +127,6 @@ class Experiment:
 
     @property
     def archives(self) -> bool:
-        """Whether images go into archives."""
         return self.prepared.request.machine.archives(self.prepared.most_pairs)
 
 

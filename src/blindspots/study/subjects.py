@@ -118,12 +118,10 @@ def load_again(request: RunRequest, role: ModelRef, images: ImageSet) -> Subject
 
 
 def roles(subjects: Sequence[Subject]) -> list[ModelRef]:
-    """What the models are in their run."""
     return [ModelRef(s.spec, s.name, s.fingerprint, s.image_suffix) for s in subjects]
 
 
 def without_pairs(request: RunRequest) -> RunRequest:
-    """The same request without its pairs, which may be millions."""
     return replace(request, pairs_file=None, science=replace(request.science, pairs=None))
 
 

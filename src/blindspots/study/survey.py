@@ -54,22 +54,18 @@ class Predictions:
 
     @classmethod
     def none(cls, images: int) -> "Predictions":
-        """The predictions of a model that was asked about none of so many images."""
         numbers = (np.zeros(images) for _ in range(2))
         return cls(np.zeros(images, bool), np.full(images, NOTHING), *numbers)
 
     @property
     def finite(self) -> Bool[np.ndarray, "images"]:
-        """Whether the model returned finite numbers."""
         return self.confidence > 0
 
     def note(self, index: int, said: Prediction) -> None:
-        """Write down what it said of an image."""
         self.asked[index] = True
         self.predicted[index], self.confidence[index], self.p_label[index] = said
 
     def of(self, index: int) -> Prediction:
-        """What it said of an image."""
         numbers = float(self.confidence[index]), float(self.p_label[index])
         return Prediction(int(self.predicted[index]), *numbers)
 
@@ -132,11 +128,9 @@ class Survey:
 
     @property
     def asked(self) -> int:
-        """How many answers there are."""
         return sum(int(own.asked.sum()) for own in self.answers.values())
 
     def answer(self, subject: Subject, index: int) -> Prediction:
-        """What the model said of an image."""
         return self.answers[subject.name].of(index)
 
     def label(self, subject: Subject, index: int) -> int:
@@ -150,7 +144,6 @@ class Survey:
         return np.where(given < 0, self.answers[subject.name].predicted, given)
 
     def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
-        """Refuse given pairs, by ids, with an image that was listed and does not decode."""
         named = {image_id for pair in pairs for image_id in pair}
         for index, reason in images.damaged.items():
             if images.ids[index] in named:
@@ -222,7 +215,6 @@ def survey(
 def _each(
     judge: Callable[[tuple[int, ...]], bool], rows: Int[np.ndarray, "seen columns"]
 ) -> Bool[np.ndarray, "seen"]:
-    """A judgement of each row, asked for once where rows are equal."""
     different, inverse = np.unique(rows, axis=0, return_inverse=True)
     return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 

@@ -49,7 +49,6 @@ class Work:
 
     @cached_property
     def rows(self) -> RowMaker:
-        """Makes the rows."""
         measurer = Measurer(
             self.subject.model, self.subject.evaluator, self.method.delta, self.lpips
         )
@@ -172,7 +171,6 @@ class Work:
 
 
 def by_source(pairs: Iterable[PlannedPair]) -> list[list[PlannedPair]]:
-    """The pairs of each source together, in the order kept."""
     groups: dict[str, list[PlannedPair]] = defaultdict(list)
     for pair in pairs:
         groups[pair.source_id].append(pair)

@@ -41,7 +41,6 @@ class RunJob:
 
     @property
     def seed(self) -> int:
-        """The seed of the run."""
         return self.prepared.request.science.seed
 
     def work(self, subject: Subject) -> Work:
@@ -50,7 +49,6 @@ class RunJob:
         return Work(subject, self.method, self.store, label_of, self.seed, self.keep, self.lpips)
 
     def save_images(self, subject: Subject, pairs: PlannedPairs) -> None:
-        """Save sources and targets of pairs that are done, where they are not there."""
         there, suffix, ids = self.store.image_names(), subject.image_suffix, subject.images.ids
         used: Sequence[int] = np.union1d(pairs.source, pairs.target).tolist()
         lacking = [ids[index] for index in used if ids[index] + suffix not in there]
@@ -84,12 +82,9 @@ MEASURED = {
 
 @dataclass(frozen=True)
 class Serial:
-    """The backend that needs nothing else."""
-
     name: ClassVar[str] = "serial"
 
-    def check(self) -> None:
-        """Nothing is needed."""
+    def check(self) -> None: ...
 
     def run(self, job: RunJob) -> None:
         """Traverse and measure all that is missing."""
@@ -99,8 +94,6 @@ class Serial:
 
 @dataclass(frozen=True)
 class _Serial:
-    """One model's share."""
-
     job: RunJob
     subject: Subject
 
@@ -159,7 +152,6 @@ class _Serial:
                 tick(1)
 
     def _sources(self) -> Groups:
-        """The pairs of each source that were traversed."""
         started = self._planned.within(self._store.started_pairs(self.subject.name))
         return self._planned.select(started).by_source()
 

@@ -41,17 +41,13 @@ class WorkerPool(Protocol):
     """
 
     @property
-    def workers(self) -> int:
-        """How many there are when all are started."""
-        ...
+    def workers(self) -> int: ...
 
     def prepare(self, config: WorkerConfig) -> None:
         """Make ready for `start`; refused where the machines cannot hold the workers."""
         ...
 
-    def start(self) -> WorkerHandle:
-        """A new worker."""
-        ...
+    def start(self) -> WorkerHandle: ...
 
     def send(self, worker: WorkerHandle, task: Task | None) -> None:
         """Give a worker a task, or None: there is none for now; it takes them in turn."""
@@ -61,9 +57,7 @@ class WorkerPool(Protocol):
         """What workers said; nothing where none said anything for so long."""
         ...
 
-    def stop(self, worker: WorkerHandle) -> None:
-        """Let a worker go, now."""
-        ...
+    def stop(self, worker: WorkerHandle) -> None: ...
 
 
 AHEAD, ATTEMPTS, FEWEST_WORKERS = 2, 3, 4
@@ -87,7 +81,6 @@ class _WorkerState:
 
     @property
     def ahead(self) -> int:
-        """How many tasks it has that it did not begin."""
         return len(self.tasks.keys() - self.started)
 
 
@@ -123,7 +116,6 @@ class Leader:
 
     @property
     def pool(self) -> WorkerPool:
-        """The workers, who are there as soon as something is to be done."""
         assert self._pool is not None
         return self._pool
 
@@ -174,7 +166,6 @@ class Leader:
 
     @property
     def _left(self) -> bool:
-        """Whether tasks wait; looks one ahead."""
         task = self._next_task()
         if task:
             self._again.appendleft(task)
@@ -220,7 +211,6 @@ class Leader:
                 self._replace(worker, message.why)
 
     def _warn(self, text: str) -> None:
-        """Pass a warning on, once however many workers have it."""
         if text not in self._warned:
             self._warned.add(text)
             self.job.reporter.warn(text)
@@ -283,7 +273,6 @@ class Leader:
         return TaskPlan(subject.name, planned, labels, self.job.store, self.job.dropped)
 
     def _to_do(self) -> tuple[int, float]:
-        """How many pairs are to be traversed, and the evaluations they cost."""
         count, total = 0, 0.0
         # Backwards: the plan that is made last is the first that is worked on.
         for subject in reversed(self.job.prepared.subjects):

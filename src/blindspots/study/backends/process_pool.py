@@ -22,8 +22,7 @@ class Processes:
     name: ClassVar[str] = "processes"
     devices: Sequence[str]
 
-    def check(self) -> None:
-        """Nothing is needed."""
+    def check(self) -> None: ...
 
     def run(self, job: RunJob) -> None:
         """Traverse and measure all that is missing."""
@@ -38,8 +37,6 @@ def share(device: str, workers: int | None) -> list[str]:
 
 @dataclass
 class ProcessWorkerPool:
-    """Processes started afresh, each with a pipe."""
-
     devices: Sequence[str]
     _config: list[WorkerConfig] = field(default_factory=list)
     _free: list[str] = field(default_factory=list)
@@ -48,15 +45,12 @@ class ProcessWorkerPool:
 
     @property
     def workers(self) -> int:
-        """One per device."""
         return len(self.devices)
 
     def prepare(self, config: WorkerConfig) -> None:
-        """Keep the config for those who are started."""
         self._config, self._free = [config], list(self.devices)
 
     def start(self) -> WorkerHandle:
-        """A new process on a device that has none; its process id."""
         device = self._free.pop(0)
         machine = replace(self._config[0].request.machine, device=device)
         request = replace(self._config[0].request, machine=machine)
@@ -68,18 +62,15 @@ class ProcessWorkerPool:
         return pid
 
     def send(self, worker: WorkerHandle, task: Task | None) -> None:
-        """Send a task; a process that is gone is received of soon."""
         self._workers[worker].send(task)  # type: ignore[index]
 
     def receive(self, seconds: float) -> Sequence[Received]:
-        """What has come through the pipes."""
         by_pipe = {one.pipe: pid for pid, one in self._workers.items()}
         ready = wait(list(by_pipe), seconds)
         told = ((by_pipe[pipe], self._workers[by_pipe[pipe]]) for pipe in ready)  # type: ignore[index]
         return [(pid, process.message()) for pid, process in told]
 
     def stop(self, worker: WorkerHandle) -> None:
-        """Kill it; its device is free then."""
         self._workers.pop(worker).end()  # type: ignore[arg-type]
         self._free.append(self._devices.pop(worker))  # type: ignore[arg-type]
 

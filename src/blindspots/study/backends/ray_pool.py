@@ -91,7 +91,6 @@ class RayWorkerPool:
         return worker
 
     def send(self, worker: WorkerHandle, task: Task | None) -> None:
-        """Pass a task on; nobody waits for it to arrive."""
         self._actors[worker].send.remote(task)  # type: ignore[index]
 
     def receive(self, seconds: float) -> Sequence[Received]:
@@ -104,14 +103,12 @@ class RayWorkerPool:
         return [received for answer in {*ready, *more} for received in self._answered(answer)]
 
     def stop(self, worker: WorkerHandle) -> None:
-        """Kill it, and forget what it was asked."""
         import ray
 
         ray.kill(self._actors.pop(worker))  # type: ignore[arg-type]
         self._messages = {message: own for message, own in self._messages.items() if own != worker}
 
     def close(self) -> None:
-        """Dismiss all."""
         for worker in list(self._actors):
             with contextlib.suppress(Exception):
                 self.stop(worker)
@@ -134,7 +131,6 @@ class RayWorkerPool:
 
 @contextlib.contextmanager
 def _connected(address: str | None, workers: int | None) -> Iterator[None]:
-    """Ray, connected; one that was started for this is stopped, its files removed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else its workers give way to everything else on the machine, this process included.
     os.environ.setdefault("RAY_worker_niceness", "0")

@@ -61,7 +61,6 @@ class _Opened:
     started: set[str]
 
     def sources(self, table: str) -> list[list[PlannedPair]]:
-        """The traversed pairs of the sources that lack rows of a table and have pairs enough."""
         started = [pair for pair in self.task.pairs if pair.pair_id in self.started]
         return [
             own
@@ -112,7 +111,6 @@ class Worker:
         self._say()
 
     def _pairs_of(self, task: Task | None) -> Iterator[Costly]:
-        """The pairs to traverse, from one task after the other."""
         while task is not None:
             self._open[task.number] = _Opened(task, set(task.missing), set(task.started))
             yield from _costly(task, self.config.method)
@@ -196,7 +194,6 @@ class Worker:
 
 
 def _costly(task: Task, method: Method) -> Iterator[Costly]:
-    """The pairs to traverse, each with what it costs at most."""
     group_size = Counter(pair.source_id for pair in task.pairs) if method.grouped else Counter()
     for pair in task.pairs:
         if pair.pair_id in task.missing:

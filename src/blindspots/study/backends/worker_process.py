@@ -22,7 +22,7 @@ from blindspots.study.backends.tasks import Task
 
 
 class Ready(NamedTuple):
-    """The worker is there and waits for tasks."""
+    pass
 
 
 class Started(NamedTuple):
@@ -78,12 +78,10 @@ class WorkerProcess:
     pipe: Connection
 
     def send(self, task: Task | None) -> None:
-        """Send a task; a process that is gone is received of soon."""
         with contextlib.suppress(OSError):
             self.pipe.send(task)
 
     def message(self) -> Message | Died:
-        """The next message, waited for."""
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
@@ -91,7 +89,6 @@ class WorkerProcess:
             return Died(f"its process was ended, with status {self.process.exitcode}")
 
     def end(self) -> None:
-        """Kill it."""
         self.process.kill()
         self.process.join(_ENDS)
         self.pipe.close()
@@ -159,7 +156,6 @@ class Actor:
         self._process = start_process(config, threads)
 
     def send(self, task: Task | None) -> None:
-        """A task for it, or none for now."""
         self._process.send(task)
 
     def messages(self) -> list[Message | Died]:
