@@ -49,7 +49,7 @@ def planned(counts):
 
 
 def plan(store, pairs):
-    return TaskPlan(MODEL, pairs, np.arange(len(pairs.images)), store, dropped=True)
+    return TaskPlan(MODEL, pairs, store, dropped=True)
 
 
 def write(store, pairs, ending=Ending.FINISHED):
@@ -93,7 +93,7 @@ def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, cou
     assert len(sources) == len(set(sources)) == len(counts)
     for task in tasks:
         assert task.missing | task.started == {p.pair_id for p in task.pairs}
-        assert task.labels == {p.target_id: int(p.target_id[6:]) for p in task.pairs}
+        assert all(p.target_label == int(p.target_id[6:]) for p in task.pairs)
         assert len(task.pairs) <= max(MOST_PAIRS, len(pairs)) + max(counts)
         for table, fewest in FEWEST.items():
             able = {f"image-{s}" for s, n in enumerate(counts) if n >= fewest}
@@ -172,8 +172,7 @@ def lead(tmp_path, prepared):
         )
         pool = Scripted(job, fate)
         Leader(job, nullcontext(pool)).run()
-        labels = np.arange(len(prepared.pairs[MODEL].images))
-        return pool, TaskPlan(MODEL, prepared.pairs[MODEL], labels, job.store, dropped=True)
+        return pool, TaskPlan(MODEL, prepared.pairs[MODEL], job.store, dropped=True)
 
     return leading
 
@@ -310,7 +309,7 @@ class TestWorker:
             config, out=tmp_path / "again", method=make_method("reference", {"max_steps": "2"})
         )
         pairs, store = prepared.pairs[MODEL], Store(tmp_path / "again")
-        tasks = list(plan_of(pairs, store, prepared).tasks(1))
+        tasks = list(plan_of(pairs, store).tasks(1))
         assert len(tasks) > 3
         messages = self.messages_over(config, [*tasks[:3], None, *tasks[3:], None])
         assert streams == [tasks[0].number, tasks[3].number]
@@ -320,7 +319,7 @@ class TestWorker:
         assert said[0] == Ready()
         assert [w.number for w in said if isinstance(w, Started)] == [u.number for u in tasks]
         assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in tasks}
-        assert not plan_of(pairs, store, prepared).unfinished.any()
+        assert not plan_of(pairs, store).unfinished.any()
 
     def test_it_is_heard_at_every_forward_while_it_measures(
         self, tmp_path, prepared, config, monkeypatch
@@ -330,7 +329,7 @@ class TestWorker:
         method = make_method("reference", {"max_steps": "2"})
         config = replace(config, out=tmp_path / "again", method=method)
         store = Store(tmp_path / "again")
-        task = next(iter(plan_of(prepared.pairs[MODEL], store, prepared).tasks(1)))
+        task = next(iter(plan_of(prepared.pairs[MODEL], store).tasks(1)))
         messages = self.messages_over(config, [task, None])
         done = next(i for i, message in enumerate(messages) if isinstance(message, Done))
         before = [
@@ -355,6 +354,5 @@ class TestWorker:
         return messages
 
 
-def plan_of(pairs, store, prepared):
-    labels = prepared.survey.labels(prepared.subjects[0])
-    return TaskPlan(MODEL, pairs, labels, store, dropped=False)
+def plan_of(pairs, store):
+    return TaskPlan(MODEL, pairs, store, dropped=False)

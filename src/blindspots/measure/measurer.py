@@ -4,7 +4,7 @@ Beside it the nulls, what a found image is held against: no change at all, the s
 the source towards the target, and the target itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, tee
 from math import isnan
@@ -199,14 +199,10 @@ class Traversed(NamedTuple):
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes one model's rows.
-
-    `label_of`: the class of a target, by its image's id. `seed`: of the run.
-    """
+    """Makes one model's rows; `seed`: of the run."""
 
     subject: Subject
     measurer: Measurer
-    label_of: Callable[[str], int]
     seed: int
 
     def pairs(self, ended: Sequence[tuple[PlannedPair, TraversalResult]]) -> list[Row]:
@@ -268,16 +264,15 @@ class RowMaker:
         return {"model": self.subject.name, "source_id": one.source_id, "k": len(one.found)}
 
     def _identity(self, pair: PlannedPair) -> Row:
-        target = self.label_of(pair.target_id)
         return {
             "model": self.subject.name,
             "pair_id": pair.pair_id,
             "source_id": pair.source_id,
             "target_id": pair.target_id,
             "source_class": known_class(pair.label),
-            "target_class": known_class(target),
+            "target_class": known_class(pair.target_label),
             "source_name": class_name(self.subject, pair.label, pair.source_id),
-            "target_name": class_name(self.subject, target, pair.target_id),
+            "target_name": class_name(self.subject, pair.target_label, pair.target_id),
         }
 
 

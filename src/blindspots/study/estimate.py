@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -232,8 +231,7 @@ def _time_measuring(
     """Seconds per pair to measure what was found, source by source."""
     lpips, _ = find_lpips(prepared.request.machine.lpips_weights)
     measurer = Measurer(subject.model, subject.evaluator, method.delta, lpips)
-    label_of, seed = partial(prepared.label_of, subject), prepared.request.science.seed
-    rows = RowMaker(subject, measurer, label_of, seed)
+    rows = RowMaker(subject, measurer, prepared.request.science.seed)
     by_id = {outcome.pair.id: outcome for outcome in outcomes}
     each = []
     for group in prepared.pairs[subject.name].by_source():

@@ -1,4 +1,4 @@
-"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 7 MB. No torch."""
+"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 8 MB. No torch."""
 
 import hashlib
 import itertools
@@ -25,13 +25,15 @@ class PlannedPairs(Sequence[PlannedPair]):
     """The pairs of one model in order; one is made when it is asked for.
 
     `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
-    keep; `pair_ids`: 16 bytes each. All arrays have one entry per pair, the others of 4 bytes.
+    keep; `target_label`: the target's; `pair_ids`: 16 bytes each. All arrays have one entry per
+    pair, the others of 4 bytes.
     """
 
     images: Sequence[str]
     source: np.ndarray
     target: np.ndarray
     label: np.ndarray
+    target_label: np.ndarray
     pair_ids: np.ndarray
 
     def __len__(self) -> int:
@@ -47,14 +49,15 @@ class PlannedPairs(Sequence[PlannedPair]):
         if isinstance(index, slice):
             return self.select(index)
         source, target = (self.images[int(one[index])] for one in (self.source, self.target))
-        return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
+        labels = int(self.label[index]), int(self.target_label[index])
+        return PlannedPair(self.pair_ids[index].decode(), source, target, *labels)
 
     def __iter__(self) -> Iterator[PlannedPair]:
         return (self[i] for i in range(len(self)))
 
     def select(self, chosen: np.ndarray | slice) -> "PlannedPairs":
         """The pairs at these indices, or where this mask holds, in the order kept."""
-        columns = (self.source, self.target, self.label, self.pair_ids)
+        columns = (self.source, self.target, self.label, self.target_label, self.pair_ids)
         return PlannedPairs(self.images, *(column[chosen] for column in columns))
 
     def of_shard(self, shard: Shard) -> "PlannedPairs":
@@ -192,16 +195,17 @@ def plan_pairs(
     `labels`: the class of each image. `grouped`: the targets of a source are traversed together,
     so they come together and are part of the ids.
     """
-    place = PlannedPairs(images, source, target, source, source).place
+    place = PlannedPairs(images, source, target, source, target, source).place
     if grouped:
         order = np.argsort(place, kind="stable")
         source, target, place = source[order], target[order], place[order]
     company = _companies(images, target, place) if grouped else itertools.repeat(b"")
     named = _pair_ids(_texts(IdText(fingerprint, science), images, source, target, company))
-    source, target, label = (
-        column.astype(INDEX, copy=False) for column in (source, target, labels[source])
+    source, target, label, target_label = (
+        column.astype(INDEX, copy=False)
+        for column in (source, target, labels[source], labels[target])
     )
-    return PlannedPairs(images, source, target, label, named)
+    return PlannedPairs(images, source, target, label, target_label, named)
 
 
 @dataclass(frozen=True)

@@ -59,10 +59,6 @@ class Prepared:
     def shard(self) -> Shard:
         return self.request.machine.shard
 
-    def label_of(self, subject: Subject, image_id: str) -> int:
-        """The class of an image for a model: its label, or what the model says of it."""
-        return self.survey.label(subject, subject.images.find(image_id))
-
     def unstarted_id(self, subject: Subject, index: int) -> str:
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 

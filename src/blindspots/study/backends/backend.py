@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -45,8 +45,7 @@ class RunJob:
 
     def work(self, subject: Subject) -> Work:
         """What traverses and measures pairs of a model, in this process."""
-        label_of = partial(self.prepared.label_of, subject)
-        return Work(subject, self.method, self.store, label_of, self.seed, self.keep, self.lpips)
+        return Work(subject, self.method, self.store, self.seed, self.keep, self.lpips)
 
     def save_images(self, subject: Subject, pairs: PlannedPairs) -> None:
         there, suffix, ids = self.store.image_names(), subject.image_suffix, subject.images.ids

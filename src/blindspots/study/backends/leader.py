@@ -267,10 +267,8 @@ class Leader:
         self._again.append(left)
 
     def _plan(self, subject: Subject) -> TaskPlan:
-        prepared = self.job.prepared
-        labels = prepared.survey.labels(subject)
-        planned = prepared.pairs[subject.name]
-        return TaskPlan(subject.name, planned, labels, self.job.store, self.job.dropped)
+        planned = self.job.prepared.pairs[subject.name]
+        return TaskPlan(subject.name, planned, self.job.store, self.job.dropped)
 
     def _to_do(self) -> tuple[int, float]:
         count, total = 0, 0.0

@@ -25,7 +25,6 @@ class Task:
 
     `pairs`: all of its sources', each source's together. `missing`: the ids of those to traverse;
     `started`: of those that were traversed before. `lacking`: by table, the sources without rows.
-    `labels`: the classes of the targets, by the ids of their images.
     """
 
     model: str
@@ -34,7 +33,6 @@ class Task:
     missing: frozenset[str]
     started: frozenset[str]
     lacking: Mapping[str, frozenset[str]]
-    labels: Mapping[str, int]
 
     @property
     def size(self) -> int:
@@ -46,13 +44,11 @@ class Task:
 class TaskPlan:
     """What is to be done of a model, in columns; tasks are made when they are asked for.
 
-    `model`: its name; `dropped`: found images were removed on purpose; `labels`: the class of
-    every image, by its place in the pairs' `images`.
+    `model`: its name; `dropped`: found images were removed on purpose.
     """
 
     model: str
     planned: PlannedPairs
-    labels: np.ndarray
     store: Store
     dropped: bool
 
@@ -87,7 +83,7 @@ class TaskPlan:
         """What is still to be done of a task whose worker died; None where nothing is."""
         ids = pa.array({pair.source_id for pair in task.pairs})
         own = self.planned.select(self.planned.from_sources(ids))
-        plan = TaskPlan(self.model, own, self.labels, self.store, self.dropped)
+        plan = TaskPlan(self.model, own, self.store, self.dropped)
         return next(plan._cut(len(own), task.number), None)
 
     @cached_property
@@ -118,7 +114,6 @@ class TaskPlan:
     def _task(self, sources: Sequence[int], number: int) -> Task:
         groups, images = self.groups, self.planned.images
         rows = np.concatenate([np.arange(groups.starts[i], groups.ends[i]) for i in sources])
-        targets: list[int] = groups.pairs.target[rows].tolist()
         pairs = list(groups.pairs.select(rows))
         names = {i: images[int(groups.pairs.source[groups.starts[i]])] for i in sources}
         return Task(
@@ -131,7 +126,6 @@ class TaskPlan:
                 table: frozenset(name for i, name in names.items() if mask[i])
                 for table, mask in self._lacking.items()
             },
-            labels={images[i]: int(self.labels[i]) for i in targets},
         )
 
 

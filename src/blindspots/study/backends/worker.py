@@ -131,7 +131,6 @@ class Worker:
             subject=self._load(model),
             method=config.method,
             store=self._store,
-            label_of=self._label_of,
             seed=config.request.science.seed,
             keep=config.keep,
             lpips=self._lpips,
@@ -157,10 +156,6 @@ class Worker:
             subject.evaluator.compile_where_it_pays(self.config.evaluations[model], choice)
             self._subject = subject
         return self._subject
-
-    def _label_of(self, image_id: str) -> int:
-        labels = (opened.task.labels for opened in self._open.values())
-        return next(own[image_id] for own in labels if image_id in own)
 
     def _note(self, ended: Sequence[tuple[PlannedPair, Ending]]) -> None:
         for pair, ending in ended:
