@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float64, Int64
 
-from blindspots.store.prediction_rows import SCHEMA
+from blindspots.schema import PREDICTIONS
 
 NOTHING = -1
 
@@ -65,7 +65,7 @@ class Predictions:
 def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Predictions:
     """The stored answers of a model about the images with these ids; of twice-told ones the last.
 
-    `rows`: as `predictions.SCHEMA`.
+    `rows`: as `schema.PREDICTIONS`.
     """
     own = rows.filter(pc.field("model") == model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
@@ -79,9 +79,9 @@ def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Pr
 
 
 def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
-    """The answers of each model about the images with these ids, as `predictions.SCHEMA`."""
+    """The answers of each model about the images with these ids, as `schema.PREDICTIONS`."""
     names = pa.array(ids, pa.string())
-    tables = [SCHEMA.empty_table()]
+    tables = [PREDICTIONS.empty_table()]
     for model, own in answers.items():
         places = np.flatnonzero(own.asked)
         columns = [
@@ -89,5 +89,5 @@ def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
             names.take(pa.array(places)),
             *(pa.array(one[places]) for one in (own.predicted, own.confidence, own.p_label)),
         ]
-        tables.append(pa.table(columns, schema=SCHEMA))
+        tables.append(pa.table(columns, schema=PREDICTIONS))
     return pa.concat_tables(tables)

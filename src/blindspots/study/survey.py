@@ -89,7 +89,7 @@ class Survey:
         return SurveyBatch(given >= 0, predicted, label, own.confidence[places], right, wanted)
 
     def rows(self, ids: Sequence[str]) -> pa.Table:
-        """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
+        """The answers as `schema.PREDICTIONS`; `ids`: those of all images."""
         return as_rows(self.answers, ids)
 
     def preflight(self, subject: Subject) -> Preflight:
