@@ -186,7 +186,10 @@ def open_parquet(path: Place) -> pq.ParquetFile:
 
 def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Table:
     """The wanted rows; of groups that hold none of them nothing else is read."""
-    tables, wanted = [file.schema_arrow.empty_table()], pc.field(name).isin(list(values))
+    tables, wanted = (
+        [file.schema_arrow.empty_table()],
+        pc.field(name).isin(pa.array(list(values), pa.string())),
+    )
     for group in range(file.num_row_groups):
         if len(file.read_row_group(group, [name]).filter(wanted)):
             tables.append(file.read_row_group(group).filter(wanted))
