@@ -35,8 +35,9 @@ from blindspots.images.listing import seeded_order
 from blindspots.methods import describe_method
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import ScienceSettings
+from blindspots.store.prediction_rows import read_predictions
 from blindspots.store.run_info import ModelFacts, RunInfo
-from blindspots.store.writer import Store, read_predictions
+from blindspots.store.writer import Store
 from blindspots.study.pairs import PairsByModel
 from blindspots.study.prepare import pairs_by_model
 from blindspots.study.resume import missing_pairs

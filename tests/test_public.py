@@ -120,7 +120,7 @@ def test_functions_are_short():
 
 def test_files_are_short():
     lines = {by_path(file): len(file.read_text(encoding="utf-8").splitlines()) for file in FILES}
-    assert {name: count for name, count in lines.items() if count > 350} == {}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
 
 
 def test_every_module_can_be_imported():

@@ -13,10 +13,9 @@ from upath import UPath
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.store.archives import Archives
-from blindspots.store.atomic import write_bytes
+from blindspots.store.atomic import MOST_WAITING, UploadWriter, write_bytes
 from blindspots.store.lock import LOCK, SILENT, Holder, hold, read_holder
 from blindspots.store.paths import create, find_place
-from blindspots.store.pens import MOST_WAITING, UploadWriter
 from blindspots.store.reader import Run
 from tests.support import tiny
 from tests.support.object_store import fetch, forget_connections, names

@@ -12,8 +12,7 @@ import pyarrow.compute as pc
 
 from blindspots.reporting.score_labels import ScoreWords, words_of
 from blindspots.reporting.tables.render import number
-from blindspots.store.columns import finite
-from blindspots.store.reader import Row, Run
+from blindspots.store.reader import Row, Run, finite
 
 _PARTS = 4
 # What is outside has room below the level.

@@ -11,8 +11,7 @@ from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import words_of
 from blindspots.schema import Ending
 from blindspots.specs import nearest_names
-from blindspots.store.columns import codes, finite, lowest
-from blindspots.store.reader import Row, Run, nearest_believed
+from blindspots.store.reader import Row, Run, codes, finite, lowest, nearest_believed
 
 
 def named_models(run: Run, names: Sequence[str] = ()) -> list[str]:

@@ -22,7 +22,13 @@ from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
 from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
 from blindspots.study.resume import known_predictions
-from blindspots.study.subjects import RunRequest, check_differentiable, load_subjects, preflight
+from blindspots.study.subjects import (
+    RunRequest,
+    check_differentiable,
+    keep_fingerprints,
+    load_subjects,
+    preflight,
+)
 from blindspots.study.survey import (
     Predictions,
     Survey,
@@ -69,7 +75,8 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
     refused with the differences.
     """
-    subjects = load_subjects(request, reporter)
+    earlier = (read_run_info(out) if out is not None else None) or RunInfo()
+    subjects = keep_fingerprints(load_subjects(request, reporter), earlier.plan.get("models"))
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
@@ -84,7 +91,7 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
         write_predictions_file(request.predictions, plan, surveyed.rows(images.ids))
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
-    preflights = _preflights(subjects, surveyed, out)
+    preflights = _preflights(subjects, surveyed, earlier)
     chosen = _choose(request, subjects, surveyed)
     whole = pairs_by_model(subjects, surveyed, chosen, plan)
     shard = _checked(request.machine.shard, whole.of_one_model.sources)
@@ -192,11 +199,10 @@ def _survey(
 
 
 def _preflights(
-    subjects: Sequence[Subject], surveyed: Survey, out: Place | None
+    subjects: Sequence[Subject], surveyed: Survey, earlier: RunInfo
 ) -> dict[str, Preflight]:
     """The preflight of each model; findings of an earlier part of the plan are taken over."""
-    info = (read_run_info(out) if out is not None else None) or RunInfo()
-    stored = {facts.name: facts.preflight.findings for facts in info.models}
+    stored = {facts.name: facts.preflight.findings for facts in earlier.models}
     found: dict[str, Preflight] = {}
     for subject in subjects:
         findings = stored.get(subject.name)

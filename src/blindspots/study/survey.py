@@ -19,8 +19,8 @@ from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.models.output import looks_like_probabilities
+from blindspots.schema import PREDICTIONS
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
-from blindspots.store.prediction_rows import SCHEMA
 from blindspots.store.run_info import Preflight
 
 NOTHING = -1
@@ -73,7 +73,7 @@ class Predictions:
 def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Predictions:
     """The stored answers of a model about the images with these ids; of twice-told ones the last.
 
-    `rows`: as `predictions.SCHEMA`.
+    `rows`: as `schema.PREDICTIONS`.
     """
     own = rows.filter(pc.field("model") == model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
@@ -87,9 +87,9 @@ def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Pr
 
 
 def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
-    """The answers of each model about the images with these ids, as `predictions.SCHEMA`."""
+    """The answers of each model about the images with these ids, as `schema.PREDICTIONS`."""
     names = pa.array(ids, pa.string())
-    tables = [SCHEMA.empty_table()]
+    tables = [PREDICTIONS.empty_table()]
     for model, own in answers.items():
         places = np.flatnonzero(own.asked)
         columns = [
@@ -97,7 +97,7 @@ def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
             names.take(pa.array(places)),
             *(pa.array(one[places]) for one in (own.predicted, own.confidence, own.p_label)),
         ]
-        tables.append(pa.table(columns, schema=SCHEMA))
+        tables.append(pa.table(columns, schema=PREDICTIONS))
     return pa.concat_tables(tables)
 
 
@@ -164,7 +164,7 @@ class Survey:
         return SurveyBatch(given >= 0, predicted, label, own.confidence[places], right, wanted)
 
     def rows(self, ids: Sequence[str]) -> pa.Table:
-        """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
+        """The answers as `schema.PREDICTIONS`; `ids`: those of all images."""
         return as_rows(self.answers, ids)
 
     def preflight(self, subject: Subject) -> Preflight:

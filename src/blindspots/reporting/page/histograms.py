@@ -8,8 +8,7 @@ import pyarrow as pa
 
 from blindspots.reporting.tables.column_texts import PAIR_NUMBERS
 from blindspots.schema import Ending
-from blindspots.store.columns import codes, finite
-from blindspots.store.reader import Run
+from blindspots.store.reader import Run, codes, finite
 
 BINS = 32
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.selection import most_representative
 from blindspots.reporting.tables.column_texts import PAIR_NUMBERS
-from blindspots.store.columns import codes, finite, lowest
-from blindspots.store.reader import Run
+from blindspots.store.reader import Run, codes, finite, lowest
 
 MOST_PAIRS = 200
 EXTREMES = 2

@@ -15,8 +15,7 @@ from blindspots.reporting.tables.table import Cell, Column, Table, TableRow, cou
 from blindspots.reporting.tables.transfer_table import transfer_table
 from blindspots.reporting.tables.words import in_words
 from blindspots.schema import LPIPS_SMALLEST, PAIRS, TRIANGLE_DROPS, Ending
-from blindspots.store.columns import finite
-from blindspots.store.reader import ModelFacts, Run
+from blindspots.store.reader import ModelFacts, Run, finite, of_model
 
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -75,7 +74,7 @@ def _distance(run: Run) -> Table:
 
 def _confidence(run: Run) -> Table:
     rows = tuple(
-        TableRow(facts.name, _confidence_cells(pairs, run.columns.triangles_of(facts.name)))
+        TableRow(facts.name, _confidence_cells(pairs, of_model(run.columns.triangles, facts.name)))
         for facts, pairs in _by_model(run)
     )
     rows += _published(run, "confidence")

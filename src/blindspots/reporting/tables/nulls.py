@@ -5,8 +5,7 @@ import pyarrow.compute as pc
 
 from blindspots.reporting.tables.column_texts import NULL_NUMBERS
 from blindspots.reporting.tables.table import NULLS, Cell, Origin, TableRow, count, spread
-from blindspots.store.columns import finite, of_model
-from blindspots.store.reader import Run
+from blindspots.store.reader import Run, finite, of_model
 
 _DISTANCES = ("rmse", "linf", "ssim", "lpips")
 # The target is itself: at no distance, and of equal structure.
