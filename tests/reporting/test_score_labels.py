@@ -23,16 +23,18 @@ from blindspots.reporting.figures.run_figures import (
 from blindspots.reporting.figures.style import short
 from blindspots.reporting.page.report_data import report_data
 from blindspots.reporting.page.report_page import page_html
-from blindspots.reporting.score_axes import UNIT, around, run_scales
 from blindspots.reporting.score_labels import (
     CONFIDENCE,
     EMBEDDING,
     GROUP,
     MARGIN,
+    UNIT,
+    around,
+    run_scales,
     words_for,
     words_of,
 )
-from blindspots.reporting.tables.column_texts import PAIR_NUMBERS, glossary
+from blindspots.reporting.tables.table import PAIR_NUMBERS, glossary
 from blindspots.schema import PROBABILITIES
 from blindspots.scores import SCORES
 from blindspots.scores.class_scores import Probability

@@ -11,7 +11,7 @@ from torch import Tensor
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
-from blindspots.explorer.event_queue import Event
+from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
 from blindspots.measure.hulls import Hull
 from blindspots.methods.geometry import mix, triangle_weights

@@ -11,9 +11,15 @@ from textwrap import wrap
 from typing import Any, Literal, get_args
 
 from blindspots.errors import UsageError
-from blindspots.reporting.compare.differences import Comparison, Contrast, Difference
-from blindspots.reporting.compare.verdict import interval, signed
-from blindspots.reporting.tables.render import aligned, latex_table, number, spreadsheet_text
+from blindspots.reporting.compare.differences import (
+    Comparison,
+    Contrast,
+    Difference,
+    interval,
+    signed,
+)
+from blindspots.reporting.score_labels import number
+from blindspots.reporting.tables.render import aligned, latex_table, spreadsheet_text
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)

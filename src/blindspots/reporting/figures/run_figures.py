@@ -11,8 +11,7 @@ from blindspots.reporting.figures.strip_plot import path_strip
 from blindspots.reporting.figures.style import axes_grid, save
 from blindspots.reporting.figures.transfer_plot import run_transfer
 from blindspots.reporting.figures.triangle_plot import SIDE, side_lengths, triangle, triangle_images
-from blindspots.reporting.score_axes import run_scales
-from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.score_labels import run_scales, words_of
 from blindspots.reporting.selection import (
     class_name,
     corners,

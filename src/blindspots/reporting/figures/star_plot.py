@@ -21,8 +21,7 @@ from blindspots.reporting.figures.style import (
     new_axes,
     short,
 )
-from blindspots.reporting.score_axes import UNIT, Scale
-from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords
+from blindspots.reporting.score_labels import CONFIDENCE, UNIT, Scale, ScoreWords
 
 PANEL = (6.4, 3.2)
 BOX = (0.2, 0.13, 0.53, 0.71)

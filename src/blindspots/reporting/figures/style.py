@@ -9,7 +9,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from blindspots.reporting.tables.render import number
+from blindspots.reporting.score_labels import number
 from blindspots.store.atomic import write_whole
 from blindspots.store.paths import Place, find_place, make_folder
 

@@ -23,9 +23,9 @@ from blindspots.reporting.figures.style import (
     short,
     title,
 )
+from blindspots.reporting.tables.builders import transfer_table
 from blindspots.reporting.tables.render import fold
 from blindspots.reporting.tables.table import Cell, Table, TableRow
-from blindspots.reporting.tables.transfer_table import transfer_table
 from blindspots.store.reader import Run
 
 _CELL, _HIGH, _GAP, _LINE = 1.15, 0.72, 0.22, 0.15

@@ -26,8 +26,7 @@ from blindspots.reporting.figures.style import (
     short,
     title,
 )
-from blindspots.reporting.score_axes import UNIT, Scale
-from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords
+from blindspots.reporting.score_labels import CONFIDENCE, UNIT, Scale, ScoreWords
 from blindspots.store.reader import Row, Run
 
 SIDE = 5.2

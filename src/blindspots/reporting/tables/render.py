@@ -11,6 +11,7 @@ from textwrap import wrap
 from typing import Literal, get_args
 
 from blindspots.errors import UsageError
+from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.table import Cell, Column, Table, TableRow
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
@@ -66,14 +67,6 @@ def shown(cell: Cell, column: Column) -> str:
     digits = column.digits if cell.digits is None else cell.digits
     mean = number(cell.mean, digits, column.percent)
     return mean if cell.std is None else f"{mean} ± {number(cell.std, digits)}"
-
-
-def number(value: float, digits: int, percent: bool = False) -> str:
-    """A number in the slides' style: ".25", "−.25", "25 %"."""
-    if percent:
-        return f"{100 * value:.{digits}f} %"
-    text = f"{value:.{digits}f}".replace("-", "−")
-    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
 
 
 def _grid(table: Table, transposed: bool, below: str = "{}") -> Grid:

@@ -20,8 +20,7 @@ from blindspots.reporting.figures.publication.layout import (
 )
 from blindspots.reporting.figures.publication.require import kept_frames, kept_image
 from blindspots.reporting.figures.style import LIMBS, MUTED, limb_colour
-from blindspots.reporting.score_axes import run_scales
-from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.score_labels import run_scales, words_of
 from blindspots.reporting.selection import class_name
 from blindspots.store.reader import Row, Run
 

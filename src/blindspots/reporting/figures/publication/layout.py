@@ -20,7 +20,7 @@ from blindspots.reporting.figures.style import (
     new_axes,
     picture,
 )
-from blindspots.reporting.score_axes import UNIT, Scale
+from blindspots.reporting.score_labels import UNIT, Scale
 
 Columns = Literal[1, 2]
 # One column and the whole of a two-column page (CVPR, ICML), in inches.

@@ -29,8 +29,7 @@ from blindspots.reporting.figures.publication.layout import (
 )
 from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import COLOUR_MAP, MODEL, MUTED, PERSON, limb_colour, short
-from blindspots.reporting.score_axes import Scale, run_scales
-from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.score_labels import Scale, run_scales, words_of
 from blindspots.reporting.selection import by_source, class_name, pairs_of
 from blindspots.store.reader import Row, Run, reached_target
 

@@ -22,8 +22,7 @@ from blindspots.reporting.figures.publication.layout import (
 )
 from blindspots.reporting.figures.publication.require import kept_found, kept_image
 from blindspots.reporting.figures.style import COLOUR_MAP, INK, MODEL, MUTED, PERSON, short
-from blindspots.reporting.score_axes import UNIT, Scale, around
-from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.score_labels import UNIT, Scale, around, words_of
 from blindspots.reporting.selection import class_name
 from blindspots.store.reader import Row, Run, reached_target
 from blindspots.store.width_rows import read_widths
