@@ -16,7 +16,7 @@ import pytest
 
 from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.show_commands import table
-from blindspots.reporting.figures.publication import FIGURES
+from blindspots.reporting.figures.run_figures import FIGURES
 from blindspots.reporting.tables import Kind
 from tests.support import tiny
 
@@ -53,8 +53,6 @@ STILL_SMALL = {
     "models/extras.py",
     "models/hub.py",
     "models/zoo/architectures.py",
-    "reporting/figures/publication/matrices.py",
-    "reporting/figures/publication/require.py",
     "study/backends/messages.py",
     "study/backends/ray_actor.py",
     "study/backends/worker_pool.py",

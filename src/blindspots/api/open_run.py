@@ -94,7 +94,7 @@ class OpenRun(Run):
         Nothing is written; `axes.figure.savefig("figure.pdf")` does. Raises `UsageError` for an
         unknown figure, pair or model, and where the run did not keep what the figure needs.
         """
-        from blindspots.reporting.figures.publication import FIGURES, draw_figure
+        from blindspots.reporting.figures.run_figures import FIGURES, draw_figure
 
         _check_name("figure", figure, tuple(FIGURES), "plot")
         pairs, models = _listed(pair), _listed(model)

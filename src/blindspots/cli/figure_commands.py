@@ -52,7 +52,7 @@ def plot(
     out
         The file; figures/FIGURE-COLUMNS-column.FORMAT in the run directory unless given.
     """
-    from blindspots.reporting.figures.publication import write_figure
+    from blindspots.reporting.figures.run_figures import write_figure
     from blindspots.store.reader import Run
 
     read, ending = Run(run), _format(format, out)
@@ -126,7 +126,7 @@ def widths(
 
 def _format(given: str | None, out: Place | None) -> str:
     """The format that is asked for; refused where --format and --out say different ones."""
-    from blindspots.reporting.figures.publication import FORMATS
+    from blindspots.reporting.figures.run_figures import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"
     if ending not in FORMATS or given not in (None, ending):

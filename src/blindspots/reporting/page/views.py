@@ -6,9 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
-from blindspots.reporting.figures.grid_layout import layout_of
 from blindspots.reporting.page.pictures import PairPictures, Pictures, rmse
 from blindspots.reporting.score_labels import CONFIDENCE, Scale, ScoreWords, number, words_of
+from blindspots.reporting.selection import layout_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.store.reader import Row, Run, reached_target
