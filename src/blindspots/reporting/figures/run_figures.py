@@ -12,6 +12,7 @@ from blindspots.errors import UsageError
 from blindspots.reporting.figures.curve_plots import curves, run_transfer, widths
 from blindspots.reporting.figures.hull_plots import Limb, star, star_height, triangle
 from blindspots.reporting.figures.style import (
+    LIMBS,
     PRINT,
     SCREEN,
     Style,
@@ -51,7 +52,7 @@ from blindspots.store.width_rows import read_widths
 
 FORMATS = ("pdf", "svg", "png")
 RESOLUTION = 600
-MOST_LIMBS = 7
+MOST_LIMBS = len(LIMBS)
 
 
 @dataclass(frozen=True)
@@ -405,9 +406,9 @@ def _asked(run: Run, group: list[Row]) -> Row:
 
 
 def _draw_curves(run: Run, rows: Sequence[Row], style: Style) -> Axes:
-    if len(rows) > len(LIMBS):
+    if len(rows) > MOST_LIMBS:
         raise UsageError(
-            f"{len(rows)} pairs were given; curves are told apart up to {len(LIMBS)}; "
+            f"{len(rows)} pairs were given; curves are told apart up to {MOST_LIMBS}; "
             "name fewer with --pair"
         )
     _check_kept(run, rows, "frames", "target")
