@@ -24,13 +24,19 @@ Values = Iterable[float | None] | np.ndarray
 class Cell:
     """One number: `mean` (None: not known), `std` with ddof 0 (None: has none), over `n` values.
 
-    `digits`: decimals it was published with, where those are not its column's.
+    `digits`: decimals it was published with, where those are not its column's. `text`: how it is
+    written, where not by these rules.
     """
 
     mean: float | None = None
     std: float | None = None
     n: int = 0
     digits: int | None = None
+    text: str | None = None
+
+    def as_json(self) -> dict[str, float | None]:
+        """The number alone."""
+        return {name: getattr(self, name) for name in ("mean", "std", "n", "digits")}
 
 
 @dataclass(frozen=True)
@@ -69,7 +75,11 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a run: one row per model; `transposed` where it is read better with columns."""
+    """A table of a run: one row per model; `transposed` where it is read better with columns.
+
+    `corner`: the head of the rows' own column. `turns`: whether models go into columns where it is
+    wider than the terminal.
+    """
 
     kind: str
     title: str
@@ -77,6 +87,8 @@ class Table:
     rows: tuple[TableRow, ...]
     notes: tuple[str, ...] = ()
     transposed: bool = False
+    corner: str = "model"
+    turns: bool = True
 
 
 def spread(values: Values) -> Cell:
