@@ -7,9 +7,8 @@ import pytest
 
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
-from blindspots.images.classes import ClassTable, imagenet_table, read_class_table
+from blindspots.images.classes import ClassTable, imagenet_table, read_class_table, read_mapping
 from blindspots.images.listing import Item, Listing, distinct_names
-from blindspots.images.mapping import read_mapping
 from tests.images.material import Model, noise
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blindspots.doctor.finding import Finding, Level
 from blindspots.engine.evaluator import Evaluator
-from blindspots.models.output import first_line
+from blindspots.errors import first_line
 
 SAME, ALIKE = 1e-4, 1e-3
 SHOWN = 3

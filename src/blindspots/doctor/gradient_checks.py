@@ -7,8 +7,8 @@ from torch import Tensor
 from blindspots.doctor.finding import Finding, Level
 from blindspots.doctor.sample import Evidence
 from blindspots.engine.evaluator import Evaluator
+from blindspots.errors import first_line
 from blindspots.methods.method import Evaluation
-from blindspots.models.output import first_line
 from blindspots.scores.objectives import margin
 
 EACH = 4

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.doctor.sample import Evidence
-from blindspots.models.output import looks_like_probabilities
+from blindspots.models.classifier import looks_like_probabilities
 
 SATURATED = 1e-6
 MANY_SATURATED = 0.5

@@ -12,10 +12,9 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from blindspots.engine.device import arithmetic, pays_to_compile
-from blindspots.errors import WorkFailed
+from blindspots.errors import WorkFailed, first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
 from blindspots.scores import Confidence, Differentiated, Kept, Score
 from blindspots.settings import Precision, check_choice
 

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.preprocessing import Interpolation, Preprocessing
-from blindspots.models.output import first_line
 
 _RESAMPLING: dict[int, Interpolation] = {
     0: "nearest",

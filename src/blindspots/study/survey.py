@@ -17,7 +17,7 @@ from torch import Tensor
 from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
-from blindspots.models.output import looks_like_probabilities
+from blindspots.models.classifier import looks_like_probabilities
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
 from blindspots.store.run_info import Preflight
 from blindspots.study.predictions import EMBEDDED, UNKNOWN, Prediction, Predictions, as_rows

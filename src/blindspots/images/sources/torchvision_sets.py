@@ -17,8 +17,7 @@ from typing import Any, Literal, NamedTuple
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing, distinct_names
-from blindspots.images.sources.folder import read_file
-from blindspots.images.sources.source_options import said_options, yes_or_no
+from blindspots.images.sources.files import read_file, said_options, yes_or_no
 from blindspots.progress import Reporter
 from blindspots.specs import Spec, nearest_names
 

@@ -17,11 +17,17 @@ from torch.nn.functional import normalize
 
 from blindspots.errors import UsageError
 from blindspots.images.classes import read_class_table
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.processors import read_processor
 from blindspots.models.repositories import Repository
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_others
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names

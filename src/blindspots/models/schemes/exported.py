@@ -7,11 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError
-from blindspots.models.build import SourceInfo, assemble
+from blindspots.errors import UsageError, first_line
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import model_options, refuse_others
+from blindspots.models.spec_options import SourceInfo, assemble, model_options, refuse_others
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 

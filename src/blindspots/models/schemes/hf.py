@@ -10,11 +10,17 @@ from torch import Tensor, nn
 from blindspots.errors import UsageError
 from blindspots.images.classes import ClassTable, table_of
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.processors import ProcessorInput, read_processor
 from blindspots.models.repositories import Repository
-from blindspots.models.spec_options import ModelOptions, misspelt, model_options
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    misspelt,
+    model_options,
+    short_name,
+)
 from blindspots.models.weights import fit_state, read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec

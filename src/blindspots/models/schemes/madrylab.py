@@ -13,11 +13,16 @@ from torch import nn
 from blindspots.errors import UsageError
 from blindspots.images.classes import imagenet_table
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models import hub
-from blindspots.models.build import SourceInfo, assemble, short_name
-from blindspots.models.checkpoints import load_checkpoint
 from blindspots.models.classifier import Classifier
-from blindspots.models.spec_options import model_options, refuse_others
+from blindspots.models.repositories import fetched
+from blindspots.models.spec_options import (
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
+from blindspots.models.weights import load_checkpoint
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -89,7 +94,7 @@ def build(architecture: str) -> nn.Module:
 
 
 def _published(spec: Spec) -> Path:
-    file = hub.fetched(REPOSITORY, f"{spec.name}.ckpt")
+    file = fetched(REPOSITORY, f"{spec.name}.ckpt")
     if file is None:
         raise UsageError(
             f"{spec.name}.ckpt of {REPOSITORY} is not in the hub's cache here, and it cannot be "

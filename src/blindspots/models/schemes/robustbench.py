@@ -12,14 +12,19 @@ from typing import Any
 
 from torch import nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, imagenet_table
 from blindspots.images.preprocessing import Interpolation, Preprocessing
-from blindspots.models.build import SourceInfo, assemble, short_name
-from blindspots.models.checkpoints import Normalisation, load_checkpoint
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_others
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
+from blindspots.models.weights import Normalisation, load_checkpoint
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -84,19 +89,19 @@ def _torchvision(name: str) -> nn.Module:
 
 
 def _wide(depth: int) -> nn.Module:
-    from blindspots.models.wide_resnet import WideResNet
+    from blindspots.models.robust_networks import WideResNet
 
     return WideResNet(depth, width=10)
 
 
 def _vit(name: str) -> nn.Module:
-    from blindspots.models.conv_stems import conv_stem_vit
+    from blindspots.models.robust_networks import conv_stem_vit
 
     return conv_stem_vit(name)
 
 
 def _convnext(name: str) -> nn.Module:
-    from blindspots.models.conv_stems import conv_stem_convnext
+    from blindspots.models.robust_networks import conv_stem_convnext
 
     return conv_stem_convnext(name)
 

@@ -9,14 +9,19 @@ from typing import Any
 import torch
 from torch import nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, table_of
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models import hub
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_misspelt
+from blindspots.models.repositories import answers
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_misspelt,
+    short_name,
+)
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
@@ -106,7 +111,7 @@ def _fetch(spec: Spec, address: str, file: Path) -> None:
     from huggingface_hub import constants
 
     try:
-        if constants.HF_HUB_OFFLINE or not hub.answers(address):
+        if constants.HF_HUB_OFFLINE or not answers(address):
             raise OSError("it is not in torch's hub cache and cannot be reached")
         file.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(address, str(file), progress=False)
