@@ -23,13 +23,12 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.threaded import Threaded
-from blindspots.engine.device import find_device, keep_freed_memory
+from blindspots.engine.evaluator import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method
 from blindspots.progress import Reporter, Ticker, silent
 from blindspots.settings import MachineSettings, ScienceSettings
-from blindspots.study.backends.backend import Backend
+from blindspots.study.backends.backend import Backend, Serial
 from blindspots.study.backends.ray_pool import Ray
-from blindspots.study.backends.serial import Serial
 from blindspots.study.prepare import prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest

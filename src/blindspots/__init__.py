@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blindspots.api import image_distances as metrics
     from blindspots.api.between import segment, simplex, triangle
-    from blindspots.api.compare_runs import RunComparison, compare
-    from blindspots.api.judgements import diagnose, transfer
+    from blindspots.api.compare_runs import RunComparison, compare, diagnose, transfer
     from blindspots.api.open_run import OpenRun, open_run
     from blindspots.api.run_study import run
     from blindspots.api.run_table import RunTable

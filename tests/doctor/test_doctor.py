@@ -14,24 +14,20 @@ from PIL import Image
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.doctor import Finding, Level, diagnose
-from blindspots.doctor.determinism import check_steadiness
-from blindspots.doctor.gradient_checks import check_attached, check_true
+from blindspots.doctor.gradient_checks import check_attached, check_true, largest_batch
 from blindspots.doctor.input_checks import candidates, given_normaliser
-from blindspots.doctor.label_permutations import find_order
-from blindspots.doctor.output_checks import check_saturation
+from blindspots.doctor.label_checks import find_order
+from blindspots.doctor.output_checks import check_saturation, check_steadiness
 from blindspots.doctor.sample import sign_test
-from blindspots.doctor.speed_checks import largest_batch
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
 from blindspots.models.zoo import NAMES
 from blindspots.progress import silent
 from blindspots.settings import ScienceSettings
-from blindspots.study.preflight import preflight
 from blindspots.study.prepare import prepare
 from blindspots.study.run import Experiment
-from blindspots.study.subjects import RunRequest
+from blindspots.study.subjects import RunRequest, preflight
 from blindspots.study.survey import survey
 from tests.support.toys import (
     Cliff,

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from torch import nn
 
 import blindspots as bs
+from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
 from blindspots.engine.scheduler import Engine
-from blindspots.scores.objectives import confidence, margin
+from blindspots.scores.score import confidence, margin
 from tests.support.toys import (
     PIXELS,
     SIDE,

@@ -5,8 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from blindspots.api.presentation import arrow_frame
-from blindspots.api.run_table import RunTable
+from blindspots.api.run_table import RunTable, arrow_frame
 from blindspots.errors import UsageError
 from blindspots.progress import Reporter
 from blindspots.reporting.limits import Check, Limit, check_run

@@ -19,9 +19,8 @@ from blindspots.api.arguments import (
     check_sizes,
 )
 from blindspots.api.traversals import Traversal, Traversals, collect
-from blindspots.engine.device import batch_size
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult, pair_hash
+from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, pair_hash
+from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.methods.method import Method

@@ -4,8 +4,14 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from blindspots.cli.notes import say_notes, warn_of_images
-from blindspots.cli.options import MachineFlags, ModelFlags, Output, model_specs
+from blindspots.cli.options import (
+    MachineFlags,
+    ModelFlags,
+    Output,
+    model_specs,
+    say_notes,
+    warn_of_images,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,7 +45,7 @@ def doctor(
         Image spec to try it on, with labels where possible.
     """
     from blindspots.doctor import admit, diagnose, wrong_names
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.errors import WorkFailed
     from blindspots.progress import Reporter
     from blindspots.settings import LEAST_IMAGES

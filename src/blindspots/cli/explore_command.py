@@ -56,7 +56,7 @@ def explore(
         Run the Python code that file: and python: models of the run name.
     """
     _check(images, run)
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.explorer.app_state import ExplorerConfig, load
     from blindspots.explorer.serve import listen, serve
     from blindspots.models.zoo import NAMES

@@ -103,7 +103,7 @@ def widths(
     batch_size
         Images at once, or auto.
     """
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.progress import Reporter
     from blindspots.reporting.selection import named_models, named_pairs, representative_pairs
     from blindspots.store.paths import check_writable

@@ -25,6 +25,17 @@ from blindspots.store.paths import Place, check_reachable, find_place
 if TYPE_CHECKING:
     from blindspots.methods.method import Method
     from blindspots.scores import Score
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from blindspots.study.backends.backend import Backend
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from blindspots.images import ImageSet
+    from blindspots.progress import Reporter
 
 
 RunPlace = Annotated[
@@ -280,3 +291,97 @@ def check_file(option: str, file: Place, example: str) -> None:
     raise UsageError(
         f"{option} {file} cannot be written: {why}; name a file, as in {option} {example}"
     )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BackendFlags:
+    """Where the work is done, and by how many.
+
+    Parameters
+    ----------
+    backend
+        serial: this process; processes: several on this machine; ray: actors, here or on a cluster.
+        auto: processes where --device names several devices, else serial.
+    workers
+        How many processes or actors; unless given, one per device or GPU, or one for two cores.
+    gpus_per_worker
+        GPUs of each Ray actor; may be a fraction, or 0.
+    address
+        A running Ray cluster, as auto or HOST:PORT; without it Ray is started here.
+    """
+
+    backend: Literal["auto", "serial", "processes", "ray"] = "auto"
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    address: str | None = None
+
+    def build(self, device: str) -> "Backend":
+        """The backend they describe for `--device`; refused where they do not fit together."""
+        devices = device.split(",")
+        name = self.backend if self.backend != "auto" else _usual(devices)
+        self._check(name, devices)
+        if name == "serial":
+            from blindspots.study.backends.backend import Serial
+
+            return Serial()
+        if name == "processes":
+            from blindspots.study.backends.process_pool import Processes, share
+
+            return Processes(devices if len(devices) > 1 else share(device, self.workers))
+        from blindspots.study.backends.ray_pool import Ray
+
+        return Ray(self.workers, self.gpus_per_worker, self.address)
+
+    def _check(self, name: str, devices: list[str]) -> None:
+        if self.workers is not None and self.workers < 1:
+            raise UsageError(f"--workers {self.workers} was given; expected at least 1")
+        if name == "serial" and self.workers not in (None, 1):
+            raise UsageError(
+                f"--workers {self.workers} was given for one process; type --backend processes, "
+                "or --backend ray"
+            )
+        for option, given in (("address", self.address), ("gpus-per-worker", self.gpus_per_worker)):
+            if given is not None and name != "ray":
+                raise UsageError(f"--{option} {given} goes with Ray alone; type --backend ray too")
+        if len(devices) > 1 and (name != "processes" or self.workers not in (None, len(devices))):
+            raise UsageError(
+                f"--device {','.join(devices)} was given; several devices get one process each: "
+                "leave --workers out, and --backend too or type --backend processes"
+            )
+
+
+def _usual(devices: list[str]) -> Literal["serial", "processes"]:
+    return "processes" if len(devices) > 1 else "serial"
+
+
+MOST_WARNINGS, MOST_ALIKE = 40, 5
+
+
+def warn_of_images(images: "ImageSet", reporter: "Reporter", place: str) -> None:
+    """A line for what was left out or converted; `place`: which names each, where there is more."""
+    for what, entries in (("skipped", images.skipped), ("converted", images.converted)):
+        lines = list(_by_reason(what, entries, place))
+        for line in lines[:MOST_WARNINGS]:
+            reporter.warn(line)
+        if len(lines) > MOST_WARNINGS:
+            reporter.warn(f"{len(lines) - MOST_WARNINGS} more such lines; {place} has all of them")
+
+
+def say_notes(notes: Sequence[str], reporter: "Reporter") -> None:
+    """A line a note, such as how the classes of the images were mapped to the model's."""
+    for note in notes:
+        reporter.say(f"note: {note}")
+
+
+def _by_reason(what: str, entries: Sequence[Mapping[str, str]], place: str) -> Iterator[str]:
+    """A line per image; one line for many of the same reason, which names the first of them."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        names[entry["reason"]].append(entry["name"])
+    for reason, alike in names.items():
+        if len(alike) > MOST_ALIKE:
+            shown = ", ".join(alike[:MOST_ALIKE])
+            yield f"{what} {len(alike):,} images: {reason} ({shown}, ...; {place} names each)"
+        else:
+            yield from (f"{what} {name}: {reason}" for name in alike)

@@ -95,7 +95,7 @@ def sensitivity(
 
 
 def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
-    from blindspots.engine.device import check_precision, find_device, keep_freed_memory, lay_out
+    from blindspots.engine.evaluator import check_precision, find_device, keep_freed_memory, lay_out
     from blindspots.models.load import load_trusted
     from blindspots.store.paths import check_writable
 

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from blindspots.cli.backend_flags import BackendFlags
-from blindspots.cli.notes import say_notes, warn_of_images
 from blindspots.cli.options import (
+    BackendFlags,
     MachineFlags,
     MethodFlags,
     ModelFlags,
     Output,
     RunPlace,
     model_specs,
+    say_notes,
     terminal_width,
+    warn_of_images,
 )
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
@@ -165,7 +166,7 @@ def _do(
     dry_run: bool,
     backend: "Backend",
 ) -> None:
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.measure.metrics import find_lpips
     from blindspots.progress import Reporter
     from blindspots.store.lock import refuse_held

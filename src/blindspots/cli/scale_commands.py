@@ -88,7 +88,7 @@ def estimate(
         A GPU, as NAME=RATE,SPEEDUP: dollars an hour, and how many times as fast as this machine;
         may be repeated.
     """
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.methods import describe_method
     from blindspots.progress import Reporter
     from blindspots.scores import describe_score

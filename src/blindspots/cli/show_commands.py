@@ -84,7 +84,7 @@ def verify(
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
     from blindspots.api.open_run import open_run
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
 
     keep_freed_memory()
     allowed = trust.trust()

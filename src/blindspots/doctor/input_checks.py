@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from blindspots.doctor.finding import Finding, Level, findings_of
 from blindspots.doctor.sample import (
     SIGNIFICANT,
     Evidence,
+    Finding,
+    Level,
     above_chance,
+    findings_of,
     gain_by_chance,
     gains_enough,
     sign_test,
 )
 from blindspots.engine.evaluator import Evaluator
 from blindspots.models.classifier import Classifier
-from blindspots.scores.objectives import confidence, margin
+from blindspots.scores.score import confidence, margin
 
 MOST_TRIED = 40
 BGR_SIGNIFICANT, NAMED_TOO = 1e-4, 0.05

@@ -13,13 +13,10 @@ from typing import NamedTuple
 
 import torch
 
-from blindspots.engine.admission import Admission
-from blindspots.engine.batch import ActiveBatch
-from blindspots.engine.completion import Completion, SegmentScores
+from blindspots.engine.admission import Admission, Completion, SegmentScores
+from blindspots.engine.batch import ActiveBatch, Pair, TraversalResult, generator, group_id
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair, TraversalResult, generator, group_id
-from blindspots.methods.geometry import choose
-from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, State, code
+from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, State, choose, code
 from blindspots.schema import Ending
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from blindspots.engine.evaluator import Subject
 from blindspots.engine.pgd import PGD
-from blindspots.engine.subject import Subject
 from blindspots.explorer.event_queue import Event
 from blindspots.explorer.image_bytes import change, exact, glimpse, pixels_of
 from blindspots.explorer.traversal_job import SECONDS_A_PICTURE, named

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.image_bytes import Pixels
 from blindspots.explorer.refusals import Missing

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.explorer.app_state import AppState
 from blindspots.explorer.uploads import MOST_BYTES, MOST_PIXELS
 from blindspots.methods import DEFAULT_METHOD, METHODS

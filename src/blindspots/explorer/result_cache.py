@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from blindspots.engine.pair import TraversalResult
+from blindspots.engine.batch import TraversalResult
 from blindspots.errors import UsageError
 from blindspots.explorer.refusals import Missing
 from blindspots.methods.method import Method

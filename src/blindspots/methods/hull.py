@@ -41,8 +41,15 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blindspots.methods.geometry import least_multipliers, rms
-from blindspots.methods.method import RUNNING, Evaluation, Method, Problem, code
+from blindspots.methods.method import (
+    RUNNING,
+    Evaluation,
+    Method,
+    Problem,
+    code,
+    least_multipliers,
+    rms,
+)
 from blindspots.methods.planes import (
     KEPT,
     LEAST_RADIUS,

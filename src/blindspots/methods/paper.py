@@ -29,7 +29,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.methods.geometry import choose, project_out
 from blindspots.methods.method import (
     RUNNING,
     Evaluation,
@@ -37,7 +36,9 @@ from blindspots.methods.method import (
     Problem,
     State,
     check_settings,
+    choose,
     code,
+    project_out,
 )
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated

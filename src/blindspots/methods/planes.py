@@ -12,8 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.methods.geometry import norm
-from blindspots.methods.method import Evaluation, State, started
+from blindspots.methods.method import Evaluation, State, norm, started
 
 LEAST_RADIUS, LARGEST_RADIUS = 0.03, 1.0
 WIDER, NARROWER = 2.0, 0.5

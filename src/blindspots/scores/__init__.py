@@ -18,9 +18,8 @@ from dataclasses import asdict
 from typing import Any
 
 from blindspots.errors import UsageError
-from blindspots.scores.class_scores import Confidence, Group, Margin
 from blindspots.scores.embedding import Embedding
-from blindspots.scores.score import Differentiated, Kept, Score
+from blindspots.scores.score import Confidence, Differentiated, Group, Kept, Margin, Score
 from blindspots.settings import shortened
 from blindspots.specs import nearest_names
 

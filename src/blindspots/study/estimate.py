@@ -17,14 +17,12 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blindspots.engine.batch import FORWARD
-from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.batch import FORWARD, Pair, TraversalResult
+from blindspots.engine.evaluator import Subject
 from blindspots.engine.scheduler import Engine
-from blindspots.engine.subject import Subject
 from blindspots.errors import UsageError
-from blindspots.measure.measurer import Measurer
+from blindspots.measure.measurer import Ends, Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import find_lpips
-from blindspots.measure.rows import Ends, RowMaker, Traversed
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
 from blindspots.schema import PlannedPair

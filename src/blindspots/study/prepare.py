@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.images.listing import seeded_order
@@ -21,11 +21,15 @@ from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
 from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
-from blindspots.study.predictions import Predictions, read_model_predictions
-from blindspots.study.preflight import check_differentiable, preflight
 from blindspots.study.resume import known_predictions
-from blindspots.study.subjects import RunRequest, load_subjects
-from blindspots.study.survey import Survey, check_accuracy, survey
+from blindspots.study.subjects import RunRequest, check_differentiable, load_subjects, preflight
+from blindspots.study.survey import (
+    Predictions,
+    Survey,
+    check_accuracy,
+    read_model_predictions,
+    survey,
+)
 from blindspots.study.targets import Choice, choose, read_pairs
 
 DRAWS_PER_SOURCE = "targets_per_source"

@@ -18,7 +18,6 @@ from blindspots.store.run_info import RunInfo, read_run_info
 from blindspots.store.writer import Store, read_predictions, started
 from blindspots.study.pairs import PlannedPairs
 
-# The tables of hulls, and how many found images of a source they need.
 HULLS = {"triangles": 2, "simplices": SIMPLEX_FEWEST}
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.settings import ScienceSettings
 from blindspots.study.pairs import INDEX

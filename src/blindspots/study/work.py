@@ -11,13 +11,11 @@ from typing import Any, TypeVar
 
 import torch
 
-from blindspots.engine.batch import FORWARD, to_8bit
-from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.batch import FORWARD, Pair, TraversalResult, to_8bit
+from blindspots.engine.evaluator import Subject
 from blindspots.engine.scheduler import Engine
-from blindspots.engine.subject import Subject
-from blindspots.measure.measurer import Measurer
+from blindspots.measure.measurer import Ends, Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import Lpips
-from blindspots.measure.rows import Ends, RowMaker, Traversed
 from blindspots.methods.method import Method
 from blindspots.progress import Ticker
 from blindspots.schema import Ending, PlannedPair

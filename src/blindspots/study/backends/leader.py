@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.progress import Ticker
 from blindspots.study.backends.backend import RunJob

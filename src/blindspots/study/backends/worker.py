@@ -12,8 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
-from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject, keep_freed_memory
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import ImageSet
 from blindspots.measure.metrics import Lpips, find_lpips
