@@ -6,21 +6,12 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-<<<<<<< HEAD
-from blindspots.doctor.finding import Finding, Level
-from blindspots.doctor.sample import Evidence
-from blindspots.engine.evaluator import Evaluator
-from blindspots.errors import first_line
-from blindspots.methods.method import Evaluation
-from blindspots.scores.objectives import margin
-=======
 from blindspots.doctor.sample import Evidence, Finding, Level
 from blindspots.engine.evaluator import Evaluator, free_memory
+from blindspots.errors import first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
 from blindspots.scores.score import margin
->>>>>>> main
 
 EACH = 4
 SHRINK, LARGEST_STEP = 0.98, 0.01

@@ -7,15 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-<<<<<<< HEAD
-from blindspots.doctor.finding import Finding, Level, findings_of
-from blindspots.doctor.sample import Evidence
-from blindspots.models.classifier import looks_like_probabilities
-=======
 from blindspots.doctor.sample import Evidence, Finding, Level, findings_of
 from blindspots.engine.evaluator import Evaluator
-from blindspots.models.output import first_line, looks_like_probabilities
->>>>>>> main
+from blindspots.errors import first_line
+from blindspots.models.classifier import looks_like_probabilities
 
 SATURATED = 1e-6
 MANY_SATURATED = 0.5
