@@ -21,6 +21,7 @@ from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, 
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import Backend, RunJob, Serial
 from blindspots.study.prepare import Prepared
+from blindspots.study.resume import check_pairs
 from blindspots.study.subjects import model_facts
 
 # The tables of hulls, and how many found images of a source they need.
