@@ -4,7 +4,7 @@ A processor is read by its settings. What they mean differs from class to class,
 compared with what the processor itself makes of a picture; one that does anything else is refused.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,13 +33,13 @@ class ProcessorInput:
     """How a processor's model sees an image.
 
     `mean`, `std`: of images in [0, 1], in the order of the channels of the image. `blue_first`: the
-    model takes blue, green, red. `geometry`: the preprocessing for an input of a size.
+    model takes blue, green, red.
     """
 
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    geometry: Callable[[tuple[int, int]], Preprocessing]
+    preprocessing: Preprocessing
     blue_first: bool
 
 
@@ -54,7 +54,7 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
         size=preprocessing.size,
         mean=mean,
         std=std,
-        geometry=lambda size: _at(preprocessing, size),
+        preprocessing=preprocessing,
         blue_first=bool(getattr(processor, "do_flip_channel_order", False)),
     )
     off = _deviation(processor, preprocessing, seen, spec)
@@ -96,21 +96,6 @@ def _shortest(processor: Any, shortest: int) -> int:
     # LeViT's processor means the side of the crop by it.
     levit = type(processor).__name__.startswith("Levit")
     return int(256 / 224 * shortest) if levit else shortest
-
-
-def _at(known: Preprocessing, size: tuple[int, int]) -> Preprocessing:
-    """The same geometry for an input of another size, in the same proportion."""
-    if size == known.size:
-        return known
-    keeps = isinstance(known.resize, int) and size[0] == size[1]
-    resize = known.resize * size[0] // min(known.size) if keeps else None  # type: ignore[operator]
-    return Preprocessing(
-        size=size,
-        resize=resize,
-        interpolation=known.interpolation,
-        squash=known.squash,
-        crop=known.crop,
-    )
 
 
 def _normalisation(processor: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -1,6 +1,6 @@
 """The options behind a model spec's question mark, typed, and the `Classifier` that they make."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -145,15 +145,15 @@ class SourceInfo:
     """What the source of a module knows of it.
 
     `size`: (height, width) of its input. `mean`, `std`: of images in [0, 1], one per channel; None:
-    takes them as they are. `geometry`: the preprocessing for an input of another size; None: scaled
-    to cover it, then cropped. `table`: its classes. `embeds`: it has none. `training_epsilon`: the
-    l-infinity radius it was adversarially trained for.
+    takes them as they are. `preprocessing`: how images reach that size; None: scaled to cover it,
+    then cropped. `table`: its classes. `embeds`: it has none. `training_epsilon`: the l-infinity
+    radius it was adversarially trained for.
     """
 
     size: tuple[int, int]
     mean: Sequence[float] | None = None
     std: Sequence[float] | None = None
-    geometry: Callable[[tuple[int, int]], Preprocessing] | None = None
+    preprocessing: Preprocessing | None = None
     table: ClassTable | None = None
     embeds: bool = False
     training_epsilon: float | None = None
@@ -174,7 +174,7 @@ def assemble(spec: Spec, options: ModelOptions, module: nn.Module, known: Source
         class_names=table.names if table else None,
         class_folders=table.folders if table else None,
         name=short_name(spec),
-        preprocessing=known.geometry(size) if known.geometry else None,
+        preprocessing=known.preprocessing.at(size) if known.preprocessing else None,
         training_epsilon=known.training_epsilon,
         embeds=known.embeds,
     ).eval()

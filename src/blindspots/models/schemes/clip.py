@@ -106,7 +106,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         size=seen.size,
         mean=seen.mean,
         std=seen.std,
-        geometry=seen.geometry,
+        preprocessing=seen.preprocessing,
         table=table,
         embeds=table is None,
     )

@@ -77,7 +77,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         size=seen.size,
         mean=seen.mean,
         std=seen.std,
-        geometry=seen.geometry,
+        preprocessing=seen.preprocessing,
         table=None if embeds else _table(config.id2label),
         embeds=embeds,
     )
@@ -128,7 +128,7 @@ def _seen(repository: Repository, options: ModelOptions) -> ProcessorInput:
         size=options.size,
         mean=options.mean,
         std=options.std,
-        geometry=lambda size: Preprocessing(size=size),
+        preprocessing=Preprocessing(size=options.size),
         blue_first=False,
     )
 

@@ -69,7 +69,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         size=(224, 224),
         mean=mean,
         std=std,
-        geometry=_geometry,
+        preprocessing=Preprocessing(size=(224, 224), resize=256, interpolation="bilinear"),
         table=imagenet_table(),
         training_epsilon=epsilon / 255 if norm == "linf" else None,
     )
@@ -101,7 +101,3 @@ def _published(spec: Spec) -> Path:
             f"reached; type {short_name(spec)}?weights=FILE.ckpt, or run once with a network"
         )
     return file
-
-
-def _geometry(size: tuple[int, int]) -> Preprocessing:
-    return Preprocessing(size=size, resize=256 * min(size) // 224, interpolation="bilinear")

@@ -14,7 +14,6 @@ from torch import nn
 
 from blindspots.errors import BlindspotsError, UsageError, first_line
 from blindspots.images.classes import ClassTable
-from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
 from blindspots.models.spec_options import SourceInfo, assemble, misspelt, model_options, short_name
 from blindspots.models.weights import load_weights
@@ -55,7 +54,7 @@ def _known(made: Classifier) -> SourceInfo:
         size=made.size,
         mean=made.mean.flatten().tolist(),
         std=made.std.flatten().tolist(),
-        geometry=lambda size: made.preprocessing if size == made.size else Preprocessing(size=size),
+        preprocessing=made.preprocessing,
         table=ClassTable(names, made.class_folders) if names else None,
         embeds=made.embeds,
         training_epsilon=made.training_epsilon,

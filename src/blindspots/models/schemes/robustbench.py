@@ -70,16 +70,14 @@ class PublishedModel:
             size=(224, 224) if imagenet else (32, 32),
             mean=mean,
             std=std,
-            geometry=self._geometry,
+            preprocessing=Preprocessing(
+                size=(224, 224), resize=256, interpolation=self.interpolation
+            )
+            if imagenet
+            else Preprocessing(size=(32, 32)),
             table=imagenet_table() if imagenet else ClassTable(CIFAR10, None, "CIFAR-10's classes"),
             training_epsilon=self.epsilon,
         )
-
-    def _geometry(self, size: tuple[int, int]) -> Preprocessing:
-        if self.dataset != "imagenet":
-            return Preprocessing(size=size)
-        resize = 256 * min(size) // 224
-        return Preprocessing(size=size, resize=resize, interpolation=self.interpolation)
 
 
 def _torchvision(name: str) -> nn.Module:

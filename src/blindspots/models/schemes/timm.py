@@ -1,15 +1,17 @@
 """`timm:NAME[.TAG]`: timm's architectures, with published weights or those of a file."""
 
+import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 from urllib.error import URLError
 
 from torch import nn
 
 from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, imagenet_table
-from blindspots.images.preprocessing import Preprocessing
+from blindspots.images.preprocessing import Interpolation, Preprocessing
 from blindspots.models.classifier import Classifier
 from blindspots.models.repositories import cached, hub_answers
 from blindspots.models.spec_options import (
@@ -39,26 +41,43 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         head = _head_keys(module) if embeds else ()
         load_weights(module, options.weights, short_name(spec), unused=head)
     config = _config(module, options)
+    fill = tuple(round(255 * value) for value in options.mean or config["mean"])
     known = SourceInfo(
         size=config["size"],
         mean=config["mean"],
         std=config["std"],
-        geometry=lambda size: timm_preprocessing({**config, "size": size}),
+        preprocessing=timm_preprocessing(config, fill),
         table=None if embeds else _table(module, options),
         embeds=embeds,
     )
     return assemble(spec, options, module, known)
 
 
-def timm_preprocessing(config: Mapping[str, Any]) -> Preprocessing:
-    """The geometry of timm's evaluation transform: the short side scaled to size / crop_pct."""
+def timm_preprocessing(
+    config: Mapping[str, Any], fill: tuple[int, ...] = (0, 0, 0)
+) -> Preprocessing:
+    """The geometry of timm's evaluation transform at `size`; refused where it is another one.
+
+    By `crop_mode`: the short side is scaled to size / crop_pct (center), both sides are (squash),
+    or the whole image lies inside that (border); then its middle is cropped, or padded: in the
+    border mode with `fill`, which timm takes from the mean, else with black.
+    """
     height, width = config["size"]
-    return Preprocessing(
-        size=(height, width),
-        resize=int(min(height, width) / config["crop_pct"]) if height == width else None,
-        interpolation=config["interpolation"],
-        squash=config["crop_mode"] == "squash",
-    )
+    mode, interpolation = config["crop_mode"], config["interpolation"]
+    if mode not in ("center", "squash", "border") or interpolation not in get_args(Interpolation):
+        raise UsageError(
+            f"timm's configuration says crop_mode {mode} and interpolation {interpolation}; "
+            "expected center, squash or border, and one of "
+            f"{', '.join(get_args(Interpolation))}; load the model by file:model.py:factory"
+        )
+    pair = (math.floor(height / config["crop_pct"]), math.floor(width / config["crop_pct"]))
+    see = partial(Preprocessing, size=(height, width), interpolation=interpolation)
+    if mode == "border":
+        return see(resize=pair, fit="contain", fill=fill)
+    if mode == "squash":
+        # What stored runs know by a length is the same as stretching to the pair.
+        return see(resize=pair[0], squash=True) if pair == (height, width) else see(resize=pair)
+    return see(resize=pair[0]) if height == width else see(resize=pair, fit="cover")
 
 
 def _config(module: nn.Module, options: ModelOptions) -> dict[str, Any]:

@@ -134,17 +134,17 @@ def _known(weights: Any, options: ModelOptions) -> SourceInfo:
         size=(crop, crop),
         mean=transforms.mean,
         std=transforms.std,
-        geometry=lambda size: _geometry(transforms, size),
+        preprocessing=torchvision_preprocessing(transforms),
         table=_table(weights.meta, options),
     )
 
 
-def _geometry(transforms: Any, size: tuple[int, int]) -> Preprocessing:
-    """The weights' own resize and crop; at another size in the same proportion."""
-    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
+def torchvision_preprocessing(transforms: Any) -> Preprocessing:
+    """The resize and crop of the transforms that torchvision publishes with weights."""
+    crop = transforms.crop_size[0]
     return Preprocessing(
-        size=size,
-        resize=resize * min(size) // crop if size[0] == size[1] else None,
+        size=(crop, crop),
+        resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
     )
 
