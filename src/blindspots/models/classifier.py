@@ -83,7 +83,7 @@ class Classifier(nn.Module):
     folders of images of each class are called, such as ImageNet's wnids; None: as the class.
     `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
     `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
-    unknown or not at all.
+    unknown or not at all. `notes`: sentences for the user on how it was loaded.
     """
 
     def __init__(
@@ -99,6 +99,7 @@ class Classifier(nn.Module):
         preprocessing: Preprocessing | None = None,
         training_epsilon: float | None = None,
         embeds: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if embeds and class_names is not None:
@@ -116,6 +117,7 @@ class Classifier(nn.Module):
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
         self.embeds = embeds
+        self.notes = tuple(notes)
         self.layout = "contiguous"
 
     mean: Tensor

@@ -16,6 +16,7 @@ from torch import nn
 
 from blindspots.errors import BlindspotsError, UsageError, first_line
 from blindspots.models.weights import State, describe_unsafe
+from blindspots.specs import user_path
 
 _PATH_MARKS = (".", "~", "/")
 _PICKLES = "pytorch_model*.bin"
@@ -52,8 +53,14 @@ class Repository:
     @property
     def directory(self) -> Path | None:
         """The directory, where it is one."""
-        path = Path(self.name).expanduser()
+        path = user_path(self.name)
         return path if self.name and path.is_dir() else None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are: the directory, or the hub's cache once they are loaded."""
+        cached_config = None if self.directory else cached(self.name, "config.json", self.revision)
+        return cached_config.parent if cached_config else self.directory or Path(self.name)
 
     @property
     def has_processor(self) -> bool:
@@ -149,9 +156,7 @@ class Repository:
 
     def _pickles(self) -> list[Path]:
         """The pickles that hold the weights, here or in the hub's cache: none, one or several."""
-        known = None if self.directory else cached(self.name, "config.json", self.revision)
-        folder = known.parent if known else self.directory
-        return sorted(folder.glob(_PICKLES)) if folder else []
+        return sorted(self.folder.glob(_PICKLES))
 
 
 @contextmanager

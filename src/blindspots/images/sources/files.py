@@ -19,7 +19,7 @@ from blindspots.images.collect import Entry, collect
 from blindspots.images.decode import SUFFIXES, Unreadable
 from blindspots.images.listing import Issue, Listing
 from blindspots.progress import Reporter
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, read_text, user_path
 
 MAP = "map"
 _BRACES = re.compile(r"\{([^{}]*)\}")
@@ -35,7 +35,7 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     one that may not be read, and one without a single readable image.
     """
     said_options(spec, {})
-    directory = Path(spec.name).expanduser()
+    directory = user_path(spec.name)
     if not directory.is_dir():
         raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
     names, others = _walk(directory)
@@ -153,7 +153,7 @@ def missing_file(spec: Spec, path: Path) -> UsageError:
 
 
 def _matching(spec: Spec, name: str) -> list[Path]:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_file():
         return [path]
     start = Path(path.anchor) if path.is_absolute() else Path()
@@ -198,16 +198,13 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
 def _names(spec: Spec) -> list[str]:
     if not spec.name.startswith("@"):
         return [unquote(name) for name in spec.name.split(",") if name]
-    path = Path(spec.name[1:]).expanduser()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{spec}: the list {path} cannot be read ({error}); {_EXAMPLE}") from error
+    path = user_path(spec.name[1:])
+    lines = read_text(path, f"{spec}: the list {path}").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
 def _file_entry(spec: Spec, name: str) -> Entry:
-    path = Path(name).expanduser()
+    path = user_path(name)
     if path.is_dir() or not path.exists():
         raise missing_file(spec, path)
     return Entry(path.as_posix(), None, partial(read_file, path.absolute()))

@@ -11,7 +11,7 @@ from blindspots.errors import UsageError, first_line
 from blindspots.models.classifier import Classifier
 from blindspots.models.spec_options import SourceInfo, assemble, model_options, refuse_others
 from blindspots.settings import Trust
-from blindspots.specs import Spec
+from blindspots.specs import Spec, user_path
 
 _DIMS = 4
 
@@ -46,7 +46,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     """
     options = model_options(spec)
     refuse_others(spec, options)
-    path = Path(spec.name).expanduser()
+    path = user_path(spec.name)
     if not path.is_file():
         raise UsageError(f"{spec} names no file ({path}); type exported:model.pt2 --trust-file")
     if options.weights is not None:

@@ -22,7 +22,7 @@ from blindspots.models.spec_options import (
     refuse_others,
     short_name,
 )
-from blindspots.models.weights import load_checkpoint
+from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -62,18 +62,18 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     _check_name(spec.name)
     architecture, norm, strength = spec.name.rsplit("_", 2)
     module = build(architecture)
-    inside = load_checkpoint(module, options.weights or _published(spec), short_name(spec))
-    mean, std = inside or (_MEAN, _STD)
+    file = options.weights or _published(spec)
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry)
     epsilon = float(strength.removeprefix("eps"))
     known = SourceInfo(
         size=(224, 224),
-        mean=mean,
-        std=std,
+        mean=_MEAN,
+        std=_STD,
         preprocessing=Preprocessing(size=(224, 224), resize=256, interpolation="bilinear"),
         table=imagenet_table(),
         training_epsilon=epsilon / 255 if norm == "linf" else None,
     )
-    return assemble(spec, options, module, known)
+    return assemble(spec, options, module, known, fitted)
 
 
 def _check_name(name: str) -> None:

@@ -16,9 +16,9 @@ from blindspots.errors import BlindspotsError, UsageError, first_line
 from blindspots.images.classes import ClassTable
 from blindspots.models.classifier import Classifier
 from blindspots.models.spec_options import SourceInfo, assemble, misspelt, model_options, short_name
-from blindspots.models.weights import load_weights
+from blindspots.models.weights import Fitted, load_weights
 from blindspots.settings import Trust
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, user_path
 
 
 def load_from_module(spec: Spec, trust: Trust) -> Classifier:
@@ -37,15 +37,16 @@ def _load(spec: Spec, factory: Callable[..., Any]) -> Classifier:
     options = model_options(spec)
     made = made_by(factory, spec, options.architecture, misspelt(options))
     module = made.module if isinstance(made, Classifier) else made
+    fitted = Fitted()
     if options.weights is not None:
-        load_weights(module, options.weights, short_name(spec))
+        fitted = load_weights(module, options.weights, short_name(spec), entry=options.entry)
     if isinstance(made, Classifier):
-        return assemble(spec, options, module, _known(made))
+        return assemble(spec, options, module, _known(made), fitted)
     if options.size is None:
         raise UsageError(
             f"{spec} does not say its input size; add size=224, or what it was built for"
         )
-    return assemble(spec, options, module, SourceInfo(size=options.size))
+    return assemble(spec, options, module, SourceInfo(size=options.size), fitted)
 
 
 def _known(made: Classifier) -> SourceInfo:
@@ -82,7 +83,7 @@ def factory_in_file(spec: Spec) -> Callable[..., Any]:
     Refused where there is no such file, where it fails, and where it has no such function.
     """
     file, factory = _split(spec, "file:model.py:factory")
-    path = Path(file).expanduser()
+    path = user_path(file)
     if path.suffix != ".py" or not path.is_file():
         raise UsageError(
             f"{spec} names no Python file ({path}); type file:model.py:factory?size=224"

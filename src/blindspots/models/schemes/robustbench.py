@@ -24,7 +24,7 @@ from blindspots.models.spec_options import (
     refuse_others,
     short_name,
 )
-from blindspots.models.weights import Normalisation, load_checkpoint
+from blindspots.models.weights import Normalisation, load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -62,9 +62,10 @@ class PublishedModel:
         """The folder of RobustBench's cache that holds the checkpoint."""
         return CACHE / self.dataset / self.threat
 
-    def known(self, inside: Normalisation | None) -> SourceInfo:
-        """What is known of the model; `inside`: the normalisation in its checkpoint."""
-        mean, std = inside or self.normalisation or (None, None)
+    @property
+    def known(self) -> SourceInfo:
+        """What is known of the model, unless its checkpoint has a normalisation inside."""
+        mean, std = self.normalisation or (None, None)
         imagenet = self.dataset == "imagenet"
         return SourceInfo(
             size=(224, 224) if imagenet else (32, 32),
@@ -142,8 +143,8 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         return _through_package(spec, options)
     module = card.build()
     file = options.weights or _cached(spec, card)
-    inside = load_checkpoint(module, file, short_name(spec), unused=card.unused)
-    return assemble(spec, options, module, card.known(inside))
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=card.unused)
+    return assemble(spec, options, module, card.known, fitted)
 
 
 def _is_asked_for(card: PublishedModel, spec: Spec) -> bool:
@@ -194,7 +195,7 @@ def _from_package(spec: Spec, load_model: Callable[..., Any]) -> tuple[nn.Module
         ) from error
     if dataset not in ("imagenet", "cifar10"):
         return module, SourceInfo(size=(32, 32))
-    return module, PublishedModel(build=lambda: module, dataset=dataset, threat=threat).known(None)
+    return module, PublishedModel(build=lambda: module, dataset=dataset, threat=threat).known
 
 
 def _unknown(spec: Spec) -> str:

@@ -10,10 +10,10 @@ from urllib.error import URLError
 from torch import nn
 
 from blindspots.errors import UsageError, first_line
-from blindspots.images.classes import ClassTable, imagenet_table
+from blindspots.images.classes import ClassTable, are_placeholders, imagenet_table, table_of
 from blindspots.images.preprocessing import Interpolation, Preprocessing
 from blindspots.models.classifier import Classifier
-from blindspots.models.repositories import cached, hub_answers
+from blindspots.models.repositories import cached, fetched, hub_answers
 from blindspots.models.spec_options import (
     ModelOptions,
     SourceInfo,
@@ -22,11 +22,14 @@ from blindspots.models.spec_options import (
     refuse_misspelt,
     short_name,
 )
-from blindspots.models.weights import load_weights
+from blindspots.models.weights import Fitted, load_weights
 from blindspots.settings import Trust
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, parse_json, read_text, user_path
 
 _RESERVED = ("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
+# Where timm itself takes models from that are not its own, and what they are saved as.
+_SAVED = ("local-dir", "hf-hub", "hf_hub")
+_WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 _BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
 
 
@@ -35,11 +38,38 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     del trust
     options = model_options(spec)
     refuse_misspelt(spec, options)
+    source, colon, where = spec.name.partition(":")
+    if colon and source in _SAVED:
+        return load_saved(spec, options, _saved_in(spec, source, where))
     module = build_timm(spec.name, options.architecture, published=options.weights is None)
+    return _fitted(spec, options, module, options.weights)
+
+
+def load_saved(spec: Spec, options: ModelOptions, directory: Path) -> Classifier:
+    """The model that timm's `save_for_hf` wrote to a directory: its data config, labels, weights.
+
+    The same for what transformers' TimmWrapper saves. Refused as `load` does.
+    """
+    _check_arguments(spec.name, options.architecture)
+    file = options.weights or _weights_in(spec, directory)
+    config = _read_config(directory / "config.json")
+    if "pretrained_cfg" in config or "architectures" not in config:
+        module = _created(f"local-dir:{directory}", options.architecture)
+        return _fitted(spec, options, module, file)
+    # transformers' wrapper, made without weights of timm's: timm itself cannot read that.
+    said = {"num_classes": config.get("num_classes"), **(config.get("model_args") or {})}
+    overlay = {"label_names": config.get("label_names")}
+    arguments = {**said, **options.architecture}
+    module = _created(config["architecture"], arguments, pretrained_cfg_overlay=overlay)
+    return _fitted(spec, options, module, file)
+
+
+def _fitted(spec: Spec, options: ModelOptions, module: nn.Module, file: Path | None) -> Classifier:
     embeds = options.architecture.get("num_classes") == 0
-    if options.weights is not None:
+    fitted = Fitted()
+    if file is not None:
         head = _head_keys(module) if embeds else ()
-        load_weights(module, options.weights, short_name(spec), unused=head)
+        fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=head)
     config = _config(module, options)
     fill = tuple(round(255 * value) for value in options.mean or config["mean"])
     known = SourceInfo(
@@ -49,8 +79,55 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         preprocessing=timm_preprocessing(config, fill),
         table=None if embeds else _table(module, options),
         embeds=embeds,
+        notes=_config_beside(options.weights),
     )
-    return assemble(spec, options, module, known)
+    return assemble(spec, options, module, known, fitted)
+
+
+def _config_beside(file: Path | None) -> tuple[str, ...]:
+    """A note of a configuration beside a weights file, which may say another size and mean."""
+    beside = None if file is None else file.parent / "config.json"
+    if beside is None or not beside.is_file() or "architecture" not in _read_config(beside):
+        return ()
+    return (
+        f"{beside} stands beside the weights and was not read; for its size, mean, std and labels "
+        f"type timm:local-dir:{beside.parent}",
+    )
+
+
+def _read_config(file: Path) -> Mapping[str, Any]:
+    found = parse_json(read_text(file, str(file)), str(file))
+    return found if isinstance(found, dict) else {}
+
+
+def _saved_in(spec: Spec, source: str, where: str) -> Path:
+    """The directory of a model that timm saved: the one said, or that of the hub's cache."""
+    config = user_path(where) / "config.json"
+    if source != "local-dir":
+        fetched(where, _WEIGHTS[0]) or fetched(where, _WEIGHTS[1])
+        config = fetched(where, "config.json") or Path()
+    if not config.is_file():
+        place = "directory" if source == "local-dir" else "repository that can be reached"
+        raise UsageError(
+            f"{short_name(spec)} names no {place} with a config.json; expected one that timm's "
+            "save_for_hf or push_to_hf_hub wrote; type timm:local-dir:DIR"
+        )
+    if "architecture" not in _read_config(config):
+        raise UsageError(
+            f"{config} names no architecture, so it is not timm's; type hf:{where} for "
+            "transformers' models"
+        )
+    return config.parent
+
+
+def _weights_in(spec: Spec, directory: Path) -> Path:
+    found = next((directory / one for one in _WEIGHTS if (directory / one).is_file()), None)
+    if found is None:
+        raise UsageError(
+            f"{short_name(spec)} has no {' or '.join(_WEIGHTS)} in {directory}; type "
+            f"{short_name(spec)}?weights=FILE"
+        )
+    return found
 
 
 def timm_preprocessing(
@@ -98,6 +175,9 @@ def _head_keys(module: nn.Module) -> tuple[str, ...]:
 
 
 def _table(module: nn.Module, options: ModelOptions) -> ClassTable | None:
+    names = list(getattr(module, "pretrained_cfg", {}).get("label_names") or ())
+    if names and len(names) == getattr(module, "num_classes", None):
+        return None if are_placeholders(names) else table_of(names, "the model's label_names")
     published = getattr(module, "num_classes", None) == 1000
     # Who says num_classes has trained it on classes of their own, be they a thousand.
     return imagenet_table() if published and "num_classes" not in options.architecture else None
@@ -111,7 +191,10 @@ def build_timm(name: str, arguments: Mapping[str, Any], *, published: bool) -> n
     """
     _check_name(name)
     _check_arguments(name, arguments)
-    source = _published_source(name) if published else {}
+    return _created(name, arguments, **(_published_source(name) if published else {}))
+
+
+def _created(name: str, arguments: Mapping[str, Any], **source: Any) -> nn.Module:
     import timm
 
     try:
