@@ -3,8 +3,9 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -22,14 +23,15 @@ from blindspots.models.spec_options import (
     refuse_misspelt,
     short_name,
 )
-from blindspots.models.weights import load_weights
+from blindspots.models.weights import load_weights, read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
 _RESERVED = ("pretrained", "progress", "weights_backbone")
 _BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
-# These two normalise once more inside, where torchvision itself loads published weights.
-_NORMALISE_INSIDE = ("googlenet", "inception_v3")
+# These two normalise once more inside, where torchvision itself loads published weights; their
+# auxiliary heads count in training alone.
+_AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 
 
 def load(spec: Spec, trust: Trust) -> Classifier:
@@ -42,10 +44,53 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     refuse_misspelt(spec, options)
     name, _, tag = spec.name.partition(":")
     weights = _published(name, tag)
-    module = _build(name, options, weights if tag or options.weights is None else None)
+    if not tag and options.weights is not None:
+        weights = _of_file(name, options.weights) or weights
     file = options.weights or _published_file(spec, weights)
-    load_weights(module, file, short_name(spec))
-    return assemble(spec, options, module, _known(weights, options))
+    heads = _AUXILIARY.get(name, ())
+    module = _build(name, _with_heads(heads, options, file), weights)
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=heads)
+    notes = () if tag or options.weights is None else _whose(name, weights, options)
+    return assemble(spec, options, module, _known(weights, options, notes), fitted)
+
+
+def _of_file(name: str, file: Path) -> Any:
+    """The entry of the enumeration whose published file this is, by its hash; None: of no one."""
+    from torchvision import models
+
+    digest = _digest(file) if file.is_file() else ""
+    for weights in models.get_model_weights(name):
+        published = re.search(r"-([0-9a-f]{8,})\.", weights.url)
+        if published and digest.startswith(published[1]):
+            return weights
+    return None
+
+
+def _whose(name: str, weights: Any, options: ModelOptions) -> tuple[str, ...]:
+    """A note of whose preprocessing stands in, where torchvision publishes several."""
+    from torchvision import models
+
+    if _of_file(name, cast(Path, options.weights)) is not None:
+        return ()
+    shown = {str(torchvision_preprocessing(w.transforms())) for w in models.get_model_weights(name)}
+    others = [w.name for w in models.get_model_weights(name) if w is not weights]
+    if len(shown) < 2:
+        return ()
+    return (
+        f"{options.weights} is no file that torchvision publishes; images reach torchvision:{name} "
+        f"as for {weights.name}; type torchvision:{name}:{others[0]}?weights=FILE where it was "
+        f"trained as {' or '.join(others)}",
+    )
+
+
+def _with_heads(heads: tuple[str, ...], options: ModelOptions, file: Path) -> ModelOptions:
+    """Without the auxiliary heads, where the file has none: no answer depends on them."""
+    if not heads or "aux_logits" in options.architecture:
+        return options
+    held = read_weights(file, options.entry).state
+    if any(f".{head}" in f".{key}" for key in held for head in heads):
+        return options
+    return replace(options, architecture={**options.architecture, "aux_logits": False})
 
 
 def _published(name: str, tag: str) -> Any:
@@ -86,9 +131,9 @@ def _build(name: str, options: ModelOptions, weights: Any) -> nn.Module:
 
 def _as_published(name: str, weights: Any) -> dict[str, Any]:
     """The arguments that torchvision's builders change where they load published weights."""
-    if name in _NORMALISE_INSIDE:
-        return {"init_weights": False, "transform_input": weights is not None}
-    if name.startswith("vit_") and weights is not None:
+    if name in _AUXILIARY:
+        return {"init_weights": False, "transform_input": True}
+    if name.startswith("vit_"):
         return {"image_size": weights.meta["min_size"][0]}
     return {}
 
@@ -127,7 +172,7 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _known(weights: Any, options: ModelOptions) -> SourceInfo:
+def _known(weights: Any, options: ModelOptions, notes: tuple[str, ...]) -> SourceInfo:
     transforms = weights.transforms()
     crop = transforms.crop_size[0]
     return SourceInfo(
@@ -136,6 +181,7 @@ def _known(weights: Any, options: ModelOptions) -> SourceInfo:
         std=transforms.std,
         preprocessing=torchvision_preprocessing(transforms),
         table=_table(weights.meta, options),
+        notes=notes,
     )
 
 
