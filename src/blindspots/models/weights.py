@@ -1,6 +1,7 @@
 """Weights from a local file into a module: never a free pickle, never a silent misfit."""
 
 import re
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,6 +105,8 @@ def fit_weights(
     if any(misfit):
         raise UsageError(f"the weights in {path} do not fit {name}: {_describe(misfit)}")
     try:
+        if any(value.is_complex() > expected[key].is_complex() for key, value in state.items()):
+            raise ValueError("they are complex numbers")
         module.load_state_dict(state, strict=False)
     except Exception as error:
         raise UsageError(
@@ -156,7 +159,11 @@ def _read_safetensors(path: Path) -> object:
 
 def _read_pickle(path: Path) -> object:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # By its stream, because torch goes by the suffix of a path.
+        with path.open("rb") as file, warnings.catch_warnings():
+            # torch warns of what it is about to refuse.
+            warnings.simplefilter("ignore")
+            return torch.load(file, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
         raise UsageError(describe_unsafe([path], error)) from error
     except Exception as error:
