@@ -9,9 +9,9 @@ from torchvision import models, transforms
 
 from blindspots.errors import UsageError
 from blindspots.models.load import load_model
+from blindspots.models.robust_networks import WideResNet
 from blindspots.models.schemes.madrylab import NAMES, REPOSITORY
 from blindspots.models.schemes.robustbench import CARDS
-from blindspots.models.wide_resnet import WideResNet
 from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])

@@ -8,9 +8,9 @@ from torch import Tensor
 
 from blindspots.diagnosis.sample import Evidence, Finding, Level
 from blindspots.engine.evaluator import Evaluator, free_memory
+from blindspots.errors import first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
 from blindspots.scores.score import margin
 
 EACH = 4

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from blindspots.diagnosis.sample import Evidence, Finding, Level, findings_of
 from blindspots.engine.evaluator import Evaluator
-from blindspots.models.output import first_line, looks_like_probabilities
+from blindspots.errors import first_line
+from blindspots.models.classifier import looks_like_probabilities
 
 SATURATED = 1e-6
 MANY_SATURATED = 0.5

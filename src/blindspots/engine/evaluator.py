@@ -15,11 +15,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError, WorkFailed
+from blindspots.errors import UsageError, WorkFailed, first_line
 from blindspots.images import ImageSet
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
 from blindspots.scores import Confidence, Differentiated, Kept, Score
 from blindspots.settings import Precision, check_choice
 

@@ -18,7 +18,7 @@ from torch import Tensor
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
-from blindspots.models.output import looks_like_probabilities
+from blindspots.models.classifier import looks_like_probabilities
 from blindspots.schema import PREDICTIONS
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
 from blindspots.store.run_info import Preflight
