@@ -174,7 +174,7 @@ def test_the_embedded_models_are_sound(capsys, name):
 
 
 @given(st.sampled_from(NAMES), st.integers(0, 10**6), st.integers(1, 20))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_no_false_alarm_on_few_images_of_any_seed(name, seed, count):
     model = bs.load_model(f"zoo:{name}")
     images = bs.load_images(f"sample:shapes?n={count}&seed={seed}", model)

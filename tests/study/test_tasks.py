@@ -79,7 +79,7 @@ def measure(store, *tasks):
     done=st.data(),
     workers=st.integers(1, 4),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, counts, done, workers):
     store, pairs = Store(tmp_path_factory.mktemp("run")), planned(counts)
     stored = done.draw(st.sets(st.sampled_from(range(len(pairs)))))
