@@ -64,6 +64,12 @@ class Prepared:
         """The pair id of a source for which no target was drawn."""
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
+    def row_ids(self, subject: Subject) -> list[str]:
+        """The ids of all rows that a model gets: its pairs, and sources without a target."""
+        missed = self.misclassified[subject.name]
+        planned = self.pairs[subject.name].pair_ids.astype(str).tolist()
+        return [*planned, *(self.unstarted_id(subject, index) for index in missed)]
+
 
 def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepared:
     """The plan of a run and what it needs; everything that can be refused is refused here.
