@@ -233,10 +233,12 @@ def _shard_facts(part: ShardRun) -> ShardFacts:
     return ShardFacts(number=part.shard.number, of=part.shard.of, **own)
 
 
-def _sums(infos: Sequence[RunInfo]) -> dict[str, str]:
-    """The `row_sums` of the whole; of none where a shard of an earlier version has none."""
-    names = set.intersection(*(set(info.row_sums) for info in infos))
-    return {name: row_sum(info.row_sums[name] for info in infos) for name in sorted(names)}
+def _sums(infos: Sequence[RunInfo]) -> dict[str, str] | None:
+    """The `row_sums` of the whole; None where a shard of an earlier version has none."""
+    known = _known(info.row_sums for info in infos)
+    if len(known) < len(infos):
+        return None
+    return {name: row_sum(own[name] for own in known if name in own) for name in known[0]}
 
 
 def _known(values: Iterable[T | None]) -> list[T]:

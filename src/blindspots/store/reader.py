@@ -345,7 +345,13 @@ class Run:
 
     def _read_pixels(self, folder: str, name: str) -> Pixels | None:
         content = self._pictures[folder].read(name)
-        return None if content is None else read_pixels(content)
+        try:
+            return None if content is None else read_pixels(content)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UsageError(
+                f"{self.path / folder / name} cannot be read ({error}); remove it, and give the "
+                "run's command again"
+            ) from error
 
     def _image_file(self, image_id: str, model: str) -> str:
         return f"{image_id}{self.facts(model).image_suffix}.png"

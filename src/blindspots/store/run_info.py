@@ -217,7 +217,7 @@ class RunInfo:
     shard: Shard | None = None
     pairs: Mapping[str, int] = field(default_factory=dict)
     pairs_hash: str | None = field(default=None, metadata=LEFT_OUT)
-    row_sums: Mapping[str, str] = field(default_factory=dict)
+    row_sums: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     models: Sequence[ModelFacts] = ()
     images: ImagesFacts = field(default_factory=ImagesFacts)
     straight: bool | None = field(default=None, metadata=LEFT_OUT)

@@ -30,6 +30,8 @@ from blindspots.study.targets import draw_targets
 
 Edge = tuple[str, str]
 MOST_LISTED = 20
+# What a changed file may make Python or torch raise: that is a disagreement, not an error of ours.
+UNFORESEEN = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
 
 class Disagreements(list[str]):
@@ -41,10 +43,13 @@ class Disagreements(list[str]):
 
     def take(self, kind: str, sentences: Iterable[str]) -> None:
         """Add sentences of a kind; where they are very many, how many more there are."""
-        for sentence in sentences:
-            self._kinds[kind] += 1
-            if self._kinds[kind] <= MOST_LISTED:
-                self.append(sentence)
+        try:
+            for sentence in sentences:
+                self._kinds[kind] += 1
+                if self._kinds[kind] <= MOST_LISTED:
+                    self.append(sentence)
+        except UNFORESEEN as error:
+            self.append(f"{kind} holds what no run writes ({' '.join(str(error).split())[:200]})")
 
     def close(self) -> None:
         """Say how many were left out."""
@@ -115,7 +120,7 @@ class Audit:
             if None in row:
                 yield f"{table}.parquet has a row without {_first_null(key, row)}"
             elif count > 1:
-                yield f"{table}.parquet has {count} rows of {' '.join(row)}"
+                yield f"{table}.parquet has {count} rows of {' '.join(map(str, row))}"
         final = [file.name for file in files] == [f"{table}.parquet"]
         whole = [row for row in rows if None not in row]
         if final and table in TABLES and whole != sorted(whole):
@@ -136,7 +141,7 @@ class Audit:
             if own != count:
                 yield f"pairs.parquet has {own} pairs of {name}, and run.json counts {count}"
             ids = rows["pair_id"].drop_null().to_pylist()
-            if info.row_sums.get(name, row_sum(ids)) != row_sum(ids):
+            if (info.row_sums or {}).get(name, row_sum(ids)) != row_sum(ids):
                 yield f"pairs.parquet has other rows of {name} than row_sums of run.json says"
 
 
@@ -194,8 +199,9 @@ class PlanAudit:
             if row["ending"] == Ending.SOURCE_MISCLASSIFIED
         }
         found: dict[str, dict[str, bool]] = defaultdict(dict)
-        for row in self.run.arrow("predictions").to_pylist():
-            key, best = (row["model"], row["image_id"]), row["confidence"] or 0.0
+        rows = self.run.arrow("predictions").to_pylist()
+        for row in (row for row in rows if None not in row.values()):
+            key, best = (row["model"], row["image_id"]), row["confidence"]
             # Of two classes with one confidence, a half at most each, the first is predicted.
             right = row["p_label"] == best > 0 and (best > 0.5 or key not in ties)
             found[row["model"]][row["image_id"]] = right
@@ -204,7 +210,8 @@ class PlanAudit:
     @cached_property
     def _pairs(self) -> list[Row]:
         names = ["model", "source_id", "target_id", "source_class", "ending"]
-        return self.run.arrow("pairs").select(names).to_pylist()
+        rows = self.run.arrow("pairs").select(names).to_pylist()
+        return [row for row in rows if None not in (row["model"], row["source_id"])]
 
     def _targets(self, listed: Any) -> Iterator[str]:
         """Whether each model's pairs are the listed ones, or those that are drawn."""

@@ -112,6 +112,8 @@ class ModelAudit:
             yield from (f"{what}: {text}" for text in self._pair(row))
             for end in ("source", "target") if row["target_id"] else ("source",):
                 image, label, name = (row[f"{end}_{kind}"] for kind in ("id", "class", "name"))
+                if image is None:
+                    continue
                 if classes.setdefault(image, label) != label:
                     yield f"{what}: {end}_class is {label}, and elsewhere {classes[image]}"
                 # An image without a class is called by its own name.
@@ -358,7 +360,7 @@ def _counts(value: Any) -> bool:
 
 
 def _ends(source: str, targets: Iterable[str | None]) -> str:
-    return " → ".join([source, " and ".join(sorted(map(str, targets)))]) if targets else source
+    return " → ".join([str(source), *sorted(map(str, targets))])
 
 
 def _either(wanted: bool) -> str:

@@ -93,8 +93,8 @@ class Recomputation:
                 chunk = stored.pairs[start : start + self.batch]
                 usable = []
                 for row in chunk:
-                    problems = list(self._pictures(row))
-                    yield from problems
+                    problems = list(self._unusable(row))
+                    yield from problems or self._shown(row)
                     usable += [] if problems else [row]
                 for row, again in zip(usable, self._pairs(usable), strict=True):
                     yield Computed(f"pair {row['pair_id']}", row, again)
@@ -137,28 +137,34 @@ class Recomputation:
     def _is_class(self, label: int | None) -> bool:
         return label is not None and 0 <= label < self.measurer.model.num_classes
 
-    def _pictures(self, row: Row) -> Iterator[str]:
-        """Why a pair cannot be computed again, or what its pictures show that they should not."""
+    def _unusable(self, row: Row) -> Iterator[str]:
+        """Why a pair cannot be computed again."""
         what, embeds = f"pair {row['pair_id']}", self.measurer.model.embeds
         if not embeds and not self._is_class(row["source_class"]):
             yield f"{what}: source_class is {row['source_class']}, which is no class of the model"
             return
         try:
             ends = [self._image(str(row[f"{end}_id"])) for end in ("source", "target")]
-            found = self._found(row)
-            shown, path = self.run.found(row["pair_id"]), self._path(row)
-        except (UsageError, OSError, SyntaxError, ValueError) as error:
+            images = [*ends, self._found(row)]
+        except (UsageError, OSError) as error:
             yield f"{what}: {' '.join(str(error).split())}"
             return
         size = (3, *self.measurer.model.size)
-        if any(tuple(image.shape) != size for image in (*ends, found)):
+        if any(tuple(image.shape) != size for image in images):
             yield f"{what}: an image of it has not the size of the model"
+
+    def _shown(self, row: Row) -> Iterator[str]:
+        """Where the pictures that people are shown are not of the exact found image."""
+        name, rounded = row["pair_id"], to_8bit(self._found(row))
+        try:
+            shown, path = self.run.found(name), self._path(row)
+        except (UsageError, OSError) as error:
+            yield f"pair {name}: {' '.join(str(error).split())}"
             return
-        rounded = to_8bit(found)
         if shown is None or not _same(shown, rounded):
-            yield f"{what}: found/{row['pair_id']}.png is not the exact found image in 8 bits"
-        if path is not None and not (len(path) and _same(path[-1], rounded)):
-            yield f"{what}: path/{row['pair_id']}.png does not end with the found image"
+            yield f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
+        if path is not None and not (path and _same(path[-1], rounded)):
+            yield f"pair {name}: path/{name}.png does not end with the found image"
 
     def _path(self, row: Row) -> list[Any] | None:
         """The stored snapshots of a pair; None where there were none, empty where they are lost."""
@@ -197,7 +203,8 @@ class Recomputation:
     ) -> dict[str, Any]:
         """The score of each snapshot, to what rounding them to 8 bits may change."""
         frames = self._path(row)
-        if not frames or row["path_confidence"] is None:
+        size = tuple(outcome.found.shape[1:])
+        if not frames or row["path_confidence"] is None or frames[0].shape[:2] != size:
             return {}
         shown = torch.stack([_image(frame) for frame in frames])
         again = torch.tensor(self.measurer.scores(shown, [outcome] * len(shown)))

@@ -20,7 +20,7 @@ from blindspots.store.manifest import MANIFEST, check_manifest
 from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
-from blindspots.study.audit import Audit, Disagreements
+from blindspots.study.audit import UNFORESEEN, Audit, Disagreements
 from blindspots.study.recompute import Computed, Recomputation
 from blindspots.study.reload import StoredRows, check_kept, check_stored_spec, draw_rows
 
@@ -142,15 +142,7 @@ def verify_run(
     result.listed = (run.path / MANIFEST).is_file()
     files = check_manifest(run.path, sources is None) if result.listed else _damaged(run)
     result.problems.take("files", files)
-    try:
-        drawn = _audited(run, sources, result)
-    except UsageError as error:
-        # A table that cannot be read is one more file that is not what was written.
-        if not result.problems:
-            raise
-        result.problems.append(str(error))
-        return result
-    for facts, rows in drawn:
+    for facts, rows in _audited(run, sources, result):
         again = Recomputation.load(run, facts, device, batch, lpips_weights, trust)
         for one in _guarded(facts, again.rows(rows, reporter)):
             if isinstance(one, str):
@@ -164,10 +156,10 @@ def verify_run(
 def _audited(
     run: Run, sources: int | None, result: Verification
 ) -> list[tuple[ModelFacts, StoredRows]]:
-    """Each model's rows that are to be computed again; refused where there are none."""
+    """Each model's rows that are to be computed again; refused where nothing can be said."""
     result.problems.extend(Audit(run).all())
     drawn = [(facts, draw_rows(run, facts.name, sources)) for facts in run.info.models]
-    if not any(rows.pairs for _, rows in drawn):
+    if not result.problems and not any(rows.pairs for _, rows in drawn):
         raise UsageError(
             f"{run.path} has no pair that was traversed, so there is nothing to verify; expected a "
             "run with some: look at blindspots table --table summary"
@@ -179,7 +171,7 @@ def _guarded(facts: ModelFacts, rows: Iterator[Computed | str]) -> Iterator[Comp
     """The rows; what a changed file makes torch raise is a disagreement too."""
     try:
         yield from rows
-    except (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError) as error:
+    except UNFORESEEN as error:
         reason = " ".join(str(error).split())
         yield f"rows of {facts.name} cannot be computed again ({reason[:200]})"
 
