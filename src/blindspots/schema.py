@@ -222,9 +222,10 @@ ALL_TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class PlannedPair:
-    """A pair to traverse for one model, by ids; `label` is the class to keep."""
+    """A pair to traverse for one model, by ids; `label` is the class to keep; −1: not known."""
 
     pair_id: str
     source_id: str
     target_id: str
     label: int
+    target_label: int

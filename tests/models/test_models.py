@@ -13,10 +13,11 @@ from torch import nn
 
 from blindspots.errors import UsageError
 from blindspots.images import Preprocessing, load_images
-from blindspots.models import hub, pretrained
+from blindspots.models import repositories
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import list_models, load_model
 from blindspots.models.schemes import SCHEMES
+from blindspots.models.schemes import timm as timm_scheme
 from blindspots.models.schemes.timm import timm_preprocessing
 from tests.support.pictures import doctor, save_pictures
 
@@ -318,7 +319,7 @@ def test_the_hubs_own_offline_switch_is_obeyed(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr(repositories, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
     assert "cannot be had" in refusal(f"timm:{NAME}")
 
 
@@ -328,7 +329,7 @@ def test_published_weights_in_the_cache_need_no_network(monkeypatch, place):
 
     network = timm.create_model(NAME)
     save_file(network.state_dict(), place / "model.safetensors")
-    monkeypatch.setattr(pretrained, "_cached", lambda *_: place / "model.safetensors")
+    monkeypatch.setattr(timm_scheme, "_cached", lambda *_: place / "model.safetensors")
     model = load_model(f"timm:{NAME}?size=32")
     assert torch.equal(model.module.fc.weight, network.fc.weight)
     assert model.class_names is not None
@@ -344,8 +345,8 @@ def test_the_hubs_cache_is_looked_up_by_its_own_rules(tmp_path, monkeypatch):
     refs = tmp_path / "models--timm--x" / "refs"
     refs.mkdir()
     (refs / "main").write_text("abc")
-    assert pretrained._cached("timm/x", None) == folder / "model.safetensors"
-    assert pretrained._cached("timm/y", None) is None
+    assert timm_scheme._cached("timm/x", None) == folder / "model.safetensors"
+    assert timm_scheme._cached("timm/y", None) is None
 
 
 def test_an_architecture_without_published_weights_says_so():

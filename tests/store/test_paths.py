@@ -70,7 +70,7 @@ def test_addresses(tmp_path):
     assert str(find_place("s3://bucket/run") / "parts") == "s3://bucket/run/parts"
 
 
-@pytest.mark.parametrize("backend", ["serial", "processes"])
+@pytest.mark.parametrize("backend", ["serial", pytest.param("processes", marks=pytest.mark.faults)])
 def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, run, local, bucket, backend, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--backend", backend, *(["--workers", "1"] if backend == "processes" else [])]

@@ -4,18 +4,73 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.output import check_embeddings, check_logits, check_shape, first_line
 from blindspots.settings import check_choice
 
 _EXTRA_STATE = "_extra_state"
+
+
+def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch classes"]:
+    """The output unchanged; refused where it is no `(batch, classes)` tensor of finite logits.
+
+    `name`: what to call the model in the refusal. `batch`: how many images went in. Probabilities
+    are refused because everything here is computed from logits.
+    """
+    fault = _fault(output, batch, least=2) or _scale_fault(cast(Tensor, output))
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return logits of shape (batch, classes)")
+    return cast(Tensor, output)
+
+
+def check_embeddings(name: str, output: object, batch: int) -> Float[Tensor, "batch features"]:
+    """The output unchanged; refused where it is no `(batch, features)` tensor of finite numbers."""
+    fault = _fault(output, batch, least=1)
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return embeddings of shape (batch, features)")
+    return cast(Tensor, output)
+
+
+def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch outputs"]:
+    """The output unchanged, whatever its values; refused where its shape is not that."""
+    fault = _shape_fault(output, batch, least=1)
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return a tensor of shape (batch, outputs)")
+    return cast(Tensor, output)
+
+
+def looks_like_probabilities(output: Float[Tensor, "batch classes"]) -> bool:
+    """Whether every row is non-negative and sums to 1, which logits do not by chance."""
+    sums = output.float().sum(1)
+    return bool((output >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
+
+
+def _fault(output: object, batch: int, least: int) -> str | None:
+    fault = _shape_fault(output, batch, least)
+    finite = fault or bool(cast(Tensor, output).isfinite().all())
+    return fault or (None if finite else "returns NaN or infinity for a grey image")
+
+
+def _shape_fault(output: object, batch: int, least: int) -> str | None:
+    if not isinstance(output, Tensor):
+        return f"returns a {type(output).__name__}, not a tensor"
+    if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < least:
+        return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
+    return None
+
+
+def _scale_fault(output: Tensor) -> str | None:
+    if looks_like_probabilities(output):
+        return "returns probabilities (each row sums to 1); take its softmax away"
+    return None
+
+
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -30,7 +85,7 @@ class Classifier(nn.Module):
     folders of images of each class are called, such as ImageNet's wnids; None: as the class.
     `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
     `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
-    unknown or not at all.
+    unknown or not at all. `notes`: sentences for the user on how it was loaded.
     """
 
     def __init__(
@@ -46,6 +101,7 @@ class Classifier(nn.Module):
         preprocessing: Preprocessing | None = None,
         training_epsilon: float | None = None,
         embeds: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if embeds and class_names is not None:
@@ -63,6 +119,7 @@ class Classifier(nn.Module):
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
         self.embeds = embeds
+        self.notes = tuple(notes)
         self.layout = "contiguous"
 
     mean: Tensor

@@ -87,7 +87,8 @@ def check_run(run: Run, limits: Sequence[Limit], models: Sequence[str] = ()) -> 
     """
     if not limits:
         raise UsageError(
-            "no limit was given; expected at least one, as in --max segment_inside=0.5"
+            "no limit was given; expected at least one, as in --max segment_inside=0.5, or "
+            "run.check(max={'segment_inside': 0.5})"
         )
     if not run.finished:
         raise UsageError(

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float64
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.images.listing import seeded_order
@@ -20,12 +20,27 @@ from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
-from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
-from blindspots.study.predictions import Predictions, read_model_predictions
-from blindspots.study.preflight import check_differentiable, preflight
-from blindspots.study.resume import known_predictions
-from blindspots.study.subjects import RunRequest, keep_fingerprints, load_subjects
-from blindspots.study.survey import Survey, check_accuracy, survey
+from blindspots.study.pairs import (
+    PairsByModel,
+    PlannedPairs,
+    known_predictions,
+    pair_id,
+    plan_pairs,
+)
+from blindspots.study.subjects import (
+    RunRequest,
+    check_differentiable,
+    keep_fingerprints,
+    load_subjects,
+    preflight,
+)
+from blindspots.study.survey import (
+    Predictions,
+    Survey,
+    check_accuracy,
+    read_model_predictions,
+    survey,
+)
 from blindspots.study.targets import Choice, choose, read_pairs
 
 DRAWS_PER_SOURCE = "targets_per_source"
@@ -53,15 +68,9 @@ class Prepared:
 
     @property
     def shard(self) -> Shard:
-        """The share of the plan that is worked on."""
         return self.request.machine.shard
 
-    def label_of(self, subject: Subject, image_id: str) -> int:
-        """The class of an image for a model: its label, or what the model says of it."""
-        return self.survey.label(subject, subject.images.find(image_id))
-
     def unstarted_id(self, subject: Subject, index: int) -> str:
-        """The pair id of a source for which no target was drawn."""
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
     def row_ids(self, subject: Subject) -> list[str]:
@@ -181,7 +190,6 @@ def _known(
 def _pairs_first(
     images: ImageSet, pairs: Sequence[tuple[str, str]], order: Sequence[int]
 ) -> list[int]:
-    """The images of the given pairs, then the others up to what a preflight looks at."""
     named = list(dict.fromkeys(images.find(name) for pair in pairs for name in pair))
     others = [index for index in order if index not in set(named)]
     return named + others[: max(0, LEAST_IMAGES - len(named))]

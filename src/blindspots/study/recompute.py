@@ -10,14 +10,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from blindspots.engine.batch import from_8bit, to_8bit
-from blindspots.engine.device import batch_size, find_device
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import TraversalResult
+from blindspots.engine.batch import TraversalResult, from_8bit, to_8bit
+from blindspots.engine.evaluator import Evaluator, batch_size, find_device
 from blindspots.errors import UsageError
-from blindspots.measure.baselines import STRIDE, Line, last_inside, whole_lines
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.hulls import Hull, triangles, wilson
+from blindspots.measure.hulls import (
+    STRIDE,
+    Corners,
+    Hull,
+    Line,
+    last_inside,
+    triangles,
+    whole_lines,
+    wilson,
+)
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
 from blindspots.models.classifier import class_name

@@ -9,8 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import from_8bit
-from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
+from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, from_8bit
 from blindspots.errors import UsageError
 from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
