@@ -78,13 +78,13 @@ class SavedCase:
         store, plan = Store(path), self._plan()
         lpips, note = find_lpips(None)
         rows = [self._row(plan, one, lpips) for one in self.found]
-        store.write_info(self._info(plan, [note] if note else []))
         for row, one in zip(rows, self.found, strict=True):
             self._save_pictures(store, row, one)
         store.append("pairs", rows)
         for table in ("triangles", "simplices"):
             store.append(table, [event["row"] for event in self.hulls if event["table"] == table])
         store.compact()
+        store.write_info(self._info(plan, [note] if note else []))
         return path
 
     def _models(self) -> list[Subject]:
