@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
 from blindspots.scores import Confidence
 
 FIRST_LENGTH, CHANGE = 1.0, 0.05

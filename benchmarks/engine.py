@@ -26,12 +26,10 @@ from torch.nn import functional as F
 import blindspots as bs
 from benchmarks.engine_cases import QUICK, Case, Effort, authors_loop, cases
 from benchmarks.hardware import hardware
-from blindspots.engine.device import find_device, keep_freed_memory, lay_out
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.evaluator import Evaluator, find_device, keep_freed_memory, lay_out
 from blindspots.engine.scheduler import Engine
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.hulls import triangles
+from blindspots.measure.hulls import Corners, triangles
 from blindspots.methods.method import RUNNING, code
 from blindspots.schema import Ending
 

@@ -19,14 +19,11 @@ import torch
 import blindspots as bs
 from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.hulls import segments, simplices
-from blindspots.methods.geometry import rms
-from blindspots.methods.method import Method
+from blindspots.measure.hulls import Corners, segments, simplices
+from blindspots.methods.method import Method, rms
 from blindspots.reporting.figures.style import LABEL, LIMBS, SMALL, TITLE, axes_grid, save
 
 BATCH = 16

@@ -30,16 +30,12 @@ from benchmarks.hardware import hardware
 from benchmarks.method_page import write_page
 from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine.batch import from_8bit, to_8bit
-from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
+from blindspots.engine.batch import Pair, from_8bit, to_8bit
+from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.hulls import segments, triangles
+from blindspots.measure.hulls import Corners, segments, triangles
 from blindspots.measure.metrics import linf, rmse, ssim
-from blindspots.methods.geometry import rms
-from blindspots.methods.method import Evaluation, Method, Problem, State
+from blindspots.methods.method import Evaluation, Method, Problem, State, rms
 
 DELTA = 0.2
 BATCH = 16

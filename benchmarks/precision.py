@@ -15,12 +15,11 @@ from pathlib import Path
 
 from benchmarks.hardware import hardware
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine.device import keep_freed_memory
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import TraversalResult
+from blindspots.engine.batch import TraversalResult
+from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
 from blindspots.methods import make_method
-from blindspots.methods.geometry import rms
+from blindspots.methods.method import rms
 
 BATCH = 16
 HEAD = (

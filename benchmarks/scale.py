@@ -30,18 +30,18 @@ import blindspots as bs
 from benchmarks.command import peak_memory
 from benchmarks.hardware import hardware
 from benchmarks.simulated import CLASSES, write_archives, write_rows
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.images.listing import seeded_order
 from blindspots.methods import describe_method
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import ScienceSettings
+from blindspots.store.prediction_rows import read_predictions
 from blindspots.store.run_info import ModelFacts, RunInfo
-from blindspots.store.writer import Store, read_predictions
+from blindspots.store.writer import Store
 from blindspots.study.pairs import PairsByModel
-from blindspots.study.predictions import Predictions, as_rows, read_model_predictions
 from blindspots.study.prepare import pairs_by_model
 from blindspots.study.resume import missing_pairs
-from blindspots.study.survey import survey
+from blindspots.study.survey import Predictions, as_rows, read_model_predictions, survey
 from blindspots.study.targets import choose
 
 TARGETS, MORE_IMAGES = 5, 1.25

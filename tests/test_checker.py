@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, TypeCheckError
 from torch import Tensor
 
-from blindspots.methods.geometry import mix
+from blindspots.methods.method import mix
 from blindspots.settings import MachineSettings
 from tests.support import checker
 

@@ -33,3 +33,9 @@ class LimitExceeded(BlindspotsError):
 
 
 Refused = UsageError
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or its kind where it has none."""
+    lines = str(error).strip().splitlines()
+    return lines[0].rstrip(".:") if lines else type(error).__name__

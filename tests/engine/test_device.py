@@ -10,9 +10,14 @@ from torch import nn
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.engine.device import arithmetic, check_precision, lay_out, pays_to_compile
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
+from blindspots.engine.batch import Pair
+from blindspots.engine.evaluator import (
+    Evaluator,
+    arithmetic,
+    check_precision,
+    lay_out,
+    pays_to_compile,
+)
 from blindspots.engine.scheduler import Engine
 from blindspots.settings import MachineSettings, ScienceSettings
 from tests.support.toys import Cramped, convolutional, random_images, random_linear, toy
@@ -223,7 +228,7 @@ def test_precision_is_part_of_the_plan_and_machine_settings_are_not():
 
 FAULTS = """
 import resource, torch
-from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

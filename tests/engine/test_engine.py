@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import blindspots as bs
-from blindspots.engine.batch import from_8bit, to_8bit
+from blindspots.engine.batch import Pair, from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
 from blindspots.engine.scheduler import Engine
 from blindspots.schema import Ending
 from tests.support.toys import Counting, Cramped, convolutional, random_images, random_linear, toy

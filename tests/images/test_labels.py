@@ -7,9 +7,8 @@ import pytest
 
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
-from blindspots.images.classes import ClassTable, imagenet_table, read_class_table
+from blindspots.images.classes import ClassTable, imagenet_table, read_class_table, read_mapping
 from blindspots.images.listing import Item, Listing, distinct_names
-from blindspots.images.mapping import read_mapping
 from tests.images.material import Model, noise
 
 
@@ -273,7 +272,7 @@ def test_a_map_by_identity_takes_the_images_own_integers():
         ({"cat": 0, "dog": "brid"}, "did you mean bird"),
         ({"cat": True, "dog": 1}, "does not hold a JSON object"),
         ({}, "does not hold a JSON object"),
-        ("[", "cannot be read"),
+        ("[", "is not valid JSON"),
     ],
 )
 def test_a_map_that_does_not_fit_is_refused(photos, tmp_path, content, says):

@@ -7,9 +7,8 @@ from hypothesis import strategies as st
 
 import blindspots as bs
 from blindspots.engine.evaluator import Evaluator
-from blindspots.measure.batched_hulls import Corners, measure_hulls
-from blindspots.measure.hulls import segments, simplices, triangles, wilson
-from blindspots.methods.geometry import mix, segment_weights, triangle_weights
+from blindspots.measure.hulls import Corners, measure_hulls, segments, simplices, triangles, wilson
+from blindspots.methods.method import mix, segment_weights, triangle_weights
 from tests.support.toys import (
     PIXELS,
     SIDE,

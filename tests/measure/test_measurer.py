@@ -3,7 +3,7 @@
 import pytest
 
 from blindspots.engine.evaluator import Evaluator
-from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import Corners
 from blindspots.measure.measurer import Measurer
 from tests.support.toys import convolutional, random_images, toy
 

@@ -8,7 +8,7 @@ import blindspots as bs
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.measure import metrics
-from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import Corners
 from blindspots.measure.measurer import Measurer
 from tests.support.pictures import write_backbone
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import nnls
 
-from blindspots.methods.geometry import (
+from blindspots.methods.method import (
     dot,
     least_multipliers,
     mix,

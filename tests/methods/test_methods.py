@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import blindspots as bs
 from blindspots.methods import METHODS, describe_method, make_method
-from blindspots.methods.geometry import project_out
-from blindspots.scores.objectives import confidence
+from blindspots.methods.method import project_out
+from blindspots.scores.score import confidence
 from tests.support.toys import (
     PIXELS,
     SIDE,

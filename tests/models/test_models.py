@@ -13,10 +13,11 @@ from torch import nn
 
 from blindspots.errors import UsageError
 from blindspots.images import Preprocessing, load_images
-from blindspots.models import hub, pretrained
+from blindspots.models import repositories
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import list_models, load_model
 from blindspots.models.schemes import SCHEMES
+from blindspots.models.schemes import timm as timm_scheme
 from blindspots.models.schemes.timm import timm_preprocessing
 from tests.support.pictures import doctor, save_pictures
 
@@ -318,7 +319,7 @@ def test_the_hubs_own_offline_switch_is_obeyed(monkeypatch):
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(hub, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
+    monkeypatch.setattr(repositories, "urlopen", lambda *_, **__: pytest.fail("asked the network"))
     assert "cannot be had" in refusal(f"timm:{NAME}")
 
 
@@ -328,7 +329,7 @@ def test_published_weights_in_the_cache_need_no_network(monkeypatch, place):
 
     network = timm.create_model(NAME)
     save_file(network.state_dict(), place / "model.safetensors")
-    monkeypatch.setattr(pretrained, "_cached", lambda *_: place / "model.safetensors")
+    monkeypatch.setattr(timm_scheme, "_cached", lambda *_: place / "model.safetensors")
     model = load_model(f"timm:{NAME}?size=32")
     assert torch.equal(model.module.fc.weight, network.fc.weight)
     assert model.class_names is not None
@@ -344,8 +345,8 @@ def test_the_hubs_cache_is_looked_up_by_its_own_rules(tmp_path, monkeypatch):
     refs = tmp_path / "models--timm--x" / "refs"
     refs.mkdir()
     (refs / "main").write_text("abc")
-    assert pretrained._cached("timm/x", None) == folder / "model.safetensors"
-    assert pretrained._cached("timm/y", None) is None
+    assert timm_scheme._cached("timm/x", None) == folder / "model.safetensors"
+    assert timm_scheme._cached("timm/y", None) is None
 
 
 def test_an_architecture_without_published_weights_says_so():
@@ -515,3 +516,34 @@ def test_an_embedding_may_be_any_finite_matrix():
     with pytest.raises(UsageError, match="must return embeddings"):
         _ = Classifier(nn.Identity(), size=4, embeds=True).features
     assert Classifier(nn.Flatten(), size=4).features == 0
+
+
+def test_a_fingerprint_holds_no_repr_and_the_former_one_is_still_taken(monkeypatch):
+    model = Classifier(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), size=8)
+    now, former = model.fingerprint(), model._former_fingerprint()
+    assert now != former
+    assert model.has_fingerprint(now)
+    assert model.has_fingerprint(former)
+    monkeypatch.setattr(nn.BatchNorm2d, "extra_repr", lambda self: f"{self.num_features}, bias=1")
+    assert model.fingerprint() == now
+    assert not model.has_fingerprint(former)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.module.weight.data.add_(1),
+        lambda m: setattr(m.module, "weight", nn.Parameter(torch.zeros(4, 27))),
+        lambda m: m.module.double(),
+        lambda m: m.mean.add_(0.5),
+        lambda m: m.std.mul_(2),
+        lambda m: setattr(m, "preprocessing", Preprocessing(size=(8, 8), squash=True)),
+    ],
+    ids=["bytes", "shape", "dtype", "mean", "std", "preprocessing"],
+)
+def test_a_fingerprint_is_of_all_that_an_answer_depends_on(change):
+    model = Classifier(nn.Linear(4, 27), size=8)
+    model.module.weight.data.fill_(0.0)
+    before = model.fingerprint()
+    change(model)
+    assert model.fingerprint() != before

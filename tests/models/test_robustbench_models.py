@@ -7,7 +7,7 @@ import torch
 
 from blindspots.errors import UsageError
 from blindspots.models.load import load_model
-from blindspots.models.wide_resnet import WideResNet
+from blindspots.models.robust_networks import WideResNet
 from tests.support.pictures import answer, as_seen, make_picture
 
 PACKAGES = "Rice2020Overfitting"

@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 from torchvision import models
-from torchvision.models import GoogLeNet_Weights, ShuffleNet_V2_X0_5_Weights
+from torchvision.models import GoogLeNet_Weights, ResNet50_Weights, ShuffleNet_V2_X0_5_Weights
 
 from blindspots.errors import UsageError
 from blindspots.images import Preprocessing
@@ -90,6 +90,43 @@ def test_a_network_that_normalises_inside_does_so_as_torchvision_does(publish):
         expected = theirs(weights.transforms()(picture)[None])
     model = load_model("torchvision:googlenet:IMAGENET1K_V1")
     torch.testing.assert_close(answer(model, picture), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("tag", ["", ":IMAGENET1K_V1"])
+def test_a_file_of_such_a_network_is_answered_as_its_own_pipeline_does(tmp_path, tag):
+    weights = GoogLeNet_Weights.IMAGENET1K_V1
+    theirs = models.googlenet(weights=None, init_weights=False, transform_input=True)
+    spread_out(theirs, 1.5)
+    torch.save(theirs.state_dict(), tmp_path / "w.pth")
+    picture = make_picture()
+    with torch.no_grad():
+        expected = theirs(weights.transforms()(picture)[None])
+    model = load_model(f"torchvision:googlenet{tag}?weights={tmp_path}/w.pth")
+    torch.testing.assert_close(answer(model, picture), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("heads", [True, False])
+def test_auxiliary_heads_count_in_training_alone(tmp_path, heads):
+    theirs = models.googlenet(weights=None, init_weights=False, num_classes=3, aux_logits=heads)
+    torch.save(spread_out(theirs, 1.5).state_dict(), tmp_path / "w.pth")
+    for own in ("", "&aux_logits=false"):
+        spec = f"torchvision:googlenet?num_classes=3&weights={tmp_path}/w.pth{own}"
+        assert torch.equal(load_model(spec).module.fc.weight, theirs.fc.weight)
+
+
+def test_a_file_is_seen_as_the_weights_that_it_is(publish):
+    network = spread_out(models.resnet50(weights=None), 1.5)
+    file = publish(network, ResNet50_Weights.IMAGENET1K_V1)
+    assert ResNet50_Weights.DEFAULT.transforms().resize_size == [232]
+    model = load_model(f"torchvision:resnet50?weights={file}")
+    assert (model.preprocessing.resize, model.notes) == (256, ())
+    torch.save(network.state_dict(), file)
+    file.write_bytes(file.read_bytes() + b"changed")
+    model = load_model(f"torchvision:resnet50?weights={file}")
+    assert model.preprocessing.resize == 232
+    (note,) = model.notes
+    assert "type torchvision:resnet50:IMAGENET1K_V1?weights=FILE" in note
+    assert load_model(f"torchvision:resnet50:IMAGENET1K_V1?weights={file}").notes == ()
 
 
 def test_own_classes_and_another_size(tmp_path):

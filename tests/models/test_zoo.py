@@ -14,8 +14,7 @@ from blindspots.models.zoo import (
     load_zoo,
     zoo_rows,
 )
-from blindspots.training.cards import evaluate, reproduced
-from blindspots.training.train import SMOKE
+from blindspots.training.train import SMOKE, evaluate, reproduced
 
 HERE = Path(bs.__file__).parent / "models" / "zoo"
 

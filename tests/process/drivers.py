@@ -41,7 +41,7 @@ _IMPORTED = (
         "blindspots.models.schemes.python_factory",
     ),
     *(
-        "blindspots.study.backends.serial",
+        "blindspots.study.backends.backend",
         "blindspots.study.backends.process_pool",
         "blindspots.study.backends.ray_pool",
     ),

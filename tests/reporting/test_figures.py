@@ -141,7 +141,7 @@ def test_sides_that_make_no_triangle_are_drawn_flat_and_none_at_all_equal():
 
 
 def test_the_grid_of_weights_is_the_one_the_store_was_written_with():
-    from blindspots.methods.geometry import triangle_weights
+    from blindspots.methods.method import triangle_weights
 
     assert np.allclose(figures.triangle_weights(), triangle_weights(10).numpy())
 

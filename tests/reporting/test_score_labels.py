@@ -38,7 +38,7 @@ from blindspots.reporting.score_labels import (
 from blindspots.reporting.tables.table import PAIR_NUMBERS, glossary
 from blindspots.schema import PROBABILITIES
 from blindspots.scores import SCORES
-from blindspots.scores.class_scores import Probability
+from blindspots.scores.score import Probability
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, hold
 

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from blindspots.cli.main import call
-from blindspots.measure.rows import RowMaker
+from blindspots.measure.measurer import RowMaker
 from blindspots.study.estimate import Measured
 from blindspots.study.resume import HULLS
 from tests.support.tiny import MODEL

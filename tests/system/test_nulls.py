@@ -11,8 +11,7 @@ from torch import nn
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.engine.evaluator import Evaluator
-from blindspots.measure.baselines import last_inside, straight_lines, whole_lines
-from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import Corners, last_inside, straight_lines, whole_lines
 from blindspots.measure.measurer import Measurer
 from blindspots.store.reader import Run
 from tests.support.runs import saved_image

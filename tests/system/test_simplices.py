@@ -3,7 +3,7 @@
 import pytest
 
 import blindspots as bs
-from blindspots.engine.pair import generator
+from blindspots.engine.batch import generator
 from blindspots.store.reader import Run
 from tests.support.runs import found_image, saved_image
 from tests.support.tiny import MODEL

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blindspots.engine.pair import UNLABELLED
+from blindspots.engine.batch import UNLABELLED
 from blindspots.errors import UsageError
 from blindspots.methods import DEFAULT_METHOD, METHODS, make_method
 from blindspots.methods.method import Method

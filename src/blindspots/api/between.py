@@ -15,11 +15,9 @@ from blindspots.api.arguments import (
     check_classes,
     check_sizes,
 )
-from blindspots.engine.device import batch_size
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.errors import UsageError
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.hulls import Hull, Segment, Simplex, segments, simplices, triangles
+from blindspots.measure.hulls import Corners, Hull, Segment, Simplex, segments, simplices, triangles
 from blindspots.scores import Score
 
 

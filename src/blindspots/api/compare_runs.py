@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindspots.api.open_run import open_run
+from blindspots.api.run_table import RunTable
 from blindspots.errors import UsageError
+from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
 from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS, Kind
-from blindspots.store.paths import Place, find_place
+from blindspots.reporting.publish import publish_transfer
+from blindspots.settings import Trust
+from blindspots.store.paths import Place, check_writable, find_place
+from blindspots.study.transfer import judge_run
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,3 +87,38 @@ def compare(
     kinds: list[Kind] = [kind for kind in KINDS if kind == table] or [*SLIDES_KINDS]
     opened = [open_run(run) for run in runs]
     return RunComparison(compare_subjects(opened, models, baseline, seed, kinds))
+
+
+def transfer(
+    run: Any,
+    models: str | Sequence[str] = (),
+    *,
+    device: str = "auto",
+    batch: int | None = None,
+    trust_file: bool = False,
+    trust_remote_code: bool = False,
+    trust_run_code: bool = False,
+    progress: bool = False,
+) -> RunTable:
+    """Whether other models believe a run's found images too: the table, a column per judge.
+
+    `run`: a directory or an open run; its own models judge each other. `models`: specs of further
+    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device.
+    `trust_run_code`: run the code that file: and python: models of the run name. Writes
+    `transfer.parquet`, its table and its figure into the directory.
+
+    Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
+    a judge lacks the sources' classes, or a model is given that is no spec.
+    """
+    opened = open_run(run)
+    specs = [models] if isinstance(models, str) else list(models)
+    for spec in specs:
+        if not isinstance(spec, str):
+            raise UsageError(
+                f"a {type(spec).__name__} was given as a judge; expected specs; type "
+                "models=['zoo:shapes-vit']"
+            )
+    check_writable(opened.path)
+    trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
+    judge_run(opened.path, specs, device, batch, Reporter(quiet=not progress), trust)
+    return RunTable(publish_transfer(opened.path))

@@ -13,8 +13,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as serialise
 from torch import Tensor
 
-from blindspots.api.presentation import gallery, to_frame
-from blindspots.engine.pair import TraversalResult
+from blindspots.api.run_table import gallery, to_frame
+from blindspots.engine.batch import TraversalResult
 from blindspots.errors import UsageError
 from blindspots.measure import metrics
 from blindspots.schema import Ending

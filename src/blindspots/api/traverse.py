@@ -19,9 +19,8 @@ from blindspots.api.arguments import (
     check_sizes,
 )
 from blindspots.api.traversals import Traversal, Traversals, collect
-from blindspots.engine.device import batch_size
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult, pair_hash
+from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, pair_hash
+from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.methods.method import Method
@@ -90,7 +89,6 @@ def _told(
     on_pair: Callable[[Traversal], object] | None,
     paths: bool,
 ) -> Iterator[TraversalResult]:
-    """The outcomes as they end; the bar and the caller hear of each."""
     for outcome in (one for together in ended for one in together):
         tick(1)
         if on_pair is not None:

@@ -1,6 +1,5 @@
 """`blindspots explore`: the live application in the browser."""
 
-import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -56,7 +55,7 @@ def explore(
         Run the Python code that file: and python: models of the run name.
     """
     _check(images, run)
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.explorer.app_state import ExplorerConfig, load
     from blindspots.explorer.serve import listen, serve
     from blindspots.models.zoo import NAMES
@@ -90,7 +89,4 @@ def _check(images: str | None, run: Place | None) -> None:
 
 
 def _say(url: str, output: Output) -> None:
-    if output.json:
-        print(json.dumps({"url": url}), flush=True)
-    else:
-        print(url if output.quiet else f"{url} (Ctrl-C ends it)", flush=True)
+    output.show(lambda: {"url": url}, lambda: f"{url}{'' if output.quiet else ' (Ctrl-C ends it)'}")

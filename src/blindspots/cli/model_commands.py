@@ -52,7 +52,7 @@ def train(
     smoke
         Train for seconds, to see that everything works.
     """
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.models.zoo import card
     from blindspots.progress import Reporter
     from blindspots.training.train import train as train_model
@@ -71,8 +71,8 @@ def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     name
         shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
     """
-    from blindspots.engine.device import keep_freed_memory
-    from blindspots.training.cards import evaluate as evaluate_model
+    from blindspots.engine.evaluator import keep_freed_memory
+    from blindspots.training.train import evaluate as evaluate_model
 
     del output
     keep_freed_memory()

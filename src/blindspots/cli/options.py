@@ -1,10 +1,12 @@
 """Options that several commands share, and how they become settings."""
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from cyclopts import Parameter
 
 from blindspots.errors import UsageError
 from blindspots.settings import (
+    BackendName,
     CompileChoice,
     LayoutChoice,
     MachineSettings,
@@ -23,8 +26,11 @@ from blindspots.specs import Spec
 from blindspots.store.paths import Place, check_reachable, find_place
 
 if TYPE_CHECKING:
+    from blindspots.images import ImageSet
     from blindspots.methods.method import Method
+    from blindspots.progress import Reporter
     from blindspots.scores import Score
+    from blindspots.study.backends.backend import Backend
 
 
 RunPlace = Annotated[
@@ -49,6 +55,10 @@ class Output:
     json: Annotated[bool, Parameter(negative=())] = False
     quiet: Annotated[bool, Parameter(negative=())] = False
 
+    def show(self, data: Callable[[], Any], text: Callable[[], object]) -> None:
+        """Print a result: its data as JSON where that is asked for, else its text."""
+        print(json.dumps(data(), indent=2) if self.json else text(), flush=True)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +77,6 @@ class TrustFlags:
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
 
 
@@ -89,7 +98,6 @@ class RunTrustFlags(TrustFlags):
     trust_run_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return replace(super().trust(), run_code=self.trust_run_code)
 
 
@@ -190,9 +198,7 @@ class MachineFlags:
 
     def batch(self) -> int | None:
         """The batch size; None for auto."""
-        if self.batch_size == "auto":
-            return None
-        return check_batch(self.batch_size)
+        return None if self.batch_size == "auto" else check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
         """The machine settings they describe; `kept`: those of what stays on disk."""
@@ -264,7 +270,6 @@ def terminal_width() -> int | None:
 
 
 def check_file(option: str, file: Place, example: str) -> None:
-    """Refuse a file that cannot be written."""
     if not isinstance(file, Path):
         check_reachable(file)
         return
@@ -280,3 +285,65 @@ def check_file(option: str, file: Place, example: str) -> None:
     raise UsageError(
         f"{option} {file} cannot be written: {why}; name a file, as in {option} {example}"
     )
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class BackendFlags:
+    """Where the work is done, and by how many.
+
+    Parameters
+    ----------
+    backend
+        serial: this process; processes: several on this machine; ray: actors, here or on a cluster.
+        auto: processes where --device names several devices, else serial.
+    workers
+        How many processes or actors; unless given, one per device or GPU, or one for two cores.
+    gpus_per_worker
+        GPUs of each Ray actor; may be a fraction, or 0.
+    address
+        A running Ray cluster, as auto or HOST:PORT; without it Ray is started here.
+    """
+
+    backend: BackendName = "auto"
+    workers: int | None = None
+    gpus_per_worker: float | None = None
+    address: str | None = None
+
+    def build(self, device: str) -> "Backend":
+        """The backend they describe for `--device`; refused where they do not fit together."""
+        from blindspots.study.backends.backend import choose_backend
+
+        return choose_backend(device, **asdict(self))
+
+
+MOST_WARNINGS, MOST_ALIKE = 40, 5
+
+
+def warn_of_images(images: "ImageSet", reporter: "Reporter", place: str) -> None:
+    """A line for what was left out or converted; `place`: which names each, where there is more."""
+    for what, entries in (("skipped", images.skipped), ("converted", images.converted)):
+        lines = list(_by_reason(what, entries, place))
+        for line in lines[:MOST_WARNINGS]:
+            reporter.warn(line)
+        if len(lines) > MOST_WARNINGS:
+            reporter.warn(f"{len(lines) - MOST_WARNINGS} more such lines; {place} has all of them")
+
+
+def say_notes(notes: Sequence[str], reporter: "Reporter") -> None:
+    """A line a note, such as how the classes of the images were mapped to the model's."""
+    for note in notes:
+        reporter.say(f"note: {note}")
+
+
+def _by_reason(what: str, entries: Sequence[Mapping[str, str]], place: str) -> Iterator[str]:
+    """A line per image; one line for many of the same reason, which names the first of them."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for entry in entries:
+        names[entry["reason"]].append(entry["name"])
+    for reason, alike in names.items():
+        if len(alike) > MOST_ALIKE:
+            shown = ", ".join(alike[:MOST_ALIKE])
+            yield f"{what} {len(alike):,} images: {reason} ({shown}, ...; {place} names each)"
+        else:
+            yield from (f"{what} {name}: {reason}" for name in alike)

@@ -1,6 +1,5 @@
 """`blindspots merge` and `blindspots estimate`: runs too large for one process."""
 
-import json
 import shlex
 import sys
 from typing import Annotated
@@ -88,7 +87,7 @@ def estimate(
         A GPU, as NAME=RATE,SPEEDUP: dollars an hour, and how many times as fast as this machine;
         may be repeated.
     """
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.methods import describe_method
     from blindspots.progress import Reporter
     from blindspots.scores import describe_score
@@ -113,4 +112,4 @@ def estimate(
     )
     keep_freed_memory()
     result = estimate_run(request, traversal, pairs, Reporter(output.quiet))
-    print(json.dumps(result.as_json(cards), indent=2) if output.json else result.text(cards))
+    output.show(lambda: result.as_json(cards), lambda: result.text(cards))

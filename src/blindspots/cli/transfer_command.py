@@ -51,8 +51,8 @@ def transfer(
     format
         How to print the table.
     """
-    from blindspots.api.judgements import transfer as ask_judges
-    from blindspots.engine.device import keep_freed_memory
+    from blindspots.api.compare_runs import transfer as ask_judges
+    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.reporting.tables import render
     from blindspots.store.paths import check_writable
     from blindspots.store.reader import Run

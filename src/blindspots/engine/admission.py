@@ -1,17 +1,18 @@
 """Before pairs start: which go together, what the model says of their sources, who cannot."""
 
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
 from math import isnan
 
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
-from blindspots.engine.batch import Slot
+from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, to_8bit
 from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair
-from blindspots.methods.method import Method, Problem
+from blindspots.methods.method import RUNNING, Method, Problem, code
 from blindspots.schema import Ending
 
 
@@ -63,3 +64,76 @@ class Admission:
             return Ending.SOURCE_MISCLASSIFIED
         vacuous = slot.p_source - self.method.delta <= self.evaluator.score.lowest
         return Ending.DELTA_VACUOUS if vacuous else None
+
+
+@dataclass(frozen=True)
+class SegmentScores:
+    evaluator: Evaluator
+
+    def check_finished(self, method: Method, batch: ActiveBatch) -> None:
+        """Before pairs end, what they would return is looked at where their method asks for it."""
+        sweep = method.sweep()
+        if sweep is None:
+            return
+        problem, state = batch.tensors
+        ended = (state.ending != RUNNING) & (state.ending != code(Ending.FAILED))
+        rows = ended.nonzero().flatten()
+        if not len(rows):
+            return
+        asked, about = problem.select(rows), state.select(rows)
+        looks = zip(asked.source, about.found.flatten(0, 1), asked.kept, strict=True)
+        score = torch.stack([self.along(sweep, *look) for look in looks])
+        batch.replace(rows, method.swept(asked, about, score))
+        for row in rows.tolist():
+            batch.slots[row].looked += len(sweep)
+
+    def along(
+        self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor
+    ) -> Float[Tensor, "points"]:
+        parts = t.to(source).view(-1, 1, 1, 1).split(self.evaluator.chunk or len(t))
+        answers = [self.evaluator.exact.logits(torch.lerp(source, found, part)) for part in parts]
+        return self.evaluator.score(torch.cat(answers), kept.expand(len(t), *kept.shape))
+
+
+@dataclass(frozen=True)
+class Completion:
+    """p_found in fp32, and for methods whose path is straight the snapshots of the segment.
+
+    `straight`: of the method; `snapshots`: about how many, 0: none.
+    """
+
+    evaluator: Evaluator
+    segments: SegmentScores
+    straight: bool
+    snapshots: int
+
+    def complete(self, results: list[TraversalResult]) -> list[TraversalResult]:
+        return [self._with_path(result) for result in self._in_fp32(results)]
+
+    def _in_fp32(self, results: list[TraversalResult]) -> list[TraversalResult]:
+        if self.evaluator.precision == "fp32" or not results:
+            return results
+        device = self.evaluator.model.device
+        found = torch.stack([result.found for result in results]).to(device)
+        scores = self.evaluator.exact.scores(found, self._kept(results)).tolist()
+        return [replace(out, p_found=score) for out, score in zip(results, scores, strict=True)]
+
+    def _kept(self, results: Sequence[TraversalResult]) -> Tensor:
+        sources = torch.stack([result.pair.source for result in results])
+        labels = torch.tensor([result.label for result in results])
+        return self.evaluator.exact.kept(sources, labels)
+
+    def _with_path(self, result: TraversalResult) -> TraversalResult:
+        """With snapshots of the segment, where the method's path is straight."""
+        if not (self.straight and self.snapshots and result.ending.started):
+            return result
+        t = torch.linspace(0, 1, max(2, self.snapshots))
+        device = self.evaluator.model.device
+        ends = (result.pair.source.to(device), result.found.to(device))
+        path = torch.lerp(result.pair.source, result.found, t.view(-1, 1, 1, 1))
+        return replace(
+            result,
+            path=to_8bit(path).numpy(),
+            path_step=(100 * t).round().int().tolist(),
+            path_confidence=self.segments.along(t, *ends, self._kept([result])[0]).tolist(),
+        )

@@ -1,23 +1,86 @@
 """The pairs in flight: what each was, what it has cost, and the batch of their tensors."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from blindspots.engine.pair import Pair, TraversalResult
 from blindspots.methods.method import ENDINGS, RUNNING, Problem, State
 from blindspots.schema import Ending
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, a target and the label to keep (−1: what the model itself says of the source).
+
+    Images are float32 `(3, height, width)` in [0, 1]; `id` keys the random draws. `group`: pairs
+    of one source with the same group are traversed together by methods that do so.
+    """
+
+    id: str
+    source: Float[Tensor, "channel height width"]
+    target: Float[Tensor, "channel height width"]
+    label: int = UNLABELLED
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class TraversalResult:
+    """What became of a pair.
+
+    `found` (on the CPU) is the source itself where the traversal could not start (see `ending`).
+    `path` holds 8-bit snapshots `(snapshots, 3, height, width)` taken after the steps in
+    `path_step`, the last of them `found`; for straight paths that is per cent of the way.
+    `p_path_min` is the lowest score of an accepted image. `evaluations` counts a forward with
+    gradient as 1 and a forward as ½, `check_evaluations` likewise the look at the segment before
+    the end; `seconds` is the pair's share of its batches.
+    """
+
+    pair: Pair
+    label: int
+    found: Float[Tensor, "channel height width"]
+    p_source: float
+    p_found: float
+    ending: Ending
+    steps: int
+    evaluations: float
+    seconds: float
+    path: UInt8[np.ndarray, "snapshots channel height width"] | None
+    path_step: list[int]
+    path_confidence: list[float]
+    p_path_min: float | None
+    check_evaluations: float = 0.0
+
+
+def generator(seed: int, pair_id: str) -> torch.Generator:
+    """The CPU generator of a pair's random draws: the same in any batch and in any order."""
+    digest = hashlib.sha256(f"{seed}:{pair_id}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+
+
+def pair_hash(source: Tensor, target: Tensor, label: int) -> str:
+    """The id of a pair that has none: 16 hex digits over both images and the label."""
+    digest = hashlib.sha256(str(label).encode())
+    for image in (source, target):
+        digest.update(image.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def group_id(group: Sequence[Pair]) -> str:
+    return "+".join(pair.id for pair in group)
+
 
 FORWARD = 0.5
 
 
 class RowEnding(NamedTuple):
-    """How a row of the flight ended."""
-
     steps: int
     ending: Ending
 
@@ -62,7 +125,6 @@ class Slot:
     def landed(
         self, found: Tensor, score: Tensor, lowest: Tensor, ended: RowEnding
     ) -> list[TraversalResult]:
-        """The outcomes of pairs that were traversed."""
         images = found.detach().reshape(-1, *found.shape[-3:]).cpu()
         numbers = zip(score.reshape(-1).tolist(), lowest.reshape(-1).tolist(), strict=True)
         ends = [(image.clone(), *two) for image, two in zip(images, numbers, strict=True)]
@@ -116,13 +178,11 @@ class ActiveBatch:
 
     @property
     def tensors(self) -> tuple[Problem, State]:
-        """The batch in flight."""
         if self._problem is None or self._state is None:
             raise LookupError("no pair is in flight")
         return self._problem, self._state
 
     def add(self, slots: Sequence[Slot], problem: Problem, state: State) -> None:
-        """Take on further pairs."""
         lowest = torch.full_like(state.score, torch.inf)
         if self.slots and self._lowest is not None:
             before, state_before = self.tensors
@@ -143,17 +203,14 @@ class ActiveBatch:
             slot.turns += 1
 
     def replace(self, rows: Tensor, part: State) -> None:
-        """Take over the states of some rows."""
         _, state = self.tensors
         self._state = state.put(rows, part)
 
     def add_time(self, seconds: float) -> None:
-        """Book time that all slots shared."""
         for slot in self.slots:
             slot.seconds += seconds / len(self.slots)
 
     def pop_finished(self) -> list[TraversalResult]:
-        """Let the ended pairs go."""
         problem, state = self.tensors
         over = state.ending != RUNNING
         if self._lowest is None or not over.any():

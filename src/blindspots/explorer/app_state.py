@@ -6,9 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from blindspots.engine.device import find_device, lay_out
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
 from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import (
     MOST_BYTES,

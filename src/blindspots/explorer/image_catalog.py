@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, to_8bit
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable, decode
 from blindspots.images.imageset import ImageSet

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from blindspots.engine.pair import TraversalResult
+from blindspots.engine.batch import TraversalResult
 from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import ImageCatalog, Missing, exact
 from blindspots.methods import METHODS

@@ -10,15 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.engine.batch import to_8bit
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import pixels_of
 from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
-from blindspots.measure.batched_hulls import Corners
-from blindspots.measure.measurer import Measurer
+from blindspots.measure.hulls import Corners
+from blindspots.measure.measurer import Measurer, course
 from blindspots.measure.metrics import find_lpips
-from blindspots.measure.rows import course
 from blindspots.methods import describe_method
 from blindspots.models.classifier import class_name
 from blindspots.schema import SIMPLEX_FEWEST

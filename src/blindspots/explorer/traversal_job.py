@@ -9,17 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import Pair, TraversalResult
+from blindspots.engine.batch import Pair, TraversalResult
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.engine.pgd import PGD
 from blindspots.engine.scheduler import Engine, Turn, TurnRecord
-from blindspots.engine.subject import Subject
 from blindspots.explorer.image_catalog import change, exact, glimpse, pixels_of
 from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult, ResultCache
 from blindspots.measure.measurer import Measurer
-from blindspots.methods.geometry import rms
-from blindspots.methods.method import Method, Problem, State
+from blindspots.methods.method import Method, Problem, State, rms
 from blindspots.models.classifier import class_name
 from blindspots.settings import SNAPSHOTS
 

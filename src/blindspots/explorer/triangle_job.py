@@ -8,16 +8,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
 from blindspots.measure.hulls import Hull
-from blindspots.methods.geometry import mix, triangle_weights
+from blindspots.methods.method import mix, triangle_weights
 from blindspots.models.classifier import class_name
 from blindspots.schema import TRIANGLE_DROPS, TRIANGLE_STEPS
-from blindspots.scores.objectives import margin
+from blindspots.scores.score import margin
 
 LEVELS, LARGE_LEVELS = (5, 10, 20, 40), (5, 10, 20)
 LARGE_SIDE = 112

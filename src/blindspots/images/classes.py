@@ -1,16 +1,21 @@
 """Class tables: what each logit is called, and what the folders of its images are called."""
 
-import json
+import ast
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any, Literal
+from unicodedata import normalize
 
 from blindspots.errors import UsageError
-from blindspots.specs import nearest_names
+from blindspots.specs import nearest_names, parse_json, read_text, user_path
 
 IMAGENET_CLASSES = 1000
+_SYNSET = re.compile(r"(n\d{8})\s+(\S.*)")
+_PYTHON = re.compile(r"\s*\{\s*\d+\s*:")
 _LEAST_KNOWN = 950
 _FORMS = "a list of names, one per line or as JSON, or [[folder, name], ...] as JSON"
 
@@ -38,7 +43,7 @@ class ClassTable:
         A name that two classes share stands for neither.
         """
         by_name = _unshared((plain_name(name),) for name in self.names)
-        by_folder = {name: index for index, name in enumerate(self.folders or ())}
+        by_folder = {composed(name): index for index, name in enumerate(self.folders or ())}
         return {**by_name, **by_folder}
 
     @cached_property
@@ -51,6 +56,7 @@ class ClassTable:
         A whole name comes before its parts: "crane" is the class of that name, "tench, Tinca tinca"
         is tench.
         """
+        folder = composed(folder)
         whole = self.indices.get(folder, self.indices.get(plain_name(folder)))
         if whole is not None:
             return whole
@@ -72,7 +78,12 @@ class ClassTable:
 
 def plain_name(name: str) -> str:
     """A name without what file systems and habits change in it: case, underscores, hyphens."""
-    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
+    return " ".join(composed(name).casefold().replace("_", " ").replace("-", " ").split())
+
+
+def composed(name: str) -> str:
+    """A name with each accented letter as one character, which macOS writes as two."""
+    return normalize("NFC", name)
 
 
 def _names_in(text: str) -> tuple[str, ...]:
@@ -92,19 +103,17 @@ def _unshared(names: Iterable[Sequence[str]]) -> dict[str, int]:
 def read_class_table(path: str | Path) -> ClassTable:
     """The table in a file: a list of names (one per line, or JSON) or `[[folder, name], ...]`.
 
-    The position in the list is the class index; a JSON object with the keys "0", "1", ... is read
-    as that list. Refused: a missing file, and anything else.
+    The position in the list is the class index. A JSON object says it: of names or pairs by "0",
+    "1", ..., or of these numbers by name, as torchvision's `class_to_idx` and transformers'
+    `label2id`. So do a Python dictionary in a text file, and the lines "n01440764 tench, Tinca
+    tinca" of ImageNet. Refused: a missing file, and anything else.
     """
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"the class file {path} cannot be read: {_reason(error)}") from error
-    entries = _entries(text, path)
+    path = user_path(str(path))
+    entries = _entries(read_text(path, f"the class file {path}"), path)
     if entries and all(isinstance(entry, str) for entry in entries):
-        return ClassTable(tuple(entries), None, str(path))
+        return ClassTable(tuple(map(composed, entries)), None, str(path))
     if entries and all(_is_pair(entry) for entry in entries):
-        folders, names = zip(*entries, strict=True)
+        folders, names = zip(*[map(composed, entry) for entry in entries], strict=True)
         _refuse_repeats(folders, path)
         return ClassTable(tuple(names), tuple(folders), str(path))
     raise UsageError(f"the class file {path} is not {_FORMS}")
@@ -143,16 +152,33 @@ def _first_unique(*spellings: Sequence[str]) -> list[str]:
 
 def _entries(text: str, path: Path) -> list:
     if path.suffix.lower() != ".json" and not text.lstrip().startswith(("[", "{")):
-        return [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        parts = [_SYNSET.fullmatch(line) for line in lines]
+        return [list(one.groups()) for one in parts if one] if all(parts) else lines
+    found = _python_dictionary(text)
+    if found is None:
+        found = parse_json(text, f"the class file {path}", f"give {_FORMS}")
+    return _in_order(found) if isinstance(found, dict) else found if isinstance(found, list) else []
+
+
+def _python_dictionary(text: str) -> object:
+    """What a text file holds that was written as Python; None where it is JSON, or neither."""
+    if not _PYTHON.match(text):
+        return None
     try:
-        found = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"the class file {path} is not valid JSON: {error}; give {_FORMS}"
-        ) from error
-    if isinstance(found, dict) and set(found) == {str(index) for index in range(len(found))}:
-        return [found[str(index)] for index in range(len(found))]
-    return found if isinstance(found, list) else []
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return None
+
+
+def _in_order(found: Mapping[Any, Any]) -> list:
+    """The entries of an object by index, or the names whose indices it gives; empty: neither."""
+    by_index = {str(key): value for key, value in found.items()}
+    if by_index.keys() == {str(index) for index in range(len(found))}:
+        return [by_index[str(index)] for index in range(len(found))]
+    places = {place: name for name, place in found.items() if type(place) is int}
+    whole = places.keys() == {*range(len(found))}
+    return [places[place] for place in range(len(found))] if whole else []
 
 
 def _is_pair(entry: object) -> bool:
@@ -165,12 +191,9 @@ def _refuse_repeats(folders: Sequence[str], path: Path) -> None:
         raise UsageError(f"the class file {path} gives the folder {repeated[0]!r} two classes")
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "there is no such file"
-    if isinstance(error, OSError):
-        return str(error.strerror)
-    return "it is not UTF-8 text"
+def are_placeholders(names: Sequence[str]) -> bool:
+    """Whether names say no more than the index, as transformers writes where it knows none."""
+    return list(names) == [f"LABEL_{index}" for index in range(len(names))]
 
 
 def table_of(names: Sequence[str], origin: str) -> ClassTable:
@@ -186,3 +209,41 @@ def table_of(names: Sequence[str], origin: str) -> ClassTable:
         return ClassTable(tuple(names), None, origin)
     spelt_out = [f"{name} ({wnid})" for name, wnid in zip(names, imagenet.folders, strict=True)]
     return ClassTable(tuple(_first_unique(list(names), spelt_out)), imagenet.folders, origin)
+
+
+_FORM = 'a JSON object from the images\' classes to class indices or names, as {"cat": 281}'
+
+
+@dataclass(frozen=True)
+class ClassMap:
+    """What `map=` said: `given`, the entries of a file; `identity`, the images' own integers are
+    the model's indices; `none`, the images are to have no labels.
+
+    `origin`: what messages call it.
+    """
+
+    kind: Literal["given", "identity", "none"]
+    entries: Mapping[str, int | str] = field(default_factory=dict)
+    origin: str = "map="
+
+
+def read_mapping(text: str) -> ClassMap:
+    """What `map=identity`, `map=none` or `map=FILE` says; the file is JSON such as {"cat": 281}.
+
+    Its keys are the images' classes, its values class indices or names of the model. Refused: a
+    missing file, and anything else.
+    """
+    if text == "identity" or text == "none":
+        return ClassMap(text, origin=f"map={text}")
+    what, hint = f"map={text}", f"expected identity, none, or a file with {_FORM}"
+    path = user_path(text)
+    if not path.is_file():
+        raise UsageError(f"{what} names no file; {hint}")
+    found = parse_json(read_text(path, what), what, hint)
+    if not isinstance(found, dict) or not found or not all(map(_is_class, found.values())):
+        raise UsageError(f"map={text} does not hold {_FORM}")
+    return ClassMap("given", {composed(key): value for key, value in found.items()}, what)
+
+
+def _is_class(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool))

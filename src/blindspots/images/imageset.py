@@ -13,11 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from blindspots.errors import UsageError, WorkFailed
-from blindspots.images.classes import ClassTable
+from blindspots.images.classes import ClassMap, ClassTable
 from blindspots.images.decode import Unreadable
 from blindspots.images.labels import Viewer, label_images
 from blindspots.images.listing import Issue, Item, Listing
-from blindspots.images.mapping import ClassMap
 from blindspots.specs import nearest_names
 
 _UNKNOWN = -1

@@ -6,13 +6,13 @@ from typing import NamedTuple, Protocol, runtime_checkable
 from blindspots.errors import UsageError
 from blindspots.images.classes import (
     IMAGENET_CLASSES,
+    ClassMap,
     ClassTable,
     imagenet_table,
     is_imagenet,
     plain_name,
 )
 from blindspots.images.listing import ClassKind, Listing
-from blindspots.images.mapping import ClassMap
 from blindspots.images.preprocessing import Preprocessing
 
 _SHOWN, _SHOWN_MAPPED = 3, 10

@@ -38,7 +38,6 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from blindspots.methods.geometry import choose, newton, project_in, rms
 from blindspots.methods.method import (
     RUNNING,
     Evaluation,
@@ -46,7 +45,11 @@ from blindspots.methods.method import (
     Problem,
     State,
     check_settings,
+    choose,
     code,
+    newton,
+    project_in,
+    rms,
     started,
 )
 from blindspots.schema import Ending

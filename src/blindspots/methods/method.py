@@ -4,9 +4,12 @@ A step is told what the model says at the last proposal and answers with the nex
 forward that verifies a step is the one whose gradient the next step uses.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cache
+from itertools import pairwise
 from typing import ClassVar, TypeVar
 
 import torch
@@ -42,7 +45,6 @@ class Batched:
         return type(self)(**changed)
 
     def join(self: Part, other: Part) -> Part:
-        """These entries, then the other's."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
         return type(self)(**{n: torch.cat((getattr(self, n), getattr(other, n))) for n in names})
 
@@ -64,7 +66,6 @@ class Problem(Batched):
     floor: Float[Tensor, "batch"]
 
     def counts(self, start: int) -> Int[Tensor, "batch"]:
-        """A whole number per pair."""
         return torch.full_like(self.p_source, start, dtype=torch.long)
 
 
@@ -126,12 +127,10 @@ class Method(ABC):
         }
 
     def points(self, targets: int = 1) -> int:
-        """Images evaluated in a step, for a source with that many targets."""
         del targets
         return 1
 
     def most_evaluations(self, targets: int = 1) -> int:
-        """The evaluations of a source with that many targets, if no pair ends early."""
         return (self.max_steps + 1) * self.points(targets)
 
     def sweep(self) -> Float[Tensor, "look"] | None:
@@ -171,9 +170,154 @@ def check_settings(method: Method, *, positive: tuple[str, ...]) -> None:
 
 
 def started(steps: Tensor) -> Bool[Tensor, "batch"]:
-    """Whether the start itself has been evaluated."""
     return steps >= 0
 
 
 def _default(method: Method, name: str) -> object:
     return next(f.default for f in fields(method) if f.name == name)  # type: ignore[arg-type]
+
+
+Images = Float[Tensor, "batch channel height width"]
+LARGE = 1e30
+ROUNDS = 10
+
+
+def dot(a: Images, b: Images) -> Float[Tensor, "batch 1 1 1"]:
+    """The inner product of each image of `a` with its partner in `b`, kept broadcastable."""
+    return (a * b).sum(dim=(1, 2, 3), keepdim=True)
+
+
+def norm(a: Images) -> Float[Tensor, "batch 1 1 1"]:
+    """The Euclidean length of each image, kept broadcastable; no square leaves float32."""
+    largest = a.abs().amax(dim=(1, 2, 3), keepdim=True)
+    safe = torch.where(largest == 0, 1.0, largest)
+    return largest * dot(a / safe, a / safe).sqrt()
+
+
+def unit(a: Images) -> Images:
+    """Each image scaled to length 1; zero stays zero."""
+    length = norm(a)
+    return a / torch.where(length == 0, 1.0, length)
+
+
+def rms(a: Float[Tensor, "*batch channel height width"]) -> Float[Tensor, "*batch"]:
+    """The root mean square over the pixels of each image."""
+    return a.square().mean(dim=(-3, -2, -1)).sqrt()
+
+
+def project_out(direction: Images, normal: Images) -> Images:
+    """The part of `direction` orthogonal to `normal`; all of it where `normal` is zero.
+
+    d − (n·d / n·n) n, the tangential step of the paper's algorithm. `normal` is brought to unit
+    maximum first: its length does not change the result, but its square may leave float32.
+    """
+    largest = normal.abs().amax(dim=(1, 2, 3), keepdim=True)
+    is_zero = largest == 0
+    unit = normal / torch.where(is_zero, 1.0, largest)
+    length = dot(unit, unit)
+    along = dot(unit, direction) / torch.where(is_zero, 1.0, length)
+    return direction - along * unit
+
+
+def project_in(
+    direction: Images, normal: Images, slack: Float[Tensor, "batch"] | float = 0.0
+) -> Images:
+    """`direction` projected onto the half-space {v : n·v ≥ −slack}; all of it where `normal` is 0.
+
+    To first order, a scalar with the gradient `normal` falls by no more than `slack`, at least 0:
+    only what is beyond goes, and what raises the scalar stays.
+    """
+    lowered = dot(direction, normal).flatten() + slack
+    return direction - newton(lowered.clamp(max=0), normal)
+
+
+def newton(rise: Float[Tensor, "batch"], gradient: Images) -> Images:
+    """The shortest change that raises a scalar by `rise`, to first order: rise g / (g·g).
+
+    Zero where the gradient is zero.
+    """
+    length = norm(gradient)
+    ratio = rise.view(-1, 1, 1, 1) / torch.where(length == 0, torch.inf, length)
+    return ratio.clamp(-LARGE, LARGE) * unit(gradient)
+
+
+def least_multipliers(
+    gram: Float[Tensor, "batch planes planes"],
+    need: Float[Tensor, "batch planes"],
+    blocks: int = 6,
+) -> Float[Tensor, "batch planes"]:
+    """λ ≥ 0 for which v = Aᵀλ is the shortest v with A v ≥ need; `gram` is A Aᵀ.
+
+    The dual of the quadratic programme, by Nesterov's accelerated projected gradient (FISTA, Beck
+    and Teboulle 2009, SIAM J. Imaging Sci. 2) in `blocks` of ten rounds, with a restart after a
+    block that ends uphill (O'Donoghue and Candès 2015): matrix products only, so nothing waits for
+    the device. Planes of norm zero or a need of −∞ get none. Where no v meets every need, the
+    multipliers are what the rounds reach.
+    """
+    size = gram.diagonal(dim1=1, dim2=2).sqrt()
+    scale = torch.where(size == 0, 0.0, 1 / torch.where(size == 0, 1.0, size))
+    normal = gram * scale[:, :, None] * scale[:, None, :]
+    wanted = torch.where(need == -torch.inf, -LARGE, need * scale)[:, :, None]
+    pace = 1 / normal.abs().sum(dim=2).amax(dim=1).clamp(min=1.0)[:, None, None]
+    # Four operations a round on column vectors: for a small model more cost more than its forward.
+    shrink = torch.eye(need.shape[1]).to(need) - pace * normal
+    drift, drives = pace * wanted, _drives(blocks).to(need)
+    now = ahead = left = change = torch.zeros_like(drift)
+    block = torch.zeros(len(need), dtype=torch.long, device=need.device)
+    for _ in range(blocks):
+        for drive in drives[block].unbind(1):
+            left, before = ahead, now
+            now = torch.baddbmm(drift, shrink, left).clamp(min=0)
+            change = now - before
+            ahead = torch.addcmul(now, drive, change)
+        goes_on = ((now - left) * change).sum(dim=(1, 2), keepdim=True) >= 0
+        ahead = torch.where(goes_on, ahead, now)
+        block = (block + 1) * goes_on.flatten()
+    return torch.where(size == 0, 0.0, now[:, :, 0] * scale)
+
+
+@cache
+def _drives(blocks: int) -> Float[Tensor, "blocks rounds 1 1"]:
+    """How far beyond its last change each round looks, by the blocks since the last restart."""
+    momenta = [1.0]
+    for _ in range(blocks * ROUNDS):
+        momenta.append((1 + math.sqrt(1 + 4 * momenta[-1] ** 2)) / 2)
+    drives = [(m - 1) / n for m, n in pairwise(momenta)]
+    return torch.tensor(drives).view(blocks, ROUNDS, 1, 1)
+
+
+def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:
+    """`yes` where the mask of the batch holds, else `no`; a NaN in the other one cannot leak."""
+    return torch.where(mask.view(-1, *[1] * (yes.dim() - 1)), yes, no)
+
+
+def mix(
+    weights: Float[Tensor, "points corners"], corners: Float[Tensor, "corners channel height width"]
+) -> Float[Tensor, "points channel height width"]:
+    """The points Σᵢ wᵢ cᵢ of the corners' convex hull, one a row of weights."""
+    return torch.einsum("pc,cxyz->pxyz", weights, corners)
+
+
+def segment_weights(points: int) -> Float[Tensor, "points 2"]:
+    """Weights (1 − t, t) for `points` equally spaced t from 0 to 1, both ends included."""
+    t = torch.arange(points, dtype=torch.float64) / (points - 1)
+    return torch.stack((1 - t, t), dim=1).float()
+
+
+def triangle_weights(steps: int = 10) -> Float[Tensor, "points 3"]:
+    """The barycentric grid of step 1/steps: (steps+1)(steps+2)/2 points (66 for the slides' 10).
+
+    Rows are (source, found 1, found 2), built from integers, so no rounding can drop a point.
+    """
+    rows = [(steps - i - j, i, j) for i in range(steps + 1) for j in range(steps + 1 - i)]
+    return torch.tensor(rows, dtype=torch.float64).div(steps).float()
+
+
+def reference_triangle_weights(steps: int = 10) -> Float[Tensor, "points 3"]:
+    """The grid as the authors' script has it: a float test drops (.8, .2) and (.9, .1) of 66.
+
+    The test is 1 − t₁ − t₂ < 0 in double precision, t from a grid of multiples of 1/steps.
+    """
+    ticks = [i / steps for i in range(steps + 1)]
+    rows = [(1 - a - b, a, b) for a in ticks for b in ticks if not 1 - a - b < 0]
+    return torch.tensor(rows, dtype=torch.float64).clamp(0, 1).float()

@@ -29,7 +29,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.methods.geometry import choose, project_out
 from blindspots.methods.method import (
     RUNNING,
     Evaluation,
@@ -37,7 +36,9 @@ from blindspots.methods.method import (
     Problem,
     State,
     check_settings,
+    choose,
     code,
+    project_out,
 )
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
@@ -45,8 +46,6 @@ from blindspots.scores.score import Differentiated
 
 @dataclass(frozen=True)
 class PaperState(State):
-    """The common state and the correction of the last proposal."""
-
     correction: Float[Tensor, "batch channel height width"]
 
 

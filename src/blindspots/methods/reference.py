@@ -26,7 +26,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.methods.geometry import choose, project_out
 from blindspots.methods.method import (
     RUNNING,
     Evaluation,
@@ -34,7 +33,9 @@ from blindspots.methods.method import (
     Problem,
     State,
     check_settings,
+    choose,
     code,
+    project_out,
     started,
 )
 from blindspots.schema import Ending

@@ -4,16 +4,72 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.output import check_embeddings, check_logits, check_shape, first_line
 from blindspots.settings import check_choice
+
+_EXTRA_STATE = "_extra_state"
+
+
+def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch classes"]:
+    """The output unchanged; refused where it is no `(batch, classes)` tensor of finite logits.
+
+    `name`: what to call the model in the refusal. `batch`: how many images went in. Probabilities
+    are refused because everything here is computed from logits.
+    """
+    fault = _fault(output, batch, least=2) or _scale_fault(cast(Tensor, output))
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return logits of shape (batch, classes)")
+    return cast(Tensor, output)
+
+
+def check_embeddings(name: str, output: object, batch: int) -> Float[Tensor, "batch features"]:
+    """The output unchanged; refused where it is no `(batch, features)` tensor of finite numbers."""
+    fault = _fault(output, batch, least=1)
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return embeddings of shape (batch, features)")
+    return cast(Tensor, output)
+
+
+def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch outputs"]:
+    """The output unchanged, whatever its values; refused where its shape is not that."""
+    fault = _shape_fault(output, batch, least=1)
+    if fault:
+        raise UsageError(f"{name} {fault}; it must return a tensor of shape (batch, outputs)")
+    return cast(Tensor, output)
+
+
+def looks_like_probabilities(output: Float[Tensor, "batch classes"]) -> bool:
+    """Whether every row is non-negative and sums to 1, which logits do not by chance."""
+    sums = output.float().sum(1)
+    return bool((output >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
+
+
+def _fault(output: object, batch: int, least: int) -> str | None:
+    fault = _shape_fault(output, batch, least)
+    finite = fault or bool(cast(Tensor, output).isfinite().all())
+    return fault or (None if finite else "returns NaN or infinity for a grey image")
+
+
+def _shape_fault(output: object, batch: int, least: int) -> str | None:
+    if not isinstance(output, Tensor):
+        return f"returns a {type(output).__name__}, not a tensor"
+    if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < least:
+        return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
+    return None
+
+
+def _scale_fault(output: Tensor) -> str | None:
+    if looks_like_probabilities(output):
+        return "returns probabilities (each row sums to 1); take its softmax away"
+    return None
+
 
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -29,7 +85,7 @@ class Classifier(nn.Module):
     folders of images of each class are called, such as ImageNet's wnids; None: as the class.
     `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
     `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
-    unknown or not at all.
+    unknown or not at all. `notes`: sentences for the user on how it was loaded.
     """
 
     def __init__(
@@ -45,6 +101,7 @@ class Classifier(nn.Module):
         preprocessing: Preprocessing | None = None,
         training_epsilon: float | None = None,
         embeds: bool = False,
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__()
         if embeds and class_names is not None:
@@ -62,6 +119,7 @@ class Classifier(nn.Module):
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
         self.embeds = embeds
+        self.notes = tuple(notes)
         self.layout = "contiguous"
 
     mean: Tensor
@@ -166,13 +224,32 @@ class Classifier(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hex digits of the SHA-256 over weights, buffers, normalisation and input geometry."""
-        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
-        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
-        for key in sorted(entries):
-            digest.update(key.encode())
-            flat = entries[key].detach().cpu().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest = hashlib.sha256(repr(self.preprocessing).encode())
+        for key, value in self._identity.items():
+            digest.update(repr((key, tuple(value.shape), str(value.dtype))).encode())
+            digest.update(_content(value))
         return digest.hexdigest()[:16]
+
+    def has_fingerprint(self, stored: str) -> bool:
+        """Whether it is the model of that fingerprint, which an earlier version may have stored."""
+        return stored in (self.fingerprint(), self._former_fingerprint())
+
+    def _former_fingerprint(self) -> str:
+        # It holds the module's repr, which another version of torch may write in another way.
+        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
+        for key, value in self._identity.items():
+            if not key.endswith(_EXTRA_STATE):
+                digest.update(key.encode() + _content(value))
+        return digest.hexdigest()[:16]
+
+    @property
+    def _identity(self) -> dict[str, Tensor]:
+        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
+        return {key: entries[key] for key in sorted(entries) if isinstance(entries[key], Tensor)}
+
+
+def _content(value: Tensor) -> bytes:
+    return value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "1 3 1 1"]:

@@ -4,16 +4,15 @@ A processor is read by its settings. What they mean differs from class to class,
 compared with what the processor itself makes of a picture; one that does anything else is refused.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.preprocessing import Interpolation, Preprocessing
-from blindspots.models.output import first_line
 
 _RESAMPLING: dict[int, Interpolation] = {
     0: "nearest",
@@ -25,8 +24,8 @@ _RESAMPLING: dict[int, Interpolation] = {
 }
 # From here on ConvNeXt's processor scales both sides instead of cropping.
 _SQUASHED_FROM = 384
-# In 8-bit levels: what rounding may differ by between libraries.
-_TOLERANCE = 2.0
+# In 8-bit levels: less than a pixel of another value.
+_TOLERANCE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,13 +33,13 @@ class ProcessorInput:
     """How a processor's model sees an image.
 
     `mean`, `std`: of images in [0, 1], in the order of the channels of the image. `blue_first`: the
-    model takes blue, green, red. `geometry`: the preprocessing for an input of a size.
+    model takes blue, green, red.
     """
 
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    geometry: Callable[[tuple[int, int]], Preprocessing]
+    preprocessing: Preprocessing
     blue_first: bool
 
 
@@ -55,12 +54,12 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
         size=preprocessing.size,
         mean=mean,
         std=std,
-        geometry=lambda size: _at(preprocessing, size),
+        preprocessing=preprocessing,
         blue_first=bool(getattr(processor, "do_flip_channel_order", False)),
     )
     off = _deviation(processor, preprocessing, seen, spec)
     if off > _TOLERANCE:
-        raise UsageError(_unreadable(spec, processor, f"it differs by {off:.0f} of 255 levels"))
+        raise UsageError(_unreadable(spec, processor, f"it differs by {off:.1f} of 255 levels"))
     return seen
 
 
@@ -99,21 +98,6 @@ def _shortest(processor: Any, shortest: int) -> int:
     return int(256 / 224 * shortest) if levit else shortest
 
 
-def _at(known: Preprocessing, size: tuple[int, int]) -> Preprocessing:
-    """The same geometry for an input of another size, in the same proportion."""
-    if size == known.size:
-        return known
-    keeps = isinstance(known.resize, int) and size[0] == size[1]
-    resize = known.resize * size[0] // min(known.size) if keeps else None  # type: ignore[operator]
-    return Preprocessing(
-        size=size,
-        resize=resize,
-        interpolation=known.interpolation,
-        squash=known.squash,
-        crop=known.crop,
-    )
-
-
 def _normalisation(processor: Any) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and std of images in [0, 1], whatever the processor scales them to first."""
     scale = 255 * processor.rescale_factor if processor.do_rescale else 255.0
@@ -138,8 +122,19 @@ def _three(values: float | Sequence[float]) -> list[float]:
 def _deviation(
     processor: Any, preprocessing: Preprocessing, seen: ProcessorInput, spec: str
 ) -> float:
-    """The largest difference on a picture, in 8-bit levels, from the processor's own."""
-    picture = _picture(preprocessing.size)
+    """The largest difference on a wide and a tall picture, in 8-bit levels, from its own."""
+    height, width = preprocessing.size
+    sizes = [(height * 3 // 2 + 5, width * 2 + 4), (height * 2 + 3, width * 3 // 2 + 2)]
+    return max(_off(processor, preprocessing, seen, spec, _picture(*size)) for size in sizes)
+
+
+def _off(
+    processor: Any,
+    preprocessing: Preprocessing,
+    seen: ProcessorInput,
+    spec: str,
+    picture: Image.Image,
+) -> float:
     try:
         theirs = np.asarray(processor(picture, return_tensors="np")["pixel_values"][0], np.float64)
     except Exception as error:
@@ -153,12 +148,12 @@ def _deviation(
     return float(np.abs(theirs * std + mean - ours).max() * 255)
 
 
-def _picture(size: tuple[int, int]) -> Image.Image:
-    """A smooth picture whose channels differ, larger than `size` and of another proportion."""
-    height, width = size[0] * 3 // 2 + 5, size[1] * 2 + 4
-    y, x = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
-    waves = [np.sin(3 * x + y), np.cos(2 * y - x), np.sin(2 * x * y + 1)]
-    return Image.fromarray(np.rint(255 * (0.5 + 0.5 * np.stack(waves, 2))).astype(np.uint8))
+def _picture(height: int, width: int) -> Image.Image:
+    """A picture whose channels differ and which has sharp edges and fine detail."""
+    y, x = np.mgrid[:height, :width]
+    return Image.fromarray(
+        np.stack([(x * 7 + y * 3) % 256, x * y // 9 % 256, (x ^ y) % 256], 2).astype(np.uint8)
+    )
 
 
 def _unreadable(spec: str, processor: Any, why: str) -> str:

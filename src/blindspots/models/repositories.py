@@ -1,23 +1,40 @@
 """What transformers saves and the hub serves: a directory here, or ORG/NAME in the hub's cache."""
 
+import importlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
+from types import ModuleType
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import torch
 from torch import nn
 
-from blindspots.errors import BlindspotsError, UsageError
-from blindspots.models import hub
-from blindspots.models.extras import import_extra
-from blindspots.models.output import first_line
+from blindspots.errors import BlindspotsError, UsageError, first_line
 from blindspots.models.weights import State, describe_unsafe
+from blindspots.specs import user_path
 
 _PATH_MARKS = (".", "~", "/")
 _PICKLES = "pytorch_model*.bin"
+_PROBE_SECONDS = 5
+
+
+def import_extra(module: str, extra: str, what: str) -> ModuleType:
+    """The module; refused where it cannot be imported, with the command that installs it.
+
+    `extra`: which of this package's extras brings it. `what`: the spec that needs it.
+    """
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UsageError(
+            f"{what} needs {module}, which cannot be imported ({first_line(error)}); "
+            f"type pip install 'blindspots[{extra}]'"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -36,8 +53,14 @@ class Repository:
     @property
     def directory(self) -> Path | None:
         """The directory, where it is one."""
-        path = Path(self.name).expanduser()
+        path = user_path(self.name)
         return path if self.name and path.is_dir() else None
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are: the directory, or the hub's cache once they are loaded."""
+        cached_config = None if self.directory else cached(self.name, "config.json", self.revision)
+        return cached_config.parent if cached_config else self.directory or Path(self.name)
 
     @property
     def has_processor(self) -> bool:
@@ -58,7 +81,7 @@ class Repository:
             try:
                 return self._call(load, local_files_only=True, **arguments)
             except OSError as error:
-                if self.directory or not hub.hub_answers():
+                if self.directory or not hub_answers():
                     raise UsageError(self._missing(error)) from error
             try:
                 return self._call(load, **arguments)
@@ -133,9 +156,7 @@ class Repository:
 
     def _pickles(self) -> list[Path]:
         """The pickles that hold the weights, here or in the hub's cache: none, one or several."""
-        cached = None if self.directory else hub.cached(self.name, "config.json", self.revision)
-        folder = cached.parent if cached else self.directory
-        return sorted(folder.glob(_PICKLES)) if folder else []
+        return sorted(self.folder.glob(_PICKLES))
 
 
 @contextmanager
@@ -151,3 +172,43 @@ def _quiet(transformers: Any) -> Iterator[None]:
         log.set_verbosity(verbosity)
         if bars:
             log.enable_progress_bar()
+
+
+def cached(repository: str, filename: str, revision: str | None = None) -> Path | None:
+    """Where the hub's cache on this machine has the file; None where it has not."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repository, filename, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetched(repository: str, filename: str) -> Path | None:
+    """The file from the cache, else from the hub; None where it is in neither or out of reach."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
+
+    known = cached(repository, filename)
+    if known is not None or not hub_answers():
+        return known
+    try:
+        return Path(hf_hub_download(repository, filename))
+    except (OSError, HfHubHTTPError, LocalEntryNotFoundError):
+        return None
+
+
+def hub_answers() -> bool:
+    """Whether the hub can be reached; asked first because the hub's client retries for a minute."""
+    from huggingface_hub import constants
+
+    return not constants.HF_HUB_OFFLINE and answers(constants.ENDPOINT)
+
+
+def answers(address: str) -> bool:
+    """Whether something answers at a web address, found out within seconds."""
+    try:
+        with urlopen(Request(address, method="HEAD"), timeout=_PROBE_SECONDS):
+            return True
+    except HTTPError:
+        return True
+    except OSError:
+        return False

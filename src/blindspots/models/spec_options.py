@@ -1,14 +1,20 @@
-"""The options behind a model spec's question mark, typed."""
+"""The options behind a model spec's question mark, typed, and the `Classifier` that they make."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
-from blindspots.errors import UsageError
-from blindspots.specs import Spec, nearest_names
+from torch import nn
 
-KEYS = ("weights", "mean", "std", "size", "classes")
+from blindspots.errors import UsageError
+from blindspots.images.classes import ClassTable, read_class_table
+from blindspots.images.preprocessing import Preprocessing
+from blindspots.models.classifier import Classifier
+from blindspots.models.weights import Fitted
+from blindspots.specs import Spec, nearest_names, user_path
+
+KEYS = ("weights", "entry", "mean", "std", "size", "classes")
 # Above "img_size" for size and "num_classes" for classes, which architectures take.
 _MISSPELT = 0.8
 
@@ -19,12 +25,13 @@ Setting = int | float | bool | str | None | tuple["Setting", ...]
 class ModelOptions:
     """What a model spec may say: where the weights are, the input's geometry and normalisation.
 
-    None: not said. `architecture`: every other key, for the function that builds the model; whole
-    and decimal numbers, true, false and none are read as such, commas make a tuple. `keys`: those
-    that are not for it.
+    None: not said. `entry`: which of several sets of weights in the file. `architecture`: every
+    other key, for the function that builds the model; whole and decimal numbers, true, false and
+    none are read as such, commas make a tuple. `keys`: those that are not for it.
     """
 
     weights: Path | None
+    entry: str | None
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     size: tuple[int, int] | None
@@ -42,11 +49,12 @@ def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
     said = spec.options
     _refuse_trust(spec)
     return ModelOptions(
-        weights=Path(said["weights"]).expanduser() if "weights" in said else None,
+        weights=user_path(said["weights"]) if "weights" in said else None,
+        entry=said.get("entry"),
         mean=_channels(spec, "mean"),
         std=_channels(spec, "std"),
         size=_size(spec),
-        classes=Path(said["classes"]).expanduser() if "classes" in said else None,
+        classes=user_path(said["classes"]) if "classes" in said else None,
         architecture={key: parse_setting(said[key]) for key in said if key not in own},
         keys=own,
     )
@@ -133,3 +141,68 @@ def _size(spec: Spec) -> tuple[int, int] | None:
             "write it as in size=224, or height x width as in size=192x256"
         )
     return sides[0], sides[-1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceInfo:
+    """What the source of a module knows of it.
+
+    `size`: (height, width) of its input. `mean`, `std`: of images in [0, 1], one per channel; None:
+    takes them as they are. `preprocessing`: how images reach that size; None: scaled to cover it,
+    then cropped. `table`: its classes. `embeds`: it has none. `training_epsilon`: the l-infinity
+    radius it was adversarially trained for. `notes`: sentences for the user.
+    """
+
+    size: tuple[int, int]
+    mean: Sequence[float] | None = None
+    std: Sequence[float] | None = None
+    preprocessing: Preprocessing | None = None
+    table: ClassTable | None = None
+    embeds: bool = False
+    training_epsilon: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def assemble(
+    spec: Spec,
+    options: ModelOptions,
+    module: nn.Module,
+    known: SourceInfo,
+    fitted: Fitted = Fitted(),  # noqa: B008 (it cannot be changed)
+) -> Classifier:
+    """The classifier: what the options say, then the weights' file, then what is known; in eval
+    mode.
+
+    Refused: class names for a model that has no classes.
+    """
+    mean, std = fitted.normalisation or (known.mean, known.std)
+    size = options.size or known.size
+    table = class_table(spec, options.classes, known)
+    return Classifier(
+        module,
+        size=size,
+        mean=options.mean or mean,
+        std=options.std or std,
+        class_names=table.names if table else None,
+        class_folders=table.folders if table else None,
+        name=short_name(spec),
+        preprocessing=known.preprocessing.at(size) if known.preprocessing else None,
+        training_epsilon=known.training_epsilon,
+        embeds=known.embeds,
+        notes=(*known.notes, *fitted.notes),
+    ).eval()
+
+
+def class_table(spec: Spec, file: Path | None, known: SourceInfo) -> ClassTable | None:
+    """The classes of a model: those in the file where one is given, else the known ones."""
+    if known.embeds and file is not None:
+        raise UsageError(
+            f"{short_name(spec)} has no classes and the class file {file} was given; it returns "
+            "embeddings; leave classes away"
+        )
+    return known.table if file is None else read_class_table(file)
+
+
+def short_name(spec: Spec) -> str:
+    """What a model goes by: its spec without the options."""
+    return f"{spec.scheme}:{spec.name}"

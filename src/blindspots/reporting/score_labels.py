@@ -12,8 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from blindspots.schema import PROBABILITIES
-from blindspots.store.columns import finite
-from blindspots.store.reader import Row, Run
+from blindspots.store.reader import Row, Run, finite
 
 _PARTS = 4
 # What is outside has room below the level.

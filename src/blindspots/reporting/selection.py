@@ -13,8 +13,15 @@ from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords, words_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.specs import nearest_names
-from blindspots.store.columns import codes, finite, lowest
-from blindspots.store.reader import Row, Run, nearest_believed, reached_target
+from blindspots.store.reader import (
+    Row,
+    Run,
+    codes,
+    finite,
+    lowest,
+    nearest_believed,
+    reached_target,
+)
 
 MOST_CLASSES, MOST_SOURCES = 6, 400
 _FILLED = 0.6

@@ -18,9 +18,8 @@ from dataclasses import asdict
 from typing import Any
 
 from blindspots.errors import UsageError
-from blindspots.scores.class_scores import Confidence, Group, Margin
 from blindspots.scores.embedding import Embedding
-from blindspots.scores.score import Differentiated, Kept, Score
+from blindspots.scores.score import Confidence, Differentiated, Group, Kept, Margin, Score
 from blindspots.settings import shortened
 from blindspots.specs import nearest_names
 
@@ -56,7 +55,6 @@ def parse_score(text: str) -> Score:
 
 
 def make_score(described: Mapping[str, Any]) -> Score:
-    """The score that a plan describes."""
     settings = {key: value for key, value in described.items() if key != "name"}
     return SCORES[described["name"]](**settings)
 

@@ -1,11 +1,14 @@
 """What a score is: a differentiable scalar of a model's answer, and how it is climbed."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from torch.nn import functional as F
 
 from blindspots.errors import UsageError
 
@@ -31,28 +34,23 @@ class Score(ABC):
     confined: ClassVar[bool] = False
 
     @abstractmethod
-    def check_delta(self, delta: float) -> None:
-        """Refuse an allowed drop that this score cannot have."""
+    def check_delta(self, delta: float) -> None: ...
 
     @abstractmethod
-    def __call__(self, answer: Answer, kept: Kept) -> Values:
-        """The score of each image, in float32."""
+    def __call__(self, answer: Answer, kept: Kept) -> Values: ...
 
     @abstractmethod
     def height(self, answer: Answer, kept: Kept) -> Values:
         """An increasing function of the score that does not saturate, in float32."""
 
     @abstractmethod
-    def height_at(self, score: Values) -> Values:
-        """The height of an image with this score; float64 inside."""
+    def height_at(self, score: Values) -> Values: ...
 
     @abstractmethod
-    def loss(self, answer: Answer, kept: Kept) -> Values:
-        """What the authors' algorithm descends."""
+    def loss(self, answer: Answer, kept: Kept) -> Values: ...
 
     @abstractmethod
-    def loss_slope(self, height: Values) -> Values:
-        """The derivative of the loss with respect to the height, free of cancellation."""
+    def loss_slope(self, height: Values) -> Values: ...
 
     def label(self, answer: Answer, given: Labels) -> Labels:
         """The class to keep: the given one, or where that is −1 what the model itself says."""
@@ -63,11 +61,9 @@ class Score(ABC):
         return label
 
     def starts(self, answer: Answer, label: Labels) -> Bool[Tensor, "batch"]:
-        """Whether the model gives the sources what is to be kept."""
         return answer.argmax(dim=1) == label
 
     def wants(self, label: int) -> bool:  # noqa: ARG002
-        """Whether an image of this class can be a source."""
         return True
 
     def accepts(self, predicted: int, label: int) -> bool:
@@ -75,7 +71,6 @@ class Score(ABC):
         return predicted == label
 
     def check_model(self, name: str, embeds: bool, outputs: int) -> None:
-        """Refuse a model whose answers are not of the kind this score is a scalar of."""
         del outputs
         if embeds and not self.embeds:
             raise UsageError(
@@ -89,9 +84,170 @@ class Score(ABC):
             )
 
     def value(self, what: Differentiated, answer: Answer, kept: Kept) -> Values:
-        """What a method differentiates."""
         return self.height(answer, kept) if what == "height" else self.loss(answer, kept)
 
     def slope(self, what: Differentiated, value: Values) -> Values:
-        """The derivative of the loss with respect to what a method differentiates."""
         return self.loss_slope(value) if what == "height" else torch.ones_like(value)
+
+
+Logits = Float[Tensor, "batch classes"]
+
+
+def confidence(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    return logits.float().softmax(dim=1).gather(1, label[:, None]).squeeze(1)
+
+
+def margin(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    """z_y − logsumexp of the other logits, in float32: the logit of the confidence."""
+    logits = logits.float()
+    own = F.one_hot(label, logits.shape[1]).bool()
+    others = logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
+    return logits.gather(1, label[:, None]).squeeze(1) - others
+
+
+def group_margin(logits: Logits, classes: Sequence[int]) -> Float[Tensor, "batch"]:
+    """logsumexp of the logits of `classes` − that of the others: the logit of their probability."""
+    logits = logits.float()
+    own = torch.zeros(logits.shape[1], dtype=torch.bool, device=logits.device)
+    own[list(classes)] = True
+    inside = logits.masked_fill(~own, -torch.inf).logsumexp(dim=1)
+    return inside - logits.masked_fill(own, -torch.inf).logsumexp(dim=1)
+
+
+def cross_entropy(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
+    """−log softmax(z)_y, in float32; its sum over the batch is the authors' loss."""
+    return F.cross_entropy(logits.float(), label, reduction="none")
+
+
+class Probability(Score):
+    """A score in [0, 1] whose height is its logit."""
+
+    default_delta: ClassVar[float] = 0.2
+    lowest: ClassVar[float] = 0.0
+
+    def check_delta(self, delta: float) -> None:
+        if not 0 < delta < 1:
+            raise UsageError(
+                f"--delta {delta:g} was given; a {self.name} can drop by more than 0 and less "
+                "than 1; type --delta 0.2"
+            )
+
+    def height_at(self, score: Values) -> Values:
+        """logit(score), within ±16; no cancellation near 1."""
+        return torch.logit(score.double(), eps=1e-7).to(score.dtype)
+
+    def loss_slope(self, height: Values) -> Values:
+        """−(1 − s) = −sigmoid(−h)."""
+        return -torch.sigmoid(-height)
+
+
+@dataclass(frozen=True)
+class Confidence(Probability):
+    """The score held by default: the softmax probability of the source's class, in [0, 1]."""
+
+    name: ClassVar[str] = "confidence"
+
+    def __call__(self, answer: Answer, kept: Kept) -> Values:
+        """The confidence in each label."""
+        return confidence(answer, kept)
+
+    def height(self, answer: Answer, kept: Kept) -> Values:
+        """The margin."""
+        return margin(answer, kept)
+
+    def loss(self, answer: Answer, kept: Kept) -> Values:
+        """The cross-entropy."""
+        return cross_entropy(answer, kept)
+
+
+@dataclass(frozen=True)
+class Group(Probability):
+    """The summed probability of several classes, in [0, 1]: "any dog".
+
+    `classes`: their indices. A source starts where the model names any of them. Targets are
+    images of other classes.
+    """
+
+    classes: Sequence[int]
+
+    name: ClassVar[str] = "group"
+    confined: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(sorted(set(self.classes))))
+        if not self.classes or min(self.classes) < 0:
+            raise UsageError(
+                f"a group of the classes {list(self.classes)} was given; expected at least one "
+                "class index from 0; type --score group:1,2,3"
+            )
+
+    def __call__(self, answer: Answer, kept: Kept) -> Values:  # noqa: ARG002
+        """The group's probability."""
+        return answer.float().softmax(dim=1)[:, list(self.classes)].sum(dim=1)
+
+    def height(self, answer: Answer, kept: Kept) -> Values:  # noqa: ARG002
+        """The logit of the group's probability."""
+        return group_margin(answer, self.classes)
+
+    def loss(self, answer: Answer, kept: Kept) -> Values:
+        """−log of the group's probability."""
+        return F.softplus(-self.height(answer, kept))
+
+    def starts(self, answer: Answer, label: Labels) -> Bool[Tensor, "batch"]:
+        """Whether the model names a class of the group, for a source of one."""
+        own = torch.tensor(self.classes, device=label.device)
+        return torch.isin(answer.argmax(dim=1), own) & torch.isin(label, own)
+
+    def wants(self, label: int) -> bool:
+        """Whether it is a class of the group."""
+        return label in self.classes
+
+    def accepts(self, predicted: int, label: int) -> bool:
+        """Whether both are classes of the group."""
+        return predicted in self.classes and label in self.classes
+
+    def check_model(self, name: str, embeds: bool, outputs: int) -> None:
+        """Refuse a group that names a class the model has not, or all that it has."""
+        super().check_model(name, embeds, outputs)
+        if self.classes[-1] >= outputs or len(self.classes) >= outputs:
+            raise UsageError(
+                f"--score group:{','.join(map(str, self.classes))} was given and {name} has "
+                f"{outputs} classes; expected some of 0 to {outputs - 1}, not all"
+            )
+
+
+@dataclass(frozen=True)
+class Margin(Score):
+    """The margin of the source's class over all others, in logits: the logit of the confidence."""
+
+    name: ClassVar[str] = "margin"
+    default_delta: ClassVar[float] = 2.0
+    lowest: ClassVar[float] = -torch.inf
+
+    def check_delta(self, delta: float) -> None:
+        """Refuse an allowed drop that is none."""
+        if not 0 < delta < torch.inf:
+            raise UsageError(
+                f"--delta {delta:g} was given; a margin can drop by more than 0 logits; "
+                "type --delta 2"
+            )
+
+    def __call__(self, answer: Answer, kept: Kept) -> Values:
+        """The margin of each label."""
+        return margin(answer, kept)
+
+    def height(self, answer: Answer, kept: Kept) -> Values:
+        """The margin itself."""
+        return margin(answer, kept)
+
+    def height_at(self, score: Values) -> Values:
+        """The score itself."""
+        return score
+
+    def loss(self, answer: Answer, kept: Kept) -> Values:
+        """The cross-entropy, which has the same level sets."""
+        return cross_entropy(answer, kept)
+
+    def loss_slope(self, height: Values) -> Values:
+        """−sigmoid(−m)."""
+        return -torch.sigmoid(-height)

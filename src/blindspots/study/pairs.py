@@ -1,4 +1,4 @@
-"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 7 MB. No torch."""
+"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 8 MB. No torch."""
 
 import hashlib
 import itertools
@@ -25,13 +25,15 @@ class PlannedPairs(Sequence[PlannedPair]):
     """The pairs of one model in order; one is made when it is asked for.
 
     `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
-    keep; `pair_ids`: 16 bytes each. All arrays have one entry per pair, the others of 4 bytes.
+    keep; `target_label`: the target's; `pair_ids`: 16 bytes each. All arrays have one entry per
+    pair, the others of 4 bytes.
     """
 
     images: Sequence[str]
     source: np.ndarray
     target: np.ndarray
     label: np.ndarray
+    target_label: np.ndarray
     pair_ids: np.ndarray
 
     def __len__(self) -> int:
@@ -47,18 +49,18 @@ class PlannedPairs(Sequence[PlannedPair]):
         if isinstance(index, slice):
             return self.select(index)
         source, target = (self.images[int(one[index])] for one in (self.source, self.target))
-        return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
+        labels = int(self.label[index]), int(self.target_label[index])
+        return PlannedPair(self.pair_ids[index].decode(), source, target, *labels)
 
     def __iter__(self) -> Iterator[PlannedPair]:
         return (self[i] for i in range(len(self)))
 
     def select(self, chosen: np.ndarray | slice) -> "PlannedPairs":
         """The pairs at these indices, or where this mask holds, in the order kept."""
-        columns = (self.source, self.target, self.label, self.pair_ids)
+        columns = (self.source, self.target, self.label, self.target_label, self.pair_ids)
         return PlannedPairs(self.images, *(column[chosen] for column in columns))
 
     def of_shard(self, shard: Shard) -> "PlannedPairs":
-        """The pairs of a shard's sources."""
         return self if shard.whole else self.select(shard.takes(self.place))
 
     def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -87,16 +89,13 @@ class PlannedPairs(Sequence[PlannedPair]):
 
     @property
     def sources(self) -> int:
-        """How many sources there are."""
         return int(self.place.max(initial=-1)) + 1
 
     @property
     def group_size(self) -> np.ndarray:
-        """How many pairs the source of each pair has."""
         return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
 
     def by_source(self) -> "Groups":
-        """The pairs of each source together, sources and pairs in order."""
         ends = np.cumsum(np.bincount(self.place, minlength=self.sources))
         starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
         return Groups(self.select(np.argsort(self.place, kind="stable")), starts, ends)
@@ -166,7 +165,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
         return self._last[1] if self._last else self[self.models[0]]
 
     def of_shard(self, shard: Shard) -> "PairsByModel":
-        """The pairs of a shard's sources."""
         return PairsByModel(self.models, lambda model: self.plan(model).of_shard(shard))
 
     @property
@@ -179,7 +177,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
 
 
 def _is_in(values: pa.Array, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Which of the values are among others, as a mask."""
     options = pc.SetLookupOptions(value_set=among)
     return pc.call_function("is_in", [values], options).to_numpy(zero_copy_only=False)
 
@@ -198,16 +195,17 @@ def plan_pairs(
     `labels`: the class of each image. `grouped`: the targets of a source are traversed together,
     so they come together and are part of the ids.
     """
-    place = PlannedPairs(images, source, target, source, source).place
+    place = PlannedPairs(images, source, target, source, target, source).place
     if grouped:
         order = np.argsort(place, kind="stable")
         source, target, place = source[order], target[order], place[order]
     company = _companies(images, target, place) if grouped else itertools.repeat(b"")
     named = _pair_ids(_texts(IdText(fingerprint, science), images, source, target, company))
-    source, target, label = (
-        column.astype(INDEX, copy=False) for column in (source, target, labels[source])
+    source, target, label, target_label = (
+        column.astype(INDEX, copy=False)
+        for column in (source, target, labels[source], labels[target])
     )
-    return PlannedPairs(images, source, target, label, named)
+    return PlannedPairs(images, source, target, label, target_label, named)
 
 
 @dataclass(frozen=True)
@@ -229,7 +227,6 @@ class IdText:
 
     @staticmethod
     def quoted(value: Any) -> bytes:
-        """A part of the text."""
         return json.dumps(value, sort_keys=True, default=str).encode()
 
     @cached_property
@@ -245,7 +242,6 @@ def _texts(
     target: np.ndarray,
     company: Iterable[bytes],
 ) -> Iterator[bytes]:
-    """What is hashed of each pair."""
     quoted = [text.quoted(image) for image in images]
     for s, t, others in zip(source.tolist(), target.tolist(), company, strict=False):
         yield text.write(quoted[s], quoted[t], others)
@@ -280,5 +276,4 @@ def pair_id(
 
 
 def keyed_science(science: Mapping[str, Any]) -> dict[str, Any]:
-    """The science settings that decide a pair's result."""
     return {name: science[name] for name in ("method", "score", "seed", "precision")}

@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import from_8bit
-from blindspots.engine.pair import UNLABELLED, Pair, TraversalResult
+from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, from_8bit
 from blindspots.errors import UsageError
 from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
@@ -47,7 +46,7 @@ def load_again(facts: ModelFacts, trust: Trust, typed: Collection[str] = ()) -> 
         )
     check_stored_spec(facts.spec, trust, typed)
     model = load_trusted(facts.spec, trust)
-    if model.fingerprint() != facts.fingerprint:
+    if not model.has_fingerprint(facts.fingerprint):
         raise UsageError(
             f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
             f"expected {facts.fingerprint}); put the same weights back"

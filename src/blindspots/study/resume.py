@@ -10,15 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from blindspots.errors import UsageError
-from blindspots.schema import SIMPLEX_FEWEST
+from blindspots.schema import PREDICTIONS, SIMPLEX_FEWEST
 from blindspots.settings import WHOLE, Shard, differences, plan_hash
 from blindspots.store.paths import Place
-from blindspots.store.prediction_rows import SCHEMA, read_predictions_file
+from blindspots.store.prediction_rows import read_predictions, read_predictions_file
 from blindspots.store.run_info import RunInfo, read_run_info
-from blindspots.store.writer import Store, read_predictions, started
+from blindspots.store.writer import Store, started
 from blindspots.study.pairs import PlannedPairs
 
-# The tables of hulls, and how many found images of a source they need.
 HULLS = {"triangles": 2, "simplices": SIMPLEX_FEWEST}
 
 
@@ -29,7 +28,7 @@ def known_predictions(
 
     Refused where `out` holds another plan, or another shard of this one.
     """
-    rows = read_predictions_file(shared, plan) if shared is not None else SCHEMA.empty_table()
+    rows = read_predictions_file(shared, plan) if shared is not None else PREDICTIONS.empty_table()
     info = read_run_info(out) if out is not None else None
     if info is None or out is None:
         return rows
@@ -41,7 +40,7 @@ def known_predictions(
             f"{out} holds {_named(stored)} and {_named(shard)} was asked for; name another --out, "
             f"or resume with {'no --shard' if stored.whole else f'--shard {stored}'}"
         )
-    return pa.concat_tables([rows.cast(SCHEMA), read_predictions(out)])
+    return pa.concat_tables([rows.cast(PREDICTIONS), read_predictions(out)])
 
 
 def check_pairs(out: Place, info: RunInfo, pairs_hash: str) -> None:

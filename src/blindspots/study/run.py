@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import WorkFailed
+from blindspots.measure.measurer import Row, class_name, known_class, nothing_done
 from blindspots.measure.metrics import find_lpips
-from blindspots.measure.rows import Row, class_name, known_class, nothing_done
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
 from blindspots.schema import Ending
@@ -19,17 +19,16 @@ from blindspots.store.lock import hold
 from blindspots.store.paths import Place
 from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, read_run_info
 from blindspots.store.writer import Store
-from blindspots.study.backends.backend import Backend, RunJob
-from blindspots.study.backends.serial import Serial
+from blindspots.study.backends.backend import Backend, RunJob, Serial
 from blindspots.study.prepare import Prepared
 from blindspots.study.resume import check_pairs
 from blindspots.study.subjects import model_facts
 
+# The tables of hulls, and how many found images of a source they need.
+
 
 @dataclass(frozen=True)
 class Experiment:
-    """A prepared run and where it is written."""
-
     prepared: Prepared
     method: Method
     out: Place
@@ -74,7 +73,6 @@ class Experiment:
         store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
     def _append_misclassified(self, store: Store) -> None:
-        """The rows of sources for which no target was drawn."""
         for subject in self.prepared.subjects:
             present = set(store.stored("pairs", subject.name, ["pair_id"])["pair_id"].to_pylist())
             rows = misclassified(self.prepared, subject)
@@ -129,7 +127,6 @@ class Experiment:
 
     @property
     def archives(self) -> bool:
-        """Whether images go into archives."""
         return self.prepared.request.machine.archives(self.prepared.most_pairs)
 
 

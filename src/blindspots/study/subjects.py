@@ -5,18 +5,30 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from blindspots.engine.device import batch_size, check_precision, find_device, lay_out
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.subject import Subject
+import torch
+
+from blindspots.diagnosis.gradient_checks import check_attached
+from blindspots.diagnosis.label_checks import check_class_order
+from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
+from blindspots.diagnosis.sample import Finding, Level
+from blindspots.engine.evaluator import (
+    Evaluator,
+    Subject,
+    batch_size,
+    check_precision,
+    find_device,
+    lay_out,
+)
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted, name_apart
 from blindspots.progress import Reporter
-from blindspots.scores import make_score
+from blindspots.scores import Confidence, make_score
 from blindspots.settings import NO_TRUST, MachineSettings, ScienceSettings, Trust
 from blindspots.store.paths import Place
-from blindspots.store.run_info import ModelFacts, Preflight
+from blindspots.store.run_info import ModelFacts, Preflight, StoredFinding
+from blindspots.study.survey import Survey
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,22 +108,34 @@ def load_again(request: RunRequest, role: ModelRef, images: ImageSet) -> Subject
     """
     model = _load_model(request, role.spec)
     subject = _subject(request, role.spec, model, images.for_model(model), role.image_suffix)
-    if subject.fingerprint != role.fingerprint:
+    if not model.has_fingerprint(role.fingerprint):
         raise UsageError(
             f"{role.spec} is another model on this machine (fingerprint {subject.fingerprint}, "
             f"the run's has {role.fingerprint}); expected the same weights on all machines"
         )
     model.name = role.name
-    return subject
+    return replace(subject, fingerprint=role.fingerprint)
+
+
+def keep_fingerprints(subjects: Sequence[Subject], stored: Any) -> list[Subject]:
+    """The models with the fingerprints by which a plan knows them: pairs are named after these.
+
+    `stored`: the plan's `models`, which an earlier version may have written.
+    """
+    known = stored if isinstance(stored, Mapping) else {}
+    return [
+        replace(one, fingerprint=known[one.name])
+        if one.name in known and one.model.has_fingerprint(known[one.name])
+        else one
+        for one in subjects
+    ]
 
 
 def roles(subjects: Sequence[Subject]) -> list[ModelRef]:
-    """What the models are in their run."""
     return [ModelRef(s.spec, s.name, s.fingerprint, s.image_suffix) for s in subjects]
 
 
 def without_pairs(request: RunRequest) -> RunRequest:
-    """The same request without its pairs, which may be millions."""
     return replace(request, pairs_file=None, science=replace(request.science, pairs=None))
 
 
@@ -133,3 +157,53 @@ def _subject(
     score.check_model(model.name, model.embeds, model.num_classes)
     evaluator = Evaluator(model, score, chunk=batch, precision=request.science.precision)
     return Subject(spec, model, images, evaluator, model.fingerprint(), suffix, batch)
+
+
+def preflight(subject: Subject, surveyed: Survey) -> list[Finding]:
+    """Order of the classes, saturation, steadiness and gradient of a model of a run.
+
+    The first two are read from answers that the run has anyway; the others look at the image the
+    model is surest of and the one it is least sure of, which costs 4.5 evaluations.
+    """
+    # A feature is asked about as a logit is, so the score held is of no account.
+    evaluator = replace(subject.evaluator.exact, score=Confidence())
+    answers = surveyed.answers[subject.name]
+    seen = [i for i in surveyed.seen if answers.finite[i]]
+    if subject.model.embeds:
+        return _of_embedding(subject, evaluator, seen[:2])
+    if not seen:
+        return []
+    predicted = torch.from_numpy(answers.predicted[seen])
+    confidence = torch.from_numpy(answers.confidence[seen])
+    order, _ = check_class_order(
+        predicted,
+        subject.images.labels[seen],
+        subject.model.num_classes,
+        subject.images.class_names,
+    )
+    extremes = [int(confidence.argmin()), int(confidence.argmax())]
+    images = subject.images.take([seen[i] for i in extremes])
+    with subject.model.frozen():
+        steady = check_steadiness(evaluator, images, alone=1)
+        gradient = check_attached(evaluator, images, predicted[extremes])
+    return [*order, *check_saturation(1 - confidence), *steady, *gradient]
+
+
+def _of_embedding(subject: Subject, evaluator: Evaluator, some: Sequence[int]) -> list[Finding]:
+    if not some:
+        return []
+    images = subject.images.take(some)
+    with subject.model.frozen():
+        steady = check_steadiness(evaluator, images, alone=1)
+        first = torch.zeros(len(images), dtype=torch.long)
+        return [*steady, *check_attached(evaluator, images, first)]
+
+
+def check_differentiable(name: str, findings: Sequence[StoredFinding]) -> None:
+    """Refuse a model that has no gradient with respect to the image."""
+    for one in findings:
+        if one.level == Level.WRONG and one.values.get("attached") is False:
+            raise UsageError(
+                f"{name} has no gradient with respect to the image ({one.found}); expected a "
+                f"module that can be differentiated: {one.remedy}"
+            )

@@ -11,16 +11,94 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Bool, Float, Int
+import pyarrow.compute as pc
+from jaxtyping import Bool, Float, Float64, Int, Int64
 from torch import Tensor
 
-from blindspots.engine.subject import Subject
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
-from blindspots.models.output import looks_like_probabilities
+from blindspots.models.classifier import looks_like_probabilities
+from blindspots.schema import PREDICTIONS
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
 from blindspots.store.run_info import Preflight
-from blindspots.study.predictions import EMBEDDED, UNKNOWN, Prediction, Predictions, as_rows
+
+NOTHING = -1
+
+
+class Prediction(NamedTuple):
+    """An answer: the class named, its confidence, and that of the image's own label.
+
+    Of a model without classes −1, and 1 for both; 0 for both where an answer is not finite.
+    """
+
+    predicted: int
+    confidence: float
+    p_label: float
+
+
+UNKNOWN, EMBEDDED = Prediction(NOTHING, 0.0, 0.0), Prediction(NOTHING, 1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """What a model said of a listing's images, one entry per image, as `Prediction`.
+
+    `asked`: whether it was asked about the image.
+    """
+
+    asked: Bool[np.ndarray, "images"]
+    predicted: Int64[np.ndarray, "images"]
+    confidence: Float64[np.ndarray, "images"]
+    p_label: Float64[np.ndarray, "images"]
+
+    @classmethod
+    def none(cls, images: int) -> "Predictions":
+        numbers = (np.zeros(images) for _ in range(2))
+        return cls(np.zeros(images, bool), np.full(images, NOTHING), *numbers)
+
+    @property
+    def finite(self) -> Bool[np.ndarray, "images"]:
+        return self.confidence > 0
+
+    def note(self, index: int, said: Prediction) -> None:
+        self.asked[index] = True
+        self.predicted[index], self.confidence[index], self.p_label[index] = said
+
+    def of(self, index: int) -> Prediction:
+        numbers = float(self.confidence[index]), float(self.p_label[index])
+        return Prediction(int(self.predicted[index]), *numbers)
+
+
+def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Predictions:
+    """The stored answers of a model about the images with these ids; of twice-told ones the last.
+
+    `rows`: as `schema.PREDICTIONS`.
+    """
+    own = rows.filter(pc.field("model") == model).combine_chunks()
+    options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
+    places = pc.call_function("index_in", [own["image_id"]], options)
+    own, places = own.filter(places.is_valid()), places.drop_null().to_numpy()
+    answers = Predictions.none(len(ids))
+    answers.asked[places] = True
+    for name in ("predicted", "confidence", "p_label"):
+        getattr(answers, name)[places] = own[name].to_numpy()
+    return answers
+
+
+def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
+    """The answers of each model about the images with these ids, as `schema.PREDICTIONS`."""
+    names = pa.array(ids, pa.string())
+    tables = [PREDICTIONS.empty_table()]
+    for model, own in answers.items():
+        places = np.flatnonzero(own.asked)
+        columns = [
+            pa.repeat(model, len(places)),
+            names.take(pa.array(places)),
+            *(pa.array(one[places]) for one in (own.predicted, own.confidence, own.p_label)),
+        ]
+        tables.append(pa.table(columns, schema=PREDICTIONS))
+    return pa.concat_tables(tables)
 
 
 class SurveyBatch(NamedTuple):
@@ -50,11 +128,9 @@ class Survey:
 
     @property
     def asked(self) -> int:
-        """How many answers there are."""
         return sum(int(own.asked.sum()) for own in self.answers.values())
 
     def answer(self, subject: Subject, index: int) -> Prediction:
-        """What the model said of an image."""
         return self.answers[subject.name].of(index)
 
     def label(self, subject: Subject, index: int) -> int:
@@ -68,7 +144,6 @@ class Survey:
         return np.where(given < 0, self.answers[subject.name].predicted, given)
 
     def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
-        """Refuse given pairs, by ids, with an image that was listed and does not decode."""
         named = {image_id for pair in pairs for image_id in pair}
         for index, reason in images.damaged.items():
             if images.ids[index] in named:
@@ -89,7 +164,7 @@ class Survey:
         return SurveyBatch(given >= 0, predicted, label, own.confidence[places], right, wanted)
 
     def rows(self, ids: Sequence[str]) -> pa.Table:
-        """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
+        """The answers as `schema.PREDICTIONS`; `ids`: those of all images."""
         return as_rows(self.answers, ids)
 
     def preflight(self, subject: Subject) -> Preflight:
@@ -140,7 +215,6 @@ def survey(
 def _each(
     judge: Callable[[tuple[int, ...]], bool], rows: Int[np.ndarray, "seen columns"]
 ) -> Bool[np.ndarray, "seen"]:
-    """A judgement of each row, asked for once where rows are equal."""
     different, inverse = np.unique(rows, axis=0, return_inverse=True)
     return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 

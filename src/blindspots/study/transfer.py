@@ -16,8 +16,7 @@ from jaxtyping import Float
 from PIL import Image as Picture
 from torch import Tensor
 
-from blindspots.engine.device import batch_size, find_device, lay_out
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.evaluator import Evaluator, batch_size, find_device, lay_out
 from blindspots.errors import UsageError
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
@@ -185,7 +184,6 @@ def _answers(
     batch: int | None,
     tick: Callable[[float], None],
 ) -> Iterator[Row]:
-    """The rows of one judge after the other; only that one is on the device."""
     for name, judge in bench.judges.items():
         lay_out(judge.to(device))
         size = batch or batch_size(judge.size, device)

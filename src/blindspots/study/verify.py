@@ -12,12 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blindspots.engine.device import batch_size, find_device
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import TraversalResult
+from blindspots.engine.batch import TraversalResult
+from blindspots.engine.evaluator import Evaluator, batch_size, find_device
 from blindspots.errors import UsageError, WorkFailed
-from blindspots.measure.baselines import STRIDE, Line, last_inside, whole_lines
-from blindspots.measure.batched_hulls import Corners
+from blindspots.measure.hulls import STRIDE, Corners, Line, last_inside, whole_lines
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
 from blindspots.progress import Reporter

@@ -19,12 +19,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import from_8bit
-from blindspots.engine.device import batch_size, find_device
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.pair import generator
+from blindspots.engine.batch import from_8bit, generator
+from blindspots.engine.evaluator import Evaluator, batch_size, find_device
 from blindspots.errors import UsageError
-from blindspots.methods.geometry import mix, project_out, segment_weights, unit
+from blindspots.methods.method import mix, project_out, segment_weights, unit
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
@@ -157,7 +155,6 @@ def _around(
     kept: Tensor,
     tick: Callable[[float], None],
 ) -> np.ndarray:
-    """The confidences (directions, radii) around a point."""
     usual = evaluator.chunk or batch_size(evaluator.model.size, evaluator.model.device)
     radii = torch.tensor(settings.radii).view(1, -1, 1, 1, 1)
     parts = []

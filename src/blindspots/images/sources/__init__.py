@@ -15,18 +15,15 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from blindspots.images.classes import ClassTable, read_class_table
+from blindspots.images.classes import ClassTable, read_class_table, read_mapping
 from blindspots.images.imageset import ImageSet
 from blindspots.images.labels import Viewer
 from blindspots.images.listing import Listing
-from blindspots.images.mapping import read_mapping
 from blindspots.images.sources.embedded_sample import list_sample
-from blindspots.images.sources.files import list_files
-from blindspots.images.sources.folder import list_folder
+from blindspots.images.sources.files import MAP, list_files, list_folder
 from blindspots.images.sources.huggingface import list_huggingface
 from blindspots.images.sources.in_memory import list_in_memory
 from blindspots.images.sources.parquet_files import list_parquet
-from blindspots.images.sources.source_options import MAP
 from blindspots.images.sources.torchvision_sets import list_torchvision
 from blindspots.images.sources.webdataset import list_webdataset
 from blindspots.progress import Reporter, silent

@@ -7,7 +7,7 @@ from PIL import Image
 
 from blindspots.errors import UsageError
 from blindspots.images.listing import Item, Listing, image_id
-from blindspots.images.sources.source_options import said_options, whole_number
+from blindspots.images.sources.files import said_options, whole_number
 from blindspots.progress import Reporter
 from blindspots.specs import Spec
 

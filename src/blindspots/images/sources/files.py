@@ -1,21 +1,187 @@
-"""`files:a.jpg,b.png`: image files named one by one; they have no classes.
+"""`folder:DIR` and `files:a.jpg,b.png`: image files; and how a spec says files and keys.
 
-A comma inside a name is written `%2C`, a question mark `%3F`, and `%` itself `%25`.
+Where sub-folders of a directory hold images, each is a class (and what lies beside them is left
+out, with a reason); else the directory is flat and its images have no class. Files that are named
+one by one have none either; a comma inside such a name is written `%2C`, a question mark `%3F`, and
+`%` itself `%25`.
 """
 
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from urllib.parse import unquote
 
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, collect
-from blindspots.images.listing import Listing
-from blindspots.images.sources.folder import read_file
-from blindspots.images.sources.source_options import missing_file, said_options
+from blindspots.images.decode import SUFFIXES, Unreadable
+from blindspots.images.listing import Issue, Listing
 from blindspots.progress import Reporter
-from blindspots.specs import Spec
+from blindspots.specs import Spec, nearest_names, read_text, user_path
 
+MAP = "map"
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_RANGE = re.compile(r"(\d+)\.\.(\d+)")
+_SHOWN = 3
 _EXAMPLE = "type files:a.jpg,b.png, or files:@LIST with a path a line"
+
+
+def list_folder(spec: Spec, reporter: Reporter) -> Listing:
+    """The images below a directory, sorted by their paths.
+
+    Hidden files and files whose suffix is no image's are passed over. Refused: no such directory,
+    one that may not be read, and one without a single readable image.
+    """
+    said_options(spec, {})
+    directory = user_path(spec.name)
+    if not directory.is_dir():
+        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    names, others = _walk(directory)
+    folders = _class_folders(directory, names)
+    strays = [
+        Issue(name, "it lies beside the class folders")
+        for name in names
+        if folders and "/" not in name
+    ]
+    inside = [name for name in names if not folders or "/" in name]
+    entries = [_entry(directory.absolute(), name, labelled=bool(folders)) for name in inside]
+    listing = collect(
+        str(spec),
+        entries,
+        len(entries),
+        reporter,
+        skipped=strays,
+        expected="expected files that end in .jpg, .png or the like",
+    )
+    return replace(listing, classes=folders, notes=_passed_over(others))
+
+
+def read_file(path: Path) -> bytes:
+    """The bytes of a regular file; raises `Unreadable` for a pipe, which would block."""
+    if path.exists() and not path.is_file():
+        raise Unreadable("it is no regular file")
+    return path.read_bytes()
+
+
+def _entry(directory: Path, name: str, *, labelled: bool) -> Entry:
+    label = name.partition("/")[0] if labelled else None
+    return Entry(name, label, partial(read_file, directory / name))
+
+
+def _walk(directory: Path) -> tuple[list[str], list[str]]:
+    """The relative paths of image files, and of other files, sorted; hidden ones left out."""
+    images, others, seen = [], [], set()
+    for root, folders, files in os.walk(directory, followlinks=True, onerror=_unlistable):
+        seen.add(os.path.realpath(root))
+        folders[:] = sorted(
+            name
+            for name in folders
+            if name[0] != "." and os.path.realpath(Path(root, name)) not in seen
+        )
+        below = Path(root).relative_to(directory).as_posix()
+        for name in filter(lambda file: file[0] != ".", files):
+            is_image = os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path each)
+            (images if is_image else others).append(name if below == "." else f"{below}/{name}")
+    return sorted(images), sorted(others)
+
+
+def _unlistable(error: OSError) -> None:
+    raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
+
+
+def _class_folders(directory: Path, names: Sequence[str]) -> tuple[str, ...]:
+    """All visible sub-folders, also those without images; none where no image lies in one."""
+    if not any("/" in name for name in names):
+        return ()
+    visible = (path for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
+    return tuple(sorted(path.name for path in visible))
+
+
+def _passed_over(others: Sequence[str]) -> tuple[str, ...]:
+    if not others:
+        return ()
+    shown = ", ".join(others[:_SHOWN]) + (" ..." if len(others) > _SHOWN else "")
+    return (f"{len(others)} files were passed over, their suffix being no image's: {shown}",)
+
+
+def said_options(spec: Spec, defaults: Mapping[str, str]) -> dict[str, str]:
+    """The options of a spec over their defaults; refused where one is none of these."""
+    unknown = [key for key in spec.options if key not in defaults]
+    if unknown:
+        known = [*defaults, MAP]
+        raise UsageError(
+            f"{spec.scheme}:{spec.name} has no option {unknown[0]!r}; expected {', '.join(known)}; "
+            f"{nearest_names(unknown[0], known) or f'type {spec.scheme}:{spec.name}'}"
+        )
+    return {**defaults, **spec.options}
+
+
+def whole_number(spec: Spec, key: str, text: str, least: int) -> int:
+    """The number of an option; refused where it is none, or below `least`."""
+    if not text.isdecimal() or int(text) < least:
+        raise UsageError(
+            f"{key}={text} in {spec} is not a whole number from {least}; type {key}=100"
+        )
+    return int(text)
+
+
+def yes_or_no(spec: Spec, key: str, text: str) -> bool:
+    """Whether an option says true; refused where it says neither true nor false."""
+    if text not in ("true", "false"):
+        raise UsageError(f"{key}={text} in {spec} is neither true nor false; type {key}=true")
+    return text == "true"
+
+
+def named_files(spec: Spec, pattern: str) -> list[Path]:
+    """The files that a name stands for, in order.
+
+    `{000..003}` and `{a,b}` stand for several, and `*` as in a shell. Refused where one is missing,
+    with the names nearest to it.
+    """
+    return [path for name in _expanded(pattern) for path in _matching(spec, name)]
+
+
+def missing_file(spec: Spec, path: Path) -> UsageError:
+    """The refusal of a file that is not there, with what lies beside where it should be."""
+    if path.is_dir():
+        return UsageError(f"{spec} names a directory ({path}); expected a file; type {path}/*")
+    beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    hint = nearest_names(path.name, beside) or "check the path"
+    return UsageError(f"{spec}: there is no file {path}; {hint}")
+
+
+def _matching(spec: Spec, name: str) -> list[Path]:
+    path = user_path(name)
+    if path.is_file():
+        return [path]
+    start = Path(path.anchor) if path.is_absolute() else Path()
+    relative = str(path.relative_to(start)) if path.is_absolute() else str(path)
+    found = sorted(one for one in start.glob(relative) if one.is_file()) if "*" in name else []
+    if not found:
+        raise missing_file(spec, path)
+    return found
+
+
+def _expanded(pattern: str) -> Iterator[str]:
+    found = _BRACES.search(pattern)
+    choices = _choices(found[1]) if found else ()
+    if not found or not choices:
+        yield pattern
+        return
+    for choice in choices:
+        yield from _expanded(pattern[: found.start()] + choice + pattern[found.end() :])
+
+
+def _choices(inside: str) -> list[str]:
+    """The texts that braces stand for; none where they are part of a name."""
+    bounds = _RANGE.fullmatch(inside)
+    if bounds:
+        first, last = bounds.groups()
+        width = len(first) if first[0] == "0" else 0
+        return [str(number).zfill(width) for number in range(int(first), int(last) + 1)]
+    return inside.split(",") if "," in inside else []
 
 
 def list_files(spec: Spec, reporter: Reporter) -> Listing:
@@ -25,23 +191,20 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
     """
     said_options(spec, {})
     names = _names(spec)
-    entries = [_entry(spec, name) for name in names]
+    entries = [_file_entry(spec, name) for name in names]
     return collect(str(spec), entries, len(entries), reporter, expected=_EXAMPLE)
 
 
 def _names(spec: Spec) -> list[str]:
     if not spec.name.startswith("@"):
         return [unquote(name) for name in spec.name.split(",") if name]
-    path = Path(spec.name[1:]).expanduser()
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{spec}: the list {path} cannot be read ({error}); {_EXAMPLE}") from error
+    path = user_path(spec.name[1:])
+    lines = read_text(path, f"{spec}: the list {path}").splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
-def _entry(spec: Spec, name: str) -> Entry:
-    path = Path(name).expanduser()
+def _file_entry(spec: Spec, name: str) -> Entry:
+    path = user_path(name)
     if path.is_dir() or not path.exists():
         raise missing_file(spec, path)
     return Entry(path.as_posix(), None, partial(read_file, path.absolute()))

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing
-from blindspots.images.sources.source_options import said_options
+from blindspots.images.sources.files import said_options
 from blindspots.images.sources.tabular import ImageColumns, ImageRow, choose_columns, rows
 from blindspots.progress import Reporter
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, user_path
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -56,7 +56,7 @@ def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
 
 def _name_and_split(spec: Spec, said: str) -> tuple[str, str]:
     name, colon, split = spec.name.rpartition(":")
-    if not colon or Path(spec.name).expanduser().is_dir():
+    if not colon or user_path(spec.name).is_dir():
         return spec.name, said
     if said and split != said:
         raise UsageError(
@@ -73,7 +73,7 @@ def _loaded(spec: Spec, name: str, config: str | None) -> tuple[Any, Path]:
         raise UsageError(
             f"{spec} needs the datasets package; type pip install 'blindspots[datasets]'"
         ) from error
-    directory = Path(name).expanduser().absolute()
+    directory = user_path(name).absolute()
     try:
         if directory.is_dir():
             return _of_directory(directory, config), directory

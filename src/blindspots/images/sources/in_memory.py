@@ -11,9 +11,9 @@ from PIL import Image
 from torch import Tensor
 
 from blindspots.errors import UsageError
+from blindspots.images.classes import ClassMap
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing, distinct_names
-from blindspots.images.mapping import ClassMap
 from blindspots.progress import Reporter
 
 MEMORY = "memory"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing
-from blindspots.images.sources.source_options import named_files, said_options
+from blindspots.images.sources.files import named_files, said_options
 from blindspots.images.sources.tabular import ImageColumns, ImageRow, choose_columns, rows
 from blindspots.progress import Reporter
 from blindspots.specs import Spec

@@ -17,10 +17,9 @@ from typing import Any, Literal, NamedTuple
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing, distinct_names
-from blindspots.images.sources.folder import read_file
-from blindspots.images.sources.source_options import said_options, yes_or_no
+from blindspots.images.sources.files import read_file, said_options, yes_or_no
 from blindspots.progress import Reporter
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, user_path
 
 
 class _Kind(NamedTuple):
@@ -71,7 +70,7 @@ def list_torchvision(spec: Spec, reporter: Reporter) -> Listing:
         hint = nearest_names(spec.name, _FAMILY) or "for folders of images type folder:DIR"
         raise UsageError(f"{spec} is none of torchvision's {', '.join(_FAMILY)}; {hint}")
     said = said_options(spec, {"root": "data", "split": "", "download": "false"})
-    root = Path(said["root"]).expanduser()
+    root = user_path(said["root"])
     split = _split(spec, kind, said["split"])
     dataset = _opened(spec, kind, root, split, yes_or_no(spec, "download", said["download"]))
     names = _class_names(dataset)

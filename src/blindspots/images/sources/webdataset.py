@@ -18,7 +18,7 @@ from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.decode import SUFFIXES, Unreadable
 from blindspots.images.listing import Listing
-from blindspots.images.sources.source_options import named_files, said_options
+from blindspots.images.sources.files import named_files, said_options
 from blindspots.progress import Reporter
 from blindspots.specs import Spec, nearest_names
 

@@ -7,7 +7,6 @@ once, when the model is loaded. Without class names the model returns the image'
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,14 +16,20 @@ from torch.nn.functional import normalize
 
 from blindspots.errors import UsageError
 from blindspots.images.classes import read_class_table
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.processors import read_processor
 from blindspots.models.repositories import Repository
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_others
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
 from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, read_text, user_path
 
 TEMPLATES = (
     "a photo of a {}.",
@@ -100,7 +105,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         size=seen.size,
         mean=seen.mean,
         std=seen.std,
-        geometry=seen.geometry,
+        preprocessing=seen.preprocessing,
         table=table,
         embeds=table is None,
     )
@@ -114,7 +119,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
 
 def _repository(spec: Spec) -> str:
     """The directory or the hub's name of a model; OpenCLIP's names are translated."""
-    if Path(spec.name).expanduser().is_dir():
+    if user_path(spec.name).is_dir():
         return spec.name
     model, _, weights = spec.name.partition(":")
     tags = [name.partition(":")[2] for name in PUBLISHED if name.partition(":")[0] == model]
@@ -144,7 +149,7 @@ def _clip(repository: Repository, options: ModelOptions) -> Any:
         from transformers import CLIPModel
 
         clip = CLIPModel(config)
-        load_weights(clip, options.weights, repository.spec, unused=_POSITIONS)
+        load_weights(clip, options.weights, repository.spec, entry=options.entry, unused=_POSITIONS)
         return clip.eval()
     clip, report = repository.load(
         "CLIPModel", config=config, dtype=torch.float32, output_loading_info=True
@@ -170,12 +175,7 @@ def _templates(spec: Spec, options: ModelOptions) -> Sequence[str]:
         raise UsageError(
             f"templates={file} was given in {spec} without class names; add classes=FILE"
         )
-    try:
-        lines = Path(file).expanduser().read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the templates file {file} cannot be read ({error}); give a text file"
-        ) from error
+    lines = read_text(user_path(file), f"the templates file {file}").splitlines()
     templates = [line.strip() for line in lines if line.strip()]
     wrong = next((text for text in templates if text.count(_GAP) != 1), None)
     if wrong is not None or not templates:

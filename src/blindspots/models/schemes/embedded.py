@@ -1,8 +1,8 @@
 """`zoo:NAME`: the classifiers that come with this package."""
 
 from blindspots.errors import UsageError
-from blindspots.models.build import short_name
 from blindspots.models.classifier import Classifier
+from blindspots.models.spec_options import short_name
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 

@@ -7,13 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError
-from blindspots.models.build import SourceInfo, assemble
+from blindspots.errors import UsageError, first_line
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import model_options, refuse_others
+from blindspots.models.spec_options import SourceInfo, assemble, model_options, refuse_others
 from blindspots.settings import Trust
-from blindspots.specs import Spec
+from blindspots.specs import Spec, user_path
 
 _DIMS = 4
 
@@ -33,8 +31,12 @@ class Exported(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """The hash of the graph, which tells programs of equal weights apart."""
+        """The hash of the graph."""
         return f"graph={self.digest}"
+
+    def get_extra_state(self) -> Tensor:
+        """The hash of the graph, which tells programs of equal weights apart."""
+        return torch.tensor(list(bytes.fromhex(self.digest)), dtype=torch.uint8)
 
     def forward(self, images: Tensor) -> Any:
         """What the program returns."""
@@ -48,7 +50,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     """
     options = model_options(spec)
     refuse_others(spec, options)
-    path = Path(spec.name).expanduser()
+    path = user_path(spec.name)
     if not path.is_file():
         raise UsageError(f"{spec} names no file ({path}); type exported:model.pt2 --trust-file")
     if options.weights is not None:

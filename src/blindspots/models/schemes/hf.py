@@ -1,21 +1,29 @@
 """`hf:ORG/NAME` or `hf:DIRECTORY`: transformers' image classifiers, and backbones as embeddings."""
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError
-from blindspots.images.classes import ClassTable, table_of
+from blindspots.images.classes import ClassTable, are_placeholders, table_of
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.processors import ProcessorInput, read_processor
 from blindspots.models.repositories import Repository
-from blindspots.models.spec_options import ModelOptions, misspelt, model_options
-from blindspots.models.weights import fit_state, read_weights
+from blindspots.models.schemes.timm import load_saved
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    misspelt,
+    model_options,
+    parse_setting,
+    short_name,
+)
+from blindspots.models.weights import Fitted, fit_weights, read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 
@@ -43,7 +51,7 @@ class PooledEmbedding(nn.Module):
         self.network, self.blue_first, self.pooled = network, blue_first, pooled
 
     def _get_name(self) -> str:
-        # A model's fingerprint holds its repr: runs that are stored know this name.
+        # A model's former fingerprint holds its repr: runs that are stored know this name.
         return "Embedding"
 
     def forward(self, images: Tensor) -> Tensor:
@@ -59,9 +67,14 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     revision = spec.options.get("revision")
     repository = Repository(spec.name, short_name(spec), revision, trust.remote_code)
     config = _config(repository, options)
+    if config.model_type == "timm_wrapper":
+        return load_saved(spec, _as_timms(spec, options), repository.folder)
     embeds = _embeds(spec, config)
     seen = _seen(repository, options)
-    network, pooled = _network(repository, config, options, embeds)
+    if options.weights is None:
+        (network, pooled), fitted = _saved(repository, config, embeds), Fitted()
+    else:
+        (network, fitted), pooled = _with_weights(repository, config, options, embeds), True
     module = (
         PooledEmbedding(network, seen.blue_first, pooled)
         if embeds
@@ -71,11 +84,19 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         size=seen.size,
         mean=seen.mean,
         std=seen.std,
-        geometry=seen.geometry,
+        preprocessing=seen.preprocessing,
         table=None if embeds else _table(config.id2label),
         embeds=embeds,
     )
-    return assemble(spec, options, module, known)
+    return assemble(spec, options, module, known, fitted)
+
+
+def _as_timms(spec: Spec, options: ModelOptions) -> ModelOptions:
+    """The options as timm's architectures take them, among which is `num_classes`."""
+    if "num_classes" not in spec.options:
+        return options
+    said = {"num_classes": parse_setting(spec.options["num_classes"])}
+    return replace(options, architecture={**options.architecture, **said})
 
 
 def _config(repository: Repository, options: ModelOptions) -> Any:
@@ -97,15 +118,43 @@ def _embeds(spec: Spec, config: Any) -> bool:
             f"num_classes={spec.options['num_classes']} was given in {spec}; expected 0, for the "
             "embedding; the number of classes is the model's own"
         )
-    architectures = config.architectures or ()
-    if config.model_type == "clip" and not any(_CLASSIFIER in name for name in architectures):
-        raise UsageError(
+    classifies = any(_CLASSIFIER in name for name in config.architectures or ())
+    if not classifies and _has_two_towers(config):
+        raise UsageError(_two_towers(spec, config))
+    if "num_classes" in spec.options or not classifies:
+        return True
+    if config.problem_type == "multi_label_classification" or len(config.id2label) < 2:
+        raise UsageError(_no_softmax(spec, config))
+    return False
+
+
+def _has_two_towers(config: Any) -> bool:
+    """Whether it is made of a half for images and one for texts."""
+    return hasattr(config, "vision_config") and hasattr(config, "text_config")
+
+
+def _two_towers(spec: Spec, config: Any) -> str:
+    if config.model_type == "clip":
+        return (
             f"{short_name(spec)} is a CLIP model, which has no classes of its own; "
             f"type clip:{spec.name}?classes=FILE"
         )
-    if config.model_type == "timm_wrapper":
-        raise UsageError(f"{short_name(spec)} is one of timm's models; type timm:NAME")
-    return "num_classes" in spec.options or not any(_CLASSIFIER in name for name in architectures)
+    return (
+        f"{short_name(spec)} is a {config.model_type} model, which compares images with texts and "
+        "has no classes of its own; expected an image classifier or a backbone; load its images' "
+        "half by file:model.py:factory?size=SIDE, from a factory that returns a module whose "
+        "forward is get_image_features"
+    )
+
+
+def _no_softmax(spec: Spec, config: Any) -> str:
+    what = "has one logit" if len(config.id2label) < 2 else "is a multi-label classifier"
+    return (
+        f"{short_name(spec)} {what}, so its classes are no alternatives, and a softmax over its "
+        "logits is no confidence; expected two or more classes of which one holds; ask about one "
+        "logit z by file:model.py:factory, from a factory that returns a module whose forward "
+        "gives torch.stack([0 * z, z], 1)"
+    )
 
 
 def _seen(repository: Repository, options: ModelOptions) -> ProcessorInput:
@@ -122,25 +171,15 @@ def _seen(repository: Repository, options: ModelOptions) -> ProcessorInput:
         size=options.size,
         mean=options.mean,
         std=options.std,
-        geometry=lambda size: Preprocessing(size=size),
+        preprocessing=Preprocessing(size=options.size),
         blue_first=False,
     )
 
 
-def _network(
-    repository: Repository, config: Any, options: ModelOptions, embeds: bool
-) -> tuple[nn.Module, bool]:
+def _saved(repository: Repository, config: Any, embeds: bool) -> tuple[nn.Module, bool]:
     """The network, and whether its pooled output is computed by weights that were read."""
-    auto = "AutoModel" if embeds else "AutoModelForImageClassification"
-    if options.weights is not None:
-        import transformers
-
-        made = getattr(transformers, auto).from_config(
-            config, dtype=torch.float32, trust_remote_code=repository.remote_code
-        )
-        return _with_weights(made, config, options.weights, repository), True
     network, report = repository.load(
-        auto, config=config, dtype=torch.float32, output_loading_info=True
+        _auto(embeds), config=config, dtype=torch.float32, output_loading_info=True
     )
     missing = sorted(report["missing_keys"])
     pooled = not (embeds and missing and all(key.startswith("pooler.") for key in missing))
@@ -148,28 +187,38 @@ def _network(
         shown = ", ".join(missing[:_SHOWN])
         raise UsageError(
             f"{repository.spec} lacks {len(missing)} of its model's weights ({shown}), which would "
-            f"be random; expected a whole {auto.removeprefix('Auto')}; save or fetch it again"
+            f"be random; expected a whole {_auto(embeds).removeprefix('Auto')}; save or fetch it "
+            "again"
         )
     return network, pooled
 
 
-def _with_weights(made: Any, config: Any, path: Path, repository: Repository) -> nn.Module:
+def _auto(embeds: bool) -> str:
+    return "AutoModel" if embeds else "AutoModelForImageClassification"
+
+
+def _with_weights(
+    repository: Repository, config: Any, options: ModelOptions, embeds: bool
+) -> tuple[nn.Module, Fitted]:
     """The network with a file's weights, named as in the network or as transformers saves them."""
-    state = read_weights(path)
-    if state.keys() - made.state_dict().keys():
-        network = repository.fill(type(made), config, state)
+    import transformers
+
+    assert options.weights is not None
+    made = getattr(transformers, _auto(embeds)).from_config(
+        config, dtype=torch.float32, trust_remote_code=repository.remote_code
+    )
+    weights = read_weights(options.weights, options.entry)
+    if weights.state.keys() - made.state_dict().keys():
+        network = repository.fill(type(made), config, weights.state)
         if network is not None:
-            return network
-    fit_state(made, state, path, repository.spec)
-    return made
+            return network, Fitted(notes=weights.notes)
+    return made, fit_weights(made, weights, repository.spec)
 
 
 def _table(labels: Mapping[int, str]) -> ClassTable | None:
     """The class names; None where they are placeholders."""
     names = [labels[index] for index in sorted(labels)]
-    if names == [f"LABEL_{index}" for index in range(len(names))]:
-        return None
-    return table_of(names, "the model's id2label")
+    return None if are_placeholders(names) else table_of(names, "the model's id2label")
 
 
 def _ordered(images: Tensor, blue_first: bool) -> Tensor:

@@ -13,11 +13,16 @@ from torch import nn
 from blindspots.errors import UsageError
 from blindspots.images.classes import imagenet_table
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models import hub
-from blindspots.models.build import SourceInfo, assemble, short_name
-from blindspots.models.checkpoints import load_checkpoint
 from blindspots.models.classifier import Classifier
-from blindspots.models.spec_options import model_options, refuse_others
+from blindspots.models.repositories import fetched
+from blindspots.models.spec_options import (
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
+from blindspots.models.weights import load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -57,18 +62,18 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     _check_name(spec.name)
     architecture, norm, strength = spec.name.rsplit("_", 2)
     module = build(architecture)
-    inside = load_checkpoint(module, options.weights or _published(spec), short_name(spec))
-    mean, std = inside or (_MEAN, _STD)
+    file = options.weights or _published(spec)
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry)
     epsilon = float(strength.removeprefix("eps"))
     known = SourceInfo(
         size=(224, 224),
-        mean=mean,
-        std=std,
-        geometry=_geometry,
+        mean=_MEAN,
+        std=_STD,
+        preprocessing=Preprocessing(size=(224, 224), resize=256, interpolation="bilinear"),
         table=imagenet_table(),
         training_epsilon=epsilon / 255 if norm == "linf" else None,
     )
-    return assemble(spec, options, module, known)
+    return assemble(spec, options, module, known, fitted)
 
 
 def _check_name(name: str) -> None:
@@ -89,14 +94,10 @@ def build(architecture: str) -> nn.Module:
 
 
 def _published(spec: Spec) -> Path:
-    file = hub.fetched(REPOSITORY, f"{spec.name}.ckpt")
+    file = fetched(REPOSITORY, f"{spec.name}.ckpt")
     if file is None:
         raise UsageError(
             f"{spec.name}.ckpt of {REPOSITORY} is not in the hub's cache here, and it cannot be "
             f"reached; type {short_name(spec)}?weights=FILE.ckpt, or run once with a network"
         )
     return file
-
-
-def _geometry(size: tuple[int, int]) -> Preprocessing:
-    return Preprocessing(size=size, resize=256 * min(size) // 224, interpolation="bilinear")

@@ -12,14 +12,19 @@ from typing import Any
 
 from torch import nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, imagenet_table
 from blindspots.images.preprocessing import Interpolation, Preprocessing
-from blindspots.models.build import SourceInfo, assemble, short_name
-from blindspots.models.checkpoints import Normalisation, load_checkpoint
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_others
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_others,
+    short_name,
+)
+from blindspots.models.weights import Normalisation, load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
@@ -57,24 +62,23 @@ class PublishedModel:
         """The folder of RobustBench's cache that holds the checkpoint."""
         return CACHE / self.dataset / self.threat
 
-    def known(self, inside: Normalisation | None) -> SourceInfo:
-        """What is known of the model; `inside`: the normalisation in its checkpoint."""
-        mean, std = inside or self.normalisation or (None, None)
+    @property
+    def known(self) -> SourceInfo:
+        """What is known of the model, unless its checkpoint has a normalisation inside."""
+        mean, std = self.normalisation or (None, None)
         imagenet = self.dataset == "imagenet"
         return SourceInfo(
             size=(224, 224) if imagenet else (32, 32),
             mean=mean,
             std=std,
-            geometry=self._geometry,
+            preprocessing=Preprocessing(
+                size=(224, 224), resize=256, interpolation=self.interpolation
+            )
+            if imagenet
+            else Preprocessing(size=(32, 32)),
             table=imagenet_table() if imagenet else ClassTable(CIFAR10, None, "CIFAR-10's classes"),
             training_epsilon=self.epsilon,
         )
-
-    def _geometry(self, size: tuple[int, int]) -> Preprocessing:
-        if self.dataset != "imagenet":
-            return Preprocessing(size=size)
-        resize = 256 * min(size) // 224
-        return Preprocessing(size=size, resize=resize, interpolation=self.interpolation)
 
 
 def _torchvision(name: str) -> nn.Module:
@@ -84,19 +88,19 @@ def _torchvision(name: str) -> nn.Module:
 
 
 def _wide(depth: int) -> nn.Module:
-    from blindspots.models.wide_resnet import WideResNet
+    from blindspots.models.robust_networks import WideResNet
 
     return WideResNet(depth, width=10)
 
 
 def _vit(name: str) -> nn.Module:
-    from blindspots.models.conv_stems import conv_stem_vit
+    from blindspots.models.robust_networks import conv_stem_vit
 
     return conv_stem_vit(name)
 
 
 def _convnext(name: str) -> nn.Module:
-    from blindspots.models.conv_stems import conv_stem_convnext
+    from blindspots.models.robust_networks import conv_stem_convnext
 
     return conv_stem_convnext(name)
 
@@ -139,8 +143,8 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         return _through_package(spec, options)
     module = card.build()
     file = options.weights or _cached(spec, card)
-    inside = load_checkpoint(module, file, short_name(spec), unused=card.unused)
-    return assemble(spec, options, module, card.known(inside))
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=card.unused)
+    return assemble(spec, options, module, card.known, fitted)
 
 
 def _is_asked_for(card: PublishedModel, spec: Spec) -> bool:
@@ -191,7 +195,7 @@ def _from_package(spec: Spec, load_model: Callable[..., Any]) -> tuple[nn.Module
         ) from error
     if dataset not in ("imagenet", "cifar10"):
         return module, SourceInfo(size=(32, 32))
-    return module, PublishedModel(build=lambda: module, dataset=dataset, threat=threat).known(None)
+    return module, PublishedModel(build=lambda: module, dataset=dataset, threat=threat).known
 
 
 def _unknown(spec: Spec) -> str:

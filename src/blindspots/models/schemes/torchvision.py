@@ -3,28 +3,35 @@
 import hashlib
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, table_of
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.models import hub
-from blindspots.models.build import SourceInfo, assemble, short_name
 from blindspots.models.classifier import Classifier
-from blindspots.models.output import first_line
-from blindspots.models.spec_options import ModelOptions, model_options, refuse_misspelt
-from blindspots.models.weights import load_weights
+from blindspots.models.repositories import answers
+from blindspots.models.spec_options import (
+    ModelOptions,
+    SourceInfo,
+    assemble,
+    model_options,
+    refuse_misspelt,
+    short_name,
+)
+from blindspots.models.weights import load_weights, read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
 _RESERVED = ("pretrained", "progress", "weights_backbone")
 _BUILD_ERRORS = (TypeError, ValueError, RuntimeError, AssertionError, KeyError, AttributeError)
-# These two normalise once more inside, where torchvision itself loads published weights.
-_NORMALISE_INSIDE = ("googlenet", "inception_v3")
+# These two normalise once more inside, where torchvision itself loads published weights; their
+# auxiliary heads count in training alone.
+_AUXILIARY = {"googlenet": ("aux1.", "aux2."), "inception_v3": ("AuxLogits.",)}
 
 
 def load(spec: Spec, trust: Trust) -> Classifier:
@@ -37,10 +44,53 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     refuse_misspelt(spec, options)
     name, _, tag = spec.name.partition(":")
     weights = _published(name, tag)
-    module = _build(name, options, weights if tag or options.weights is None else None)
+    if not tag and options.weights is not None:
+        weights = _of_file(name, options.weights) or weights
     file = options.weights or _published_file(spec, weights)
-    load_weights(module, file, short_name(spec))
-    return assemble(spec, options, module, _known(weights, options))
+    heads = _AUXILIARY.get(name, ())
+    module = _build(name, _with_heads(heads, options, file), weights)
+    fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=heads)
+    notes = () if tag or options.weights is None else _whose(name, weights, options)
+    return assemble(spec, options, module, _known(weights, options, notes), fitted)
+
+
+def _of_file(name: str, file: Path) -> Any:
+    """The entry of the enumeration whose published file this is, by its hash; None: of no one."""
+    from torchvision import models
+
+    digest = _digest(file) if file.is_file() else ""
+    for weights in models.get_model_weights(name):
+        published = re.search(r"-([0-9a-f]{8,})\.", weights.url)
+        if published and digest.startswith(published[1]):
+            return weights
+    return None
+
+
+def _whose(name: str, weights: Any, options: ModelOptions) -> tuple[str, ...]:
+    """A note of whose preprocessing stands in, where torchvision publishes several."""
+    from torchvision import models
+
+    if _of_file(name, cast(Path, options.weights)) is not None:
+        return ()
+    shown = {str(torchvision_preprocessing(w.transforms())) for w in models.get_model_weights(name)}
+    others = [w.name for w in models.get_model_weights(name) if w is not weights]
+    if len(shown) < 2:
+        return ()
+    return (
+        f"{options.weights} is no file that torchvision publishes; images reach torchvision:{name} "
+        f"as for {weights.name}; type torchvision:{name}:{others[0]}?weights=FILE where it was "
+        f"trained as {' or '.join(others)}",
+    )
+
+
+def _with_heads(heads: tuple[str, ...], options: ModelOptions, file: Path) -> ModelOptions:
+    """Without the auxiliary heads, where the file has none: no answer depends on them."""
+    if not heads or "aux_logits" in options.architecture:
+        return options
+    held = read_weights(file, options.entry).state
+    if any(f".{head}" in f".{key}" for key in held for head in heads):
+        return options
+    return replace(options, architecture={**options.architecture, "aux_logits": False})
 
 
 def _published(name: str, tag: str) -> Any:
@@ -81,9 +131,9 @@ def _build(name: str, options: ModelOptions, weights: Any) -> nn.Module:
 
 def _as_published(name: str, weights: Any) -> dict[str, Any]:
     """The arguments that torchvision's builders change where they load published weights."""
-    if name in _NORMALISE_INSIDE:
-        return {"init_weights": False, "transform_input": weights is not None}
-    if name.startswith("vit_") and weights is not None:
+    if name in _AUXILIARY:
+        return {"init_weights": False, "transform_input": True}
+    if name.startswith("vit_"):
         return {"image_size": weights.meta["min_size"][0]}
     return {}
 
@@ -106,7 +156,7 @@ def _fetch(spec: Spec, address: str, file: Path) -> None:
     from huggingface_hub import constants
 
     try:
-        if constants.HF_HUB_OFFLINE or not hub.answers(address):
+        if constants.HF_HUB_OFFLINE or not answers(address):
             raise OSError("it is not in torch's hub cache and cannot be reached")
         file.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(address, str(file), progress=False)
@@ -122,24 +172,25 @@ def _digest(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _known(weights: Any, options: ModelOptions) -> SourceInfo:
+def _known(weights: Any, options: ModelOptions, notes: tuple[str, ...]) -> SourceInfo:
     transforms = weights.transforms()
     crop = transforms.crop_size[0]
     return SourceInfo(
         size=(crop, crop),
         mean=transforms.mean,
         std=transforms.std,
-        geometry=lambda size: _geometry(transforms, size),
+        preprocessing=torchvision_preprocessing(transforms),
         table=_table(weights.meta, options),
+        notes=notes,
     )
 
 
-def _geometry(transforms: Any, size: tuple[int, int]) -> Preprocessing:
-    """The weights' own resize and crop; at another size in the same proportion."""
-    crop, resize = transforms.crop_size[0], transforms.resize_size[0]
+def torchvision_preprocessing(transforms: Any) -> Preprocessing:
+    """The resize and crop of the transforms that torchvision publishes with weights."""
+    crop = transforms.crop_size[0]
     return Preprocessing(
-        size=size,
-        resize=resize * min(size) // crop if size[0] == size[1] else None,
+        size=(crop, crop),
+        resize=transforms.resize_size[0],
         interpolation=transforms.interpolation.value,
     )
 

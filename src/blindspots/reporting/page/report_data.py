@@ -28,9 +28,8 @@ from blindspots.reporting.tables.render import shown
 from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words, glossary
 from blindspots.schema import Ending
 from blindspots.store.atomic import write_text
-from blindspots.store.columns import codes, finite
 from blindspots.store.paths import Place
-from blindspots.store.reader import ModelFacts, Row, Run
+from blindspots.store.reader import ModelFacts, Row, Run, codes, finite
 
 Facts = list[tuple[str, str]]
 BINS = 32

@@ -31,8 +31,7 @@ from blindspots.reporting.tables.table import (
     spread,
 )
 from blindspots.schema import LPIPS_SMALLEST, PAIRS, TRIANGLE_DROPS, Ending
-from blindspots.store.columns import finite, of_model
-from blindspots.store.reader import ModelFacts, Run
+from blindspots.store.reader import ModelFacts, Run, finite, of_model
 from blindspots.store.reader import Row as StoredRow
 
 _TRANSFER_TITLE = "Confidence in the source's class at found images, by judge"
@@ -275,7 +274,7 @@ def _distance(run: Run) -> Table:
 
 def _confidence(run: Run) -> Table:
     rows = tuple(
-        TableRow(facts.name, _confidence_cells(pairs, run.columns.triangles_of(facts.name)))
+        TableRow(facts.name, _confidence_cells(pairs, of_model(run.columns.triangles, facts.name)))
         for facts, pairs in _by_model(run)
     )
     rows += _published(run, "confidence")

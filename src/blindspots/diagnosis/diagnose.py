@@ -5,17 +5,22 @@ from dataclasses import replace
 
 import torch
 
-from blindspots.doctor.determinism import check_steadiness
-from blindspots.doctor.finding import Finding, wrong_names
-from blindspots.doctor.gradient_checks import check_attached, check_true, hard_and_easy
-from blindspots.doctor.input_checks import check_8bit, check_feeding
-from blindspots.doctor.label_checks import check_accuracy, check_class_order
-from blindspots.doctor.label_permutations import Order
-from blindspots.doctor.output_checks import check_finite, check_logits, check_saturation
-from blindspots.doctor.sample import Evidence, gather
-from blindspots.doctor.speed_checks import check_speed
-from blindspots.engine.device import batch_size
-from blindspots.engine.evaluator import Evaluator
+from blindspots.diagnosis.gradient_checks import (
+    check_attached,
+    check_speed,
+    check_true,
+    hard_and_easy,
+)
+from blindspots.diagnosis.input_checks import check_8bit, check_feeding
+from blindspots.diagnosis.label_checks import Order, check_accuracy, check_class_order
+from blindspots.diagnosis.output_checks import (
+    check_finite,
+    check_logits,
+    check_saturation,
+    check_steadiness,
+)
+from blindspots.diagnosis.sample import Evidence, Finding, gather, wrong_names
+from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.images import ImageSet
 from blindspots.models.classifier import Classifier
 

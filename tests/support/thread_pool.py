@@ -1,4 +1,4 @@
-"""A crew of threads of this process: real workers and a real leader, without a start's imports."""
+"""A pool of threads of this process: real workers and a real leader, without a start's imports."""
 
 import pickle
 import queue
@@ -16,12 +16,12 @@ class ThreadCrew:
 
     def __init__(self, devices: Sequence[str]) -> None:
         self.workers = len(devices)
-        self._orders = b""
+        self._config = b""
         self._inboxes: dict[threading.Thread, queue.SimpleQueue] = {}
-        self._words: queue.SimpleQueue = queue.SimpleQueue()
+        self._messages: queue.SimpleQueue = queue.SimpleQueue()
 
-    def prepare(self, orders: Any) -> None:
-        self._orders = pickle.dumps(orders)
+    def prepare(self, config: Any) -> None:
+        self._config = pickle.dumps(config)
 
     def start(self) -> threading.Thread:
         inbox: queue.SimpleQueue = queue.SimpleQueue()
@@ -30,15 +30,15 @@ class ThreadCrew:
         worker.start()
         return worker
 
-    def send(self, worker: threading.Thread, unit: Any) -> None:
-        self._inboxes[worker].put(pickle.dumps(unit))
+    def send(self, worker: threading.Thread, task: Any) -> None:
+        self._inboxes[worker].put(pickle.dumps(task))
 
     def receive(self, seconds: float) -> list[tuple[threading.Thread, Any]]:
         try:
-            worker, word = self._words.get(timeout=seconds)
+            worker, message = self._messages.get(timeout=seconds)
         except queue.Empty:
             return []
-        return [(worker, pickle.loads(word))]
+        return [(worker, pickle.loads(message))]
 
     def stop(self, worker: threading.Thread) -> None:
         self._inboxes.pop(worker).put(None)
@@ -54,10 +54,12 @@ class ThreadCrew:
 
     def _work(self, worker: threading.Thread, inbox: queue.SimpleQueue) -> None:
         def take() -> Any:
-            unit = inbox.get()
-            if unit is None:
+            task = inbox.get()
+            if task is None:
                 raise EOFError
-            return pickle.loads(unit)
+            return pickle.loads(task)
 
-        orders = pickle.loads(self._orders)
-        Worker(orders, take, lambda word: self._words.put((worker, pickle.dumps(word)))).run()
+        config = pickle.loads(self._config)
+        Worker(
+            config, take, lambda message: self._messages.put((worker, pickle.dumps(message)))
+        ).run()

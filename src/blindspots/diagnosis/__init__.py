@@ -1,8 +1,7 @@
 """Preflight: looks at a model before anyone trusts a result of it."""
 
-from blindspots.doctor.admit import admit
-from blindspots.doctor.diagnose import diagnose
-from blindspots.doctor.finding import Finding, Level, wrong_names
+from blindspots.diagnosis.diagnose import diagnose
+from blindspots.diagnosis.sample import Finding, Level, admit, wrong_names
 
 __all__ = [
     "Finding",

@@ -5,18 +5,20 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from blindspots.doctor.finding import Finding, Level, findings_of
-from blindspots.doctor.sample import (
+from blindspots.diagnosis.sample import (
     SIGNIFICANT,
     Evidence,
+    Finding,
+    Level,
     above_chance,
+    findings_of,
     gain_by_chance,
     gains_enough,
     sign_test,
 )
 from blindspots.engine.evaluator import Evaluator
 from blindspots.models.classifier import Classifier
-from blindspots.scores.objectives import confidence, margin
+from blindspots.scores.score import confidence, margin
 
 MOST_TRIED = 40
 BGR_SIGNIFICANT, NAMED_TOO = 1e-4, 0.05
@@ -48,7 +50,6 @@ class Normaliser:
 
     @property
     def typed(self) -> str:
-        """What to write into a spec."""
         return f"mean={_typed(self.mean)}&std={_typed(self.std)}"
 
 
@@ -68,7 +69,6 @@ class _Flipped(nn.Module):
 
 
 def given_normaliser(model: Classifier) -> Normaliser:
-    """The normaliser that the model has now."""
     mean, std = model.mean.flatten().tolist(), model.std.flatten().tolist()
     return Normaliser("as given", tuple(mean), tuple(std))
 
@@ -208,7 +208,6 @@ def success(evidence: Evidence) -> tuple[float, float]:
 
 
 def asked(evidence: Evidence, normaliser: Normaliser) -> Evidence:
-    """The same images, asked about again with another normaliser."""
     model = evidence.evaluator.model
     other = Classifier(
         _Flipped(model.module) if normaliser.bgr else model.module,

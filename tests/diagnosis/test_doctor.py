@@ -13,25 +13,21 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.doctor import Finding, Level, diagnose
-from blindspots.doctor.determinism import check_steadiness
-from blindspots.doctor.gradient_checks import check_attached, check_true
-from blindspots.doctor.input_checks import candidates, given_normaliser
-from blindspots.doctor.label_permutations import find_order
-from blindspots.doctor.output_checks import check_saturation
-from blindspots.doctor.sample import sign_test
-from blindspots.doctor.speed_checks import largest_batch
-from blindspots.engine.evaluator import Evaluator
-from blindspots.engine.subject import Subject
+from blindspots.diagnosis import Finding, Level, diagnose
+from blindspots.diagnosis.gradient_checks import check_attached, check_true, largest_batch
+from blindspots.diagnosis.input_checks import candidates, given_normaliser
+from blindspots.diagnosis.label_checks import find_order
+from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
+from blindspots.diagnosis.sample import sign_test
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
 from blindspots.models.zoo import NAMES
 from blindspots.progress import silent
 from blindspots.settings import ScienceSettings
-from blindspots.study.preflight import preflight
 from blindspots.study.prepare import prepare
 from blindspots.study.run import Experiment
-from blindspots.study.subjects import RunRequest
+from blindspots.study.subjects import RunRequest, preflight
 from blindspots.study.survey import survey
 from tests.support.toys import (
     Cliff,
@@ -178,7 +174,7 @@ def test_the_embedded_models_are_sound(capsys, name):
 
 
 @given(st.sampled_from(NAMES), st.integers(0, 10**6), st.integers(1, 20))
-@settings(max_examples=8)
+@settings(max_examples=4)
 def test_no_false_alarm_on_few_images_of_any_seed(name, seed, count):
     model = bs.load_model(f"zoo:{name}")
     images = bs.load_images(f"sample:shapes?n={count}&seed={seed}", model)

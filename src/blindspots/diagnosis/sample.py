@@ -1,18 +1,24 @@
 """What the checks look at: clean images, their labels, and what the model says of them."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from math import comb
+from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator
-from blindspots.images import ImageSet
+from blindspots.engine.evaluator import Evaluator, find_device, lay_out
+from blindspots.images import ImageSet, load_images
 from blindspots.images.listing import seeded_order
-from blindspots.scores.objectives import margin
-from blindspots.settings import LEAST_IMAGES
+from blindspots.images.preprocessing import Preprocessing
+from blindspots.models.classifier import Classifier
+from blindspots.models.load import load_unchecked
+from blindspots.scores.score import margin
+from blindspots.settings import LEAST_IMAGES, NO_TRUST, Trust
 
 UNKNOWN = -1
 SIGNIFICANT = 0.005
@@ -36,17 +42,14 @@ class Evidence:
 
     @property
     def finite(self) -> Bool[Tensor, "image"]:
-        """The images whose logits are all finite."""
         return self.logits.isfinite().all(dim=1)
 
     @property
     def predicted(self) -> Int64[Tensor, "image"]:
-        """The class that the model gives each image."""
         return self.logits.argmax(dim=1)
 
     @property
     def right(self) -> Bool[Tensor, "image"]:
-        """Whether the model gives each image its label."""
         return self.predicted == self.labels
 
     @property
@@ -56,7 +59,6 @@ class Evidence:
 
     @property
     def margins(self) -> Float[Tensor, "image"]:
-        """The margin of the class that the model gives each image."""
         return margin(self.logits, self.predicted)
 
     def only(self, chosen: Tensor) -> "Evidence":
@@ -118,3 +120,83 @@ def gains_enough(
 def gain_by_chance(after: Bool[Tensor, "image"], before: Bool[Tensor, "image"]) -> float:
     """How likely chance alone makes `after` so much more often right than `before`."""
     return sign_test(int((after & ~before).sum()), int((before & ~after).sum()))
+
+
+class Level(StrEnum):
+    """How bad a finding is: `wrong` would make results wrong, `note` is worth knowing."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One answer of the doctor.
+
+    `name`: the check. `found`, `why`, `remedy`: what was found, why it matters, what to type (empty
+    where nothing is to be done). `values`: the figures behind `found`.
+    """
+
+    name: str
+    level: Level
+    found: str
+    why: str
+    remedy: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "level": self.level.value, "values": dict(self.values)}
+
+
+def findings_of(name: str, why: str) -> Callable[..., Finding]:
+    """What makes the findings of one check, from level, found, remedy and values."""
+
+    def made(
+        level: Level, found: str, remedy: str = "", values: Mapping[str, Any] | None = None
+    ) -> Finding:
+        return Finding(
+            name=name, level=level, found=found, why=why, remedy=remedy, values=values or {}
+        )
+
+    return made
+
+
+def wrong_names(findings: Sequence[Finding]) -> list[str]:
+    """The checks whose findings would make results wrong, in order, each once."""
+    return list(dict.fromkeys(one.name for one in findings if one.level is Level.WRONG))
+
+
+@dataclass
+class _Seen:
+    """How a model sees images and what it calls them, whatever it answers."""
+
+    name: str
+    preprocessing: Preprocessing
+    class_names: tuple[str, ...] | None
+    class_folders: tuple[str, ...] | None
+    embeds: bool
+    num_classes: int
+
+
+def admit(
+    spec: str,
+    images: str,
+    classes: Path | None,
+    device: str = "auto",
+    trust: Trust = NO_TRUST,
+) -> tuple[Classifier, ImageSet]:
+    """The model of a spec on its device, and the images of another as it sees them.
+
+    Refused where either cannot be read, or the module takes no image of its size.
+    """
+    model = lay_out(load_unchecked(spec, trust).to(find_device(device)))
+    seen = _Seen(
+        model.name,
+        model.preprocessing,
+        model.class_names,
+        model.class_folders,
+        model.embeds,
+        model.count_outputs(),
+    )
+    return model, load_images(images, seen, classes=classes)

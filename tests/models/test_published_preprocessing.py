@@ -1,0 +1,91 @@
+"""Images are shown as the libraries that publish weights show them, for every configuration."""
+
+import numpy as np
+import pytest
+import timm
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_data_config
+from timm.models import get_pretrained_cfg, list_pretrained
+from torchvision import models
+
+from blindspots import load_images, load_model
+from blindspots.errors import UsageError
+from blindspots.models.schemes.timm import timm_preprocessing
+from blindspots.models.schemes.torchvision import torchvision_preprocessing
+from tests.images.material import noise
+
+HALF_A_LEVEL = 0.5
+
+
+def published():
+    """timm's evaluation configurations, each once."""
+    found = {}
+    for name in list_pretrained():
+        config = resolve_data_config({}, pretrained_cfg=get_pretrained_cfg(name).to_dict())
+        means = config["crop_mode"] == "border"
+        key = {k: v for k, v in config.items() if k != "std" and (means or k != "mean")}
+        found.setdefault(str(key), config)
+    return list(found.values())
+
+
+def levels(theirs, mean, std):
+    """What a library's transform gives as it was before its normalisation, in [0, 255]."""
+    return (theirs.numpy().transpose(1, 2, 0) * std + mean) * 255
+
+
+def farthest(image, see, transform, mean, std):
+    return np.abs(levels(transform(image), mean, std) - np.asarray(see(image), float)).max()
+
+
+def off_timm(config, image):
+    fill = tuple(round(255 * value) for value in config["mean"])
+    see = timm_preprocessing({**config, "size": tuple(config["input_size"][-2:])}, fill)
+    return farthest(image, see, create_transform(**config), config["mean"], config["std"])
+
+
+@pytest.mark.parametrize("shape", [(100, 75), (75, 101)])
+def test_every_configuration_of_timm_shows_what_timm_shows(shape):
+    image, configs = noise(*shape), published()
+    assert len(configs) > 100
+    off = {str(config): off_timm(config, image) for config in configs}
+    assert {config: by for config, by in off.items() if by > HALF_A_LEVEL} == {}
+
+
+@pytest.mark.parametrize("mode", ["center", "squash", "border"])
+@pytest.mark.parametrize("size", [(24, 32), (32, 20)])
+def test_a_size_that_is_not_square_keeps_timms_proportion(mode, size):
+    config = {"input_size": (3, *size), "crop_pct": 0.8, "crop_mode": mode}
+    config |= {"interpolation": "bicubic", "mean": (0.2, 0.4, 0.6), "std": (0.3, 0.2, 0.1)}
+    assert off_timm(config, noise(64, 48)) < HALF_A_LEVEL
+
+
+def test_a_mode_that_timm_may_add_is_refused():
+    config = {"size": (32, 32), "crop_pct": 1.0, "crop_mode": "spiral", "interpolation": "bicubic"}
+    with pytest.raises(UsageError, match=r"crop_mode spiral .* file:model\.py:factory"):
+        timm_preprocessing(config)
+
+
+@pytest.mark.parametrize("shape", [(100, 75), (75, 101)])
+def test_every_preset_of_torchvision_shows_what_torchvision_shows(shape):
+    image, seen = noise(*shape), {}
+    for name in models.list_models(module=models):
+        for weights in models.get_model_weights(name):
+            preset = weights.transforms()
+            seen.setdefault(str(preset), preset)
+    assert len(seen) > 10
+    off = {
+        text: farthest(image, torchvision_preprocessing(one), one, one.mean, one.std)
+        for text, one in seen.items()
+    }
+    assert {text: by for text, by in off.items() if by > HALF_A_LEVEL} == {}
+
+
+def test_a_timm_model_at_a_size_that_is_not_square_sees_what_timm_shows(tmp_path):
+    network, image = timm.create_model("resnet10t", num_classes=3), noise(90, 70)
+    save_file(network.state_dict(), tmp_path / "w.safetensors")
+    spec = f"timm:resnet10t?num_classes=3&weights={tmp_path}/w.safetensors&size=48x64"
+    image.save(tmp_path / "a.png")
+    config = {**resolve_data_config({}, model=network), "input_size": (3, 48, 64)}
+    theirs = levels(create_transform(**config)(image), config["mean"], config["std"])
+    seen = load_images(f"files:{tmp_path}/a.png", load_model(spec)).uint8(0)
+    assert np.abs(theirs - seen).max() < HALF_A_LEVEL
