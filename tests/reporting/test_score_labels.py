@@ -14,13 +14,12 @@ from blindspots.cli.pair_commands import _traversed
 from blindspots.reporting import figures
 from blindspots.reporting.compare.comparison_page import page_html as comparison_html
 from blindspots.reporting.compare.differences import compare
+from blindspots.reporting.figures.paper_figures import FIGURES, write_figure
 from blindspots.reporting.figures.run_figures import (
-    FIGURES,
     model_grid,
     model_star,
     model_strip,
     model_triangle,
-    write_figure,
 )
 from blindspots.reporting.figures.style import PRINT, short
 from blindspots.reporting.page.report_data import page_html, report_data
