@@ -38,9 +38,8 @@ from blindspots.settings import ScienceSettings
 from blindspots.store.prediction_rows import read_predictions
 from blindspots.store.run_info import ModelFacts, RunInfo
 from blindspots.store.writer import Store
-from blindspots.study.pairs import PairsByModel
+from blindspots.study.pairs import PairsByModel, missing_pairs
 from blindspots.study.prepare import pairs_by_model
-from blindspots.study.resume import missing_pairs
 from blindspots.study.survey import Predictions, as_rows, read_model_predictions, survey
 from blindspots.study.targets import choose
 

@@ -25,9 +25,8 @@ from blindspots.measure.metrics import find_lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
 from blindspots.schema import PlannedPair
-from blindspots.study.pairs import PlannedPairs
+from blindspots.study.pairs import HULLS, PlannedPairs
 from blindspots.study.prepare import Prepared, most_evaluations, prepare
-from blindspots.study.resume import HULLS
 from blindspots.study.subjects import RunRequest
 
 REPEATS, WARM_UP = 5, 1

@@ -20,8 +20,13 @@ from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
-from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
-from blindspots.study.resume import known_predictions
+from blindspots.study.pairs import (
+    PairsByModel,
+    PlannedPairs,
+    known_predictions,
+    pair_id,
+    plan_pairs,
+)
 from blindspots.study.subjects import (
     RunRequest,
     check_differentiable,

@@ -20,8 +20,8 @@ from blindspots.store.paths import Place
 from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, read_run_info
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import Backend, RunJob, Serial
+from blindspots.study.pairs import check_pairs
 from blindspots.study.prepare import Prepared
-from blindspots.study.resume import check_pairs
 from blindspots.study.subjects import model_facts
 
 # The tables of hulls, and how many found images of a source they need.

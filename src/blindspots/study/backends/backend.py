@@ -16,9 +16,8 @@ from blindspots.schema import SIMPLEX_SAMPLES, PlannedPair
 from blindspots.settings import BackendName, Keep
 from blindspots.store.writer import Store
 from blindspots.study.backends.tasks import FEWEST
-from blindspots.study.pairs import Groups, PlannedPairs
+from blindspots.study.pairs import HULLS, Groups, PlannedPairs, missing_pairs
 from blindspots.study.prepare import Prepared, most_evaluations
-from blindspots.study.resume import HULLS, missing_pairs
 from blindspots.study.work import Work
 
 

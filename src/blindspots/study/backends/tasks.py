@@ -12,8 +12,7 @@ import pyarrow as pa
 
 from blindspots.schema import PlannedPair
 from blindspots.store.writer import Store
-from blindspots.study.pairs import Groups, PlannedPairs
-from blindspots.study.resume import HULLS, missing_pairs
+from blindspots.study.pairs import HULLS, Groups, PlannedPairs, missing_pairs
 
 MOST_PAIRS, TASKS_PER_WORKER = 48, 12
 FEWEST: Mapping[str, int] = {**HULLS, "nulls": 1}
