@@ -16,7 +16,7 @@ import pytest
 
 from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.show_commands import table
-from blindspots.reporting.figures.run_figures import FIGURES
+from blindspots.reporting.figures.paper_figures import FIGURES
 from blindspots.reporting.tables import Kind
 from tests.support import tiny
 
