@@ -55,7 +55,7 @@ def doctor(
     reporter, batch = Reporter(output.quiet), machine.batch()
     trust = model_flags.trust()
     model, pictures = admit(whole, images, model_flags.classes, machine.device, trust)
-    say_notes(pictures.notes, reporter)
+    say_notes([*model.notes, *pictures.notes], reporter)
     with reporter.work(
         "looking at clean images", min(len(pictures), LEAST_IMAGES), "images"
     ) as tick:
@@ -85,7 +85,7 @@ def _as_data(
         "classes": 0 if model.embeds else model.count_outputs(),
         **accuracy,
         "labelled": bool(accuracy["labelled"]),
-        "notes": images.notes,
+        "notes": [*model.notes, *images.notes],
         "skipped": images.skipped,
         "converted": images.converted,
         "findings": [one.as_json() for one in findings],
