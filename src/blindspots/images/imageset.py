@@ -62,7 +62,8 @@ class ImageSet:
         self.names = [item.name for item in listing.items]
         self.converted = _as_rows(listing.converted)
         self.geometry_notes = _shown_as_they_are(listing, self._preprocessing)
-        self.notes = [*listing.notes, *labelling.notes, *self.geometry_notes]
+        unlabelled = _partly_unlabelled(listing, self.labels)
+        self.notes = [*listing.notes, *labelling.notes, *unlabelled, *self.geometry_notes]
         self.spec = listing.spec
 
     def __len__(self) -> int:
@@ -196,6 +197,13 @@ class ImageSet:
     def _some(self, indices: Sequence[int]) -> str:
         more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
         return ", ".join(self.names[index] for index in indices[:_SHOWN]) + more
+
+
+def _partly_unlabelled(listing: Listing, labels: Int64[Tensor, " image"]) -> list[str]:
+    missing = int((labels == _UNKNOWN).sum())
+    if not 0 < missing < len(labels):
+        return []
+    return [f"{missing} of {len(labels)} images of {listing.spec} have no class"]
 
 
 def _shown_as_they_are(listing: Listing, see: Preprocessing | None) -> list[str]:

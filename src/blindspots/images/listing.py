@@ -15,6 +15,8 @@ from blindspots.errors import UsageError
 
 ClassKind = Literal["folders", "names", "numbers", "generated"]
 
+# What a column or key of classes is usually called.
+LABEL_NAMES = ("label", "labels", "class", "cls", "target")
 _SLUG_LENGTH = 40
 _HASH_DIGITS, _LONG_HASH_DIGITS = 8, 16
 

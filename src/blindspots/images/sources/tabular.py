@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable
-from blindspots.images.listing import class_of, distinct_names
+from blindspots.images.listing import LABEL_NAMES, class_of, distinct_names
 from blindspots.specs import nearest_names
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 _IMAGE_NAMES = ("image", "img")
 _SHOWN = 3
-_LABEL_NAMES = ("label", "labels", "class", "cls", "target")
 
 
 class ImageColumns(NamedTuple):
@@ -86,8 +85,8 @@ def choose_columns(
             "one of bytes, or of structs with bytes and path"
         )
     named = [one for one in labels if features.get(one, {}).get("_type") == "ClassLabel"]
-    usual = [one for one in _LABEL_NAMES if one in labels]
-    found = _choose(what, "label", label, named or usual[:1], labels, _LABEL_NAMES, schema)
+    usual = [one for one in LABEL_NAMES if one in labels]
+    found = _choose(what, "label", label, named or usual[:1], labels, LABEL_NAMES, schema)
     names = features.get(found or "", {}).get("names") if found else None
     if found is None:
         return ImageColumns(chosen, notes=_unread(schema, [one for one in labels if one != chosen]))
@@ -96,7 +95,7 @@ def choose_columns(
 
 def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
     """A note on the columns that may have been meant for the classes."""
-    unfit = [one for one in schema if one.name in _LABEL_NAMES and one.name not in labels]
+    unfit = [one for one in schema if one.name in LABEL_NAMES and one.name not in labels]
     if unfit:
         return (
             f"the images have no classes: the column {unfit[0].name} ({unfit[0].type}) holds "
@@ -106,7 +105,7 @@ def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
         return ()
     return (
         f"the images have no classes: none of the columns {', '.join(labels[:_SHOWN])} is called "
-        f"{_LABEL_NAMES[0]}; add label={labels[0]} to the spec of the images if that is it",
+        f"{LABEL_NAMES[0]}; add label={labels[0]} to the spec of the images if that is it",
     )
 
 
