@@ -22,7 +22,7 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
-	$(BIN)/python -m pytest tests/process -m faults -n 6 --timeout 1800
+	$(BIN)/python -m pytest tests/process tests/study tests/store -m faults -n 6 --timeout 1800
 
 test-real: $(VENV)/installed-dev ## a real model on real images, where they are on this machine
 	$(BIN)/python -m pytest -m "real and not slow" -n 2 --dist worksteal tests/real

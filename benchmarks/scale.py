@@ -35,11 +35,11 @@ from blindspots.images.listing import seeded_order
 from blindspots.methods import describe_method
 from blindspots.scores import Confidence, describe_score
 from blindspots.settings import ScienceSettings
+from blindspots.store.prediction_rows import read_predictions
 from blindspots.store.run_info import ModelFacts, RunInfo
-from blindspots.store.writer import Store, read_predictions
-from blindspots.study.pairs import PairsByModel
+from blindspots.store.writer import Store
+from blindspots.study.pairs import PairsByModel, missing_pairs
 from blindspots.study.prepare import pairs_by_model
-from blindspots.study.resume import missing_pairs
 from blindspots.study.survey import Predictions, as_rows, read_model_predictions, survey
 from blindspots.study.targets import choose
 

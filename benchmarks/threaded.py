@@ -1,4 +1,4 @@
-"""A crew of one worker in a thread of this process: nothing but units is added to the work."""
+"""A pool of one worker in a thread of this process: nothing but tasks is added to the work."""
 
 import queue
 import threading
@@ -7,23 +7,22 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.leader import Leader
-from blindspots.study.backends.messages import Word
+from blindspots.study.backends.leader import Leader, Received, WorkerHandle
 from blindspots.study.backends.tasks import Task
 from blindspots.study.backends.worker import Worker, WorkerConfig
-from blindspots.study.backends.worker_pool import Heard, WorkerHandle
+from blindspots.study.backends.worker_process import Message
 
 
 @dataclass
 class Threaded:
-    """A backend, and its own crew: units and words go by queues."""
+    """A backend, and its own pool: tasks and messages go by queues."""
 
     name: ClassVar[str] = "thread"
     workers: ClassVar[int] = 1
 
-    _orders: list[WorkerConfig] = field(default_factory=list)
-    _units: "queue.Queue[Unit | None]" = field(default_factory=queue.Queue)
-    _words: "queue.Queue[Word]" = field(default_factory=queue.Queue)
+    _config: list[WorkerConfig] = field(default_factory=list)
+    _tasks: "queue.Queue[Task | None]" = field(default_factory=queue.Queue)
+    _messages: "queue.Queue[Message]" = field(default_factory=queue.Queue)
 
     def check(self) -> None:
         """Nothing is needed."""
@@ -36,26 +35,26 @@ class Threaded:
         return self
 
     def __exit__(self, *_error: object) -> None:
-        """The thread waits for units that never come, and ends with the process."""
+        """The thread waits for tasks that never come, and ends with the process."""
 
-    def prepare(self, orders: WorkerConfig) -> None:
-        """Keep the orders."""
-        self._orders = [orders]
+    def prepare(self, config: WorkerConfig) -> None:
+        """Keep the config."""
+        self._config = [config]
 
     def start(self) -> WorkerHandle:
         """Start the thread."""
-        hand = Worker(self._orders[0], self._units.get, self._words.put)
+        hand = Worker(self._config[0], self._tasks.get, self._messages.put)
         threading.Thread(target=hand.run, daemon=True).start()
         return 0
 
-    def send(self, worker: WorkerHandle, unit: Task | None) -> None:  # noqa: ARG002
-        """Queue a unit."""
-        self._units.put(unit)
+    def send(self, worker: WorkerHandle, task: Task | None) -> None:  # noqa: ARG002
+        """Queue a task."""
+        self._tasks.put(task)
 
-    def receive(self, seconds: float) -> Sequence[Heard]:
-        """The next word."""
+    def receive(self, seconds: float) -> Sequence[Received]:
+        """The next message."""
         try:
-            return [(0, self._words.get(timeout=seconds))]
+            return [(0, self._messages.get(timeout=seconds))]
         except queue.Empty:
             return []
 

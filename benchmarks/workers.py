@@ -4,7 +4,7 @@
 
 One process with all cores against two Ray workers that share them, and against one that has them
 all. The clock runs from the first evaluation to the last row, so that starting Ray and loading
-models, which a long run does once, is told apart. What units cost by themselves is looked at with a
+models, which a long run does once, is told apart. What tasks cost by themselves is looked at with a
 worker in a thread of this process, by the seconds of the processor, because a shared machine's
 clock is too noisy for it: one thread computes in both. Rounds take turns; the median counts. Prints
 a markdown table.
@@ -87,7 +87,7 @@ def units_cost(pairs: int, rounds: int) -> list[float]:
     for _ in range(rounds):
         alone, in_units = worked(Serial(), pairs), worked(Threaded(), pairs)
         shares.append(in_units / alone - 1)
-        print(f"units: {alone:.1f} and {in_units:.1f} s of the processor", flush=True)
+        print(f"tasks: {alone:.1f} and {in_units:.1f} s of the processor", flush=True)
     return shares
 
 
@@ -113,7 +113,7 @@ def main() -> None:
         given.out.write_text(text, encoding="utf-8")
 
 
-def table(pairs: int, taken: dict[str, list[tuple[float, float]]], units: list[float]) -> str:
+def table(pairs: int, taken: dict[str, list[tuple[float, float]]], tasks: list[float]) -> str:
     """The medians, and the two figures asked for."""
     work, whole = (
         {name: statistics.median(one[place] for one in own) for name, own in taken.items()}
@@ -134,8 +134,8 @@ def table(pairs: int, taken: dict[str, list[tuple[float, float]]], units: list[f
             f"{work[SERIAL] / work[TWO]:.2f} |",
             "| one worker / one process, on the clock, − 1 | | "
             f"{work[ONE] / work[SERIAL] - 1:+.1%} |",
-            f"| what units cost, by the processor's seconds | ≤ {MOST_OVERHEAD:.0%} | "
-            f"{statistics.median(units):+.1%} |",
+            f"| what tasks cost, by the processor's seconds | ≤ {MOST_OVERHEAD:.0%} | "
+            f"{statistics.median(tasks):+.1%} |",
             "",
         ]
     )

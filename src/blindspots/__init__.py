@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blindspots.api import image_distances as metrics
     from blindspots.api.between import segment, simplex, triangle
-    from blindspots.api.compare_runs import RunComparison, compare, diagnose, transfer
+    from blindspots.api.compare_runs import RunComparison, compare, transfer
+    from blindspots.api.examine import Diagnosis, doctor
     from blindspots.api.open_run import OpenRun, open_run
     from blindspots.api.run_study import run
     from blindspots.api.run_table import RunTable
@@ -32,6 +33,7 @@ _HOMES = {
     "BlindspotsError": "errors",
     "Classifier": "models.classifier",
     "Confidence": "scores",
+    "Diagnosis": "api.examine",
     "Embedding": "scores",
     "Ending": "schema",
     "Fan": "methods.fan",
@@ -51,14 +53,14 @@ _HOMES = {
     "UsageError": "errors",
     "WorkFailed": "errors",
     "compare": "api.compare_runs",
-    "diagnose": "api.judgements",
+    "doctor": "api.examine",
     "load_images": "images",
     "load_model": "models.load",
     "open_run": "api.open_run",
     "run": "api.run_study",
     "segment": "api.between",
     "simplex": "api.between",
-    "transfer": "api.judgements",
+    "transfer": "api.compare_runs",
     "traverse": "api.traverse",
     "triangle": "api.between",
 }
@@ -71,6 +73,7 @@ __all__ = [
     "BlindspotsError",
     "Classifier",
     "Confidence",
+    "Diagnosis",
     "Embedding",
     "Ending",
     "Fan",
@@ -90,7 +93,7 @@ __all__ = [
     "UsageError",
     "WorkFailed",
     "compare",
-    "diagnose",
+    "doctor",
     "load_images",
     "load_model",
     "metrics",

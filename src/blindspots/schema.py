@@ -60,6 +60,7 @@ _UNSTARTED = (
     Ending.FAILED,
     Ending.UNREADABLE,
 )
+STARTED = tuple(ending.value for ending in Ending if ending.started)
 
 _TEXT, _NUMBER, _COUNT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 _NUMBERS = pa.list_(pa.float32())
@@ -174,6 +175,35 @@ TRANSFER = pa.schema(
     ]
 )
 
+# What each model says of the clean images.
+PREDICTIONS = pa.schema(
+    [
+        ("model", _TEXT),
+        ("image_id", _TEXT),
+        ("predicted", _COUNT),
+        ("confidence", _NUMBER),
+        ("p_label", _NUMBER),
+    ]
+)
+
+# Confidence around the paths, where `blindspots widths` was asked.
+WIDTHS = pa.schema(
+    [
+        ("model", _TEXT),
+        ("pair_id", _TEXT),
+        ("point", _COUNT),
+        ("along", _NUMBER),
+        ("confidence", _NUMBER),
+        ("radius", _NUMBER),
+        ("directions", _COUNT),
+        ("seed", _COUNT),
+        ("low", _NUMBER),
+        ("median", _NUMBER),
+        ("high", _NUMBER),
+        ("inside", _NUMBER),
+    ]
+)
+
 # The tables that a run writes: their columns, and which of them tell a row from the others.
 TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "pairs": (PAIRS, ("model", "pair_id")),
@@ -181,15 +211,21 @@ TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
     "simplices": (SIMPLICES, ("model", "source_id")),
     "nulls": (NULLS, ("model", "source_id", "target_id")),
 }
-# With what is added to a run later.
-ALL_TABLES = {**TABLES, "transfer": (TRANSFER, ("model", "judge", "pair_id"))}
+# With what is written before the rows, and what is added to a run later.
+ALL_TABLES: dict[str, tuple[pa.Schema, tuple[str, ...]]] = {
+    **TABLES,
+    "predictions": (PREDICTIONS, ("model", "image_id")),
+    "transfer": (TRANSFER, ("model", "judge", "pair_id")),
+    "widths": (WIDTHS, ("model", "pair_id", "point", "radius")),
+}
 
 
 @dataclass(frozen=True)
 class PlannedPair:
-    """A pair to traverse for one model, by ids; `label` is the class to keep."""
+    """A pair to traverse for one model, by ids; `label` is the class to keep; −1: not known."""
 
     pair_id: str
     source_id: str
     target_id: str
     label: int
+    target_label: int

@@ -21,6 +21,7 @@ Keep = Literal["none", "found", "path"]
 Precision = Literal["fp32", "tf32", "bf16"]
 LayoutChoice = Literal["auto", "contiguous", "channels_last"]
 CompileChoice = Literal["auto", "on", "off"]
+BackendName = Literal["auto", "serial", "processes", "ray"]
 PATHS_BELOW = 1000
 SNAPSHOTS = 11
 MOST_LISTED_PAIRS = 10_000

@@ -46,7 +46,7 @@ def test_open_runs_and_models_of_one_run_are_compared(runs, tmp_path):
         (lambda runs: bs.compare(runs[0], model="zoo:c"), "zoo:c"),
         (lambda _: bs.compare("nothing"), "is not a run"),
         (lambda runs: bs.transfer(runs[0], [tiny_model.build()]), "a Classifier was given as a"),
-        (lambda _: bs.diagnose(torch.nn.Identity()), "a Identity was given as the model"),
+        (lambda _: bs.doctor(torch.nn.Identity()), "a Identity was given as the model"),
     ],
 )
 def test_what_cannot_be_compared_or_judged_is_refused(runs, ask, words):
@@ -66,8 +66,8 @@ def test_a_transfer_is_the_commands_table_and_is_stored(copy, no_figures, capsys
 
 
 def test_a_model_is_diagnosed_by_spec_or_as_it_is(tiny_images):
-    by_spec = bs.diagnose(MODEL, tiny_images)
-    own = bs.diagnose(tiny_model.build(), bs.load_images(tiny_images))
+    by_spec = bs.doctor(MODEL, tiny_images)
+    own = bs.doctor(tiny_model.build(), bs.load_images(tiny_images))
     assert [(one.name, one.level) for one in own if one.name != "speed"] == [
         (one.name, one.level) for one in by_spec if one.name != "speed"
     ]

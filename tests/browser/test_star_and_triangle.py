@@ -9,7 +9,7 @@ from matplotlib import colormaps
 
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.reporting.page import write_report
-from blindspots.reporting.score_axes import run_scales
+from blindspots.reporting.score_labels import run_scales
 from blindspots.store.reader import Run
 from tests.browser.conftest import MODELS, opened, pixels
 from tests.support.run_factory import Factory, hold

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from blindspots.cli.main import call
-from blindspots.explorer.page_facts import facts
+from blindspots.explorer.app_state import facts
 from blindspots.explorer.serve import ADDRESS, listen
 from blindspots.models.zoo import NAMES
 from tests.support.explorer_client import SHAPES, ZOO, wait_until

@@ -9,7 +9,7 @@ import zlib
 import pytest
 from PIL import Image
 
-from blindspots.explorer import guard, uploads
+from blindspots.explorer import guard, image_catalog
 from blindspots.explorer.model_thread import WENT_WRONG
 from blindspots.explorer.serve import ADDRESS
 from tests.support.explorer_client import ZOO, explorer, wait_until
@@ -240,7 +240,7 @@ def test_of_a_polyglot_only_the_pixels_stay(client):
 
 
 def test_uploads_are_forgotten_before_they_fill_the_memory(client, monkeypatch):
-    monkeypatch.setattr(uploads, "MOST_UPLOADS", 2)
+    monkeypatch.setattr(image_catalog, "MOST_UPLOADS", 2)
     ids = []
     for colour in ("red", "green", "blue"):
         out = io.BytesIO()

@@ -7,9 +7,7 @@ import pytest
 import torch
 
 from blindspots.engine.evaluator import Evaluator
-from blindspots.explorer.event_queue import MOST_WAITING, EventQueue, TabJob
-from blindspots.explorer.model_thread import ModelThread
-from blindspots.explorer.refusals import Busy
+from blindspots.explorer.model_thread import MOST_WAITING, Busy, EventQueue, ModelThread, TabJob
 from tests.support.explorer_client import wait_until
 from tests.support.toys import convolutional, random_images, toy
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import torch
 
-from blindspots.explorer.thread_budget import ThreadBudget
+from blindspots.explorer.model_thread import ThreadBudget
 
 
 @pytest.fixture(autouse=True)

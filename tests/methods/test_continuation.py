@@ -82,7 +82,7 @@ def linear_case(seed, drop=6.0):
 
 
 @given(SEEDS)
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
     """Onto the half-space of what is inside by the clearance, by the projection's closed form."""
     module, source, target, normal = linear_case(seed)
@@ -94,7 +94,7 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
     module, source, target, normal = linear_case(seed)
@@ -109,7 +109,7 @@ def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
 
 @METHOD
 @given(SEEDS)
-@settings(max_examples=6)
+@settings(max_examples=4)
 def test_what_is_found_is_inside_and_in_range_and_the_budget_is_kept(method, seed):
     module = random_linear(seed, classes=4, scale=3.0)
     sources, targets = random_images(3, seed, 0, 1), random_images(3, seed + 1, 0, 1)

@@ -604,3 +604,34 @@ def test_an_embedding_may_be_any_finite_matrix():
     with pytest.raises(UsageError, match="must return embeddings"):
         _ = Classifier(nn.Identity(), size=4, embeds=True).features
     assert Classifier(nn.Flatten(), size=4).features == 0
+
+
+def test_a_fingerprint_holds_no_repr_and_the_former_one_is_still_taken(monkeypatch):
+    model = Classifier(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)), size=8)
+    now, former = model.fingerprint(), model._former_fingerprint()
+    assert now != former
+    assert model.has_fingerprint(now)
+    assert model.has_fingerprint(former)
+    monkeypatch.setattr(nn.BatchNorm2d, "extra_repr", lambda self: f"{self.num_features}, bias=1")
+    assert model.fingerprint() == now
+    assert not model.has_fingerprint(former)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.module.weight.data.add_(1),
+        lambda m: setattr(m.module, "weight", nn.Parameter(torch.zeros(4, 27))),
+        lambda m: m.module.double(),
+        lambda m: m.mean.add_(0.5),
+        lambda m: m.std.mul_(2),
+        lambda m: setattr(m, "preprocessing", Preprocessing(size=(8, 8), squash=True)),
+    ],
+    ids=["bytes", "shape", "dtype", "mean", "std", "preprocessing"],
+)
+def test_a_fingerprint_is_of_all_that_an_answer_depends_on(change):
+    model = Classifier(nn.Linear(4, 27), size=8)
+    model.module.weight.data.fill_(0.0)
+    before = model.fingerprint()
+    change(model)
+    assert model.fingerprint() != before

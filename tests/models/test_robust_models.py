@@ -12,7 +12,7 @@ from blindspots.models.load import load_model
 from blindspots.models.robust_networks import WideResNet
 from blindspots.models.schemes.madrylab import NAMES, REPOSITORY
 from blindspots.models.schemes.robustbench import CARDS
-from tests.support.pictures import answer, as_seen, doctor, make_picture, save_pictures, spread_out
+from tests.support.pictures import answer, as_seen, make_picture, spread_out
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 OTHER_MEAN, OTHER_STD = torch.tensor([0.4, 0.5, 0.6]), torch.tensor([0.3, 0.2, 0.1])
@@ -199,14 +199,14 @@ def test_cifars_wide_resnet_loads_with_what_its_file_holds_besides(wide):
 
 
 @pytest.mark.scheme("robustbench", "loads")
-def test_the_command_line_finds_robustbenchs_own_cache(resnet, tmp_path, monkeypatch, capsys):
+def test_robustbenchs_own_cache_is_found(resnet, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "model zoo of RobustBench" in refusal("robustbench:Salman2020Do_R18")
     (tmp_path / "models" / "imagenet" / "Linf").mkdir(parents=True)
     file = tmp_path / "models" / "imagenet" / "Linf" / "Salman2020Do_R18.pt"
     torch.save(prefixed(resnet.state_dict(), "module.model."), file)
-    said = doctor("robustbench:Salman2020Do_R18", save_pictures(tmp_path / "photos", 1), capsys)
-    assert (said["model"], said["classes"]) == ("robustbench:Salman2020Do_R18", 1000)
+    model = load_model("robustbench:Salman2020Do_R18")
+    assert (model.name, model.count_outputs()) == ("robustbench:Salman2020Do_R18", 1000)
 
 
 @pytest.mark.scheme("robustbench", "broken")
@@ -242,9 +242,7 @@ def test_a_madrylab_checkpoint_gives_the_networks_logits(resnet, tmp_path, name,
 
 
 @pytest.mark.scheme("madrylab", "loads")
-def test_the_command_line_finds_a_madrylab_checkpoint_in_the_hubs_cache(
-    resnet, tmp_path, monkeypatch, capsys
-):
+def test_a_madrylab_checkpoint_is_found_in_the_hubs_cache(resnet, tmp_path, monkeypatch):
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     name = "resnet18_linf_eps4.0"
@@ -254,8 +252,8 @@ def test_the_command_line_finds_a_madrylab_checkpoint_in_the_hubs_cache(
     (cache / "refs").mkdir()
     (cache / "refs" / "main").write_text("abc")
     torch.save(madrylabs(resnet.state_dict()), cache / "snapshots" / "abc" / f"{name}.ckpt")
-    said = doctor(f"madrylab:{name}", save_pictures(tmp_path / "photos", 1), capsys)
-    assert (said["model"], said["classes"]) == (f"madrylab:{name}", 1000)
+    model = load_model(f"madrylab:{name}")
+    assert (model.name, model.count_outputs()) == (f"madrylab:{name}", 1000)
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if n.endswith("l2_eps3")])

@@ -32,7 +32,7 @@ ONE = [*PROCESSES[:-1], "1"]
 
 
 @dataclass(frozen=True)
-class Crew:
+class Pool:
     """Two workers of a backend: the options that ask for them, and their processes."""
 
     options: list[str]
@@ -47,16 +47,16 @@ class Crew:
 
 
 @pytest.fixture(params=["processes", "ray"])
-def crew(request):
+def pool(request):
     if request.param == "processes":
-        return Crew(PROCESSES, lambda driver: worker_processes([driver.pid], "processes"))
+        return Pool(PROCESSES, lambda driver: worker_processes([driver.pid], "processes"))
     nodes = request.getfixturevalue("ray_nodes")
     wait_until_gone(nodes.workers())
-    return Crew(nodes.options, lambda _driver: nodes.workers())
+    return Pool(nodes.options, lambda _driver: nodes.workers())
 
 
-def test_a_killed_worker_is_replaced_and_only_its_units_are_redone(site, undisturbed, crew):
-    driver, (victim, *_) = crew.at_work(site)
+def test_a_killed_worker_is_replaced_and_only_its_units_are_redone(site, undisturbed, pool):
+    driver, (victim, *_) = pool.at_work(site)
     before = found(site.out)
     os.kill(victim, signal.SIGKILL)
     site.go(0)
@@ -67,23 +67,23 @@ def test_a_killed_worker_is_replaced_and_only_its_units_are_redone(site, undistu
     site.verify()
 
 
-def test_a_worker_that_hangs_is_replaced_and_its_units_are_redone(site, undisturbed, crew):
+def test_a_worker_that_hangs_is_replaced_and_its_units_are_redone(site, undisturbed, pool):
     patient = {"blindspots.study.backends.leader.SILENCE": 10.0}
-    driver, (*_, hung) = crew.at_work(site, settings=patient)
+    driver, (*_, hung) = pool.at_work(site, settings=patient)
     os.kill(hung, signal.SIGSTOP)
     site.go(0)
-    assert "nothing was heard of it for 10 s" in ended(driver)
+    assert "nothing was received of it for 10 s" in ended(driver)
     wait_until_gone([hung])
     assert_same(site.out, undisturbed)
     site.verify()
 
 
-def test_a_killed_driver_takes_its_workers_with_it_and_the_run_resumes(site, undisturbed, crew):
-    driver, own = crew.at_work(site)
+def test_a_killed_driver_takes_its_workers_with_it_and_the_run_resumes(site, undisturbed, pool):
+    driver, own = pool.at_work(site)
     kill(driver)
     wait_until_gone(own)
     before = found(site.out)
-    site.finish(site.out, *crew.options)
+    site.finish(site.out, *pool.options)
     assert_not_redone(site.out, before)
     assert_same(site.out, undisturbed)
     site.verify()

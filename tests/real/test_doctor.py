@@ -6,9 +6,9 @@ import pytest
 
 from blindspots import load_images, load_model
 from blindspots.cli.main import call
-from blindspots.doctor import Level
-from blindspots.doctor.input_checks import check_channels, given_normaliser
-from blindspots.doctor.sample import gather
+from blindspots.diagnosis import Level
+from blindspots.diagnosis.input_checks import check_channels, given_normaliser
+from blindspots.diagnosis.sample import gather
 from blindspots.engine.evaluator import Evaluator
 from tests.real.assets import ASSETS, MODEL, REAL, WEIGHTS
 

@@ -6,12 +6,10 @@ import re
 import pytest
 
 from blindspots.reporting.compare import compare, write_page
-from blindspots.reporting.compare.comparison_page import page_html
-from blindspots.reporting.compare.page_data import join
-from blindspots.reporting.compare.pair_selection import choose
-from blindspots.reporting.page.pair_sample import MOST_PAIRS
-from blindspots.reporting.page.pictures import SIZES, fitting_together
-from blindspots.reporting.score_axes import UNIT, run_scales
+from blindspots.reporting.compare.comparison_page import join, page_html
+from blindspots.reporting.compare.pairing import choose
+from blindspots.reporting.page.pictures import MOST_PAIRS, SIZES, fitting_together
+from blindspots.reporting.score_labels import UNIT, run_scales
 from blindspots.store.reader import Run
 from tests.reporting.test_compare import NORMAL, TRAINED, make_run
 from tests.reporting.test_report import HOSTILE, Page, data_of, words

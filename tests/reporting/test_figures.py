@@ -13,11 +13,13 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from blindspots.reporting import figures
-from blindspots.reporting.figures.grid_layout import grid_layout, layout_of
-from blindspots.reporting.figures.grid_plot import Tile, run_grid
-from blindspots.reporting.figures.publication import write_figure
-from blindspots.reporting.figures.run_figures import representative_source, write_figures
+from blindspots.reporting.figures.run_figures import (
+    write_figure,
+    write_figures,
+)
 from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.reporting.figures.tile_plots import Tile
+from blindspots.reporting.selection import first_pairs, layout_of, representative_source
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, draw
 
@@ -205,7 +207,7 @@ def test_the_figures_start_from_a_source_with_most_targets(run):
 def test_the_grid_is_square_where_classes_were_traversed_both_ways(tmp_path):
     factory = Factory(size=8, sources=8, targets=7, keep="found", models=["zoo:one"])
     run = Run(factory.write(tmp_path))
-    layout = grid_layout(run, "zoo:one")
+    layout = layout_of(first_pairs(run, "zoo:one"))
     assert layout.rows == layout.columns
     assert len(layout.rows) == 6
     for i, line in enumerate(layout.spots):
@@ -217,10 +219,10 @@ def test_the_grid_is_square_where_classes_were_traversed_both_ways(tmp_path):
 
 
 def test_the_grid_has_a_line_a_source_where_they_were_not(run):
-    tiles, rows, columns = run_grid(run, run.models[0].name)
-    assert columns == []
-    assert len(rows) == len(tiles) == 3
-    assert [tile.clean for tile in tiles[0]] == [True, False, False]
+    layout = layout_of(first_pairs(run, run.models[0].name))
+    assert layout.columns == []
+    assert len(layout.rows) == len(layout.spots) == 3
+    assert [spot.clean for spot in layout.spots[0]] == [True, False, False]
 
 
 CLASSES = "abcdefghij"

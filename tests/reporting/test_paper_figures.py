@@ -17,10 +17,9 @@ from PIL import Image
 from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.publication import FIGURES, FORMATS, write_figure
-from blindspots.reporting.figures.publication.curves import distances
-from blindspots.reporting.figures.publication.layout import RESOLUTION
-from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.reporting.figures.curve_plots import distances
+from blindspots.reporting.figures.run_figures import FIGURES, FORMATS, RESOLUTION, write_figure
+from blindspots.reporting.figures.style import COLOUR_MAP, PRINT
 from blindspots.schema import TRANSFER
 from blindspots.store.reader import Run
 from blindspots.store.width_rows import add_widths
@@ -101,7 +100,7 @@ def svg_size(svg):
 
 def test_a_matrix_that_cannot_be_read_on_a_column_is_refused(run):
     with pytest.raises(UsageError, match="--columns 2"):
-        FIGURES["transfer"].draw(run, run.pair_rows(started=True), 1)
+        FIGURES["transfer"].draw(run, run.pair_rows(started=True), PRINT[1])
 
 
 @pytest.mark.parametrize(
@@ -110,7 +109,9 @@ def test_a_matrix_that_cannot_be_read_on_a_column_is_refused(run):
 )
 def test_a_figure_is_as_wide_as_its_columns_and_all_its_words_are_on_the_page(run, figure, columns):
     kind = FIGURES[figure]
-    page = kind.draw(run, kind.usual(run, [facts.name for facts in run.models]), columns).figure
+    page = kind.draw(
+        run, kind.usual(run, [facts.name for facts in run.models]), PRINT[columns]
+    ).figure
     width, height = page.get_size_inches()
     assert width == INCHES[columns]
     assert 0.5 < height < 11
@@ -191,7 +192,7 @@ def test_a_file_has_a_page_as_wide_as_its_columns(
 
 def test_a_matrix_on_one_column_can_be_read_and_is_whole(judged_by_two):
     rows = judged_by_two.pair_rows(started=True)
-    page = FIGURES["transfer"].draw(judged_by_two, rows, 1).figure
+    page = FIGURES["transfer"].draw(judged_by_two, rows, PRINT[1]).figure
     texts = [text for text in page.findobj(Text) if text.get_text()]
     assert min(text.get_fontsize() for text in texts) >= SMALLEST
     assert sum(text.get_text() == ".90" for text in texts) >= 4
@@ -202,7 +203,7 @@ def test_a_matrix_on_one_column_can_be_read_and_is_whole(judged_by_two):
 
 
 def test_the_triangle_has_the_colours_of_the_stored_grid(run):
-    page = FIGURES["triangle"].draw(run, FIGURES["triangle"].usual(run, MODELS), 2).figure
+    page = FIGURES["triangle"].draw(run, FIGURES["triangle"].usual(run, MODELS), PRINT[2]).figure
     drawn = [cells for ax in page.axes for cells in ax.findobj(PolyCollection)]
     FigureCanvasAgg(page).draw()
     stored = {tuple(row["confidence"]): row["model"] for row in run.triangle_rows()}

@@ -12,11 +12,9 @@ import pytest
 
 import blindspots.reporting.page
 from blindspots.reporting.page import write_report
-from blindspots.reporting.page.bundle import bundle
-from blindspots.reporting.page.entry_types import SCHEMA
 from blindspots.reporting.page.report_data import report_data
-from blindspots.reporting.page.report_page import page_html, report_html
-from blindspots.reporting.page.text import percent, spoken, with_article
+from blindspots.reporting.page.report_page import bundle, page_html, report_html
+from blindspots.reporting.page.views import SCHEMA, percent, spoken, with_article
 from blindspots.reporting.tables import build_table, render
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, pair_row, write_rows

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 
 from blindspots.reporting.page import write_report
-from blindspots.reporting.page.pair_sample import EXTREMES, MOST_PAIRS, sample
-from blindspots.reporting.page.pictures import SIZES, fitting
+from blindspots.reporting.page.pictures import EXTREMES, MOST_PAIRS, SIZES, fitting, sample
 from blindspots.reporting.page.report_data import report_data
 from blindspots.reporting.page.report_page import report_html
 from blindspots.schema import PAIRS

@@ -8,31 +8,35 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
+from matplotlib.text import Text
 
 from blindspots.cli.pair_commands import _traversed
 from blindspots.reporting import figures
 from blindspots.reporting.compare.comparison_page import page_html as comparison_html
 from blindspots.reporting.compare.differences import compare
-from blindspots.reporting.figures.publication import FIGURES, write_figure
 from blindspots.reporting.figures.run_figures import (
+    FIGURES,
     model_grid,
     model_star,
     model_strip,
     model_triangle,
+    write_figure,
 )
-from blindspots.reporting.figures.style import short
+from blindspots.reporting.figures.style import PRINT, short
 from blindspots.reporting.page.report_data import report_data
 from blindspots.reporting.page.report_page import page_html
-from blindspots.reporting.score_axes import UNIT, around, run_scales
 from blindspots.reporting.score_labels import (
     CONFIDENCE,
     EMBEDDING,
     GROUP,
     MARGIN,
+    UNIT,
+    around,
+    run_scales,
     words_for,
     words_of,
 )
-from blindspots.reporting.tables.column_texts import PAIR_NUMBERS, glossary
+from blindspots.reporting.tables.table import PAIR_NUMBERS, glossary
 from blindspots.schema import PROBABILITIES
 from blindspots.scores import SCORES
 from blindspots.scores.score import Probability
@@ -59,9 +63,7 @@ def margins(tmp_path_factory):
 
 def said(ax):
     """Every text of a figure."""
-    figure = ax.get_figure(root=True)
-    labels = [label.get_text() for one in figure.axes for label in one.get_yticklabels()]
-    return [text.get_text() for one in figure.axes for text in one.texts] + labels
+    return [text.get_text() for text in ax.get_figure(root=True).findobj(Text)]
 
 
 def test_every_score_has_its_own_words():
@@ -136,7 +138,7 @@ def test_the_star_has_the_scale_of_its_margins(margins):
     source = margins.pair_rows(started=True)[0]["source_id"]
     ax = model_star(margins, "one", source)
     along = run_scales(margins).along
-    assert ax.get_ylim() == (along.low, along.at(1.02))
+    assert ax.child_axes[0].get_ylim() == (along.low, along.at(1.03))
     assert {"margin, in logits", "below source margin − δ: outside"} <= set(said(ax))
     assert not any("conf" in text or "p source" in text for text in said(ax))
 
@@ -152,17 +154,17 @@ def test_the_heat_map_and_its_bar_have_the_scale_of_its_margins(margins):
 
 def test_a_figure_that_is_given_no_score_is_of_the_confidence():
     ax = figures.star([figures.Limb(np.linspace(1, 0.5, 11), "disc")])
-    assert ax.get_ylim() == (0, 1.02)
+    assert ax.child_axes[0].get_ylim() == (0, 1.03)
     assert {"confidence", "0", ".5", "1"} <= set(said(ax))
 
 
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        ("confidence", "the model sees disc (confidence in bold)"),
-        ("group", "the model sees a class of the disc’s group (probability in bold)"),
-        ("margin", "the model sees disc (margin in bold)"),
-        ("embedding", "the model finds it like disc (similarity in bold)"),
+        ("confidence", "one sees disc (confidence in bold)"),
+        ("group", "one sees a class of the disc’s group (probability in bold)"),
+        ("margin", "one sees disc (margin in bold)"),
+        ("embedding", "one finds it like disc (similarity in bold)"),
     ],
 )
 def test_the_strip_says_what_its_numbers_are(tmp_path, score, words):
@@ -183,13 +185,13 @@ def test_a_number_of_a_group_is_not_captioned_as_one_class(tmp_path, score, whos
     triangle = next(row for row in run.triangle_rows("one") if row["source_id"] == source)
     corners = triangle["target_1"], triangle["target_2"]
     value = short(first["p_source"])
-    assert f"{whose}\n{value}" in said(model_star(run, "one", source))
+    assert f"source {whose} {value}" in said(model_star(run, "one", source))
     assert f"{whose}\n{short(triangle['confidence'][0])}" in said(
         model_triangle(run, "one", source, corners)
     )
-    assert f"source {whose} {value}" in said(FIGURES["star"].draw(run, rows, 2))
+    assert f"source {whose} {value}" in said(FIGURES["star"].draw(run, rows, PRINT[2]))
     assert whose in [text.replace("\n", " ") for text in said(model_grid(run, "one"))]
-    printed = [text.replace("\n", " ") for text in said(FIGURES["grid"].draw(run, rows, 2))]
+    printed = [text.replace("\n", " ") for text in said(FIGURES["grid"].draw(run, rows, PRINT[2]))]
     assert whose in printed
 
 

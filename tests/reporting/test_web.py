@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from blindspots.reporting.web import TYPES, file_type, page_files
+from blindspots.reporting.page.report_page import TYPES, file_type, page_files
 
-WEB = files("blindspots.reporting.web")
+WEB = files("blindspots.reporting") / "web"
 OWN = {
     "report": files("blindspots.reporting.page"),
     "explorer": files("blindspots.explorer") / "static",

@@ -13,10 +13,9 @@ from upath import UPath
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.store.archives import Archives
-from blindspots.store.atomic import write_bytes
+from blindspots.store.atomic import MOST_WAITING, UploadWriter, write_bytes
 from blindspots.store.lock import LOCK, SILENT, Holder, hold, read_holder
 from blindspots.store.paths import create, find_place
-from blindspots.store.pens import MOST_WAITING, UploadWriter
 from blindspots.store.reader import Run
 from tests.support import tiny
 from tests.support.object_store import fetch, forget_connections, names
@@ -71,7 +70,7 @@ def test_addresses(tmp_path):
     assert str(find_place("s3://bucket/run") / "parts") == "s3://bucket/run/parts"
 
 
-@pytest.mark.parametrize("backend", ["serial", "processes"])
+@pytest.mark.parametrize("backend", ["serial", pytest.param("processes", marks=pytest.mark.faults)])
 def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, run, local, bucket, backend, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--backend", backend, *(["--workers", "1"] if backend == "processes" else [])]

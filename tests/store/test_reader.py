@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from blindspots.errors import UsageError
 from blindspots.reporting.selection import most_representative
 from blindspots.store import parquet, writer
-from blindspots.store.columns import read_rows
-from blindspots.store.reader import Run, nearest_believed, reached_target
+from blindspots.store.reader import Run, nearest_believed, reached_target, read_rows
 from blindspots.store.writer import Store
 from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 

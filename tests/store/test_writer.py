@@ -7,12 +7,13 @@ import pytest
 from PIL import Image
 
 import blindspots as bs
+from blindspots.schema import PREDICTIONS
 from blindspots.store import atomic
 from blindspots.store.atomic import PARTIAL, write_text, write_whole
 from blindspots.store.lock import LOCK
 from blindspots.store.paths import check_writable
-from blindspots.store.prediction_rows import SCHEMA
-from blindspots.store.writer import Store, check_own, read_predictions
+from blindspots.store.prediction_rows import read_predictions
+from blindspots.store.writer import Store, check_own
 from tests.support.tiny import run
 
 
@@ -188,7 +189,7 @@ def test_predictions_come_back(tmp_path):
     store = Store(tmp_path)
     assert not len(read_predictions(tmp_path))
     said = {"model": "m", "image_id": "i", "predicted": 3, "confidence": 0.5, "p_label": 0.25}
-    store.write_predictions(pa.Table.from_pylist([said], SCHEMA))
+    store.write_predictions(pa.Table.from_pylist([said], PREDICTIONS))
     assert read_predictions(tmp_path).to_pylist() == [said]
 
 

@@ -27,7 +27,9 @@ def planned(pairs, grouped=False):
 @given(PAIRS)
 def test_columns_hold_the_pairs_that_are_planned_one_by_one(pairs):
     one_by_one = [
-        PlannedPair(pair_id("f1", IMAGES[s], IMAGES[t], SCIENCE), IMAGES[s], IMAGES[t], 10 * s)
+        PlannedPair(
+            pair_id("f1", IMAGES[s], IMAGES[t], SCIENCE), IMAGES[s], IMAGES[t], 10 * s, 10 * t
+        )
         for s, t in pairs
     ]
     assert list(planned(pairs)) == one_by_one

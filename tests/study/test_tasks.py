@@ -1,4 +1,4 @@
-"""Units cover what is to be done, each source once; a leader loses none of them."""
+"""Tasks cover what is to be done, each source once; a leader loses none of them."""
 
 import time
 from collections import deque
@@ -17,10 +17,18 @@ from blindspots.schema import Ending
 from blindspots.settings import ScienceSettings
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.leader import ATTEMPTS, UNBORN, Leader
-from blindspots.study.backends.messages import Died, Done, Failed, Progress, Ready, Started, Warned
+from blindspots.study.backends.leader import ATTEMPTS, FEWEST_WORKERS, Leader
 from blindspots.study.backends.tasks import FEWEST, MOST_PAIRS, TaskPlan
 from blindspots.study.backends.worker import Worker
+from blindspots.study.backends.worker_process import (
+    Died,
+    Done,
+    Failed,
+    Progress,
+    Ready,
+    Started,
+    Warned,
+)
 from blindspots.study.pairs import plan_pairs
 from blindspots.study.prepare import prepare
 from blindspots.study.subjects import RunRequest
@@ -40,8 +48,8 @@ def planned(counts):
     return plan_pairs("f", images, source, target.astype(np.int64), labels, SCIENCE)
 
 
-def sheet(store, pairs):
-    return TaskPlan(MODEL, pairs, np.arange(len(pairs.images)), store, dropped=True)
+def plan(store, pairs):
+    return TaskPlan(MODEL, pairs, store, dropped=True)
 
 
 def write(store, pairs, ending=Ending.FINISHED):
@@ -56,10 +64,10 @@ def write(store, pairs, ending=Ending.FINISHED):
         )
 
 
-def measure(store, *units):
-    """The rows of hulls and nulls that units lack; as many targets as the key needs."""
+def measure(store, *tasks):
+    """The rows of hulls and nulls that tasks lack; as many targets as the key needs."""
     for table in FEWEST:
-        names = [name for unit in units for name in unit.lacking[table]]
+        names = [name for task in tasks for name in task.lacking[table]]
         row = {"model": MODEL, "target_1": "a", "target_2": "b", "target_id": "a"}
         keys = {"triangles": ("target_1", "target_2"), "nulls": ("target_id",), "simplices": ()}
         own = {"model": row["model"], **{key: row[key] for key in keys[table]}}
@@ -71,77 +79,77 @@ def measure(store, *units):
     done=st.data(),
     workers=st.integers(1, 4),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, counts, done, workers):
     store, pairs = Store(tmp_path_factory.mktemp("run")), planned(counts)
     stored = done.draw(st.sets(st.sampled_from(range(len(pairs)))))
     write(store, [pairs[i] for i in sorted(stored)])
-    units = list(sheet(store, pairs).units(workers))
-    missing = [name for unit in units for name in unit.missing]
+    tasks = list(plan(store, pairs).tasks(workers))
+    missing = [name for task in tasks for name in task.missing]
     assert sorted(missing) == sorted(
         {p.pair_id for p in pairs} - {pairs[i].pair_id for i in stored}
     )
-    sources = [source for unit in units for source in {p.source_id for p in unit.pairs}]
+    sources = [source for task in tasks for source in {p.source_id for p in task.pairs}]
     assert len(sources) == len(set(sources)) == len(counts)
-    for unit in units:
-        assert unit.missing | unit.started == {p.pair_id for p in unit.pairs}
-        assert unit.labels == {p.target_id: int(p.target_id[6:]) for p in unit.pairs}
-        assert len(unit.pairs) <= max(MOST_PAIRS, len(pairs)) + max(counts)
+    for task in tasks:
+        assert task.missing | task.started == {p.pair_id for p in task.pairs}
+        assert all(p.target_label == int(p.target_id[6:]) for p in task.pairs)
+        assert len(task.pairs) <= max(MOST_PAIRS, len(pairs)) + max(counts)
         for table, fewest in FEWEST.items():
             able = {f"image-{s}" for s, n in enumerate(counts) if n >= fewest}
-            assert unit.lacking[table] == able & {p.source_id for p in unit.pairs}
+            assert task.lacking[table] == able & {p.source_id for p in task.pairs}
     # The first by itself, and all others at once: each write to the disk takes its time.
-    for done in (units[:1], units[1:]):
-        write(store, [p for unit in done for p in unit.pairs if p.pair_id in unit.missing])
+    for done in (tasks[:1], tasks[1:]):
+        write(store, [p for task in done for p in task.pairs if p.pair_id in task.missing])
         measure(store, *done)
-        assert [sheet(store, pairs).again(unit) for unit in done] == [None] * len(done)
-    assert not sheet(store, pairs).unfinished.any()
+        assert [plan(store, pairs).again(task) for task in done] == [None] * len(done)
+    assert not plan(store, pairs).unfinished.any()
 
 
 def test_pairs_that_did_not_start_make_no_unit_of_hulls(tmp_path):
     store, pairs = Store(tmp_path), planned([3, 2])
     write(store, pairs, Ending.DELTA_VACUOUS)
-    assert list(sheet(store, pairs).units(2)) == []
+    assert list(plan(store, pairs).tasks(2)) == []
 
 
 class Scripted:
-    """A crew in this process. `fate` says of each unit in turn what becomes of it."""
+    """A pool in this process. `fate` says of each task in turn what becomes of it."""
 
     workers = 2
 
     def __init__(self, job, fate):
         self.job, self.fate = job, fate
-        self.heard, self.hired, self.dismissed = deque(), 0, []
+        self.received, self.started, self.stopped = deque(), 0, []
 
-    def prepare(self, orders):
-        assert orders.request is not None
+    def prepare(self, config):
+        assert config.request is not None
 
     def start(self):
-        self.hired += 1
-        self.heard.append((self.hired, Ready()))
-        return self.hired
+        self.started += 1
+        self.received.append((self.started, Ready()))
+        return self.started
 
-    def send(self, worker, unit):
-        if worker in self.dismissed:
+    def send(self, worker, task):
+        if worker in self.stopped:
             return
-        if unit is not None:
-            self.heard.extend((worker, word) for word in self.fate(self.job.store, unit))
+        if task is not None:
+            self.received.extend((worker, message) for message in self.fate(self.job.store, task))
 
     def receive(self, _seconds):
-        if not self.heard:
+        if not self.received:
             time.sleep(0.05)
             return []
-        return [self.heard.popleft()]
+        return [self.received.popleft()]
 
     def stop(self, worker):
-        self.dismissed.append(worker)
-        self.heard = deque(one for one in self.heard if one[0] != worker)
+        self.stopped.append(worker)
+        self.received = deque(one for one in self.received if one[0] != worker)
 
 
-def does(store, unit):
-    write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
-    measure(store, unit)
-    return [Started(unit.number), Progress(1.0), Done(unit.number)]
+def does(store, task):
+    write(store, [pair for pair in task.pairs if pair.pair_id in task.missing])
+    measure(store, task)
+    return [Started(task.number), Progress(1.0), Done(task.number)]
 
 
 @pytest.fixture(scope="module")
@@ -156,56 +164,55 @@ def prepared(tmp_path_factory):
 
 @pytest.fixture
 def lead(tmp_path, prepared):
-    """Has a scripted crew do the plan; the crew and what is left."""
+    """Has a scripted pool do the plan; the pool and what is left."""
 
     def leading(fate):
         job = RunJob(
             prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
         )
-        crew = Scripted(job, fate)
-        Leader(job, nullcontext(crew)).run()
-        labels = np.arange(len(prepared.pairs[MODEL].images))
-        return crew, TaskPlan(MODEL, prepared.pairs[MODEL], labels, job.store, dropped=True)
+        pool = Scripted(job, fate)
+        Leader(job, nullcontext(pool)).run()
+        return pool, TaskPlan(MODEL, prepared.pairs[MODEL], job.store, dropped=True)
 
     return leading
 
 
 def test_a_crew_that_works_does_all(lead):
-    crew, left = lead(does)
-    assert crew.hired == 2
+    pool, left = lead(does)
+    assert pool.started == 2
     assert not left.unfinished.any()
 
 
 def test_what_a_dead_worker_had_is_done_by_another(lead):
     deaths = iter([True, False, True])
 
-    def fate(store, unit):
+    def fate(store, task):
         if next(deaths, False):
             return [Died("killed")]
-        return does(store, unit)
+        return does(store, task)
 
-    crew, left = lead(fate)
-    assert crew.hired == 4
+    pool, left = lead(fate)
+    assert pool.started == 4
     assert not left.unfinished.any()
 
 
 def test_a_worker_that_stored_before_it_died_leaves_less(lead):
     sizes = []
 
-    def fate(store, unit):
-        sizes.append(unit.size)
+    def fate(store, task):
+        sizes.append(task.size)
         if len(sizes) == 1:
-            write(store, [pair for pair in unit.pairs if pair.pair_id in unit.missing])
+            write(store, [pair for pair in task.pairs if pair.pair_id in task.missing])
             return [Died("killed")]
-        return does(store, unit)
+        return does(store, task)
 
     _, left = lead(fate)
     assert not left.unfinished.any()
 
 
 def test_pairs_that_kill_every_worker_end_the_run_named(lead):
-    def fate(_store, unit):
-        return [Started(unit.number), Failed("error", "Traceback\nValueError: odd")]
+    def fate(_store, task):
+        return [Started(task.number), Failed("error", "Traceback\nValueError: odd")]
 
     with pytest.raises(WorkFailed, match=f"{ATTEMPTS + 1} workers ended one after the other"):
         lead(fate)
@@ -214,137 +221,138 @@ def test_pairs_that_kill_every_worker_end_the_run_named(lead):
 def test_a_unit_is_not_blamed_for_deaths_before_it_was_begun(lead):
     deaths = iter([True] * (3 * ATTEMPTS))
 
-    def fate(store, unit):
-        return [Died("killed")] if next(deaths, False) else does(store, unit)
+    def fate(store, task):
+        return [Died("killed")] if next(deaths, False) else does(store, task)
 
     _, left = lead(fate)
     assert not left.unfinished.any()
 
 
-def dies_at_once(crew, lives=()):
-    """Let the workers of a crew that is not among those who live end before they are ready."""
+def dies_at_once(pool, lives=()):
+    """Let the workers of a pool that is not among those who live end before they are ready."""
 
     def start():
-        crew.hired += 1
-        word = Ready() if crew.hired in lives else Died("the driver of\nthe card is missing")
-        crew.heard.append((crew.hired, word))
-        return crew.hired
+        pool.started += 1
+        message = Ready() if pool.started in lives else Died("the driver of\nthe card is missing")
+        pool.received.append((pool.started, message))
+        return pool.started
 
-    crew.start = start
-    return crew
+    pool.start = start
+    return pool
 
 
 @pytest.mark.parametrize("ready", [True, False])
 def test_workers_that_end_before_their_first_pair_end_the_run_named(tmp_path, prepared, ready):
     method = make_method("reference")
     job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
-    crew = Scripted(job, lambda _store, _unit: [Died("the driver of\nthe card is missing")])
-    crew = crew if ready else dies_at_once(crew)
+    pool = Scripted(job, lambda _store, _task: [Died("the driver of\nthe card is missing")])
+    pool = pool if ready else dies_at_once(pool)
     with pytest.raises(WorkFailed, match=r"before their first pair.*the driver of the card") as end:
-        Leader(job, nullcontext(crew)).run()
+        Leader(job, nullcontext(pool)).run()
     assert "\n" not in str(end.value)
-    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
+    assert pool.started <= ATTEMPTS * FEWEST_WORKERS + pool.workers
 
 
 def test_one_worker_that_lives_does_all_where_others_cannot_begin(tmp_path, prepared):
     method = make_method("reference")
     job = RunJob(prepared, method, Store(tmp_path), silent(), "found", True, False)
-    crew = dies_at_once(Scripted(job, does), lives={2})
-    Leader(job, nullcontext(crew)).run()
-    assert crew.hired <= ATTEMPTS * UNBORN + crew.workers
+    pool = dies_at_once(Scripted(job, does), lives={2})
+    Leader(job, nullcontext(pool)).run()
+    assert pool.started <= ATTEMPTS * FEWEST_WORKERS + pool.workers
 
 
 def test_a_worker_that_says_nothing_any_more_is_replaced(lead, monkeypatch, capsys):
     monkeypatch.setattr("blindspots.study.backends.leader.SILENCE", 0.5)
     hangs = iter([True])
 
-    def fate(store, unit):
-        return [Started(unit.number)] if next(hangs, False) else does(store, unit)
+    def fate(store, task):
+        return [Started(task.number)] if next(hangs, False) else does(store, task)
 
-    crew, left = lead(fate)
-    assert crew.hired == 3
-    assert len(crew.dismissed) == 1
+    pool, left = lead(fate)
+    assert pool.started == 3
+    assert len(pool.stopped) == 1
     assert "nothing was heard of it" in " ".join(capsys.readouterr().err.split())
     assert not left.unfinished.any()
 
 
 def test_what_every_worker_warns_of_is_said_once(lead, capsys):
-    lead(lambda store, unit: [Warned("out of memory;\n going on"), *does(store, unit)])
+    lead(lambda store, task: [Warned("out of memory;\n going on"), *does(store, task)])
     assert capsys.readouterr().err.count("out of memory; going on") == 1
 
 
 @pytest.mark.parametrize(("kind", "error"), [("refused", UsageError), ("failed", WorkFailed)])
 def test_what_nobody_could_do_better_ends_the_run_at_once(lead, kind, error):
     with pytest.raises(error, match="no such weights"):
-        lead(lambda _store, _unit: [Failed(kind, "no such weights")])
+        lead(lambda _store, _task: [Failed(kind, "no such weights")])
 
 
 class TestWorker:
-    """A worker by itself: units from a list, words to a list."""
+    """A worker by itself: tasks from a list, messages to a list."""
 
     @pytest.fixture
-    def orders(self, tmp_path, prepared):
+    def config(self, tmp_path, prepared):
         job = RunJob(
             prepared, make_method("reference"), Store(tmp_path), silent(), "found", True, False
         )
-        crew = Scripted(job, does)
-        crew.workers = 1
+        pool = Scripted(job, does)
+        pool.workers = 1
         taken = []
-        crew.prepare = taken.append
-        Leader(job, nullcontext(crew)).run()
+        pool.prepare = taken.append
+        Leader(job, nullcontext(pool)).run()
         return taken[0]
 
-    def test_it_streams_from_unit_to_unit(self, tmp_path, prepared, orders, monkeypatch):
+    def test_it_streams_from_unit_to_unit(self, tmp_path, prepared, config, monkeypatch):
         streams, spent = [], []
         whole = Worker._stream
         monkeypatch.setattr(Worker, "_stream", lambda h, u: (streams.append(u.number), whole(h, u)))
-        orders = replace(
-            orders, out=tmp_path / "again", method=make_method("reference", {"max_steps": "2"})
+        config = replace(
+            config, out=tmp_path / "again", method=make_method("reference", {"max_steps": "2"})
         )
         pairs, store = prepared.pairs[MODEL], Store(tmp_path / "again")
-        units = list(sheet_of(pairs, store, prepared).units(1))
-        assert len(units) > 3
-        words = self.said_over(orders, [*units[:3], None, *units[3:], None])
-        assert streams == [units[0].number, units[3].number]
-        said = [word for word in words if not isinstance(word, Progress)]
-        spent = [word for word in words if isinstance(word, Progress)]
+        tasks = list(plan_of(pairs, store).tasks(1))
+        assert len(tasks) > 3
+        messages = self.messages_over(config, [*tasks[:3], None, *tasks[3:], None])
+        assert streams == [tasks[0].number, tasks[3].number]
+        said = [message for message in messages if not isinstance(message, Progress)]
+        spent = [message for message in messages if isinstance(message, Progress)]
         assert spent
         assert said[0] == Ready()
-        assert [w.number for w in said if isinstance(w, Started)] == [u.number for u in units]
-        assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in units}
-        assert not sheet_of(pairs, store, prepared).unfinished.any()
+        assert [w.number for w in said if isinstance(w, Started)] == [u.number for u in tasks]
+        assert {w.number for w in said if isinstance(w, Done)} == {u.number for u in tasks}
+        assert not plan_of(pairs, store).unfinished.any()
 
     def test_it_is_heard_at_every_forward_while_it_measures(
-        self, tmp_path, prepared, orders, monkeypatch
+        self, tmp_path, prepared, config, monkeypatch
     ):
         """Else a slow model that measures thousands of points would pass for one that hangs."""
-        monkeypatch.setattr("blindspots.study.backends.worker.SECONDS_BETWEEN_WORDS", -1.0)
+        monkeypatch.setattr("blindspots.study.backends.worker.SECONDS_BETWEEN_MESSAGES", -1.0)
         method = make_method("reference", {"max_steps": "2"})
-        orders = replace(orders, out=tmp_path / "again", method=method)
+        config = replace(config, out=tmp_path / "again", method=method)
         store = Store(tmp_path / "again")
-        unit = next(iter(sheet_of(prepared.pairs[MODEL], store, prepared).units(1)))
-        words = self.said_over(orders, [unit, None])
-        done = next(i for i, word in enumerate(words) if isinstance(word, Done))
-        before = [word.evaluations for word in words[:done] if isinstance(word, Progress)]
+        task = next(iter(plan_of(prepared.pairs[MODEL], store).tasks(1)))
+        messages = self.messages_over(config, [task, None])
+        done = next(i for i, message in enumerate(messages) if isinstance(message, Done))
+        before = [
+            message.evaluations for message in messages[:done] if isinstance(message, Progress)
+        ]
         traversed = max(i for i, evaluations in enumerate(before) if evaluations)
         assert len(before[traversed + 1 :]) > 4
-        spent = sum(word.evaluations for word in words if isinstance(word, Progress))
-        assert spent == pytest.approx(len(unit.pairs) * method.most_evaluations())
+        spent = sum(message.evaluations for message in messages if isinstance(message, Progress))
+        assert spent == pytest.approx(len(task.pairs) * method.most_evaluations())
 
     @staticmethod
-    def said_over(orders, units):
-        """The words of a worker that is given these, and then its driver is gone."""
-        inbox, words = deque(units), []
+    def messages_over(config, tasks):
+        """The messages of a worker that is given these, and then its driver is gone."""
+        inbox, messages = deque(tasks), []
 
         def take():
             if not inbox:
                 raise EOFError
             return inbox.popleft()
 
-        Worker(orders, take, words.append).run()
-        return words
+        Worker(config, take, messages.append).run()
+        return messages
 
 
-def sheet_of(pairs, store, prepared):
-    labels = prepared.survey.labels(prepared.subjects[0])
-    return TaskPlan(MODEL, pairs, labels, store, dropped=False)
+def plan_of(pairs, store):
+    return TaskPlan(MODEL, pairs, store, dropped=False)

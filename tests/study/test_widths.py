@@ -14,7 +14,8 @@ from blindspots import Run, load_model
 from blindspots.cli.main import call
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.publication.width_bands import draw_widths
+from blindspots.reporting.figures.curve_plots import widths
+from blindspots.reporting.figures.style import PRINT
 from blindspots.settings import Trust
 from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings, add_widths, read_widths
 from blindspots.study.widths import FoundPath, directions, measure_widths, path_of, path_widths
@@ -184,8 +185,8 @@ def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tm
             with torch.no_grad():
                 said = model.eval()(image + radius * drawn).softmax(dim=1)[:, row["source_class"]]
             expected[radius, point] = np.quantile(said.double().numpy(), (0.05, 0.95))
-    page = draw_widths(run, [row], 1)
-    (ax,) = [one for one in page.figure.axes if one is not page]
+    page = widths(run, [row], PRINT[1])
+    (ax,) = [one for one in page.child_axes if bands(one)]
     edges, colours = defaultdict(list), [tuple(band.get_facecolor()[0][:3]) for band in bands(ax)]
     for line in ax.lines:
         edges[tuple(to_rgb(line.get_color()))].append(line.get_ydata())

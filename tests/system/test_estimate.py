@@ -7,7 +7,7 @@ import pytest
 from blindspots.cli.main import call
 from blindspots.measure.measurer import RowMaker
 from blindspots.study.estimate import Measured
-from blindspots.study.resume import HULLS
+from blindspots.study.pairs import HULLS
 from tests.support.tiny import MODEL
 
 WHAT = ["--model", MODEL, "--method", "reference", "--set", "max_steps=2", "--quiet"]

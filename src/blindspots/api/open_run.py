@@ -9,7 +9,7 @@ from blindspots.api.run_table import RunTable, arrow_frame
 from blindspots.errors import UsageError
 from blindspots.progress import Reporter
 from blindspots.reporting.limits import Check, Limit, check_run
-from blindspots.reporting.tables import KINDS, build_table
+from blindspots.reporting.tables import KINDS, Kind, build_table
 from blindspots.specs import nearest_names
 from blindspots.store.paths import Place
 from blindspots.store.reader import Run
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from blindspots.reporting.figures.run_figures import Drawn
+    from blindspots.reporting.publish import Published
     from blindspots.study.verify import Verification
 
 
@@ -68,12 +70,10 @@ class OpenRun(Run):
         """One row per (model, judge, pair): what judges say; empty before `blindspots transfer`."""
         return arrow_frame(self.arrow("transfer"))
 
-    def table(
-        self, kind: Literal["distance", "confidence", "summary", "transfer"] = "distance"
-    ) -> RunTable:
+    def table(self, kind: Kind = "distance") -> RunTable:
         """A table of the run, models side by side: mean ± standard deviation (ddof 0).
 
-        Raises `UsageError` for a name that is no table.
+        `kind`: distance, confidence, summary or transfer. Raises `UsageError` for another name.
         """
         _check_name("table", kind, KINDS)
         return RunTable(build_table(self, kind))
@@ -93,23 +93,48 @@ class OpenRun(Run):
         Nothing is written; `axes.figure.savefig("figure.pdf")` does. Raises `UsageError` for an
         unknown figure, pair or model, and where the run did not keep what the figure needs.
         """
-        from blindspots.reporting.figures.publication import FIGURES, draw_figure
+        from blindspots.reporting.figures.run_figures import FIGURES, draw_figure
 
         _check_name("figure", figure, tuple(FIGURES), "plot")
         pairs, models = _listed(pair), _listed(model)
         axes, _ = draw_figure(self, figure, pairs=pairs, models=models, columns=columns)
         return axes
 
+    def save_plot(
+        self,
+        figure: str,
+        *,
+        pair: str | Sequence[str] = (),
+        model: str | Sequence[str] = (),
+        columns: Literal[1, 2] = 1,
+        format: str = "pdf",
+        out: Place | None = None,
+    ) -> "Drawn":
+        """Write a figure for a page, as `blindspots plot` does; its `file` and what it shows.
+
+        As `plot`; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
+        """
+        from blindspots.reporting.figures.run_figures import write_figure
+
+        pairs, models = _listed(pair), _listed(model)
+        return write_figure(
+            self, figure, pairs=pairs, models=models, format=format, columns=columns, out=out
+        )
+
     def report(self) -> Place:
         """Build report.html, tables and figures of the run again; the report's file.
 
-        The one method that writes. Raises `UsageError` where the directory cannot be written.
+        Raises `UsageError` where the directory cannot be written.
         """
+        return self.publish().report
+
+    def publish(self) -> "Published":
+        """What `report` writes: where the report is, and the slides' tables as text and data."""
         from blindspots.reporting.publish import publish
         from blindspots.store.paths import check_writable
 
         check_writable(self.path)
-        return publish(self.path).report
+        return publish(self.path)
 
     def verify(
         self,
@@ -155,11 +180,6 @@ class OpenRun(Run):
         not finished.
         """
         limits = [*_limits("max", max or {}), *_limits("min", min or {})]
-        if not limits:
-            raise UsageError(
-                "no limit was given; expected at least one; type run.check(max={'segment_inside': "
-                "0.5})"
-            )
         return check_run(self, limits, _listed(model))
 
     def __setattr__(self, name: str, value: object) -> None:

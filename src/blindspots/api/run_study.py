@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,17 +11,28 @@ from torch import Tensor
 
 from blindspots.api.arguments import as_method, as_model, check_score
 from blindspots.api.open_run import OpenRun, open_run
+from blindspots.engine.evaluator import keep_freed_memory
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.images.sources.in_memory import MEMORY
+from blindspots.measure.metrics import find_lpips
 from blindspots.methods import describe_method
 from blindspots.methods.method import Method
 from blindspots.models.classifier import Classifier
 from blindspots.progress import Reporter
 from blindspots.scores import Score, describe_score
-from blindspots.settings import MachineSettings, ScienceSettings, Trust
+from blindspots.settings import (
+    WHOLE,
+    BackendName,
+    MachineSettings,
+    ScienceSettings,
+    Trust,
+    parse_shard,
+)
 from blindspots.store.lock import refuse_held
 from blindspots.store.paths import Place, check_writable, find_place
+from blindspots.store.writer import check_own
+from blindspots.study.backends.backend import Backend, choose_backend
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
@@ -43,6 +55,10 @@ def run(
     precision: Literal["fp32", "tf32", "bf16"] = "fp32",
     classes: str | Path | None = None,
     lpips_weights: str | Path | None = None,
+    shard: str | None = None,
+    predictions: str | Place | None = None,
+    backend: BackendName = "auto",
+    workers: int | None = None,
     trust_file: bool = False,
     trust_remote_code: bool = False,
     report: bool = True,
@@ -62,6 +78,10 @@ def run(
     `targets_per_source`: how many targets each; `pairs`: a CSV file of source and target instead.
     `keep`: what stays on the disk; None: "path" below 1,000 pairs per model, else "found".
     `device`: auto, cpu, cuda …, for models by spec. `batch`: images at once; None: by the device.
+    `shard`: a share of the sources alone, as "3/64"; `blindspots merge` joins them. `predictions`:
+    a file of what the models say of the clean images, read where it is there, else written.
+    `backend`, `workers`: who does the work, as the command's flags; what is in memory stays in this
+    process.
     `report`: whether tables, figures and report.html are made. `progress`: whether bars are drawn
     on standard error; None: on a terminal.
 
@@ -82,27 +102,71 @@ def run(
         targets_per_source=targets_per_source,
     )
     weights = None if lpips_weights is None else Path(lpips_weights)
+    part = WHOLE if shard is None else parse_shard(shard)
     request = RunRequest(
         models=specs,
         images=called,
         science=science,
-        machine=MachineSettings(device=device, batch=batch, keep=keep, lpips_weights=weights),
+        machine=MachineSettings(
+            device=device, batch=batch, keep=keep, lpips_weights=weights, shard=part
+        ),
         classes=None if classes is None else Path(classes),
         pairs_file=None if pairs is None else Path(pairs),
         trust=Trust(file=trust_file, remote_code=trust_remote_code),
+        predictions=None if predictions is None else find_place(predictions),
         own_models=own,
         own_images=given,
     )
-    reporter = _reporter(progress)
-    check_writable(place)
-    refuse_held(place)
-    prepared = prepare(request, place, reporter)
-    _warn(prepared)
-    Experiment(prepared, chosen, place, "blindspots.run", reporter).execute()
+    doer = choose_backend(device, backend, workers)
+    if (own or given) and doer.name != "serial":
+        raise UsageError(
+            f"backend={doer.name!r} was given with a model or images that are in this process "
+            "alone; expected specs for other processes; type backend='serial'"
+        )
+    execute(request, chosen, place, _reporter(progress), doer, _warn)
     opened = open_run(place)
-    if report:
+    if report and part.whole:
         opened.report()
     return opened
+
+
+def execute(
+    request: RunRequest,
+    method: Method,
+    out: Place,
+    reporter: Reporter,
+    backend: Backend,
+    announce: Callable[[Prepared], None],
+    command: str = "blindspots.run",
+) -> Prepared:
+    """Check everything, prepare, `announce` the plan, and do all that is not done yet; the plan.
+
+    Raises `UsageError` before anything is written, `WorkFailed` where the work cannot go on.
+    """
+    keep_freed_memory()
+    find_lpips(request.machine.lpips_weights)
+    backend.check()
+    _check_apart(request.images, out)
+    check_writable(out)
+    check_own(out)
+    refuse_held(out)
+    prepared = prepare(request, out, reporter)
+    announce(prepared)
+    Experiment(prepared, method, out, command, reporter, backend).execute()
+    return prepared
+
+
+def _check_apart(images: str, out: Place) -> None:
+    """Refuse to write where the images are looked for: the run's own would be found among them."""
+    scheme, _, rest = images.partition(":")
+    if scheme != "folder" or not isinstance(out, Path):
+        return
+    folder = Path(rest.partition("?")[0]).expanduser().resolve()
+    if out.resolve().is_relative_to(folder):
+        raise UsageError(
+            f"--out {out} lies in the folder of the images, so that the run's own pictures would "
+            f"be taken for images; expected a directory elsewhere, as --out {folder.parent / 'run'}"
+        )
 
 
 def _models(given: Any, images: Any) -> tuple[dict[str, Classifier], list[str]]:
@@ -126,7 +190,6 @@ def _models(given: Any, images: Any) -> tuple[dict[str, Classifier], list[str]]:
 
 
 def _size(model: Any, images: Any) -> tuple[int, int]:
-    """What the images in memory tell of the size of a plain module."""
     first = images[0] if isinstance(images, tuple) and images else images
     if isinstance(model, Classifier):
         return model.size
@@ -139,7 +202,6 @@ def _size(model: Any, images: Any) -> tuple[int, int]:
 
 
 def _images(given: Any, classes: str | Path | None) -> tuple[ImageSet | None, str]:
-    """The images where they are in memory already, and what run.json calls them."""
     if isinstance(given, str):
         return None, given
     held = given if isinstance(given, ImageSet) else load_images(given, classes=classes)

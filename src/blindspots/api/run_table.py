@@ -104,6 +104,10 @@ class RunTable:
 
     table: Table
 
+    def render(self, style: str = "text", width: int | None = None) -> str:
+        """The table as text, csv, latex, markdown or json; `width`: of text, in columns."""
+        return render(self.table, style, width)
+
     def to_text(self, width: int | None = None) -> str:
         """The table as `blindspots table` prints it, at most `width` columns wide; None: any."""
         return render(self.table, "text", width)

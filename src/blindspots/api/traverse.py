@@ -89,7 +89,6 @@ def _told(
     on_pair: Callable[[Traversal], object] | None,
     paths: bool,
 ) -> Iterator[TraversalResult]:
-    """The outcomes as they end; the bar and the caller hear of each."""
     for outcome in (one for together in ended for one in together):
         tick(1)
         if on_pair is not None:

@@ -1,16 +1,12 @@
 """`blindspots compare` and `blindspots check`: what runs say beside each other, and a gate."""
 
-import json
 from math import isfinite
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from blindspots.cli.options import Output, RunPlace, check_file, key_values, make_number
 from blindspots.errors import UsageError
-
-if TYPE_CHECKING:
-    from blindspots.reporting.limits import Limit
 
 DEFAULT_OUTPUT = Output()
 Repeated = Parameter(negative=(), consume_multiple=False)
@@ -83,27 +79,20 @@ def check(
     model
         Models to check, by name; may be repeated; all where none is named.
     """
-    from blindspots.reporting.limits import check_run
-    from blindspots.store.reader import Run
+    from blindspots.api.open_run import open_run
 
-    result = check_run(Run(run), [*_limits("max", max), *_limits("min", min)], model)
-    if output.json:
-        print(json.dumps(result.as_json(), indent=2))
-    elif not output.quiet:
-        print("\n".join(finding.text() for finding in result.findings))
+    result = open_run(run).check(max=_limits("max", max), min=_limits("min", min), model=model)
+    if output.json or not output.quiet:
+        output.show(result.as_json, lambda: "\n".join(one.text() for one in result.findings))
     result.raise_if_broken()
 
 
-def _limits(kind: Literal["max", "min"], texts: tuple[str, ...]) -> "list[Limit]":
-    from blindspots.reporting.limits import Limit
-
-    limits = []
-    for column, text in key_values(f"--{kind}", texts, "segment_inside=0.5").items():
-        bound = make_number(text)
-        if not isfinite(bound):
+def _limits(kind: str, texts: tuple[str, ...]) -> dict[str, float]:
+    limits = key_values(f"--{kind}", texts, "segment_inside=0.5")
+    for column, text in limits.items():
+        if not isfinite(make_number(text)):
             raise UsageError(
                 f"--{kind} {column}={text} was given, which no number can break; expected a "
                 f"finite number, as in --{kind} {column}=0.5"
             )
-        limits.append(Limit(kind, column, bound))
-    return limits
+    return {column: float(text) for column, text in limits.items()}

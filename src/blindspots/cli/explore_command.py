@@ -1,6 +1,5 @@
 """`blindspots explore`: the live application in the browser."""
 
-import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,7 +89,4 @@ def _check(images: str | None, run: Place | None) -> None:
 
 
 def _say(url: str, output: Output) -> None:
-    if output.json:
-        print(json.dumps({"url": url}), flush=True)
-    else:
-        print(url if output.quiet else f"{url} (Ctrl-C ends it)", flush=True)
+    output.show(lambda: {"url": url}, lambda: f"{url}{'' if output.quiet else ' (Ctrl-C ends it)'}")

@@ -1,6 +1,5 @@
 """`blindspots plot` and `blindspots widths`: figures for papers, and what one of them needs."""
 
-import json
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
@@ -52,15 +51,12 @@ def plot(
     out
         The file; figures/FIGURE-COLUMNS-column.FORMAT in the run directory unless given.
     """
-    from blindspots.reporting.figures.publication import write_figure
-    from blindspots.store.reader import Run
+    from blindspots.api.open_run import open_run
 
-    read, ending = Run(run), _format(format, out)
+    read, ending = open_run(run), _format(format, out)
     check_file("--out", out or run / "figures" / f"figure.{ending}", f"figure.{ending}")
-    drawn = write_figure(
-        read, figure, pairs=pair, models=model, format=ending, columns=columns, out=out
-    )
-    print(json.dumps(drawn.as_json(), indent=2) if output.json else drawn.file)
+    drawn = read.save_plot(figure, pair=pair, model=model, columns=columns, format=ending, out=out)
+    output.show(drawn.as_json, lambda: drawn.file)
 
 
 def widths(
@@ -121,12 +117,12 @@ def widths(
     keep_freed_memory()
     reporter = Reporter(output.quiet)
     stored = measure_widths(read, rows, settings, device, batch, reporter, trust.trust())
-    print(json.dumps(stored, indent=2) if output.json else run / WIDTHS_FILE)
+    output.show(lambda: stored, lambda: run / WIDTHS_FILE)
 
 
 def _format(given: str | None, out: Place | None) -> str:
     """The format that is asked for; refused where --format and --out say different ones."""
-    from blindspots.reporting.figures.publication import FORMATS
+    from blindspots.reporting.figures.run_figures import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"
     if ending not in FORMATS or given not in (None, ending):

@@ -1,10 +1,12 @@
 """Options that several commands share, and how they become settings."""
 
+import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +14,7 @@ from cyclopts import Parameter
 
 from blindspots.errors import UsageError
 from blindspots.settings import (
+    BackendName,
     CompileChoice,
     LayoutChoice,
     MachineSettings,
@@ -23,19 +26,11 @@ from blindspots.specs import Spec
 from blindspots.store.paths import Place, check_reachable, find_place
 
 if TYPE_CHECKING:
-    from blindspots.methods.method import Method
-    from blindspots.scores import Score
-from typing import TYPE_CHECKING, Literal
-
-if TYPE_CHECKING:
-    from blindspots.study.backends.backend import Backend
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
     from blindspots.images import ImageSet
+    from blindspots.methods.method import Method
     from blindspots.progress import Reporter
+    from blindspots.scores import Score
+    from blindspots.study.backends.backend import Backend
 
 
 RunPlace = Annotated[
@@ -60,6 +55,10 @@ class Output:
     json: Annotated[bool, Parameter(negative=())] = False
     quiet: Annotated[bool, Parameter(negative=())] = False
 
+    def show(self, data: Callable[[], Any], text: Callable[[], object]) -> None:
+        """Print a result: its data as JSON where that is asked for, else its text."""
+        print(json.dumps(data(), indent=2) if self.json else text(), flush=True)
+
 
 @Parameter(name="*")
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +77,6 @@ class TrustFlags:
     trust_remote_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
 
 
@@ -100,7 +98,6 @@ class RunTrustFlags(TrustFlags):
     trust_run_code: Annotated[bool, Parameter(negative=())] = False
 
     def trust(self) -> Trust:
-        """The trust they give."""
         return replace(super().trust(), run_code=self.trust_run_code)
 
 
@@ -201,9 +198,7 @@ class MachineFlags:
 
     def batch(self) -> int | None:
         """The batch size; None for auto."""
-        if self.batch_size == "auto":
-            return None
-        return check_batch(self.batch_size)
+        return None if self.batch_size == "auto" else check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
         """The machine settings they describe; `kept`: those of what stays on disk."""
@@ -275,7 +270,6 @@ def terminal_width() -> int | None:
 
 
 def check_file(option: str, file: Place, example: str) -> None:
-    """Refuse a file that cannot be written."""
     if not isinstance(file, Path):
         check_reachable(file)
         return
@@ -311,48 +305,16 @@ class BackendFlags:
         A running Ray cluster, as auto or HOST:PORT; without it Ray is started here.
     """
 
-    backend: Literal["auto", "serial", "processes", "ray"] = "auto"
+    backend: BackendName = "auto"
     workers: int | None = None
     gpus_per_worker: float | None = None
     address: str | None = None
 
     def build(self, device: str) -> "Backend":
         """The backend they describe for `--device`; refused where they do not fit together."""
-        devices = device.split(",")
-        name = self.backend if self.backend != "auto" else _usual(devices)
-        self._check(name, devices)
-        if name == "serial":
-            from blindspots.study.backends.backend import Serial
+        from blindspots.study.backends.backend import choose_backend
 
-            return Serial()
-        if name == "processes":
-            from blindspots.study.backends.process_pool import Processes, share
-
-            return Processes(devices if len(devices) > 1 else share(device, self.workers))
-        from blindspots.study.backends.ray_pool import Ray
-
-        return Ray(self.workers, self.gpus_per_worker, self.address)
-
-    def _check(self, name: str, devices: list[str]) -> None:
-        if self.workers is not None and self.workers < 1:
-            raise UsageError(f"--workers {self.workers} was given; expected at least 1")
-        if name == "serial" and self.workers not in (None, 1):
-            raise UsageError(
-                f"--workers {self.workers} was given for one process; type --backend processes, "
-                "or --backend ray"
-            )
-        for option, given in (("address", self.address), ("gpus-per-worker", self.gpus_per_worker)):
-            if given is not None and name != "ray":
-                raise UsageError(f"--{option} {given} goes with Ray alone; type --backend ray too")
-        if len(devices) > 1 and (name != "processes" or self.workers not in (None, len(devices))):
-            raise UsageError(
-                f"--device {','.join(devices)} was given; several devices get one process each: "
-                "leave --workers out, and --backend too or type --backend processes"
-            )
-
-
-def _usual(devices: list[str]) -> Literal["serial", "processes"]:
-    return "processes" if len(devices) > 1 else "serial"
+        return choose_backend(device, **asdict(self))
 
 
 MOST_WARNINGS, MOST_ALIKE = 40, 5

@@ -1,6 +1,5 @@
 """`blindspots traverse` and `blindspots sensitivity`: one pair, one image."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +47,7 @@ def traverse(
     row = traverse_files(
         loaded, files, traversal, seed, out, reporter, score=score, precision=precision
     )
-    if output.json:
-        print(json.dumps(row, indent=2))
-    else:
-        print(_traversed(row, out))
+    output.show(lambda: row, lambda: _traversed(row, out))
 
 
 def sensitivity(
@@ -85,13 +81,11 @@ def sensitivity(
 
     loaded = _load(model, model_flags, machine, out)
     row = sensitivity_of(loaded, image, target, PGD(), out)
-    if output.json:
-        print(json.dumps(row, indent=2))
-    else:
-        print(
-            f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
-            f"no pixel changed by more than {255 * row['linf']:.3g}/255; {out / 'sensitivity.png'}"
-        )
+    text = (
+        f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
+        f"no pixel changed by more than {255 * row['linf']:.3g}/255; {out / 'sensitivity.png'}"
+    )
+    output.show(lambda: row, lambda: text)
 
 
 def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:

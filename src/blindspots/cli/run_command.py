@@ -1,8 +1,8 @@
 """`blindspots run` and `blindspots demo`: the main job."""
 
-import json
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -20,7 +20,6 @@ from blindspots.cli.options import (
     terminal_width,
     warn_of_images,
 )
-from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -166,48 +165,23 @@ def _do(
     dry_run: bool,
     backend: "Backend",
 ) -> None:
-    from blindspots.engine.evaluator import keep_freed_memory
-    from blindspots.measure.metrics import find_lpips
+    from blindspots.api.run_study import execute
     from blindspots.progress import Reporter
-    from blindspots.store.lock import refuse_held
-    from blindspots.store.paths import check_writable
-    from blindspots.store.writer import check_own
     from blindspots.study.prepare import prepare
-    from blindspots.study.run import Experiment
 
     reporter = Reporter(output.quiet)
-    keep_freed_memory()
-    if not dry_run:
-        find_lpips(request.machine.lpips_weights)
-        backend.check()
-        _check_apart(request.images, out)
-        check_writable(out)
-        check_own(out)
-        refuse_held(out)
-    prepared = prepare(request, out, reporter)
-    _say_plan(prepared, reporter)
+    announce = partial(_say_plan, reporter=reporter)
     if dry_run:
+        prepared = prepare(request, out, reporter)
+        announce(prepared)
         _print_plan(prepared, method, output)
         return
     command = shlex.join(["blindspots", *sys.argv[1:]])
-    Experiment(prepared, method, out, command, reporter, backend).execute()
+    prepared = execute(request, method, out, reporter, backend, announce, command)
     if prepared.shard.whole:
         show(out, output, reporter)
     else:
         _show_shard(out, prepared, output)
-
-
-def _check_apart(images: str, out: Place) -> None:
-    """Refuse to write where the images are looked for: the run's own would be found among them."""
-    scheme, _, rest = images.partition(":")
-    if scheme != "folder" or not isinstance(out, Path):
-        return
-    folder = Path(rest.partition("?")[0]).expanduser().resolve()
-    if out.resolve().is_relative_to(folder):
-        raise UsageError(
-            f"--out {out} lies in the folder of the images, so that the run's own pictures would "
-            f"be taken for images; expected a directory elsewhere, as --out {folder.parent / 'run'}"
-        )
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
@@ -236,34 +210,33 @@ def describe_preflight(name: str, preflight: "Preflight") -> str:
 
 
 def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
-    """The plan and its cost."""
     from blindspots.study.prepare import most_evaluations
 
     planned = prepared.pairs.of_one_model
     pairs = dict.fromkeys(prepared.pairs, len(planned))
-    evaluations = int(most_evaluations(method, planned).sum() * len(pairs))
-    if output.json:
-        cost = {"pairs": pairs, "evaluations": evaluations}
-        print(json.dumps({"plan": prepared.plan, "cost": cost}, indent=2))
-        return
-    for name, count in pairs.items():
-        missed = len(prepared.misclassified[name])
-        print(
-            f"{name}: {count} pairs of {planned.sources} sources "
-            f"({missed} misclassified on the way)"
-        )
-    print(f"method: {method}")
-    print(f"cost: at most {evaluations:,} evaluations, and the forwards of what is measured")
+    cost = int(most_evaluations(method, planned).sum() * len(pairs))
+    lines = [
+        f"{name}: {count} pairs of {planned.sources} sources "
+        f"({len(prepared.misclassified[name])} misclassified on the way)"
+        for name, count in pairs.items()
+    ]
+    lines += [
+        f"method: {method}",
+        f"cost: at most {cost:,} evaluations, and the forwards of what is measured",
+    ]
+    output.show(
+        lambda: {"plan": prepared.plan, "cost": {"pairs": pairs, "evaluations": cost}},
+        lambda: "\n".join(lines),
+    )
 
 
 def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
     """A shard has no tables of its own worth drawing; what it is, and what comes next."""
-    if output.json:
-        print(json.dumps({"run": str(out), "shard": str(prepared.shard)}, indent=2))
-    elif output.quiet:
-        print(out)
-    else:
-        print(f"{out} is shard {prepared.shard}; blindspots merge joins the shards of a plan")
+    more = f" is shard {prepared.shard}; blindspots merge joins the shards of a plan"
+    output.show(
+        lambda: {"run": str(out), "shard": str(prepared.shard)},
+        lambda: f"{out}{'' if output.quiet else more}",
+    )
 
 
 def show(out: Place, output: Output, reporter: "Reporter") -> None:
@@ -273,9 +246,5 @@ def show(out: Place, output: Output, reporter: "Reporter") -> None:
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
         published = publish(out, terminal_width())
         tick(1)
-    if output.json:
-        print(json.dumps(published.as_json(), indent=2))
-    elif output.quiet:
-        print(published.report)
-    else:
-        print(f"{published.text}\n\n{published.report}")
+    text = "" if output.quiet else f"{published.text}\n\n"
+    output.show(published.as_json, lambda: f"{text}{published.report}")

@@ -1,6 +1,5 @@
 """`blindspots merge` and `blindspots estimate`: runs too large for one process."""
 
-import json
 import shlex
 import sys
 from typing import Annotated
@@ -113,4 +112,4 @@ def estimate(
     )
     keep_freed_memory()
     result = estimate_run(request, traversal, pairs, Reporter(output.quiet))
-    print(json.dumps(result.as_json(cards), indent=2) if output.json else result.text(cards))
+    output.show(lambda: result.as_json(cards), lambda: result.text(cards))

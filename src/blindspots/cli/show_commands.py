@@ -28,17 +28,16 @@ def table(
     format
         How to print it.
     """
+    from blindspots.api.open_run import open_run
     from blindspots.reporting.publish import SLIDES_TABLES
-    from blindspots.reporting.tables import build_table, render
-    from blindspots.store.reader import Run
 
-    read, kinds = Run(run), (table,) if table else SLIDES_TABLES
-    style = "json" if output.json else format
-    tables = [render(build_table(read, kind), style, terminal_width()) for kind in kinds]
+    kinds = (table,) if table else SLIDES_TABLES
+    read, style = open_run(run), "json" if output.json else format
+    tables = {kind: read.table(kind).render(style, terminal_width()) for kind in kinds}
     if style == "json" and len(tables) > 1:
-        print(json.dumps(dict(zip(kinds, map(json.loads, tables), strict=True)), indent=2))
+        print(json.dumps({kind: json.loads(text) for kind, text in tables.items()}, indent=2))
     else:
-        print("\n\n".join(tables))
+        print("\n\n".join(tables.values()))
 
 
 def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
@@ -49,12 +48,10 @@ def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     run
         Run directory.
     """
-    from blindspots.reporting.publish import publish
-    from blindspots.store.paths import check_writable
+    from blindspots.api.open_run import open_run
 
-    check_writable(run)
-    published = publish(run)
-    print(json.dumps(published.as_json(), indent=2) if output.json else published.report)
+    published = open_run(run).publish()
+    output.show(published.as_json, lambda: published.report)
 
 
 def verify(
@@ -98,5 +95,5 @@ def verify(
         trust_run_code=allowed.run_code,
         progress=not output.quiet,
     )
-    print(json.dumps(result.as_json(), indent=2) if output.json else result.text())
+    output.show(result.as_json, result.text)
     result.raise_if_different()

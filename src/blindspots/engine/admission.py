@@ -68,8 +68,6 @@ class Admission:
 
 @dataclass(frozen=True)
 class SegmentScores:
-    """Scores at points of segments."""
-
     evaluator: Evaluator
 
     def check_finished(self, method: Method, batch: ActiveBatch) -> None:
@@ -92,7 +90,6 @@ class SegmentScores:
     def along(
         self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor
     ) -> Float[Tensor, "points"]:
-        """The score at points of the segment source → found, in fp32."""
         parts = t.to(source).view(-1, 1, 1, 1).split(self.evaluator.chunk or len(t))
         answers = [self.evaluator.exact.logits(torch.lerp(source, found, part)) for part in parts]
         return self.evaluator.score(torch.cat(answers), kept.expand(len(t), *kept.shape))
@@ -111,11 +108,9 @@ class Completion:
     snapshots: int
 
     def complete(self, results: list[TraversalResult]) -> list[TraversalResult]:
-        """The results with what was not known on the way."""
         return [self._with_path(result) for result in self._in_fp32(results)]
 
     def _in_fp32(self, results: list[TraversalResult]) -> list[TraversalResult]:
-        """With p_found in fp32, where the traversal's own arithmetic is another."""
         if self.evaluator.precision == "fp32" or not results:
             return results
         device = self.evaluator.model.device
@@ -124,7 +119,6 @@ class Completion:
         return [replace(out, p_found=score) for out, score in zip(results, scores, strict=True)]
 
     def _kept(self, results: Sequence[TraversalResult]) -> Tensor:
-        """What of their sources is kept."""
         sources = torch.stack([result.pair.source for result in results])
         labels = torch.tensor([result.label for result in results])
         return self.evaluator.exact.kept(sources, labels)

@@ -74,7 +74,6 @@ def pair_hash(source: Tensor, target: Tensor, label: int) -> str:
 
 
 def group_id(group: Sequence[Pair]) -> str:
-    """The id that keys the draws of pairs that are traversed together."""
     return "+".join(pair.id for pair in group)
 
 
@@ -82,8 +81,6 @@ FORWARD = 0.5
 
 
 class RowEnding(NamedTuple):
-    """How a row of the flight ended."""
-
     steps: int
     ending: Ending
 
@@ -128,7 +125,6 @@ class Slot:
     def landed(
         self, found: Tensor, score: Tensor, lowest: Tensor, ended: RowEnding
     ) -> list[TraversalResult]:
-        """The outcomes of pairs that were traversed."""
         images = found.detach().reshape(-1, *found.shape[-3:]).cpu()
         numbers = zip(score.reshape(-1).tolist(), lowest.reshape(-1).tolist(), strict=True)
         ends = [(image.clone(), *two) for image, two in zip(images, numbers, strict=True)]
@@ -182,13 +178,11 @@ class ActiveBatch:
 
     @property
     def tensors(self) -> tuple[Problem, State]:
-        """The batch in flight."""
         if self._problem is None or self._state is None:
             raise LookupError("no pair is in flight")
         return self._problem, self._state
 
     def add(self, slots: Sequence[Slot], problem: Problem, state: State) -> None:
-        """Take on further pairs."""
         lowest = torch.full_like(state.score, torch.inf)
         if self.slots and self._lowest is not None:
             before, state_before = self.tensors
@@ -209,17 +203,14 @@ class ActiveBatch:
             slot.turns += 1
 
     def replace(self, rows: Tensor, part: State) -> None:
-        """Take over the states of some rows."""
         _, state = self.tensors
         self._state = state.put(rows, part)
 
     def add_time(self, seconds: float) -> None:
-        """Book time that all slots shared."""
         for slot in self.slots:
             slot.seconds += seconds / len(self.slots)
 
     def pop_finished(self) -> list[TraversalResult]:
-        """Let the ended pairs go."""
         problem, state = self.tensors
         over = state.ending != RUNNING
         if self._lowest is None or not over.any():

@@ -195,7 +195,6 @@ class Evaluator:
         self.compiled = pays_to_compile(evaluations, self._seconds_each() if timed else 0, choice)
 
     def logits(self, images: Images) -> Float[Tensor, "batch outputs"]:
-        """The logits of each image, or its embedding, without a graph."""
         return torch.cat(self._in_chunks(self._logits, images))
 
     def kept(self, sources: Images, labels: Int[Tensor, "batch"]) -> Kept:
@@ -204,11 +203,9 @@ class Evaluator:
         return self.score.keep(self.logits(sources), labels) if self.score.embeds else labels
 
     def scores(self, images: Images, kept: Kept) -> Float[Tensor, "batch"]:
-        """The score of each image; half an evaluation each."""
         return self.score(self.logits(images), kept)
 
     def evaluate(self, images: Images, kept: Kept, what: Differentiated = "height") -> Evaluation:
-        """The score, its height or loss, and the gradient of that; one evaluation each."""
 
         def differentiated(images: Tensor, kept: Tensor) -> Evaluation:
             return self._differentiated(images, kept, what)
@@ -295,7 +292,6 @@ class Evaluator:
 
 
 def join(parts: list[Evaluation]) -> Evaluation:
-    """Evaluations, one batch behind the other."""
     first, *others = parts
     for part in others:
         first = first.join(part)
@@ -304,8 +300,6 @@ def join(parts: list[Evaluation]) -> Evaluation:
 
 @dataclass(frozen=True)
 class Subject:
-    """A model of a run, with the images as it sees them."""
-
     spec: str
     model: Classifier
     images: ImageSet
@@ -316,7 +310,6 @@ class Subject:
 
     @property
     def name(self) -> str:
-        """The model's name in every table."""
         return self.model.name
 
     @cached_property

@@ -90,7 +90,6 @@ class Engine:
                 yield self._advance(batch)
 
     def _start(self, batch: ActiveBatch, waiting: bool | list[list[Pair]]) -> list[TraversalResult]:
-        """Start what can start; the outcomes of what cannot."""
         if isinstance(waiting, bool):
             return []
         slots, problem, endings = self._admission.look(waiting)
@@ -131,7 +130,6 @@ class Engine:
         return self.look or (1 if self.evaluator.model.device.type == "cpu" else 4)
 
     def _turn(self, batch: ActiveBatch) -> Evaluation:
-        """One evaluation of every proposal, and one step."""
         problem, state = batch.tensors
         evaluation = self._evaluate(problem, state)
         after = _failing(self.method.step(problem, state, evaluation), evaluation)
@@ -140,7 +138,6 @@ class Engine:
         return evaluation
 
     def _evaluate(self, problem: Problem, state: State) -> Evaluation:
-        """All proposals of all pairs are evaluated in one batch."""
         shape, image = state.proposal.shape[:-3], state.proposal.shape[-3:]
         kept = problem.kept.repeat_interleave(shape[1:].numel(), dim=0)
         images = state.proposal.reshape(-1, *image)

@@ -1,5 +1,5 @@
 """The explorer: a local web application that shows traversals while they happen.
 
-`serve` starts it; `app` is what it answers; `guard` decides who may ask; `worker` runs a model for
-everybody at once; `traversals`, `triangles` and `contrast` are the long work, a turn at a time.
+`serve` starts it; `web_app` is what it answers; `guard` decides who may ask; `model_thread` runs a
+model for everybody at once; `traversal_job` and `triangle_job` are the long work, a turn at a time.
 """

@@ -2,23 +2,40 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
+from matplotlib import colormaps
 
 from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
 from blindspots.errors import UsageError
-from blindspots.explorer.event_queue import Event, EventQueue, TabJob
-from blindspots.explorer.image_catalog import ImageCatalog, run_images
-from blindspots.explorer.model_thread import ModelThread
-from blindspots.explorer.refusals import Busy, Missing
-from blindspots.explorer.result_cache import ResultCache
-from blindspots.explorer.stored_pairs import Stored
-from blindspots.explorer.thread_budget import ThreadBudget
+from blindspots.explorer.image_catalog import (
+    MOST_BYTES,
+    MOST_PIXELS,
+    ImageCatalog,
+    Missing,
+    run_images,
+)
+from blindspots.explorer.model_thread import (
+    Busy,
+    Event,
+    EventQueue,
+    ModelThread,
+    TabJob,
+    ThreadBudget,
+)
+from blindspots.explorer.result_cache import ResultCache, Stored
 from blindspots.images import ImageSet, load_images
+from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted, name_apart
+from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.reporting.score_labels import score_of
+from blindspots.reporting.tables.table import glossary
+from blindspots.schema import Ending
 from blindspots.scores import Confidence
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.paths import Place
@@ -30,6 +47,8 @@ SCORE = Confidence.name
 
 Answer = TypeVar("Answer")
 Turns = Iterator[Event | None]
+COLOURS = 64
+SETTINGS = ("delta", "clearance", "max_steps")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,3 +203,53 @@ def _suffix(subject: Subject, before: Mapping[str, Subject]) -> str:
     """What saved images of this geometry end with: models that see alike share theirs."""
     known = {other.model.preprocessing: other.image_suffix for other in before.values()}
     return known.get(subject.model.preprocessing, f"-{len(known)}" * bool(known))
+
+
+def facts(hub: AppState) -> dict[str, Any]:
+    """Models, images, methods, limits, words and colours; the pairs of a run where one is shown."""
+    return {
+        "models": [_model(subject) for subject in hub.subjects.values()],
+        "methods": {name: _method(name) for name in METHODS},
+        "method": DEFAULT_METHOD,
+        "gallery": hub.gallery.listing(),
+        "run": None if hub.stored is None else _run(hub),
+        "limits": {"bytes": MOST_BYTES, "pixels": MOST_PIXELS},
+        "words": {column.key: column.definition for column in glossary()},
+        "endings": {ending.value: ending.sentence for ending in Ending},
+        "colours": colour_ramp(),
+    }
+
+
+def _model(subject: Subject) -> dict[str, Any]:
+    epsilon = subject.model.training_epsilon
+    return {"name": subject.name, "size": list(subject.model.size), "epsilon": epsilon}
+
+
+def _method(name: str) -> dict[str, Any]:
+    kind = METHODS[name]
+    defaults = {field.name: field.default for field in fields(kind)}  # type: ignore[arg-type]
+    summary = (kind.__doc__ or "").partition("\n")[0]
+    return {
+        "settings": {key: defaults[key] for key in SETTINGS if key in defaults},
+        "straight": kind.straight,
+        "grouped": kind.grouped,
+        "summary": summary,
+    }
+
+
+def _run(hub: AppState) -> dict[str, Any]:
+    assert hub.stored is not None
+    plan = hub.stored.run.info.method
+    return {
+        "name": hub.stored.run.name,
+        "method": plan.get("name"),
+        "settings": {key: plan[key] for key in SETTINGS if key in plan},
+        "pairs": hub.stored.listing(),
+    }
+
+
+@cache
+def colour_ramp() -> list[str]:
+    """The figures' colour map as hex colours from confidence 0 to 1."""
+    ramp = (255 * colormaps[COLOUR_MAP](np.linspace(0, 1, COLOURS))).round().astype(int)
+    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp.tolist()]

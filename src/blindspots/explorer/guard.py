@@ -18,7 +18,7 @@ from typing import Any
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blindspots.explorer.uploads import MOST_BYTES
+from blindspots.explorer.image_catalog import MOST_BYTES
 
 MOST_BODY = 64 * 2**10
 UPLOADS = "/api/uploads"

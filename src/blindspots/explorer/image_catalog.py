@@ -1,26 +1,151 @@
 """The images to pick from: a set of images or a run's, and what visitors bring."""
 
+import base64
+import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import threading
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache, partial
+from io import BytesIO
+from pathlib import PurePosixPath
 from typing import Any
 
+import numpy as np
 import torch
-from jaxtyping import Float
-from PIL import Image
+from jaxtyping import Float, UInt8
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from blindspots.engine.batch import from_8bit
+from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
-from blindspots.explorer.image_bytes import Pixels
-from blindspots.explorer.refusals import Missing
-from blindspots.explorer.uploads import Upload, Uploads
+from blindspots.images.decode import Unreadable, decode
 from blindspots.images.imageset import ImageSet
-from blindspots.images.listing import Item, Listing
+from blindspots.images.listing import Item, Listing, image_id
+from blindspots.images.preprocessing import Preprocessing
 from blindspots.store.reader import Run
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MOST_BYTES = 16 * 2**20
+MOST_PIXELS = 50_000_000
+MOST_UPLOADS = 100
+_NAME_LENGTH = 60
+_EXPECTED = "expected a JPEG, PNG, WebP or GIF image"
+SMALL = 96
+JPEG_QUALITY = 88
+GAIN = 50
+Pixels = UInt8[np.ndarray, "height width 3"]
 MOST_LISTED, MOST_SEEN = 600, 400
+
+
+class Missing(UsageError):
+    """Something that the page named is not, or no longer, here."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """An uploaded image as each geometry sees it; the original is gone."""
+
+    id: str
+    name: str
+    seen: Mapping[Preprocessing, Pixels]
+
+
+class Uploads:
+    """The last uploads of all tabs, by an id that follows from name and content."""
+
+    def __init__(self, geometries: Iterable[Preprocessing]) -> None:
+        self._geometries = list(dict.fromkeys(geometries))
+        self._kept: OrderedDict[str, Upload] = OrderedDict()
+        self._one_at_a_time = threading.Lock()
+
+    def add(self, name: str, data: bytes) -> Upload:
+        """Decode and keep an image; refused where it is none, or too large."""
+        # One at a time, because a decoded photograph may take hundreds of megabytes.
+        with self._one_at_a_time:
+            image = validated(data)
+            plain = PurePosixPath(name.replace("\\", "/")).name[:_NAME_LENGTH] or "image"
+            upload = Upload(
+                image_id(plain, hashlib.sha256(data).hexdigest()),
+                plain,
+                {geometry: np.array(geometry(image)) for geometry in self._geometries},
+            )
+            self._kept[upload.id] = upload
+            self._kept.move_to_end(upload.id)
+            while len(self._kept) > MOST_UPLOADS:
+                self._kept.popitem(last=False)
+        return upload
+
+    def get(self, image: str) -> Upload | None:
+        """The upload with this id, where it is still kept."""
+        return self._kept.get(image)
+
+
+def validated(data: bytes) -> Image.Image:
+    """The image in uploaded bytes; its kind and its size are read before it is decoded."""
+    if len(data) > MOST_BYTES:
+        raise UsageError(
+            f"the file has more than {MOST_BYTES >> 20} MB; scale the image down first"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data), formats=FORMATS) as header:
+                width, height = header.size
+    except Image.DecompressionBombError as error:
+        raise UsageError(_too_many()) from error
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
+        raise UsageError(f"the file is no image that can be read here; {_EXPECTED}") from error
+    if width * height > MOST_PIXELS:
+        raise UsageError(_too_many())
+    try:
+        return decode(data).image
+    except Unreadable as error:
+        raise UsageError(f"the file cannot be used: {error}; {_EXPECTED}") from error
+
+
+def _too_many() -> str:
+    return f"the image has more than {MOST_PIXELS // 10**6} million pixels; scale it down first"
+
+
+def pixels_of(image: Float[Tensor, "3 height width"]) -> Pixels:
+    """An image in [0, 1] as 8 bits, rounded."""
+    return to_8bit(image.detach().cpu()).permute(1, 2, 0).contiguous().numpy()
+
+
+def png(pixels: Pixels) -> bytes:
+    """The picture as a PNG file, exact."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "PNG", compress_level=1)
+    return out.getvalue()
+
+
+def exact(pixels: Pixels) -> str:
+    """The picture for the page to compute with: lossless."""
+    return _text(png(pixels))
+
+
+def glimpse(pixels: Pixels) -> str:
+    """The picture for the page to show for a moment: lossless where that is small."""
+    if max(pixels.shape[:2]) <= SMALL:
+        return exact(pixels)
+    out = io.BytesIO()
+    Image.fromarray(pixels).save(out, "JPEG", quality=JPEG_QUALITY)
+    return _text(out.getvalue())
+
+
+def change(
+    before: Float[Tensor, "3 height width"], after: Float[Tensor, "3 height width"]
+) -> Pixels:
+    """The change × 50 around middle grey, as the slides show it."""
+    return pixels_of((0.5 + GAIN * (after.cpu() - before.cpu())).clamp(0, 1))
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
 
 
 class ImageCatalog:

@@ -1,29 +1,127 @@
-"""One thread per model: short questions first, then everybody's long work, a turn each.
+"""One thread per model, its events and its share of the cores.
+
+Short questions come first, then everybody's long work, a turn each.
 
 A question (the confidence at a point) is answered before every forward of long work, so it waits
 for one batch at most, however long a traversal is.
 """
 
+import asyncio
 import logging
+import secrets
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any, TypeVar
+
+import torch
 
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import BlindspotsError
-from blindspots.explorer.event_queue import Event, EventQueue
-from blindspots.explorer.refusals import Busy
-from blindspots.explorer.thread_budget import ThreadBudget
 from blindspots.models.classifier import Classifier
 
+_SMALL = 128 * 128
+Event = dict[str, Any]
+MOST_WAITING = 16
 MOST_TASKS, MOST_QUESTIONS = 8, 64
 WENT_WRONG = "Something went wrong in the explorer; the terminal it was started from says what."
 PIXELS_A_BATCH, SMALLEST_BATCH = 16 * 64 * 64, 2
-
 Answer = TypeVar("Answer")
 log = logging.getLogger("blindspots.explorer")
+
+
+class ThreadBudget:
+    """Whoever computes alone has all cores; two that have all of them each hinder each other.
+
+    `total`: torch's threads unless said.
+    """
+
+    def __init__(self, total: int | None = None) -> None:
+        self._total = total or torch.get_num_threads()
+        self._lock = threading.Lock()
+        self._working = 0
+
+    def useful(self, pixels: int) -> int:
+        """How many of them help a model of that input size: one, or all.
+
+        Outside the main thread libgomp's threads are slow to wake where they are as many as the
+        cores: small models are faster with one (a ResNet of 64 px: 0.65 s a traversal, not 1.2 s).
+        """
+        return 1 if pixels <= _SMALL else self._total
+
+    @contextmanager
+    def taken(self, most: int) -> Iterator[None]:
+        """Inside, the calling thread computes with its share, `most` at most."""
+        with self._lock:
+            self._working += 1
+            share = min(most, max(1, self._total // self._working))
+        try:
+            # OpenMP has a number for each thread that calls it.
+            torch.set_num_threads(share)
+            yield
+        finally:
+            with self._lock:
+                self._working -= 1
+
+
+class Busy(BlindspotsError):
+    """As much is being done as the server takes; asking again later helps."""
+
+
+class EventQueue:
+    """A queue that several threads fill and one tab empties.
+
+    It is full with 16 events: the work behind it then waits, so a slow tab costs no memory. Made
+    on the event loop that empties it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._arrived = asyncio.Event()
+        self._events: deque[Event] = deque()
+        self._senders = 0
+        self._wake: list[Callable[[], None]] = []
+
+    @property
+    def full(self) -> bool:
+        """Whether senders should wait."""
+        return len(self._events) >= MOST_WAITING
+
+    def join(self, wake: Callable[[], None]) -> None:
+        """One more sender, whose `wake` is called when there is room again."""
+        self._senders += 1
+        self._wake.append(wake)
+
+    def leave(self) -> None:
+        """One sender has no more to send."""
+        self._senders -= 1
+        self._tell()
+
+    def put(self, event: Event) -> None:
+        """Send an event; from any thread."""
+        self._events.append(event)
+        self._tell()
+
+    async def events(self) -> AsyncIterator[Event]:
+        """The events as they come, until the last sender has left."""
+        while True:
+            while self._events:
+                event = self._events.popleft()
+                if len(self._events) == MOST_WAITING // 2:
+                    for wake in self._wake:
+                        wake()
+                yield event
+            if self._senders <= 0:
+                return
+            self._arrived.clear()
+            if not self._events and self._senders > 0:
+                await self._arrived.wait()
+
+    def _tell(self) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._arrived.set)
 
 
 class Cancelled(Exception):
@@ -70,6 +168,32 @@ class ModelTask:
         if close is not None:
             close()
         self.outbox.leave()
+
+
+class TabJob:
+    """What one tab asked for: one task a model, that are paused and ended together."""
+
+    def __init__(
+        self, outbox: EventQueue, tasks: Sequence[ModelTask], wake: Sequence[Callable]
+    ) -> None:
+        self.id = secrets.token_urlsafe(16)
+        self.outbox, self._tasks, self._wake = outbox, tasks, wake
+
+    def pause(self, paused: bool) -> None:
+        """Let the work rest, or go on."""
+        for task in self._tasks:
+            task.paused = paused
+        self._look_again()
+
+    def cancel(self) -> None:
+        """Nobody waits for this any more."""
+        for task in self._tasks:
+            task.cancelled = True
+        self._look_again()
+
+    def _look_again(self) -> None:
+        for wake in self._wake:
+            wake()
 
 
 class ModelThread:

@@ -12,8 +12,8 @@ from typing import Any
 from blindspots.engine.batch import to_8bit
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
-from blindspots.explorer.event_queue import Event
-from blindspots.explorer.image_bytes import pixels_of
+from blindspots.explorer.image_catalog import pixels_of
+from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
 from blindspots.measure.hulls import Corners
 from blindspots.measure.measurer import Measurer, course

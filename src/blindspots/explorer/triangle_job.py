@@ -10,7 +10,7 @@ from torch import Tensor
 
 from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.errors import UsageError
-from blindspots.explorer.event_queue import Event
+from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
 from blindspots.measure.hulls import Hull
 from blindspots.methods.method import mix, triangle_weights

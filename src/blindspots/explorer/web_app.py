@@ -17,18 +17,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blindspots.errors import UsageError
 from blindspots.explorer import requests as asked
-from blindspots.explorer.app_state import AppState, Turns
-from blindspots.explorer.contrast_job import contrast
-from blindspots.explorer.event_queue import TabJob
+from blindspots.explorer.app_state import AppState, Turns, facts
 from blindspots.explorer.guard import Guard
-from blindspots.explorer.image_bytes import png
-from blindspots.explorer.model_thread import WENT_WRONG
-from blindspots.explorer.page_facts import facts
-from blindspots.explorer.refusals import Busy, Missing
+from blindspots.explorer.image_catalog import Missing, png
+from blindspots.explorer.model_thread import WENT_WRONG, Busy, TabJob
 from blindspots.explorer.save_case import SavedCase, check_case, hull_rows
-from blindspots.explorer.traversal_job import TraversalJob, named, result, traversal
+from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
-from blindspots.reporting.web import file_type, page_files
+from blindspots.reporting.page.report_page import file_type, page_files
 
 
 def create_app(hub: AppState, port: int) -> ASGIApp:

@@ -163,17 +163,14 @@ class Hull:
 
     @property
     def p_source(self) -> float:
-        """The confidence at the source."""
         return float(self.confidence[0])
 
     @property
     def mean(self) -> float:
-        """The mean confidence over the points."""
         return float(self.confidence.double().mean())
 
     @property
     def minimum(self) -> float:
-        """The lowest confidence over the points."""
         return float(self.confidence.min())
 
     def fraction(self, drop: float) -> float:
@@ -207,7 +204,6 @@ class Simplex(Hull):
 
     @property
     def mean(self) -> float:
-        """The mean confidence over the samples."""
         return float(self.confidence[1:].double().mean())
 
     def fraction(self, drop: float) -> float:
@@ -284,7 +280,6 @@ def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points c
 
 
 def _around(weights: Float[Tensor, "points 2"], worst: int) -> Float[Tensor, "refined 2"]:
-    """The weights of points between the neighbours of the worst one."""
     t = weights[:, 1]
     low, high = t[max(0, worst - 1)], t[min(len(t) - 1, worst + 1)]
     around = low + (high - low) * torch.linspace(0, 1, REFINED_POINTS)
@@ -308,7 +303,6 @@ class Line(NamedTuple):
 
     @property
     def t(self) -> float:
-        """The share of the line up to its last point inside."""
         return self.last / (SEGMENT_POINTS - 1)
 
 
@@ -343,7 +337,7 @@ def _lines(evaluator: Evaluator, ends: Sequence[Corners], delta: float) -> Itera
     coarse = [answers.confidence for answers in looked]
     # A line that never leaves is asked about to its end; its last point is known already.
     until = [min(last_inside(c.tolist(), delta) + 1, len(c) - 1) * STRIDE for c in coarse]
-    finer = [_between(points) for points in until]
+    finer = [[one for one in range(points) if one % STRIDE] for points in until]
     asked = measure_hulls(
         evaluator, ((pair, weights[some]) for pair, some in zip(ends, finer, strict=True))
     )
@@ -353,8 +347,3 @@ def _lines(evaluator: Evaluator, ends: Sequence[Corners], delta: float) -> Itera
         known[some] = answers.confidence
         last = last_inside(known.tolist(), delta)
         yield Line(rough.tolist(), last, float(known[last]))
-
-
-def _between(points: int) -> list[int]:
-    """The numbers of the points below that are not among the coarse ones."""
-    return [number for number in range(points) if number % STRIDE]

@@ -4,7 +4,7 @@ Beside it the nulls, what a found image is held against: no change at all, the s
 the source towards the target, and the target itself.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, tee
 from math import isnan
@@ -60,7 +60,6 @@ class Measurer:
     lpips: Lpips | None = None
 
     def found(self, outcomes: Sequence[TraversalResult]) -> list[Columns]:
-        """The columns about the found images of pairs that were traversed."""
         if not outcomes:
             return []
         found = torch.stack([outcome.found for outcome in outcomes])
@@ -77,7 +76,6 @@ class Measurer:
         ]
 
     def scores(self, images: Images, outcomes: Sequence[TraversalResult]) -> list[float]:
-        """The score of an image for each outcome's source and label."""
         evaluator, device = self.evaluator.exact, self.model.device
         sources = torch.stack([outcome.pair.source for outcome in outcomes])
         labels = torch.tensor([outcome.label for outcome in outcomes])
@@ -174,19 +172,15 @@ class Ends(NamedTuple):
     images: tuple[Image, Image]
 
     def corners(self) -> Corners:
-        """The ends and the class to keep."""
         return Corners(self.images, self.pair.label)
 
 
 class Traversed(NamedTuple):
-    """A source and the found images of its pairs that were traversed."""
-
     source: Image
     found: Sequence[tuple[PlannedPair, Image]]
 
     @property
     def source_id(self) -> str:
-        """The id of the source's image."""
         return self.found[0][0].source_id
 
     def simplex(self) -> Corners:
@@ -205,18 +199,13 @@ class Traversed(NamedTuple):
 
 @dataclass(frozen=True)
 class RowMaker:
-    """Makes one model's rows.
-
-    `label_of`: the class of a target, by its image's id. `seed`: of the run.
-    """
+    """Makes one model's rows; `seed`: of the run."""
 
     subject: Subject
     measurer: Measurer
-    label_of: Callable[[str], int]
     seed: int
 
     def pairs(self, ended: Sequence[tuple[PlannedPair, TraversalResult]]) -> list[Row]:
-        """The rows of pairs that ended together."""
         traversed = [outcome for _, outcome in ended if outcome.ending.started]
         measured = iter(self.measurer.found(traversed))
         return [
@@ -226,7 +215,6 @@ class RowMaker:
         ]
 
     def unreadable(self, pair: PlannedPair) -> Row:
-        """The row of a pair with an image that cannot be read."""
         return {**self._identity(pair), **nothing_done(Ending.UNREADABLE)}
 
     def triangles(self, sources: Iterable[Traversed]) -> Iterator[list[Row]]:
@@ -276,21 +264,19 @@ class RowMaker:
         return {"model": self.subject.name, "source_id": one.source_id, "k": len(one.found)}
 
     def _identity(self, pair: PlannedPair) -> Row:
-        target = self.label_of(pair.target_id)
         return {
             "model": self.subject.name,
             "pair_id": pair.pair_id,
             "source_id": pair.source_id,
             "target_id": pair.target_id,
             "source_class": known_class(pair.label),
-            "target_class": known_class(target),
+            "target_class": known_class(pair.target_label),
             "source_name": class_name(self.subject, pair.label, pair.source_id),
-            "target_name": class_name(self.subject, target, pair.target_id),
+            "target_name": class_name(self.subject, pair.target_label, pair.target_id),
         }
 
 
 def nothing_done(ending: Ending) -> Row:
-    """How a traversal went that never began."""
     return {
         "steps": 0,
         "evaluations": 0.0,
@@ -301,7 +287,6 @@ def nothing_done(ending: Ending) -> Row:
 
 
 def class_name(subject: Subject, label: int, image_id: str) -> str:
-    """The name of a class; the image's own where it has none."""
     if label < 0:
         images = subject.images
         return PurePosixPath(images.names[images.find(image_id)]).stem
@@ -315,7 +300,6 @@ def known_class(label: int) -> int | None:
 
 
 def course(outcome: TraversalResult) -> Row:
-    """How the traversal went."""
     row: Row = {
         "p_source": None if isnan(outcome.p_source) else outcome.p_source,
         "steps": outcome.steps,

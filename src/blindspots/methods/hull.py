@@ -113,15 +113,13 @@ class HullMethod(Method):
     differentiates: ClassVar[Differentiated] = "height"
 
     @abstractmethod
-    def samples(self, corners: int) -> int:
-        """Fresh points of the hull evaluated in a step."""
+    def samples(self, corners: int) -> int: ...
 
     @abstractmethod
     def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
         """The weights of every step's samples, and of one more a step; on the CPU."""
 
     def points(self, targets: int = 1) -> int:
-        """The corners, the worst point and the samples."""
         return targets + 1 + self.samples(targets)
 
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> HullState:
@@ -192,7 +190,6 @@ class HullMethod(Method):
     def required(
         self, problem: Problem, state: HullState, weights: Weights
     ) -> Float[Tensor, "batch points"]:
-        """The margin that an evaluated point must have."""
         clear = self._clear(problem, state)[:, None]
         return self.wanted(problem, weights, clear, of_source=0.5)
 

@@ -45,7 +45,6 @@ class Batched:
         return type(self)(**changed)
 
     def join(self: Part, other: Part) -> Part:
-        """These entries, then the other's."""
         names = [f.name for f in fields(self)]  # type: ignore[arg-type]
         return type(self)(**{n: torch.cat((getattr(self, n), getattr(other, n))) for n in names})
 
@@ -67,7 +66,6 @@ class Problem(Batched):
     floor: Float[Tensor, "batch"]
 
     def counts(self, start: int) -> Int[Tensor, "batch"]:
-        """A whole number per pair."""
         return torch.full_like(self.p_source, start, dtype=torch.long)
 
 
@@ -129,12 +127,10 @@ class Method(ABC):
         }
 
     def points(self, targets: int = 1) -> int:
-        """Images evaluated in a step, for a source with that many targets."""
         del targets
         return 1
 
     def most_evaluations(self, targets: int = 1) -> int:
-        """The evaluations of a source with that many targets, if no pair ends early."""
         return (self.max_steps + 1) * self.points(targets)
 
     def sweep(self) -> Float[Tensor, "look"] | None:
@@ -174,7 +170,6 @@ def check_settings(method: Method, *, positive: tuple[str, ...]) -> None:
 
 
 def started(steps: Tensor) -> Bool[Tensor, "batch"]:
-    """Whether the start itself has been evaluated."""
     return steps >= 0
 
 

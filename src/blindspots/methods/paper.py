@@ -46,8 +46,6 @@ from blindspots.scores.score import Differentiated
 
 @dataclass(frozen=True)
 class PaperState(State):
-    """The common state and the correction of the last proposal."""
-
     correction: Float[Tensor, "batch channel height width"]
 
 

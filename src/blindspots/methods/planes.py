@@ -65,13 +65,11 @@ def learn(state: Learnt, evaluation: Evaluation) -> Learnt:
 
 
 def promising(state: Learnt, corners: Corners) -> Learnt:
-    """The state with what its newest planes promise for the margins of other corners."""
     k = corners.shape[1]
     return replace(state, promised=(state.plane_scale * heights(state, corners))[:, :k])
 
 
 def heights(state: PlanesState, corners: Corners) -> Float[Tensor, "batch planes"]:
-    """What the planes say of the margins at other corners, in units of their gradients."""
     along = torch.einsum("bpd,bkd->bpk", state.plane_normal, corners.flatten(2))
     return state.plane_offset + (state.plane_weights * along).sum(dim=2)
 
@@ -83,13 +81,11 @@ def gram(state: PlanesState) -> Float[Tensor, "batch planes planes"]:
 
 
 def within(radius: Float[Tensor, "batch"], change: Corners) -> Corners:
-    """The change, no pixel of it further than the radius."""
     most = radius.view(-1, 1, 1, 1, 1)
     return torch.maximum(torch.minimum(change, most), -most)
 
 
 def _remembering(state: Learnt, evaluation: Evaluation) -> Learnt:
-    """The newest planes first; the oldest fall out."""
     scale = norm(evaluation.gradient.flatten(0, 1)).view(evaluation.objective.shape)
     safe = torch.where(scale == 0, 1.0, scale)
     normal = evaluation.gradient.flatten(2) / safe[..., None]

@@ -15,6 +15,8 @@ from blindspots.errors import UsageError, first_line
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.settings import check_choice
 
+_EXTRA_STATE = "_extra_state"
+
 
 def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch classes"]:
     """The output unchanged; refused where it is no `(batch, classes)` tensor of finite logits.
@@ -275,13 +277,32 @@ class Classifier(nn.Module):
 
     def fingerprint(self) -> str:
         """16 hex digits of the SHA-256 over weights, buffers, normalisation and input geometry."""
-        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
-        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
-        for key in sorted(entries):
-            digest.update(key.encode())
-            flat = entries[key].detach().cpu().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest = hashlib.sha256(repr(self.preprocessing).encode())
+        for key, value in self._identity.items():
+            digest.update(repr((key, tuple(value.shape), str(value.dtype))).encode())
+            digest.update(_content(value))
         return digest.hexdigest()[:16]
+
+    def has_fingerprint(self, stored: str) -> bool:
+        """Whether it is the model of that fingerprint, which an earlier version may have stored."""
+        return stored in (self.fingerprint(), self._former_fingerprint())
+
+    def _former_fingerprint(self) -> str:
+        # It holds the module's repr, which another version of torch may write in another way.
+        digest = hashlib.sha256(repr((self.preprocessing, str(self.module))).encode())
+        for key, value in self._identity.items():
+            if not key.endswith(_EXTRA_STATE):
+                digest.update(key.encode() + _content(value))
+        return digest.hexdigest()[:16]
+
+    @property
+    def _identity(self) -> dict[str, Tensor]:
+        entries = {**self.module.state_dict(), "mean": self.mean, "std": self.std}
+        return {key: entries[key] for key in sorted(entries) if isinstance(entries[key], Tensor)}
+
+
+def _content(value: Tensor) -> bytes:
+    return value.detach().cpu().reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "1 3 1 1"]:

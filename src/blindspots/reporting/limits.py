@@ -12,8 +12,7 @@ from blindspots.reporting.selection import named_models
 from blindspots.reporting.tables import build_table
 from blindspots.schema import PAIRS
 from blindspots.specs import nearest_names
-from blindspots.store.columns import finite
-from blindspots.store.reader import Run
+from blindspots.store.reader import Run, finite, of_model
 
 _ROUNDING = 1e-9
 TABLES = ("summary", "confidence", "distance")
@@ -88,7 +87,8 @@ def check_run(run: Run, limits: Sequence[Limit], models: Sequence[str] = ()) -> 
     """
     if not limits:
         raise UsageError(
-            "no limit was given; expected at least one, as in --max segment_inside=0.5"
+            "no limit was given; expected at least one, as in --max segment_inside=0.5, or "
+            "run.check(max={'segment_inside': 0.5})"
         )
     if not run.finished:
         raise UsageError(
@@ -151,7 +151,7 @@ def _stored(run: Run, model: str, column: str) -> np.ndarray:
     if stored in PAIRS.names:
         return finite(run.columns.pairs_of(model, started=True, names=[stored])[stored])
     if column == "mean" or column.startswith("fraction"):
-        return finite(run.columns.triangles_of(model)[column])
+        return finite(of_model(run.columns.triangles, model)[column])
     return np.zeros(0)
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from blindspots.reporting.figures import run_transfer, save, write_figures
 from blindspots.reporting.page import write_report
-from blindspots.reporting.tables import Table, build_table, build_tables, render
+from blindspots.reporting.tables import Kind, Table, build_table, build_tables, render
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import Run
 
-SLIDES_TABLES = ("distance", "confidence")
+SLIDES_TABLES: tuple[Kind, ...] = ("distance", "confidence")
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 

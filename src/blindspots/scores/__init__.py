@@ -55,7 +55,6 @@ def parse_score(text: str) -> Score:
 
 
 def make_score(described: Mapping[str, Any]) -> Score:
-    """The score that a plan describes."""
     settings = {key: value for key, value in described.items() if key != "name"}
     return SCORES[described["name"]](**settings)
 

@@ -34,28 +34,23 @@ class Score(ABC):
     confined: ClassVar[bool] = False
 
     @abstractmethod
-    def check_delta(self, delta: float) -> None:
-        """Refuse an allowed drop that this score cannot have."""
+    def check_delta(self, delta: float) -> None: ...
 
     @abstractmethod
-    def __call__(self, answer: Answer, kept: Kept) -> Values:
-        """The score of each image, in float32."""
+    def __call__(self, answer: Answer, kept: Kept) -> Values: ...
 
     @abstractmethod
     def height(self, answer: Answer, kept: Kept) -> Values:
         """An increasing function of the score that does not saturate, in float32."""
 
     @abstractmethod
-    def height_at(self, score: Values) -> Values:
-        """The height of an image with this score; float64 inside."""
+    def height_at(self, score: Values) -> Values: ...
 
     @abstractmethod
-    def loss(self, answer: Answer, kept: Kept) -> Values:
-        """What the authors' algorithm descends."""
+    def loss(self, answer: Answer, kept: Kept) -> Values: ...
 
     @abstractmethod
-    def loss_slope(self, height: Values) -> Values:
-        """The derivative of the loss with respect to the height, free of cancellation."""
+    def loss_slope(self, height: Values) -> Values: ...
 
     def label(self, answer: Answer, given: Labels) -> Labels:
         """The class to keep: the given one, or where that is −1 what the model itself says."""
@@ -66,11 +61,9 @@ class Score(ABC):
         return label
 
     def starts(self, answer: Answer, label: Labels) -> Bool[Tensor, "batch"]:
-        """Whether the model gives the sources what is to be kept."""
         return answer.argmax(dim=1) == label
 
     def wants(self, label: int) -> bool:  # noqa: ARG002
-        """Whether an image of this class can be a source."""
         return True
 
     def accepts(self, predicted: int, label: int) -> bool:
@@ -78,7 +71,6 @@ class Score(ABC):
         return predicted == label
 
     def check_model(self, name: str, embeds: bool, outputs: int) -> None:
-        """Refuse a model whose answers are not of the kind this score is a scalar of."""
         del outputs
         if embeds and not self.embeds:
             raise UsageError(
@@ -92,11 +84,9 @@ class Score(ABC):
             )
 
     def value(self, what: Differentiated, answer: Answer, kept: Kept) -> Values:
-        """What a method differentiates."""
         return self.height(answer, kept) if what == "height" else self.loss(answer, kept)
 
     def slope(self, what: Differentiated, value: Values) -> Values:
-        """The derivative of the loss with respect to what a method differentiates."""
         return self.loss_slope(value) if what == "height" else torch.ones_like(value)
 
 
@@ -104,7 +94,6 @@ Logits = Float[Tensor, "batch classes"]
 
 
 def confidence(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
-    """The softmax probability of each label, in float32."""
     return logits.float().softmax(dim=1).gather(1, label[:, None]).squeeze(1)
 
 
@@ -137,7 +126,6 @@ class Probability(Score):
     lowest: ClassVar[float] = 0.0
 
     def check_delta(self, delta: float) -> None:
-        """Refuse an allowed drop that no probability can have."""
         if not 0 < delta < 1:
             raise UsageError(
                 f"--delta {delta:g} was given; a {self.name} can drop by more than 0 and less "

@@ -4,10 +4,11 @@ import errno
 import os
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
-from blindspots.store.paths import Place, put, upload
+from blindspots.store.paths import Place, is_remote, put, upload
 
 PARTIAL, _DIGITS = ".partial", 12
 _LEFTOVER = re.compile(rf".+\.[0-9a-f]{{{_DIGITS}}}{re.escape(PARTIAL)}")
@@ -74,3 +75,43 @@ def storage_failure(error: OSError) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full"
     return f"a file cannot be read or written ({error.strerror or error})"
+
+
+AT_ONCE, MOST_WAITING = 8, 64
+
+
+class SyncWriter:
+    """Writes a file when it is given."""
+
+    def write(self, path: Place, content: bytes) -> None:
+        """Write a file, or begin to; it is there when `flush` returns."""
+        write_bytes(path, content)
+
+    def flush(self) -> None:
+        """Wait for all; OSError where one of them could not be written."""
+
+
+class UploadWriter(SyncWriter):
+    """Writes files in threads, because stores take long to answer."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="upload")
+        self._begun: list[Future[Place]] = []
+
+    def write(self, path: Place, content: bytes) -> None:
+        """Begin to write a file; where many wait, not before they are written."""
+        if len(self._begun) >= MOST_WAITING:
+            self.flush()
+        self._begun.append(self._threads.submit(write_bytes, path, content))
+
+    def flush(self) -> None:
+        """Wait for all that were begun; OSError where one of them could not be written."""
+        begun: Sequence[Future[Place]] = self._begun
+        self._begun = []
+        for one in begun:
+            one.result()
+
+
+def writer_for(place: Place) -> SyncWriter:
+    """What suits a disk, or an object store, whose answers take long."""
+    return UploadWriter() if is_remote(place) else SyncWriter()

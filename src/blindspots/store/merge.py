@@ -17,9 +17,10 @@ from blindspots.store.atomic import PARTIAL, write_bytes
 from blindspots.store.lock import hold, refuse_held
 from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
+from blindspots.store.prediction_rows import PREDICTIONS_FILE
 from blindspots.store.reader import Run
 from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info
-from blindspots.store.writer import PREDICTIONS_FILE, Store, check_own
+from blindspots.store.writer import Store, check_own
 
 T = TypeVar("T")
 _SHOWN = 6

@@ -6,7 +6,7 @@ file carries a checksum that is compared when the page is read.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -182,6 +182,26 @@ def open_parquet(path: Place) -> pq.ParquetFile:
     """A file of rows whose pages are checked when they are read."""
     file, system = for_arrow(path)
     return pq.ParquetFile(file, filesystem=system, page_checksum_verification=True)
+
+
+def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Table:
+    """The wanted rows; of groups that hold none of them nothing else is read."""
+    tables, wanted = (
+        [file.schema_arrow.empty_table()],
+        pc.field(name).isin(pa.array(list(values), pa.string())),
+    )
+    for group in range(file.num_row_groups):
+        if len(file.read_row_group(group, [name]).filter(wanted)):
+            tables.append(file.read_row_group(group).filter(wanted))
+    return pa.concat_tables(tables)
+
+
+def first_of_each(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """The rows, those with the same key once."""
+    # A kill between writing the whole table and removing its parts leaves rows twice.
+    numbered = table.select(key).append_column("row", pa.array(np.arange(len(table))))
+    first = numbered.group_by(list(key)).aggregate([("row", "min")])["row_min"]
+    return table if len(first) == len(table) else table.take(first.sort())
 
 
 def file_digest(path: Place) -> str:

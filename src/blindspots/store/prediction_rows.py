@@ -4,39 +4,45 @@ Shards that ask each for themselves may hear float noise, and choose other sourc
 """
 
 import json
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
 from blindspots.errors import UsageError
+from blindspots.schema import PREDICTIONS
 from blindspots.settings import differences
 from blindspots.store.parquet import open_parquet, read_file, write_rows
-from blindspots.store.paths import Place, is_remote
+from blindspots.store.paths import Place, find_place, is_remote
 
-SCHEMA = pa.schema(
-    [
-        ("model", pa.string()),
-        ("image_id", pa.string()),
-        ("predicted", pa.int64()),
-        ("confidence", pa.float64()),
-        ("p_label", pa.float64()),
-    ]
-)
+PREDICTIONS_FILE = "predictions.parquet"
 _IDENTITY = b"blindspots"
 
 
+def read_predictions(path: Place | str) -> pa.Table:
+    """The stored rows, as `schema.PREDICTIONS`; none where absent."""
+    file = find_place(path) / PREDICTIONS_FILE
+    if not file.exists():
+        return PREDICTIONS.empty_table()
+    try:
+        return read_file(file, PREDICTIONS)
+    except OSError as error:
+        warnings.warn(f"{error}; the models are asked again", stacklevel=2)
+        return PREDICTIONS.empty_table()
+
+
 def read_predictions_file(file: Place, plan: Mapping[str, Any]) -> pa.Table:
-    """The rows, as `SCHEMA`; none where it is not there yet.
+    """The rows, as `schema.PREDICTIONS`; none where it is not there yet.
 
     Refused where it cannot be read, or is of other models or images than the plan's.
     """
     if not file.exists():
         _check_folder(file)
-        return SCHEMA.empty_table()
+        return PREDICTIONS.empty_table()
     try:
         stored = json.loads((open_parquet(file).schema_arrow.metadata or {})[_IDENTITY])
-        rows = read_file(file, SCHEMA)
+        rows = read_file(file, PREDICTIONS)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
         raise UsageError(
             f"--predictions {file} cannot be read ({error}); expected a file that an earlier "

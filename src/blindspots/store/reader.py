@@ -1,27 +1,184 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
 import io
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from PIL import Image
+from pyarrow.types import is_list
 
 from blindspots.errors import UsageError
-from blindspots.schema import STRAIGHT_METHODS, Ending
+from blindspots.schema import ALL_TABLES, STARTED, STRAIGHT_METHODS, YOUNGER
 from blindspots.store.archives import PICTURES, Archives, load_exact
-from blindspots.store.columns import (
-    RunColumns,
-    read_rows,
+from blindspots.store.parquet import (
+    check_ids,
+    first_of_each,
+    open_parquet,
+    read_some,
+    read_while_written,
 )
 from blindspots.store.paths import Place, connect, find_place, inside
-from blindspots.store.run_info import INFO_FILE, ModelFacts, RunInfo, read_run_info
+from blindspots.store.run_info import AGAIN, INFO_FILE, ModelFacts, RunInfo, read_run_info
 
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
+
+
+@dataclass(frozen=True)
+class RunColumns:
+    """The numbers and names of a run's rows as columns; the lists of single rows when asked for.
+
+    `path`: the run directory. Read once; a run in progress is read as it is.
+    """
+
+    path: Place
+
+    @cached_property
+    def pairs(self) -> pa.Table:
+        """Every pair, without its lists."""
+        return self._scalars("pairs")
+
+    @cached_property
+    def triangles(self) -> pa.Table:
+        """The triangles whose two pairs both started, without their lists."""
+        return _both_started(self._scalars("triangles"), self.pairs)
+
+    @cached_property
+    def nulls(self) -> pa.Table:
+        """What found images are held against."""
+        return read_rows(self.path, "nulls")
+
+    def lists(self, kind: Literal["pairs", "triangles"], *names: str) -> pa.Table:
+        """Columns of all rows of a table by name, lists among them."""
+        return read_rows(self.path, kind, names)
+
+    def pairs_of(
+        self, model: str | None = None, started: bool | None = None, names: Sequence[str] = ()
+    ) -> pa.Table:
+        """The pairs of one model or all, optionally only those (not) started; all columns or few.
+
+        `names`: of the columns wanted; what is not asked for is not copied.
+        """
+        names = list(names) or self.pairs.column_names
+        looked_at = dict.fromkeys((*names, "model", "ending"))
+        return _pairs_of(self.pairs.select(list(looked_at)), model, started).select(names)
+
+    def endings(self, model: str | None = None) -> dict[str, int]:
+        """How many pairs had each ending, of one model or all."""
+        names = of_model(self.pairs.select(["model", "ending"]), model)["ending"]
+        return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
+
+    def rows(self, kind: str, name: str, values: Collection[str]) -> list[Row]:
+        """The rows of a table whose column `name` holds one of these values, in the order stored.
+
+        As dictionaries, with their lists. Triangles with a pair that did not start are among them.
+        """
+        return read_rows(self.path, kind, wanted=(name, values)).to_pylist()
+
+    def _scalars(self, kind: str) -> pa.Table:
+        schema, _ = ALL_TABLES[kind]
+        return read_rows(self.path, kind, [f.name for f in schema if not is_list(f.type)])
+
+
+def read_rows(
+    path: Place,
+    kind: str,
+    names: Sequence[str] = (),
+    wanted: tuple[str, Collection[str]] | None = None,
+) -> pa.Table:
+    """Rows of a run's `kind`.parquet and of its parts, each once, as `schema.ALL_TABLES` says.
+
+    `names`: of these columns alone. `wanted`: a column and the values that wanted rows hold in it.
+    Refused where a file is no table of this version. Whoever shows or judges a run reads its rows
+    here.
+    """
+    schema, key = ALL_TABLES[kind]
+    names = list(names) or schema.names
+
+    def read(files: Sequence[Place]) -> pa.Table:
+        # The key's columns are read only where a row may be there twice.
+        needed = dict.fromkeys((*(key if len(files) > 1 else ()), *names))
+        columns = pa.schema([schema.field(name) for name in needed])
+        tables = [_read(file, kind, columns, wanted) for file in files]
+        table = pa.concat_tables([columns.empty_table(), *tables])
+        return (first_of_each(table, key) if len(files) > 1 else table).select(names)
+
+    try:
+        return read_while_written(path, kind, read)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"the rows of {path} change faster than they can be read ({error}); wait until its "
+            "driver rests, and type the same again"
+        ) from error
+
+
+def finite(values: pa.ChunkedArray) -> np.ndarray:
+    """A column's numbers as floats, NaN where they are not known or not finite."""
+    numbers = values.cast(pa.float64()).to_numpy()
+    return np.where(np.isfinite(numbers), numbers, np.nan)
+
+
+def lowest(values: np.ndarray, count: int) -> np.ndarray:
+    """Where the `count` lowest known values stand, in rising order; equal ones as stored."""
+    known = np.flatnonzero(np.isfinite(values))
+    if len(known) > count:
+        last = np.partition(values[known], count - 1)[count - 1]
+        known = known[values[known] <= last]
+    return known[np.argsort(values[known], kind="stable")][:count]
+
+
+def codes(values: pa.ChunkedArray) -> tuple[np.ndarray, list[str | None]]:
+    """Which of its distinct words each row holds, and these words as they first come."""
+    encoded = values.combine_chunks().dictionary_encode(null_encoding="encode")
+    return encoded.indices.to_numpy(), encoded.dictionary.to_pylist()
+
+
+def _read(
+    path: Place, kind: str, schema: pa.Schema, wanted: tuple[str, Collection[str]] | None
+) -> pa.Table:
+    try:
+        file = open_parquet(path)
+        table = file.read(schema.names) if wanted is None else read_some(file, *wanted)
+        for name in schema.names:
+            if name not in table.column_names and f"{kind}.{name}" in YOUNGER:
+                table = table.append_column(name, pa.nulls(len(table), schema.field(name).type))
+        table = table.select(schema.names).cast(schema)
+    except FileNotFoundError:
+        raise
+    except (OSError, KeyError, pa.ArrowException) as error:
+        raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
+    check_ids(path, table)
+    return table
+
+
+def of_model(table: pa.Table, model: str | None) -> pa.Table:
+    """The rows of one model or all."""
+    return table if model is None else table.filter(pc.field("model") == model)
+
+
+def _pairs_of(pairs: pa.Table, model: str | None, started: bool | None) -> pa.Table:
+    pairs = of_model(pairs, model)
+    if started is None:
+        return pairs
+    begun = pc.field("ending").isin(STARTED)
+    return pairs.filter(begun if started else ~begun)
+
+
+def _both_started(triangles: pa.Table, pairs: pa.Table) -> pa.Table:
+    """The triangles whose two pairs both started."""
+    lost = _pairs_of(pairs, None, started=False).select(["model", "source_id", "target_id"])
+    for target in ("target_1", "target_2") if len(lost) else ():
+        keys = ["model", "source_id", target]
+        # A join keeps no order.
+        numbered = triangles.select(keys).append_column("row", pa.array(np.arange(len(triangles))))
+        left = numbered.join(lost, keys, lost.column_names, join_type="left anti")
+        triangles = triangles.take(left["row"].sort())
+    return triangles
 
 
 class Run:
@@ -118,42 +275,29 @@ class Run:
 
     def pairs_from(self, *sources: str) -> list[Row]:
         """The pairs from these sources, of all models, as dictionaries; no others are read."""
-        return self._from("pairs", "source_id", sources)
+        return self._from("pairs", sources).to_pylist()
 
     def triangles_from(self, *sources: str) -> list[Row]:
         """The triangles of these sources whose two pairs both started, likewise."""
-        pairs = self.pairs_from(*sources)
-        lost = {_edge(row) for row in pairs if not Ending(row["ending"]).started}
-        return [
-            row
-            for row in self._from("triangles", "source_id", sources)
-            if not lost & set(_edges(row))
-        ]
+        own, pairs = (self._from(kind, sources) for kind in ("triangles", "pairs"))
+        return _both_started(own, pairs).to_pylist()
 
     def pair_rows(self, model: str | None = None, started: bool | None = None) -> list[Row]:
         """The pairs as dictionaries, of one model or all, optionally only those (not) started."""
-        return [
-            row
-            for row in self._pair_list
-            if model in (None, row["model"]) and started in (None, Ending(row["ending"]).started)
-        ]
+        return _pairs_of(self.arrow("pairs"), model, started).to_pylist()
 
     def triangle_rows(self, model: str | None = None) -> list[Row]:
         """The triangles whose two pairs both started, as dictionaries, of one model or all."""
-        lost = {_edge(row) for row in self.pair_rows(started=False)}
-        return [
-            row
-            for row in self._triangle_list
-            if model in (None, row["model"]) and not lost & set(_edges(row))
-        ]
+        whole = _both_started(self.arrow("triangles"), self.arrow("pairs"))
+        return of_model(whole, model).to_pylist()
 
     def simplex_rows(self, model: str | None = None) -> list[Row]:
         """The simplices as dictionaries, of one model or all; none where k is 2 at most."""
-        return [row for row in self.arrow("simplices").to_pylist() if model in (None, row["model"])]
+        return of_model(self.arrow("simplices"), model).to_pylist()
 
     def null_rows(self, model: str | None = None) -> list[Row]:
         """What found images are held against, as dictionaries; none in runs of older versions."""
-        return [row for row in self._null_list if model in (None, row["model"])]
+        return of_model(self.arrow("nulls"), model).to_pylist()
 
     def image(self, image_id: str, model: str) -> Pixels | None:
         """A source or target as `model` saw it; None where it was not kept."""
@@ -161,7 +305,7 @@ class Run:
 
     def image_content(self, image_id: str, model: str) -> bytes | None:
         """The PNG file of a source or target as `model` saw it; None where it was not kept."""
-        return self._content("images", self._image_file(image_id, model))
+        return self._pictures["images"].read(self._image_file(image_id, model))
 
     def found(self, pair_id: str) -> Pixels | None:
         """The found image of a pair, rounded to 8 bits; None where it was not kept."""
@@ -196,11 +340,8 @@ class Run:
         return lru_cache(maxsize=256)(self._read_pixels)
 
     def _read_pixels(self, folder: str, name: str) -> Pixels | None:
-        content = self._content(folder, name)
+        content = self._pictures[folder].read(name)
         return None if content is None else read_pixels(content)
-
-    def _content(self, folder: str, name: str) -> bytes | None:
-        return self._pictures[folder].read(name)
 
     def _image_file(self, image_id: str, model: str) -> str:
         return f"{image_id}{self.facts(model).image_suffix}.png"
@@ -210,21 +351,11 @@ class Run:
         return {folder: Archives(self.path / folder) for folder in PICTURES}
 
     @cached_property
-    def _from(self) -> Callable[[str, str, tuple[str, ...]], list[Row]]:
+    def _from(self) -> Callable[[str, tuple[str, ...]], pa.Table]:
         # The figures of a run all start from one source.
-        return lru_cache(maxsize=16)(self.columns.rows)
-
-    @cached_property
-    def _pair_list(self) -> list[Row]:
-        return self.arrow("pairs").to_pylist()
-
-    @cached_property
-    def _triangle_list(self) -> list[Row]:
-        return self.arrow("triangles").to_pylist()
-
-    @cached_property
-    def _null_list(self) -> list[Row]:
-        return self.arrow("nulls").to_pylist()
+        return lru_cache(maxsize=16)(
+            lambda kind, sources: read_rows(self.path, kind, wanted=("source_id", sources))
+        )
 
     @cached_property
     def _tables(self) -> Callable[[str], pa.Table]:
@@ -265,11 +396,3 @@ def _no_run(path: Place) -> str:
         f"{path} {what}, so it is not a run; expected the directory given to "
         "blindspots run --out, or type blindspots demo to make one"
     )
-
-
-def _edge(row: Row) -> tuple[str, str, str | None]:
-    return row["model"], row["source_id"], row["target_id"]
-
-
-def _edges(row: Row) -> tuple[tuple[str, str, str], ...]:
-    return tuple((row["model"], row["source_id"], row[name]) for name in ("target_1", "target_2"))

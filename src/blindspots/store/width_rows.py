@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
+from blindspots.schema import WIDTHS
 from blindspots.settings import check_seed
 from blindspots.store.atomic import write_whole
 from blindspots.store.parquet import open_parquet
@@ -16,22 +17,6 @@ from blindspots.store.paths import Place
 
 Row = dict[str, Any]
 WIDTHS_FILE = "widths.parquet"
-WIDTHS = pa.schema(
-    [
-        ("model", pa.string()),
-        ("pair_id", pa.string()),
-        ("point", pa.int64()),
-        ("along", pa.float64()),
-        ("confidence", pa.float64()),
-        ("radius", pa.float64()),
-        ("directions", pa.int64()),
-        ("seed", pa.int64()),
-        ("low", pa.float64()),
-        ("median", pa.float64()),
-        ("high", pa.float64()),
-        ("inside", pa.float64()),
-    ]
-)
 QUANTILES = (0.05, 0.5, 0.95)
 
 

@@ -7,7 +7,6 @@ planned ids minus the present ones.
 
 import io
 import re
-import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +20,9 @@ from PIL import Image
 from safetensors.numpy import save as serialise
 
 from blindspots.errors import UsageError
-from blindspots.schema import PAIRS, TABLES, Ending
+from blindspots.schema import PAIRS, STARTED, TABLES
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
-from blindspots.store.atomic import is_leftover, sweep
+from blindspots.store.atomic import is_leftover, sweep, writer_for
 from blindspots.store.lock import is_lock
 from blindspots.store.parquet import (
     GATHERED,
@@ -38,11 +37,9 @@ from blindspots.store.parquet import (
     write_rows,
 )
 from blindspots.store.paths import Place, find_place, inside, make_folder, move
-from blindspots.store.pens import writer_for
-from blindspots.store.prediction_rows import SCHEMA as PREDICTIONS
+from blindspots.store.prediction_rows import PREDICTIONS_FILE
 from blindspots.store.run_info import RunInfo, write_run_info
 
-PREDICTIONS_FILE = "predictions.parquet"
 FOLDERS = ("parts", *PICTURES)
 SHOWN = ("tables", "figures")
 DAMAGED = "damaged"
@@ -263,20 +260,7 @@ def check_own(path: Place | str) -> None:
 
 def started(rows: pa.Table) -> pa.ChunkedArray:
     """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
-    endings = [ending.value for ending in Ending if ending.started]
-    return rows.filter(pc.field("ending").isin(endings))["pair_id"]
-
-
-def read_predictions(path: Place | str) -> pa.Table:
-    """The stored rows, as `predictions.SCHEMA`; none where absent."""
-    file = find_place(path) / PREDICTIONS_FILE
-    if not file.exists():
-        return PREDICTIONS.empty_table()
-    try:
-        return read_file(file, PREDICTIONS)
-    except OSError as error:
-        warnings.warn(f"{error}; the models are asked again", stacklevel=2)
-        return PREDICTIONS.empty_table()
+    return rows.filter(pc.field("ending").isin(STARTED))["pair_id"]
 
 
 def _png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:

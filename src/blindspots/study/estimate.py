@@ -12,7 +12,6 @@ import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -26,9 +25,8 @@ from blindspots.measure.metrics import find_lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
 from blindspots.schema import PlannedPair
-from blindspots.study.pairs import PlannedPairs
+from blindspots.study.pairs import HULLS, PlannedPairs
 from blindspots.study.prepare import Prepared, most_evaluations, prepare
-from blindspots.study.resume import HULLS
 from blindspots.study.subjects import RunRequest
 
 REPEATS, WARM_UP = 5, 1
@@ -38,8 +36,6 @@ WIDTH = 2.0
 
 
 class Measured(NamedTuple):
-    """A number with its standard error."""
-
     value: float
     error: float
 
@@ -49,11 +45,9 @@ class Measured(NamedTuple):
         return Measured(self.value * other.value, math.hypot(*parts))
 
     def __add__(self, other: "Measured") -> "Measured":  # type: ignore[override]
-        """The sum, likewise."""
         return Measured(self.value + other.value, math.hypot(self.error, other.error))
 
     def times(self, factor: float) -> "Measured":
-        """Multiplied with a number that is known exactly."""
         return Measured(self.value * factor, self.error * factor)
 
     @property
@@ -63,7 +57,6 @@ class Measured(NamedTuple):
 
     @property
     def high(self) -> float:
-        """Two standard errors above."""
         return self.value + WIDTH * self.error
 
 
@@ -112,12 +105,10 @@ class Estimate:
 
     @property
     def hours(self) -> Measured:
-        """All pairs, on this machine."""
         return (self.evaluations * self.seconds + self.measuring).times(self.pairs / 3600)
 
     @property
     def most_hours(self) -> Measured:
-        """All pairs, if none ends early."""
         return (self.seconds.times(self.most) + self.measuring).times(self.pairs / 3600)
 
     def on(self, card: GpuPrice) -> dict[str, Any]:
@@ -147,7 +138,6 @@ class Estimate:
         }
 
     def text(self, cards: Sequence[GpuPrice]) -> str:
-        """The same for a reader."""
         rate = Measured(1 / self.seconds.value, self.seconds.error / self.seconds.value**2)
         lines = [
             f"{self.model} on {self.device}, {self.batch} images at once, {self.sample} pairs done",
@@ -240,8 +230,7 @@ def _time_measuring(
     """Seconds per pair to measure what was found, source by source."""
     lpips, _ = find_lpips(prepared.request.machine.lpips_weights)
     measurer = Measurer(subject.model, subject.evaluator, method.delta, lpips)
-    label_of, seed = partial(prepared.label_of, subject), prepared.request.science.seed
-    rows = RowMaker(subject, measurer, label_of, seed)
+    rows = RowMaker(subject, measurer, prepared.request.science.seed)
     by_id = {outcome.pair.id: outcome for outcome in outcomes}
     each = []
     for group in prepared.pairs[subject.name].by_source():

@@ -1,4 +1,8 @@
-"""The pairs of a plan, in columns, a model's at a time: 250,000 of them are 7 MB. No torch."""
+"""The pairs of a plan, and which of them an earlier part of the run left to do. No torch.
+
+In columns, a model's at a time: 250,000 are 8 MB. Resuming is set subtraction: planned ids minus
+present ones.
+"""
 
 import hashlib
 import itertools
@@ -12,8 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from blindspots.schema import PlannedPair
-from blindspots.settings import Shard
+from blindspots.errors import UsageError
+from blindspots.schema import PREDICTIONS, SIMPLEX_FEWEST, PlannedPair
+from blindspots.settings import WHOLE, Shard, differences, plan_hash
+from blindspots.store.paths import Place
+from blindspots.store.prediction_rows import read_predictions, read_predictions_file
+from blindspots.store.run_info import RunInfo, read_run_info
+from blindspots.store.writer import Store, started
 
 ID_DIGITS = 16
 
@@ -25,13 +34,15 @@ class PlannedPairs(Sequence[PlannedPair]):
     """The pairs of one model in order; one is made when it is asked for.
 
     `images`: the ids of all images; `source`, `target`: indices into them; `label`: the class to
-    keep; `pair_ids`: 16 bytes each. All arrays have one entry per pair, the others of 4 bytes.
+    keep; `target_label`: the target's; `pair_ids`: 16 bytes each. All arrays have one entry per
+    pair, the others of 4 bytes.
     """
 
     images: Sequence[str]
     source: np.ndarray
     target: np.ndarray
     label: np.ndarray
+    target_label: np.ndarray
     pair_ids: np.ndarray
 
     def __len__(self) -> int:
@@ -47,18 +58,18 @@ class PlannedPairs(Sequence[PlannedPair]):
         if isinstance(index, slice):
             return self.select(index)
         source, target = (self.images[int(one[index])] for one in (self.source, self.target))
-        return PlannedPair(self.pair_ids[index].decode(), source, target, int(self.label[index]))
+        labels = int(self.label[index]), int(self.target_label[index])
+        return PlannedPair(self.pair_ids[index].decode(), source, target, *labels)
 
     def __iter__(self) -> Iterator[PlannedPair]:
         return (self[i] for i in range(len(self)))
 
     def select(self, chosen: np.ndarray | slice) -> "PlannedPairs":
         """The pairs at these indices, or where this mask holds, in the order kept."""
-        columns = (self.source, self.target, self.label, self.pair_ids)
+        columns = (self.source, self.target, self.label, self.target_label, self.pair_ids)
         return PlannedPairs(self.images, *(column[chosen] for column in columns))
 
     def of_shard(self, shard: Shard) -> "PlannedPairs":
-        """The pairs of a shard's sources."""
         return self if shard.whole else self.select(shard.takes(self.place))
 
     def within(self, pair_ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
@@ -87,16 +98,13 @@ class PlannedPairs(Sequence[PlannedPair]):
 
     @property
     def sources(self) -> int:
-        """How many sources there are."""
         return int(self.place.max(initial=-1)) + 1
 
     @property
     def group_size(self) -> np.ndarray:
-        """How many pairs the source of each pair has."""
         return np.bincount(self.place, minlength=1)[self.place] if len(self) else self.place
 
     def by_source(self) -> "Groups":
-        """The pairs of each source together, sources and pairs in order."""
         ends = np.cumsum(np.bincount(self.place, minlength=self.sources))
         starts = np.concatenate([[0], ends])[:-1].astype(np.int64)
         return Groups(self.select(np.argsort(self.place, kind="stable")), starts, ends)
@@ -166,7 +174,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
         return self._last[1] if self._last else self[self.models[0]]
 
     def of_shard(self, shard: Shard) -> "PairsByModel":
-        """The pairs of a shard's sources."""
         return PairsByModel(self.models, lambda model: self.plan(model).of_shard(shard))
 
     @property
@@ -179,7 +186,6 @@ class PairsByModel(Mapping[str, PlannedPairs]):
 
 
 def _is_in(values: pa.Array, among: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    """Which of the values are among others, as a mask."""
     options = pc.SetLookupOptions(value_set=among)
     return pc.call_function("is_in", [values], options).to_numpy(zero_copy_only=False)
 
@@ -198,16 +204,17 @@ def plan_pairs(
     `labels`: the class of each image. `grouped`: the targets of a source are traversed together,
     so they come together and are part of the ids.
     """
-    place = PlannedPairs(images, source, target, source, source).place
+    place = PlannedPairs(images, source, target, source, target, source).place
     if grouped:
         order = np.argsort(place, kind="stable")
         source, target, place = source[order], target[order], place[order]
     company = _companies(images, target, place) if grouped else itertools.repeat(b"")
     named = _pair_ids(_texts(IdText(fingerprint, science), images, source, target, company))
-    source, target, label = (
-        column.astype(INDEX, copy=False) for column in (source, target, labels[source])
+    source, target, label, target_label = (
+        column.astype(INDEX, copy=False)
+        for column in (source, target, labels[source], labels[target])
     )
-    return PlannedPairs(images, source, target, label, named)
+    return PlannedPairs(images, source, target, label, target_label, named)
 
 
 @dataclass(frozen=True)
@@ -229,7 +236,6 @@ class IdText:
 
     @staticmethod
     def quoted(value: Any) -> bytes:
-        """A part of the text."""
         return json.dumps(value, sort_keys=True, default=str).encode()
 
     @cached_property
@@ -245,7 +251,6 @@ def _texts(
     target: np.ndarray,
     company: Iterable[bytes],
 ) -> Iterator[bytes]:
-    """What is hashed of each pair."""
     quoted = [text.quoted(image) for image in images]
     for s, t, others in zip(source.tolist(), target.tolist(), company, strict=False):
         yield text.write(quoted[s], quoted[t], others)
@@ -280,5 +285,77 @@ def pair_id(
 
 
 def keyed_science(science: Mapping[str, Any]) -> dict[str, Any]:
-    """The science settings that decide a pair's result."""
     return {name: science[name] for name in ("method", "score", "seed", "precision")}
+
+
+HULLS = {"triangles": 2, "simplices": SIMPLEX_FEWEST}
+
+
+def known_predictions(
+    plan: Mapping[str, Any], shard: Shard, shared: Place | None, out: Place | None
+) -> pa.Table:
+    """What is known of the clean images: from the file that is `shared`, and what `out` holds.
+
+    Refused where `out` holds another plan, or another shard of this one.
+    """
+    rows = read_predictions_file(shared, plan) if shared is not None else PREDICTIONS.empty_table()
+    info = read_run_info(out) if out is not None else None
+    if info is None or out is None:
+        return rows
+    if info.plan_hash != plan_hash(plan):
+        raise UsageError(_another_plan(out, differences(info.plan, plan)))
+    stored = info.shard or WHOLE
+    if stored != shard:
+        raise UsageError(
+            f"{out} holds {_named(stored)} and {_named(shard)} was asked for; name another --out, "
+            f"or resume with {'no --shard' if stored.whole else f'--shard {stored}'}"
+        )
+    return pa.concat_tables([rows.cast(PREDICTIONS), read_predictions(out)])
+
+
+def check_pairs(out: Place, info: RunInfo, pairs_hash: str) -> None:
+    """Refuse a run directory whose earlier part worked on other pairs, though the plan is equal."""
+    if info.pairs_hash not in (None, pairs_hash):
+        raise UsageError(
+            f"{out} holds other pairs of the same plan, because its predictions.parquet is lost "
+            "and the models now name other images correctly; name another --out"
+        )
+
+
+def missing_pairs(store: Store, model: str, planned: PlannedPairs, dropped: bool) -> np.ndarray:
+    """Which of a model's pairs are to be traversed, as a mask.
+
+    Those without a row, and those that were traversed and whose found image is not there, as in a
+    copy that was made while the run went on. `dropped`: found images were removed on purpose, so
+    only those count with which something is still to be measured.
+    """
+    rows = store.stored("pairs", model, ["pair_id", "ending"])
+    missing = ~planned.within(rows["pair_id"])
+    begun = np.flatnonzero(planned.within(started(rows)))
+    traversed = planned.select(begun)
+    lost = ~traversed.within(store.found_ids())
+    if dropped and lost.any():
+        lost &= _unmeasured(store, model, traversed)
+    missing[begun[lost]] = True
+    return missing
+
+
+def _unmeasured(store: Store, model: str, traversed: PlannedPairs) -> np.ndarray:
+    """Whether something is still to be measured of the sources of these pairs, as a mask."""
+    unmeasured = np.zeros(len(traversed), bool)
+    for table, fewest in HULLS.items():
+        done = store.stored(table, model, ["source_id"])["source_id"]
+        unmeasured |= (traversed.group_size >= fewest) & ~traversed.from_sources(done)
+    return unmeasured
+
+
+def _another_plan(out: Place, differing: list[str]) -> str:
+    more = f" (and {len(differing) - 6} more)" if len(differing) > 6 else ""
+    return (
+        f"{out} holds another plan: {'; '.join(differing[:6])}{more}; "
+        "name another --out, or give the settings it was made with"
+    )
+
+
+def _named(shard: Shard) -> str:
+    return "the whole plan" if shard.whole else f"shard {shard} of this plan"

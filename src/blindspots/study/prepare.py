@@ -20,9 +20,20 @@ from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
 from blindspots.store.run_info import Preflight, RunInfo, StoredFinding, read_run_info
-from blindspots.study.pairs import PairsByModel, PlannedPairs, pair_id, plan_pairs
-from blindspots.study.resume import known_predictions
-from blindspots.study.subjects import RunRequest, check_differentiable, load_subjects, preflight
+from blindspots.study.pairs import (
+    PairsByModel,
+    PlannedPairs,
+    known_predictions,
+    pair_id,
+    plan_pairs,
+)
+from blindspots.study.subjects import (
+    RunRequest,
+    check_differentiable,
+    keep_fingerprints,
+    load_subjects,
+    preflight,
+)
 from blindspots.study.survey import (
     Predictions,
     Survey,
@@ -57,15 +68,9 @@ class Prepared:
 
     @property
     def shard(self) -> Shard:
-        """The share of the plan that is worked on."""
         return self.request.machine.shard
 
-    def label_of(self, subject: Subject, image_id: str) -> int:
-        """The class of an image for a model: its label, or what the model says of it."""
-        return self.survey.label(subject, subject.images.find(image_id))
-
     def unstarted_id(self, subject: Subject, index: int) -> str:
-        """The pair id of a source for which no target was drawn."""
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
 
@@ -75,7 +80,8 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
     `out`: the run directory, which may hold an earlier part of the same plan; another plan is
     refused with the differences.
     """
-    subjects = load_subjects(request, reporter)
+    earlier = (read_run_info(out) if out is not None else None) or RunInfo()
+    subjects = keep_fingerprints(load_subjects(request, reporter), earlier.plan.get("models"))
     images = subjects[0].images
     request = _with_pairs(request, images)
     plan = _identity(request, subjects)
@@ -90,7 +96,7 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
         write_predictions_file(request.predictions, plan, surveyed.rows(images.ids))
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
-    preflights = _preflights(subjects, surveyed, out)
+    preflights = _preflights(subjects, surveyed, earlier)
     chosen = _choose(request, subjects, surveyed)
     whole = pairs_by_model(subjects, surveyed, chosen, plan)
     shard = _checked(request.machine.shard, whole.of_one_model.sources)
@@ -179,7 +185,6 @@ def _known(
 def _pairs_first(
     images: ImageSet, pairs: Sequence[tuple[str, str]], order: Sequence[int]
 ) -> list[int]:
-    """The images of the given pairs, then the others up to what a preflight looks at."""
     named = list(dict.fromkeys(images.find(name) for pair in pairs for name in pair))
     others = [index for index in order if index not in set(named)]
     return named + others[: max(0, LEAST_IMAGES - len(named))]
@@ -200,11 +205,10 @@ def _survey(
 
 
 def _preflights(
-    subjects: Sequence[Subject], surveyed: Survey, out: Place | None
+    subjects: Sequence[Subject], surveyed: Survey, earlier: RunInfo
 ) -> dict[str, Preflight]:
     """The preflight of each model; findings of an earlier part of the plan are taken over."""
-    info = (read_run_info(out) if out is not None else None) or RunInfo()
-    stored = {facts.name: facts.preflight.findings for facts in info.models}
+    stored = {facts.name: facts.preflight.findings for facts in earlier.models}
     found: dict[str, Preflight] = {}
     for subject in subjects:
         findings = stored.get(subject.name)

@@ -46,7 +46,7 @@ def load_again(facts: ModelFacts, trust: Trust, typed: Collection[str] = ()) -> 
         )
     check_stored_spec(facts.spec, trust, typed)
     model = load_trusted(facts.spec, trust)
-    if model.fingerprint() != facts.fingerprint:
+    if not model.has_fingerprint(facts.fingerprint):
         raise UsageError(
             f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "
             f"expected {facts.fingerprint}); put the same weights back"

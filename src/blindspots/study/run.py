@@ -20,8 +20,8 @@ from blindspots.store.paths import Place
 from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, read_run_info
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import Backend, RunJob, Serial
+from blindspots.study.pairs import check_pairs
 from blindspots.study.prepare import Prepared
-from blindspots.study.resume import check_pairs
 from blindspots.study.subjects import model_facts
 
 # The tables of hulls, and how many found images of a source they need.
@@ -29,8 +29,6 @@ from blindspots.study.subjects import model_facts
 
 @dataclass(frozen=True)
 class Experiment:
-    """A prepared run and where it is written."""
-
     prepared: Prepared
     method: Method
     out: Place
@@ -75,7 +73,6 @@ class Experiment:
         store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
     def _append_misclassified(self, store: Store) -> None:
-        """The rows of sources for which no target was drawn."""
         for subject in self.prepared.subjects:
             present = set(store.stored("pairs", subject.name, ["pair_id"])["pair_id"].to_pylist())
             rows = misclassified(self.prepared, subject)
@@ -130,7 +127,6 @@ class Experiment:
 
     @property
     def archives(self) -> bool:
-        """Whether images go into archives."""
         return self.prepared.request.machine.archives(self.prepared.most_pairs)
 
 

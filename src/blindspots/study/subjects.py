@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from blindspots.doctor.gradient_checks import check_attached
-from blindspots.doctor.label_checks import check_class_order
-from blindspots.doctor.output_checks import check_saturation, check_steadiness
-from blindspots.doctor.sample import Finding, Level
+from blindspots.diagnosis.gradient_checks import check_attached
+from blindspots.diagnosis.label_checks import check_class_order
+from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
+from blindspots.diagnosis.sample import Finding, Level
 from blindspots.engine.evaluator import (
     Evaluator,
     Subject,
@@ -108,22 +108,34 @@ def load_again(request: RunRequest, role: ModelRef, images: ImageSet) -> Subject
     """
     model = _load_model(request, role.spec)
     subject = _subject(request, role.spec, model, images.for_model(model), role.image_suffix)
-    if subject.fingerprint != role.fingerprint:
+    if not model.has_fingerprint(role.fingerprint):
         raise UsageError(
             f"{role.spec} is another model on this machine (fingerprint {subject.fingerprint}, "
             f"the run's has {role.fingerprint}); expected the same weights on all machines"
         )
     model.name = role.name
-    return subject
+    return replace(subject, fingerprint=role.fingerprint)
+
+
+def keep_fingerprints(subjects: Sequence[Subject], stored: Any) -> list[Subject]:
+    """The models with the fingerprints by which a plan knows them: pairs are named after these.
+
+    `stored`: the plan's `models`, which an earlier version may have written.
+    """
+    known = stored if isinstance(stored, Mapping) else {}
+    return [
+        replace(one, fingerprint=known[one.name])
+        if one.name in known and one.model.has_fingerprint(known[one.name])
+        else one
+        for one in subjects
+    ]
 
 
 def roles(subjects: Sequence[Subject]) -> list[ModelRef]:
-    """What the models are in their run."""
     return [ModelRef(s.spec, s.name, s.fingerprint, s.image_suffix) for s in subjects]
 
 
 def without_pairs(request: RunRequest) -> RunRequest:
-    """The same request without its pairs, which may be millions."""
     return replace(request, pairs_file=None, science=replace(request.science, pairs=None))
 
 

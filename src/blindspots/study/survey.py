@@ -19,8 +19,8 @@ from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.models.classifier import looks_like_probabilities
+from blindspots.schema import PREDICTIONS
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
-from blindspots.store.prediction_rows import SCHEMA
 from blindspots.store.run_info import Preflight
 
 NOTHING = -1
@@ -54,22 +54,18 @@ class Predictions:
 
     @classmethod
     def none(cls, images: int) -> "Predictions":
-        """The predictions of a model that was asked about none of so many images."""
         numbers = (np.zeros(images) for _ in range(2))
         return cls(np.zeros(images, bool), np.full(images, NOTHING), *numbers)
 
     @property
     def finite(self) -> Bool[np.ndarray, "images"]:
-        """Whether the model returned finite numbers."""
         return self.confidence > 0
 
     def note(self, index: int, said: Prediction) -> None:
-        """Write down what it said of an image."""
         self.asked[index] = True
         self.predicted[index], self.confidence[index], self.p_label[index] = said
 
     def of(self, index: int) -> Prediction:
-        """What it said of an image."""
         numbers = float(self.confidence[index]), float(self.p_label[index])
         return Prediction(int(self.predicted[index]), *numbers)
 
@@ -77,7 +73,7 @@ class Predictions:
 def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Predictions:
     """The stored answers of a model about the images with these ids; of twice-told ones the last.
 
-    `rows`: as `predictions.SCHEMA`.
+    `rows`: as `schema.PREDICTIONS`.
     """
     own = rows.filter(pc.field("model") == model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
@@ -91,9 +87,9 @@ def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Pr
 
 
 def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
-    """The answers of each model about the images with these ids, as `predictions.SCHEMA`."""
+    """The answers of each model about the images with these ids, as `schema.PREDICTIONS`."""
     names = pa.array(ids, pa.string())
-    tables = [SCHEMA.empty_table()]
+    tables = [PREDICTIONS.empty_table()]
     for model, own in answers.items():
         places = np.flatnonzero(own.asked)
         columns = [
@@ -101,7 +97,7 @@ def as_rows(answers: Mapping[str, Predictions], ids: Sequence[str]) -> pa.Table:
             names.take(pa.array(places)),
             *(pa.array(one[places]) for one in (own.predicted, own.confidence, own.p_label)),
         ]
-        tables.append(pa.table(columns, schema=SCHEMA))
+        tables.append(pa.table(columns, schema=PREDICTIONS))
     return pa.concat_tables(tables)
 
 
@@ -132,11 +128,9 @@ class Survey:
 
     @property
     def asked(self) -> int:
-        """How many answers there are."""
         return sum(int(own.asked.sum()) for own in self.answers.values())
 
     def answer(self, subject: Subject, index: int) -> Prediction:
-        """What the model said of an image."""
         return self.answers[subject.name].of(index)
 
     def label(self, subject: Subject, index: int) -> int:
@@ -150,7 +144,6 @@ class Survey:
         return np.where(given < 0, self.answers[subject.name].predicted, given)
 
     def check_pairs(self, images: ImageSet, pairs: Sequence[tuple[str, str]]) -> None:
-        """Refuse given pairs, by ids, with an image that was listed and does not decode."""
         named = {image_id for pair in pairs for image_id in pair}
         for index, reason in images.damaged.items():
             if images.ids[index] in named:
@@ -171,7 +164,7 @@ class Survey:
         return SurveyBatch(given >= 0, predicted, label, own.confidence[places], right, wanted)
 
     def rows(self, ids: Sequence[str]) -> pa.Table:
-        """The answers as `predictions.SCHEMA`; `ids`: those of all images."""
+        """The answers as `schema.PREDICTIONS`; `ids`: those of all images."""
         return as_rows(self.answers, ids)
 
     def preflight(self, subject: Subject) -> Preflight:
@@ -222,7 +215,6 @@ def survey(
 def _each(
     judge: Callable[[tuple[int, ...]], bool], rows: Int[np.ndarray, "seen columns"]
 ) -> Bool[np.ndarray, "seen"]:
-    """A judgement of each row, asked for once where rows are equal."""
     different, inverse = np.unique(rows, axis=0, return_inverse=True)
     return np.array([judge(tuple(row)) for row in different.tolist()], bool)[inverse.ravel()]
 

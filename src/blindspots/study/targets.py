@@ -62,7 +62,6 @@ def choose(science: ScienceSettings, subjects: Sequence[Subject], surveyed: Surv
 def _among_sources(
     science: ScienceSettings, said: Sequence[SurveyBatch], places: Places
 ) -> Targets:
-    """The places of each source's targets, other sources."""
     if len(places) < 2:
         raise UsageError(
             f"{len(places)} of {len(said[0].right)} images are correctly classified by every model"
@@ -226,7 +225,6 @@ def _forbidden(
 
 
 def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Targets | None:
-    """A choice by maximum flow, which finds one wherever there is one."""
     import networkx as nx
 
     graph, everyone = nx.DiGraph(), np.arange(len(classes))

@@ -184,7 +184,6 @@ def _answers(
     batch: int | None,
     tick: Callable[[float], None],
 ) -> Iterator[Row]:
-    """The rows of one judge after the other; only that one is on the device."""
     for name, judge in bench.judges.items():
         lay_out(judge.to(device))
         size = batch or batch_size(judge.size, device)

@@ -155,7 +155,6 @@ def _around(
     kept: Tensor,
     tick: Callable[[float], None],
 ) -> np.ndarray:
-    """The confidences (directions, radii) around a point."""
     usual = evaluator.chunk or batch_size(evaluator.model.size, evaluator.model.device)
     radii = torch.tensor(settings.radii).view(1, -1, 1, 1, 1)
     parts = []

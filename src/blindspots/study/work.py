@@ -35,25 +35,22 @@ Ended = tuple[PlannedPair, Ending]
 class Work:
     """What has to be known to traverse and measure pairs of one model.
 
-    `label_of`: the class of a target, by its image's id. `seed`: of the run. `keep`: what of the
-    found images and paths stays on the disk.
+    `seed`: of the run. `keep`: what of the found images and paths stays on the disk.
     """
 
     subject: Subject
     method: Method
     store: Store
-    label_of: Callable[[str], int]
     seed: int
     keep: Keep
     lpips: Lpips | None = None
 
     @cached_property
     def rows(self) -> RowMaker:
-        """Makes the rows."""
         measurer = Measurer(
             self.subject.model, self.subject.evaluator, self.method.delta, self.lpips
         )
-        return RowMaker(self.subject, measurer, self.label_of, self.seed)
+        return RowMaker(self.subject, measurer, self.seed)
 
     def traverse(self, pairs: Iterable[Costly], tick: Ticker) -> Iterator[list[Ended]]:
         """Traverse pairs and store them; those that were stored with their endings, as they end.
@@ -62,13 +59,13 @@ class Work:
         Images are decoded in threads ahead of the model. A pair with an image that cannot be read
         gets its row and nothing else.
         """
-        flying, lost = dict[str, Costly](), list[Costly]()
-        for ended in self._engine(tick).run(self._boarding(pairs, flying, lost)):
+        in_flight, lost = dict[str, Costly](), list[Costly]()
+        for ended in self._engine(tick).run(self._load_pairs(pairs, in_flight, lost)):
             yield self._unreadable(lost, tick)
-            landed = [(*flying.pop(outcome.pair.id), outcome) for outcome in ended]
-            self._save([(planned, outcome) for planned, _, outcome in landed])
-            tick(sum(cost - outcome.evaluations + FORWARD for _, cost, outcome in landed))
-            yield [(planned, outcome.ending) for planned, _, outcome in landed]
+            finished = [(*in_flight.pop(outcome.pair.id), outcome) for outcome in ended]
+            self._save([(planned, outcome) for planned, _, outcome in finished])
+            tick(sum(cost - outcome.evaluations + FORWARD for _, cost, outcome in finished))
+            yield [(planned, outcome.ending) for planned, _, outcome in finished]
         yield self._unreadable(lost, tick)
 
     def measure(self, table: str, sources: Iterable[Sequence[PlannedPair]]) -> Iterator[None]:
@@ -102,10 +99,10 @@ class Work:
             tick=tick,
         )
 
-    def _boarding(
-        self, pairs: Iterable[Costly], flying: dict[str, Costly], lost: list[Costly]
+    def _load_pairs(
+        self, pairs: Iterable[Costly], in_flight: dict[str, Costly], lost: list[Costly]
     ) -> Iterator[Pair]:
-        """The pairs with their images; what is known of them goes to `flying`, or to `lost`."""
+        """The pairs with their images; what is known of them goes to `in_flight`, or to `lost`."""
         # As many again as may be in flight, and as many more: a pair may take several slots.
         depth = max(2, 2 * self.subject.batch // self.method.points(1))
         threads = min(MOST_THREADS, os.cpu_count() or 1)
@@ -116,7 +113,7 @@ class Work:
                 lost += [one for one, _ in group]
                 continue
             for one, pair in group:
-                flying[one[0].pair_id] = one
+                in_flight[one[0].pair_id] = one
                 yield pair  # type: ignore[misc]
 
     def _together(
@@ -149,7 +146,8 @@ class Work:
         """Save what belongs to the rows first: a row that is there has its files."""
         rows = self.rows.pairs(ended)
         for planned, outcome in ended:
-            self.save_images((planned.source_id, planned.target_id))
+            self._save_image(planned.source_id, outcome.pair.source)
+            self._save_image(planned.target_id, outcome.pair.target)
             if outcome.ending.started:
                 self.store.save_found(
                     planned.pair_id, outcome.found.numpy(), to_8bit(outcome.found).numpy()
@@ -157,6 +155,11 @@ class Work:
             if outcome.ending.started and outcome.path is not None:
                 self.store.save_path(planned.pair_id, outcome.path)
         self.store.append("pairs", rows)
+
+    def _save_image(self, image_id: str, image: torch.Tensor) -> None:
+        name = image_id + self.subject.image_suffix
+        if not self.store.has_image(name):
+            self.store.save_image(name, to_8bit(image).permute(1, 2, 0).numpy())
 
     def _traversed(self, found: Sequence[PlannedPair]) -> Traversed:
         images = self.subject.images
@@ -172,7 +175,6 @@ class Work:
 
 
 def by_source(pairs: Iterable[PlannedPair]) -> list[list[PlannedPair]]:
-    """The pairs of each source together, in the order kept."""
     groups: dict[str, list[PlannedPair]] = defaultdict(list)
     for pair in pairs:
         groups[pair.source_id].append(pair)

@@ -63,7 +63,6 @@ def evaluate(
 def write_card(
     model: Classifier, weights: Path, recipe: "Recipe", *, seed: int, minutes: float
 ) -> None:
-    """Measures a freshly trained model and writes its card beside its weights."""
     facts = _description(model, weights) | _training(model.name, recipe, seed, minutes)
     facts |= _accuracies(model, recipe.test_images, recipe.attacked_images)
     text = json.dumps(facts, indent=2, ensure_ascii=False)
@@ -71,7 +70,6 @@ def write_card(
 
 
 def sha256(path: Path) -> str:
-    """The SHA-256 of a file, in hex."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -31,8 +31,12 @@ class Exported(nn.Module):
         return self
 
     def extra_repr(self) -> str:
-        """The hash of the graph, which tells programs of equal weights apart."""
+        """The hash of the graph."""
         return f"graph={self.digest}"
+
+    def get_extra_state(self) -> Tensor:
+        """The hash of the graph, which tells programs of equal weights apart."""
+        return torch.tensor(list(bytes.fromhex(self.digest)), dtype=torch.uint8)
 
     def forward(self, images: Tensor) -> Any:
         """What the program returns."""

@@ -51,7 +51,7 @@ class PooledEmbedding(nn.Module):
         self.network, self.blue_first, self.pooled = network, blue_first, pooled
 
     def _get_name(self) -> str:
-        # A model's fingerprint holds its repr: runs that are stored know this name.
+        # A model's former fingerprint holds its repr: runs that are stored know this name.
         return "Embedding"
 
     def forward(self, images: Tensor) -> Tensor:

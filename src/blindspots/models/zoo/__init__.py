@@ -59,7 +59,7 @@ class PatchStem(nn.Module):
         self.last = nn.Conv2d(widths[-1], embed_dim, 3, stride=2, padding=1)
 
     def _get_name(self) -> str:
-        # A model's fingerprint holds its repr: runs that are stored know this name.
+        # A model's former fingerprint holds its repr: runs that are stored know this name.
         return "ConvStem"
 
     def forward(self, images: Tensor) -> Tensor:

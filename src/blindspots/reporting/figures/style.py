@@ -1,15 +1,18 @@
-"""One look for every figure: colours, type sizes, how a figure is made and saved."""
+"""One look for every figure, on the screen and in print: colours, type, places in inches."""
 
+from bisect import bisect
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
-from blindspots.reporting.tables.render import number
+from blindspots.reporting.score_labels import UNIT, Scale, number
 from blindspots.store.atomic import write_whole
 from blindspots.store.paths import Place, find_place, make_folder
 
@@ -21,6 +24,10 @@ PERSON, MODEL = "#0b5c8a", "#b0420e"
 LIMBS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
 TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
 WHOLE = (0.0, 0.0, 1.0, 1.0)
+GUTTER = 0.25
+_SMALL_PICTURE = 96
+# Letters on a grid of pixels are a little wider than their outlines.
+_HINTED = 1.02
 
 Box = tuple[float, float, float, float]
 Numbers = Sequence[float] | np.ndarray
@@ -34,6 +41,44 @@ _SAVING: dict[Any, Any] = {
 _UNDATED: dict[str, dict[Any, Any]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
 
 
+class Style(NamedTuple):
+    """Where a figure is looked at: type in points; a line, a column and a margin in inches."""
+
+    heading: float
+    words: float
+    note: float
+    line: float
+    column: float
+    columns: int = 1
+    margin: float = 0.01
+
+    @property
+    def width(self) -> float:
+        """Of all columns together."""
+        return self.panel(1)
+
+    def panel(self, count: int) -> float:
+        """The width of each of `count` panels; on two columns several stand side by side."""
+        beside = self.across(count)
+        return (self.columns * (self.column + GUTTER) - GUTTER * beside) / beside
+
+    def across(self, count: int) -> int:
+        """How many of `count` panels stand beside each other."""
+        return min(self.columns, count)
+
+    def shrunk(self, share: float) -> "Style":
+        """The same with smaller type on the same columns."""
+        heading, words, note, line = (share * size for size in self[:4])
+        return self._replace(heading=heading, words=words, note=note, line=line)
+
+
+SCREEN = Style(TITLE, LABEL, SMALL, line=0.155, column=5.2, columns=2, margin=0.06)
+# A column and the whole of a two-column page (CVPR, ICML); nothing is smaller than 6 points.
+PRINT = {
+    columns: Style(8.0, 7.0, 6.0, line=0.115, column=3.25, columns=columns) for columns in (1, 2)
+}
+
+
 def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
     """One axis in a new figure of this size in inches; no window, no global state.
 
@@ -43,24 +88,33 @@ def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
 
 
 def axes_grid(
-    count: int, width: float, height: float, columns: int = 2, box: Box = WHOLE
+    count: int, width: float, height: float, columns: int = 2, box: Box = WHOLE, gap: float = 0.0
 ) -> list[Axes]:
-    """`count` axes in one new figure, row by row; each has a panel of this size in inches."""
+    """`count` axes in one new figure, row by row; each has a panel of this size in inches.
+
+    `gap`: inches between panels side by side.
+    """
     columns = min(columns, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(columns * width, rows * height), dpi=150)
+    whole = columns * (width + gap) - gap
+    figure = Figure(figsize=(whole, rows * height), dpi=150)
     left, bottom, wide, high = box
     return [
         figure.add_axes(
             (
-                (index % columns + left) / columns,
+                (index % columns * (width + gap) + left * width) / whole,
                 (rows - 1 - index // columns + bottom) / rows,
-                wide / columns,
+                wide * width / whole,
                 high / rows,
             )
         )
         for index in range(count)
     ]
+
+
+def panels(style: Style, count: int, height: float) -> list[Axes]:
+    """`count` axes of that height in a new figure as wide as the style's columns."""
+    return axes_grid(count, style.panel(count), height, style.across(count), gap=GUTTER)
 
 
 def save(
@@ -73,10 +127,7 @@ def save(
 
     `formats`: png, svg, pdf. `dpi`: dots an inch, also of the pictures in svg and pdf; None: 150.
     """
-    figure = ax.get_figure(root=True)
-    if figure is None:
-        raise ValueError("the axis belongs to no figure; draw into one that does")
-    base = find_place(path)
+    figure, base = figure_of(ax), find_place(path)
     make_folder(base.parent)
     paths = [base.with_name(f"{base.name}.{ending}") for ending in formats]
     with rc_context(_SAVING):
@@ -87,45 +138,124 @@ def save(
     return paths
 
 
-def canvas(ax: Axes, width: float, height: float) -> Axes:
-    """The axis emptied of ticks and frame, one unit a unit, y downwards as in an image."""
-    ax.set_xlim(0, width)
-    ax.set_ylim(height, 0)
-    ax.set_aspect("equal")
+def figure_of(ax: Axes) -> Figure:
+    """The figure that an axis is in."""
+    figure = ax.get_figure(root=True)
+    if not isinstance(figure, Figure):
+        raise ValueError("the axis belongs to no figure; draw into one that does")
+    return figure
+
+
+def canvas(ax: Axes | None, width: float, height: float) -> Axes:
+    """The axis emptied of ticks and frame, one unit an inch, y downwards; None: a new one."""
+    ax = ax or new_axes(width, height)
+    ax.set(xlim=(0, width), ylim=(height, 0), aspect="equal")
     ax.axis("off")
     return ax
 
 
-def picture(
-    ax: Axes, pixels: np.ndarray, left: float, top: float, size: float, frame: str | None = None
+def axes_at(page: Axes, left: float, top: float, width: float, height: float) -> Axes:
+    """A further axis at a place of a canvas, with thin lines at the left and below alone."""
+    across, down = page.get_xlim()[1], page.get_ylim()[0]
+    ax = page.inset_axes((left / across, 1 - (top + height) / down, width / across, height / down))
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        ax.spines[side].set(color=MUTED, linewidth=0.5)
+    ax.grid(axis="y", color=HAIRLINE, linewidth=0.4)
+    ax.set_axisbelow(True)
+    return ax
+
+
+def plain_axis(ax: Axes, style: Style, scale: Scale | None = None) -> None:
+    """Small type on an axis; its y axis is of a score with this scale, if any."""
+    look: dict[str, Any] = {"labelsize": style.note, "labelcolor": MUTED}
+    ax.tick_params(length=2, width=0.5, color=MUTED, pad=2, **look)
+    if scale is not None:
+        ax.set(ylim=(scale.low, scale.at(1.03)), yticks=scale.ticks)
+        ax.set_yticklabels(scale.labels)
+
+
+def level(ax: Axes, value: float | None) -> None:
+    """A dashed line at p source − δ, below which an image is outside."""
+    if value is not None:
+        ax.axhline(value, color=MUTED, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1.5)
+
+
+def write(
+    ax: Axes,
+    x: float,
+    y: float,
+    text: str,
+    size: float,
+    colour: str = INK,
+    room: float | None = None,
+    **how: Any,
 ) -> None:
-    """An image `(height, width, 3)`, its longer side `size` units, at a place of a canvas."""
-    height, width = pixels.shape[:2]
-    scale = size / max(height, width)
-    right, bottom = left + width * scale, top + height * scale
+    """A text whose middle is at height `y`, each line cut to `room` inches.
+
+    It stands as it is: a `$` in the name of a class or a model begins no formula.
+    """
+    if room is not None:
+        look = FontProperties(size=size, weight=how.get("weight"))
+        text = "\n".join(_cut(line, room, look) for line in text.split("\n"))
+    ax.text(x, y, text, parse_math=False, fontsize=size, color=colour, **{"va": "center", **how})
+
+
+def _cut(text: str, room: float, look: FontProperties) -> str:
+    """The text, its middle left out where it is wider than `room` inches."""
+    if _width(text, look) <= room:
+        return text
+    fitting = bisect(range(len(text)), room, key=lambda kept: _width(_kept(text, kept), look))
+    return _kept(text, max(fitting - 1, 0))
+
+
+def _kept(text: str, letters: int) -> str:
+    half = letters // 2
+    return f"{text[: letters - half].rstrip()}…{text[len(text) - half :].lstrip()}"
+
+
+def _width(text: str, look: FontProperties) -> float:
+    width = text_to_path.get_text_width_height_descent(text, look, ismath=False)[0]
+    return _HINTED * width / 72
+
+
+def tile(
+    ax: Axes, pixels: np.ndarray, x: float, y: float, size: float, edge: str | None = None
+) -> None:
+    """An image `(height, width, 3)` with its top left corner at a place of a canvas.
+
+    Its longer side is `size` inches; it stands in a hairline, or in a frame of the colour `edge`.
+    """
+    longer = max(pixels.shape[:2])
+    high, wide = (size * side / longer for side in pixels.shape[:2])
     limits = ax.get_xlim(), ax.get_ylim()
-    small = max(height, width) <= 96
-    ax.imshow(
-        pixels,
-        extent=(left, right, bottom, top),
-        interpolation="nearest" if small else "antialiased",
-        zorder=3,
-        aspect="auto",
-    )
+    smooth = "nearest" if longer <= _SMALL_PICTURE else "antialiased"
+    box = (x, x + wide, y + high, y)
+    ax.imshow(pixels, extent=box, interpolation=smooth, zorder=3, aspect="auto")
     ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")
-    if frame:
-        edges = [left, right, right, left, left], [top, top, bottom, bottom, top]
-        ax.plot(*edges, color=frame, linewidth=1.6, zorder=4, solid_joinstyle="miter")
+    corners = [x, x + wide, x + wide, x, x], [y, y, y + high, y + high, y]
+    width = 1.2 if edge else 0.4
+    ax.plot(*corners, color=edge or HAIRLINE, linewidth=width, solid_joinstyle="miter", zorder=4)
 
 
-def literal(ax: Axes, x: float, y: float, s: str, **how: Any) -> None:
-    """A text as it is: a `$` in the name of a class or a model begins no formula."""
-    ax.text(x, y, s, parse_math=False, **how)
+def colour_ramp(ax: Axes, box: Box, upright: bool = False) -> None:
+    """The colours of a score from end to end; `box`: left, right, bottom, top on a canvas."""
+    limits, ramp = (ax.get_xlim(), ax.get_ylim()), np.linspace(0, 1, 256)
+    shown = ramp[::-1, None] if upright else ramp[None]
+    ax.imshow(shown, cmap=COLOUR_MAP, extent=box, aspect="auto", vmin=0, vmax=1)
+    ax.set(xlim=limits[0], ylim=limits[1], aspect="equal")
 
 
-def title(ax: Axes, text: str, x: float, y: float) -> None:
-    """A figure's or panel's title at a place of a canvas."""
-    literal(ax, x, y, text, fontsize=TITLE, color=INK, weight="bold", va="center")
+def colour_bar(
+    ax: Axes, left: float, top: float, label: str, style: Style, scale: Scale = UNIT
+) -> None:
+    """The colours of a score with the ends of its scale, in one line of a canvas."""
+    start, end = left + 0.05 * style.column, left + 0.36 * style.column
+    colour_ramp(ax, (start, end, top + 0.3 * style.line, top - 0.3 * style.line))
+    first, last = scale.labels[0], scale.labels[-1]
+    write(ax, start - 0.05, top, first, style.note, MUTED, ha="right")
+    write(ax, end + 0.05, top, f"{last}   {label}", style.note, MUTED, ha="left")
 
 
 def short(value: float | None) -> str:

@@ -1,29 +1,39 @@
 """From a run's files to the report's data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from matplotlib import colormaps
 
 from blindspots.reporting.figures.style import COLOUR_MAP
-from blindspots.reporting.page import entry_types
-from blindspots.reporting.page.histograms import spreads
-from blindspots.reporting.page.pair_sample import SEED, Sample, sample
-from blindspots.reporting.page.pictures import fitting
-from blindspots.reporting.page.run_facts import run_facts
-from blindspots.reporting.page.score_entry import score_entry
-from blindspots.reporting.page.text import case_of
-from blindspots.reporting.page.views import views_of
-from blindspots.reporting.score_labels import ScoreWords, words_of
+from blindspots.reporting.page.pictures import SEED, Sample, fitting, sample
+from blindspots.reporting.page.views import (
+    DIGITS,
+    SCHEMA,
+    ColumnEntry,
+    EndingEntry,
+    ModelEntry,
+    ReportData,
+    RunEntry,
+    ScoreEntry,
+    Spread,
+    TableEntry,
+    TriangleEntry,
+    case_of,
+    views_of,
+)
+from blindspots.reporting.score_labels import ScoreWords, scales, words_of
 from blindspots.reporting.tables import Cell, Column, Kind, Table, build_tables, render
-from blindspots.reporting.tables.column_texts import PAIR_NUMBERS, glossary
 from blindspots.reporting.tables.render import shown
-from blindspots.reporting.tables.words import column_in_words
+from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words, glossary
 from blindspots.schema import Ending
-from blindspots.store.reader import Row, Run
+from blindspots.store.reader import ModelFacts, Row, Run, codes, finite
 
+Facts = list[tuple[str, str]]
+BINS = 32
 _COLOURS = 64
 _HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "source_linf_epsilons")
 # Near to the target, far from the source, and believed all the way: that is to be blind.
@@ -36,7 +46,163 @@ _BLIND = {
 }
 
 
-def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> entry_types.ReportData:
+def run_facts(run: Run) -> dict[str, Any]:
+    """Groups of (name, text): plan, run, versions, models, notes, skipped and converted images."""
+    info = run.info
+    return {
+        "plan": _plan(run),
+        "run": _known(
+            {
+                "Command": info.command,
+                "Started": info.started,
+                "Finished": info.finished or "not yet",
+                "Duration": _duration(info.seconds),
+                "Device": info.device,
+                "Pictures kept": info.keep,
+                "Plan hash": info.plan_hash,
+            }
+        ),
+        "versions": _known(info.versions),
+        "models": [(facts.name, _model_facts(facts)) for facts in run.models],
+        "notes": list(info.notes),
+        "skipped": _listed(info.images.skipped),
+        "converted": _listed(info.images.converted),
+    }
+
+
+def _plan(run: Run) -> Facts:
+    plan, images = run.plan, run.info.images
+    score = plan.get("score") or {}
+    return _known(
+        {
+            "Images": images.spec or plan.get("images"),
+            "Images found": images.count,
+            "Method": _settings(run.info.method),
+            "Score": _settings(score),
+            "Sources": plan.get("sources"),
+            "Targets per source": plan.get("targets_per_source"),
+            "Seed": plan.get("seed"),
+            "Precision": plan.get("precision"),
+        }
+    )
+
+
+def _settings(settings: Mapping[str, Any]) -> str:
+    fields = ", ".join(
+        f"{key.replace('_', ' ')} {_number(value)}"
+        for key, value in settings.items()
+        if key != "name"
+    )
+    name = settings.get("name", "")
+    return f"{name} ({fields})" if fields else name
+
+
+def _number(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _model_facts(facts: ModelFacts) -> Facts:
+    preflight = facts.preflight
+    return _known(
+        {
+            "Spec": facts.spec if facts.spec != facts.name else None,
+            "Fingerprint": facts.fingerprint,
+            "Input": " × ".join(map(str, facts.size or ())) + (" px" if facts.size else ""),
+            "Classes": facts.num_classes,
+            "Trained to withstand": _epsilon(facts.training_epsilon),
+            "Preflight images": preflight.images,
+            "Clean accuracy": _share(preflight.accuracy),
+            "Mean confidence": _share(preflight.mean_confidence),
+        }
+    )
+
+
+def _epsilon(epsilon: float | None) -> str | None:
+    return None if epsilon is None else f"ℓ∞ {255 * epsilon:.3g}/255"
+
+
+def _share(value: float | None) -> str | None:
+    return None if value is None else f"{100 * value:.1f} %"
+
+
+def _duration(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{seconds:.1f} s"
+
+
+def _listed(entries: Iterable[Mapping[str, str]]) -> Facts:
+    return [(entry.get("name", "?"), entry.get("reason", "")) for entry in entries]
+
+
+def _known(facts: Mapping[str, Any]) -> Facts:
+    return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
+
+
+def score_entry(
+    words: ScoreWords,
+    pairs: Sequence[Row],
+    triangles: Sequence[TriangleEntry],
+    delta: float | None,
+) -> ScoreEntry:
+    """Its words, and scales on which all pairs and triangles of the page have room."""
+    along, over = scales(words, pairs, [one.confidence for one in triangles], delta)
+    return ScoreEntry(
+        name=words.name,
+        probability=words.probability,
+        of_classes=words.of_classes,
+        digits=DIGITS,
+        noun=words.noun,
+        axis=words.axis,
+        each=words.each,
+        source=words.source,
+        found=words.found,
+        sees=words.sees,
+        gives=words.gives,
+        along=along,
+        over=over,
+    )
+
+
+def spreads(run: Run) -> list[Spread]:
+    """The spread of every number that differs between pairs; models share their bins."""
+    models = [facts.name for facts in run.models]
+    owners, pairs = _owners(run.columns.pairs, models), run.columns.pairs
+    columns = ((key, finite(pairs[key])) for key in spread_keys())
+    of_models = (
+        (key, {model: values[owners == index] for index, model in enumerate(models)})
+        for key, values in columns
+    )
+    return list(filter(None, (spread(key, values) for key, values in of_models)))
+
+
+def spread_keys() -> Iterator[str]:
+    """The numbers of which a spread is worth drawing: a flag has two values alone."""
+    return (column.key for column in PAIR_NUMBERS if column.key != "segment_inside")
+
+
+def spread(key: str, values: Mapping[str, np.ndarray]) -> Spread | None:
+    """The spread of one number, model to its values; None where no two known ones differ."""
+    known = {model: own[np.isfinite(own)] for model, own in values.items()}
+    every = np.concatenate([np.empty(0), *known.values()])
+    if not len(every) or every.min() == every.max():
+        return None
+    low, high = float(every.min()), float(every.max())
+    counts = {model: np.histogram(own, BINS, (low, high))[0] for model, own in known.items()}
+    return Spread(key, low, high, {model: own.tolist() for model, own in counts.items()})
+
+
+def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
+    """Which model each pair is of, −1 where it did not start."""
+    owners, names = codes(pairs["model"])
+    endings, words = codes(pairs["ending"])
+    places = np.array([models.index(str(name)) for name in names] or [0])
+    started = np.array([Ending(word).started for word in words] or [False])
+    return np.where(started[endings], places[owners], -1)
+
+
+def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> ReportData:
     """Everything the page shows of a run; `tables`: the run's, where they are built already.
 
     Tables, spreads and endings count every pair. One by one are shown those of `sample`.
@@ -46,8 +212,8 @@ def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> entry_t
     tables = build_tables(run) if tables is None else tables
     words, models = words_of(run), [facts.name for facts in run.models]
     views = views_of(fitting(run, rows), models)
-    return entry_types.ReportData(
-        schema=entry_types.SCHEMA,
+    return ReportData(
+        schema=SCHEMA,
         run=_run(run, chosen),
         score=score_entry(words, rows, views.triangles, run.delta),
         case=next((case_of(row, words) for row in rows if row["pair_id"] == chosen.case), None),
@@ -73,8 +239,8 @@ def colour_ramp() -> list[str]:
     return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp]
 
 
-def _run(run: Run, chosen: Sample) -> entry_types.RunEntry:
-    return entry_types.RunEntry(
+def _run(run: Run, chosen: Sample) -> RunEntry:
+    return RunEntry(
         name=run.name,
         labelled=run.labelled,
         finished=run.finished,
@@ -87,34 +253,30 @@ def _run(run: Run, chosen: Sample) -> entry_types.RunEntry:
     )
 
 
-def model_entry(run: Run, model: str, label: str | None = None) -> entry_types.ModelEntry:
+def model_entry(run: Run, model: str, label: str | None = None) -> ModelEntry:
     """A model of a run; `label`: what it is called beside those of other runs."""
     facts = run.facts(model)
     height, width = facts.size or (1, 1)
     aspect = round(width / height, 4)
-    return entry_types.ModelEntry(
-        label or model, facts.training_epsilon, aspect, run.delta, run.straight
-    )
+    return ModelEntry(label or model, facts.training_epsilon, aspect, run.delta, run.straight)
 
 
-def column_entries(words: ScoreWords) -> list[entry_types.ColumnEntry]:
+def column_entries(words: ScoreWords) -> list[ColumnEntry]:
     """The numbers of every pair, in the words of the score that was held."""
     return [_column(column_in_words(column, words)) for column in PAIR_NUMBERS]
 
 
-def _column(column: Column) -> entry_types.ColumnEntry:
+def _column(column: Column) -> ColumnEntry:
     blind = next((end for end, keys in _BLIND.items() if column.key in keys), None)
-    return entry_types.ColumnEntry(
+    return ColumnEntry(
         column.key, column.title, column.definition, column.digits, column.percent, blind
     )
 
 
-def ending_entries(
-    counts: Mapping[str, Mapping[str, int]], words: ScoreWords
-) -> list[entry_types.EndingEntry]:
+def ending_entries(counts: Mapping[str, Mapping[str, int]], words: ScoreWords) -> list[EndingEntry]:
     """The endings that occurred, in words; `counts`: model to ending to its pairs."""
     entries = [
-        entry_types.EndingEntry(
+        EndingEntry(
             ending.value,
             ending.replace("_", " "),
             words.say(ending.sentence),
@@ -130,8 +292,8 @@ def _headline(table: Table) -> Table:
     return replace(table, kind="headline", title="In short", columns=chosen, transposed=False)
 
 
-def _table(table: Table) -> entry_types.TableEntry:
-    return entry_types.TableEntry(
+def _table(table: Table) -> TableEntry:
+    return TableEntry(
         kind=table.kind,
         title=table.title,
         transposed=table.transposed,

@@ -1,28 +1,227 @@
 """From the rows of a run to its tables (slides, tables 1 and 2; aggregation as they have it)."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow.types import is_primitive
 
 from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import words_of
-from blindspots.reporting.tables import column_texts
-from blindspots.reporting.tables.nulls import null_cells, null_note, null_rows
-from blindspots.reporting.tables.slides import METHODS, published_row, setting_differences
-from blindspots.reporting.tables.table import Cell, Column, Table, TableRow, count, share, spread
-from blindspots.reporting.tables.transfer_table import transfer_table
-from blindspots.reporting.tables.words import in_words
+from blindspots.reporting.tables.table import (
+    COUNT_COLUMNS,
+    DISTANCE_COLUMNS,
+    NULL_NUMBERS,
+    NULLS,
+    SUMMARY_COLUMNS,
+    SUMMARY_SPREADS,
+    Cell,
+    Column,
+    Origin,
+    Table,
+    TableRow,
+    columns_of,
+    count,
+    ending_column,
+    in_words,
+    score_columns,
+    share,
+    spread,
+)
 from blindspots.schema import LPIPS_SMALLEST, PAIRS, TRIANGLE_DROPS, Ending
-from blindspots.store.columns import finite
-from blindspots.store.reader import ModelFacts, Run
+from blindspots.store.reader import ModelFacts, Run, finite, of_model
+from blindspots.store.reader import Row as StoredRow
 
+_TRANSFER_TITLE = "Confidence in the source's class at found images, by judge"
+_DISTANCES = ("rmse", "linf", "ssim", "lpips")
+# The target is itself: at no distance, and of equal structure.
+_ITSELF = {"rmse": 0.0, "linf": 0.0, "ssim": 1.0, "lpips": 0.0}
+SLIDES_METHODS = ("paper", "reference")
+_SLIDES_SETTINGS = {"step_size": 1e-2, "epsilon": 2e-3, "delta": 0.2, "max_steps": 400}
+# Word borders keep resnet50d or wide_resnet50_2 from passing as the slides' model.
+_SLIDES_MODELS = {
+    r"(?<!\w)resnet50(?!\w)": "ResNet-50 normal",
+    r"Salman2020Do_R50(?!\w)": "ResNet-50 AT",
+    r"(?<!\w)deit_small_patch16_224(?!\w)": "DeiT-S normal",
+    r"Singh2023Revisiting_ViT-S-ConvStem(?!\w)": "DeiT-S AT",
+}
+_SLIDES_COLUMNS = {
+    "distance": ("rmse", "linf", "ssim", "lpips"),
+    "confidence": (
+        "p_source",
+        "mean",
+        "fraction_0.0",
+        "fraction_0.1",
+        "fraction_0.2",
+        "fraction_0.3",
+        "segment_mean",
+    ),
+}
+# Slides, tables 1 (distance) and 2 (confidence): mean and standard deviation in turn.
+_SLIDES_NUMBERS = {
+    "distance": {
+        "ResNet-50 normal": "0.008 0.001 0.046 0.020 0.990 0.021 0.002 0.004",
+        "ResNet-50 AT": "0.029 0.008 0.746 0.124 0.915 0.041 0.057 0.037",
+        "DeiT-S normal": "0.011 0.002 0.116 0.030 0.973 0.024 0.024 0.017",
+        "DeiT-S AT": "0.046 0.010 0.821 0.117 0.898 0.041 0.219 0.068",
+    },
+    "confidence": {
+        "ResNet-50 normal": "0.99 0.02 0.56 0.10 0.13 0.15 0.51 0.11 0.53 0.1 0.54 0.10 0.96 0.05",
+        "ResNet-50 AT": "0.88 0.11 0.83 0.09 0.49 0.29 0.79 0.13 0.85 0.1 0.88 0.09 0.93 0.06",
+        "DeiT-S normal": "0.85 0.06 0.68 0.05 0.54 0.11 0.67 0.06 0.71 0.06 0.73 0.06 0.94 0.02",
+        "DeiT-S AT": "0.76 0.08 0.59 0.07 0.20 0.09 0.43 0.14 0.63 0.15 0.76 0.12 0.73 0.06",
+    },
+}
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-
 _READ = ("source_id", *(field.name for field in PAIRS if is_primitive(field.type)))
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fraction")
+
+
+def transfer_table(run: Run) -> Table:
+    """What each judge says of each model's found images; below, of the clean sources and targets.
+
+    Mean ± standard deviation over pairs; the rows "class kept" hold the share of found images to
+    which the judge gives the source's class. Without a stored transfer it has no columns.
+    """
+    stored = run.arrow("transfer").to_pylist()
+    judges = tuple(dict.fromkeys(row["judge"] for row in stored))
+    models = dict.fromkeys(row["model"] for row in stored)
+    known = [facts.name for facts in run.models if facts.name in models]
+    rows = tuple(row for model in known for row in _model_rows(stored, model))
+    nulls = tuple(_judged_row(stored, origin) for origin in ("source", "target") if stored)
+    columns = tuple(Column(judge, judge, f"Confidence that {judge} gives.") for judge in judges)
+    return Table(
+        "transfer", _TRANSFER_TITLE, columns, (*rows, *nulls), tuple(_transfer_notes(run, stored))
+    )
+
+
+def _model_rows(stored: list[StoredRow], model: str) -> tuple[TableRow, TableRow]:
+    mine = [row for row in stored if row["model"] == model]
+    believed = {judge: spread(r["p_found"] for r in rows) for judge, rows in _by_judge(mine)}
+    kept = {judge: share(r["kept_found"] for r in rows) for judge, rows in _by_judge(mine)}
+    return TableRow(model, believed), TableRow(model, kept, "kept", "class kept")
+
+
+def _judged_row(stored: list[StoredRow], origin: Origin) -> TableRow:
+    cells = {judge: _judged(rows, origin) for judge, rows in _by_judge(stored)}
+    return TableRow(NULLS[origin], cells, origin)
+
+
+def _judged(rows: list[StoredRow], origin: Origin) -> Cell:
+    return spread(row[f"p_{origin}"] for row in rows)
+
+
+def _by_judge(rows: Iterable[StoredRow]) -> list[tuple[str, list[StoredRow]]]:
+    groups: dict[str, list[StoredRow]] = {}
+    for row in rows:
+        groups.setdefault(row["judge"], []).append(row)
+    return list(groups.items())
+
+
+def _transfer_notes(run: Run, stored: list[StoredRow]) -> Iterable[str]:
+    if not stored:
+        yield f"Nothing was judged yet; type blindspots transfer {run.path}."
+        return
+    yield (
+        "Rows: the model that was traversed; columns: the model that judges. Class kept: the share "
+        "of found images to which the judge gives the source's class. Clean source and target "
+        "itself: what the judge says of them, over the pairs of all rows."
+    )
+    resized = dict.fromkeys(row["judge"] for row in stored if row["resized"])
+    if resized:
+        yield (
+            "Images of another size than the judge's were resized through its preprocessing: "
+            f"{', '.join(resized)}."
+        )
+    named = dict.fromkeys(
+        row["judge"] for row in stored if row["source_class"] != row["judge_class"]
+    )
+    if named:
+        yield f"Classes were matched by their names for {', '.join(named)}."
+    judged = {(row["model"], row["judge"]) for row in stored}
+    models, judges = ({pair[i] for pair in judged} for i in (0, 1))
+    if len(judged) < len(models) * len(judges):
+        yield "–: the two models have different classes."
+
+
+def null_rows(run: Run, model: str) -> tuple[TableRow, ...]:
+    """A model's rows "random pair", "straight line" and "target itself"; none in older runs.
+
+    Columns as in the table of distances, with `p_found`: the confidence in the source's class.
+    """
+    rows = of_model(run.columns.nulls, model)
+    if not rows:
+        return ()
+    drawn = rows.filter(pc.field("interpolation_confidence").is_valid())
+    first = pc.call_function("list_element", [drawn["interpolation_confidence"], pa.scalar(0)])
+    return (
+        _null_row(model, "random_pair", rows, spread(finite(first))),
+        _null_row(model, "interpolation", rows, _null_spread(rows, "p_interpolation")),
+        _null_row(model, "target", rows, _null_spread(rows, "p_target")),
+    )
+
+
+def null_cells(run: Run, model: str) -> dict[str, Cell]:
+    """The same as cells of the model's own row, by the keys of `NULL_NUMBERS`."""
+    rows = of_model(run.columns.nulls, model)
+    return {column.key: _null_spread(rows, column.key) for column in NULL_NUMBERS}
+
+
+def null_note(run: Run) -> tuple[str, ...]:
+    """What the rows are, in a sentence."""
+    if not run.columns.nulls:
+        return ()
+    return (
+        "Below each model what its found images are held against. Random pair: source against "
+        "target. Straight line: the last point of the line from source to target up to which the "
+        "confidence holds. p found is the confidence in the source's class.",
+    )
+
+
+def _null_row(model: str, origin: Origin, rows: pa.Table, p_found: Cell) -> TableRow:
+    cells = {name: _null_distance(rows, origin, name) for name in _DISTANCES}
+    every = {"pairs": count(len(rows)), **cells, "p_found": p_found}
+    return TableRow(model, every, origin, NULLS[origin])
+
+
+def _null_distance(rows: pa.Table, origin: Origin, name: str) -> Cell:
+    if origin != "target":
+        return _null_spread(rows, f"{origin}_{name}")
+    column = rows[f"random_pair_{name}"]
+    measured = len(column) - column.null_count
+    return Cell(_ITSELF[name], 0.0, measured) if measured else Cell()
+
+
+def _null_spread(rows: pa.Table, key: str) -> Cell:
+    return spread(finite(rows[key]))
+
+
+def published_row(kind: str, model: str, method: str | None) -> TableRow | None:
+    """The slides' row for `model`; None where model, method or table is not one of theirs."""
+    name = next(
+        (name for pattern, name in _SLIDES_MODELS.items() if re.search(pattern, model)), None
+    )
+    if name is None or method not in SLIDES_METHODS or kind not in _SLIDES_COLUMNS:
+        return None
+    numbers = [float(number) for number in _SLIDES_NUMBERS[kind][name].split()]
+    digits = 2 if kind == "confidence" else 3
+    pairs = zip(numbers[::2], numbers[1::2], strict=True)
+    cells = [Cell(mean, std, digits=digits) for mean, std in pairs]
+    return TableRow(
+        f"{name} (slides)", dict(zip(_SLIDES_COLUMNS[kind], cells, strict=True)), "slides"
+    )
+
+
+def setting_differences(method: Mapping[str, Any]) -> str:
+    """Where a run's settings are not the slides', as one phrase; empty where they agree."""
+    return ", ".join(
+        f"{name} {method[name]:g} (slides: {value:g})"
+        for name, value in _SLIDES_SETTINGS.items()
+        if name in method and method[name] != value
+    )
 
 
 def build_table(run: Run, kind: str = "distance") -> Table:
@@ -56,9 +255,9 @@ def build_tables(run: Run) -> dict[Kind, Table]:
 
 
 def _distance(run: Run) -> Table:
-    shown = column_texts.DISTANCE
+    shown = DISTANCE_COLUMNS
     if run.columns.nulls:
-        shown = (*shown, *column_texts.columns("p_found"))
+        shown = (*shown, *columns_of("p_found"))
     rows = tuple(
         row
         for facts, pairs in _by_model(run)
@@ -70,18 +269,18 @@ def _distance(run: Run) -> Table:
     rows += _published(run, "distance")
     notes = (*null_note(run), *_lpips_note(rows), *_left_out(run), *_settings_note(run, rows))
     title = "Distance of the found image from its target"
-    return Table("distance", title, (*column_texts.columns("pairs"), *shown), rows, notes)
+    return Table("distance", title, (*columns_of("pairs"), *shown), rows, notes)
 
 
 def _confidence(run: Run) -> Table:
     rows = tuple(
-        TableRow(facts.name, _confidence_cells(pairs, run.columns.triangles_of(facts.name)))
+        TableRow(facts.name, _confidence_cells(pairs, of_model(run.columns.triangles, facts.name)))
         for facts, pairs in _by_model(run)
     )
     rows += _published(run, "confidence")
     notes = (*_triangle_note(run), *_left_out(run), *_settings_note(run, rows))
     title = "Confidence in the source's class over triangles and segments"
-    shown = column_texts.of_score(words_of(run))
+    shown = score_columns(words_of(run))
     return Table("confidence", title, shown, rows, notes)
 
 
@@ -106,20 +305,20 @@ def _per_source(rows: pa.Table, key: str) -> Cell:
 
 def _summary(run: Run) -> Table:
     endings = run.columns.endings()
-    shown = tuple(column_texts.ending(ending) for ending in Ending if ending in endings)
+    shown = tuple(ending_column(ending) for ending in Ending if ending in endings)
     rows = tuple(
         TableRow(facts.name, _summary_cells(run, facts, pairs)) for facts, pairs in _by_model(run)
     )
-    known = _drop_unknown((*column_texts.SUMMARY, *column_texts.NULL_NUMBERS), rows)
+    known = _drop_unknown((*SUMMARY_COLUMNS, *NULL_NUMBERS), rows)
     notes = (*_lpips_note(rows), *_left_out(run), *_unlabelled_note(run))
-    return Table("summary", "Summary", (*column_texts.COUNTS, *shown, *known), rows, notes, True)
+    return Table("summary", "Summary", (*COUNT_COLUMNS, *shown, *known), rows, notes, True)
 
 
 def _summary_cells(run: Run, facts: ModelFacts, pairs: pa.Table) -> dict[str, Cell]:
     return {
         "pairs": count(len(pairs)),
         "sources": count(_sources(pairs)),
-        **_spreads(pairs, column_texts.SUMMARY_SPREADS),
+        **_spreads(pairs, SUMMARY_SPREADS),
         "segment_inside": share(finite(pairs["segment_inside"])),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
         **null_cells(run, facts.name),
@@ -133,7 +332,7 @@ def _in_epsilons(pairs: pa.Table, epsilon: float | None) -> Cell:
 
 def _ending_cells(run: Run, model: str) -> dict[str, Cell]:
     endings = run.columns.endings(model)
-    return {column_texts.ending(ending).key: count(endings.get(ending, 0)) for ending in Ending}
+    return {ending_column(ending).key: count(endings.get(ending, 0)) for ending in Ending}
 
 
 def _by_model(run: Run) -> Iterator[tuple[ModelFacts, pa.Table]]:
@@ -145,7 +344,7 @@ def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
-    nulls = (column.key for column in column_texts.NULL_NUMBERS)
+    nulls = (column.key for column in NULL_NUMBERS)
     optional = {"source_linf_epsilons", "source_lpips", *nulls}
     known = {key for row in rows for key, cell in row.cells.items() if cell.mean is not None}
     return tuple(column for column in shown if column.key in known | ({column.key} - optional))
@@ -193,7 +392,9 @@ def _unlabelled_note(run: Run) -> tuple[str, ...]:
 
 
 def _settings_note(run: Run, rows: Iterable[TableRow]) -> tuple[str, ...]:
-    different = setting_differences(_method(run)) if _method(run).get("name") in METHODS else ""
+    different = (
+        setting_differences(_method(run)) if _method(run).get("name") in SLIDES_METHODS else ""
+    )
     if not different or all(row.origin != "slides" for row in rows):
         return ()
     return (f"This run's settings differ from the slides': {different}.",)

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, replace
 from itertools import pairwise
 from textwrap import wrap
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from blindspots.errors import UsageError
+from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.table import Cell, Column, Table, TableRow
 
 Format = Literal["text", "csv", "latex", "markdown", "json"]
@@ -61,6 +62,8 @@ def render(table: Table, format: str = "text", width: int | None = None) -> str:
 
 def shown(cell: Cell, column: Column) -> str:
     """A cell in the slides' style: no leading zero, mean ± deviation; "–" where not known."""
+    if cell.text is not None:
+        return cell.text
     if cell.mean is None:
         return _UNKNOWN
     digits = column.digits if cell.digits is None else cell.digits
@@ -68,17 +71,9 @@ def shown(cell: Cell, column: Column) -> str:
     return mean if cell.std is None else f"{mean} ± {number(cell.std, digits)}"
 
 
-def number(value: float, digits: int, percent: bool = False) -> str:
-    """A number in the slides' style: ".25", "−.25", "25 %"."""
-    if percent:
-        return f"{100 * value:.{digits}f} %"
-    text = f"{value:.{digits}f}".replace("-", "−")
-    return text.replace("0.", ".", 1) if text.lstrip("−").startswith("0.") else text
-
-
 def _grid(table: Table, transposed: bool, below: str = "{}") -> Grid:
     """The head and the lines of cells; `below`: how a row below its model's is headed."""
-    head = ["model", *(column.title for column in table.columns)]
+    head = [table.corner, *(column.title for column in table.columns)]
     body = [
         [
             below.format(row.title) if row.title else row.label,
@@ -94,7 +89,7 @@ def _grid(table: Table, transposed: bool, below: str = "{}") -> Grid:
 
 def _text(table: Table, width: int) -> str:
     grids = [] if table.transposed else [aligned(*_grid(table, False, "  {}"), width)]
-    if not grids or len(grids[0][0]) > width:
+    if not grids or (table.turns and len(grids[0][0]) > width):
         grids = _turned(table, width)
     notes = [
         line for note in table.notes for line in wrap(note, min(width, 100), break_on_hyphens=False)
@@ -157,16 +152,25 @@ def fold(title: str, width: int) -> list[str]:
 
 
 def _csv(table: Table) -> str:
+    parts, keys = ("mean", "std", "n"), [column.key for column in table.columns]
+    head = ["model", "origin", *(f"{key}_{part}" for key in keys for part in parts)]
+    cells = ([row.cells.get(key, Cell()) for key in keys] for row in table.rows)
+    numbers = ([getattr(cell, part) for cell in line for part in parts] for line in cells)
+    rows = ([row.label, row.origin, *own] for row, own in zip(table.rows, numbers, strict=True))
+    return csv_text([head, *rows])
+
+
+def csv_text(rows: Iterable[Iterable[Any]]) -> str:
+    """Lines of CSV with every digit; nothing is written of what is None."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    parts = ("mean", "std", "n")
-    keys = [column.key for column in table.columns]
-    writer.writerow(["model", "origin", *(f"{key}_{part}" for key in keys for part in parts)])
-    for row in table.rows:
-        cells = [row.cells.get(key, Cell()) for key in keys]
-        values = [_plain(getattr(cell, part)) for cell in cells for part in parts]
-        writer.writerow([spreadsheet_text(row.label), spreadsheet_text(row.origin), *values])
+    csv.writer(out, lineterminator="\n").writerows(map(_plain, row) for row in rows)
     return out.getvalue()
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, str):
+        return spreadsheet_text(value)
+    return "" if value is None else repr(value)
 
 
 def spreadsheet_text(text: str) -> str:
@@ -177,10 +181,6 @@ def spreadsheet_text(text: str) -> str:
     return f"'{text}" if text.lstrip()[:1] in tuple("=+-@") or text[:1] in tuple("\t\r") else text
 
 
-def _plain(value: float | None) -> str:
-    return "" if value is None else repr(value)
-
-
 def _markdown(table: Table) -> str:
     head, body = _grid(table, table.transposed, "*{}*")
     rule = [":--", *["--:"] * (len(head) - 1)]
@@ -188,30 +188,26 @@ def _markdown(table: Table) -> str:
         "| " + " | ".join(cell.replace("|", r"\|") for cell in line) + " |"
         for line in (head, rule, *body)
     ]
-    notes = ["", *table.notes] if table.notes else []
-    return "\n".join([f"**{table.title}**", "", *lines, *notes]) + "\n"
+    return "\n\n".join([f"**{table.title}**", "\n".join(lines), *table.notes]) + "\n"
 
 
 def _latex(table: Table) -> str:
+    """Plain texts, the first column to the left, the others to the right."""
     head, body = _grid(table, table.transposed, f"{_INDENT}{{}}")
-    framed = latex_table(head, body, table.title, table.kind)
-    return "\n".join(["% needs \\usepackage{booktabs}", *(f"% {n}" for n in table.notes), framed])
-
-
-def latex_table(head: list[str], body: list[list[str]], caption: str, label: str) -> str:
-    """A LaTeX table of plain texts, its first column to the left, the others to the right."""
-    lines = [" & ".join(map(escaped, line)) + r" \\" for line in (head, *body)]
+    first, *lines = (" & ".join(map(escaped, line)) + r" \\" for line in (head, *body))
     return "\n".join(
         [
+            "% needs \\usepackage{booktabs}",
+            *(f"% {note}" for note in table.notes),
             r"\begin{table}",
             r"  \centering",
-            f"  \\caption{{{escaped(caption)}}}",
-            f"  \\label{{tab:blindspots-{label}}}",
+            f"  \\caption{{{escaped(table.title)}}}",
+            f"  \\label{{tab:blindspots-{table.kind}}}",
             f"  \\begin{{tabular}}{{l{'r' * (len(head) - 1)}}}",
             r"    \toprule",
-            f"    {lines[0]}",
+            f"    {first}",
             r"    \midrule",
-            *(f"    {line}" for line in lines[1:]),
+            *(f"    {line}" for line in lines),
             r"    \bottomrule",
             r"  \end{tabular}",
             r"\end{table}",
@@ -226,22 +222,22 @@ def escaped(text: str) -> str:
 
 
 def _json(table: Table) -> str:
-    return (
-        json.dumps(
-            {
-                "kind": table.kind,
-                "title": table.title,
-                "columns": [asdict(column) for column in table.columns],
-                "rows": [_json_row(row, table.columns) for row in table.rows],
-                "notes": list(table.notes),
-            },
-            ensure_ascii=False,
-            indent=2,
-        )
-        + "\n"
+    return json_text(
+        {
+            "kind": table.kind,
+            "title": table.title,
+            "columns": [asdict(column) for column in table.columns],
+            "rows": [_json_row(row, table.columns) for row in table.rows],
+            "notes": list(table.notes),
+        }
     )
 
 
+def json_text(data: Any) -> str:
+    """Data as JSON for files and terminals."""
+    return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
+
+
 def _json_row(row: TableRow, columns: Iterable[Column]) -> dict[str, object]:
-    cells = {column.key: asdict(row.cells.get(column.key, Cell())) for column in columns}
+    cells = {column.key: row.cells.get(column.key, Cell()).as_json() for column in columns}
     return {"model": row.label, "origin": row.origin, "cells": cells}

@@ -1,10 +1,14 @@
 """A table before it is text: cells with mean, standard deviation and count."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+
+from blindspots.reporting.score_labels import CONFIDENCE as CONFIDENCE_WORDS
+from blindspots.reporting.score_labels import ScoreWords
+from blindspots.schema import TRIANGLE_DROPS, Ending
 
 Origin = Literal["run", "slides", "random_pair", "interpolation", "source", "target", "kept"]
 NULLS: dict[Origin, str] = {
@@ -20,13 +24,19 @@ Values = Iterable[float | None] | np.ndarray
 class Cell:
     """One number: `mean` (None: not known), `std` with ddof 0 (None: has none), over `n` values.
 
-    `digits`: decimals it was published with, where those are not its column's.
+    `digits`: decimals it was published with, where those are not its column's. `text`: how it is
+    written, where not by these rules.
     """
 
     mean: float | None = None
     std: float | None = None
     n: int = 0
     digits: int | None = None
+    text: str | None = None
+
+    def as_json(self) -> dict[str, float | None]:
+        """The number alone."""
+        return {name: getattr(self, name) for name in ("mean", "std", "n", "digits")}
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,11 @@ class TableRow:
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a run: one row per model; `transposed` where it is read better with columns."""
+    """A table of a run: one row per model; `transposed` where it is read better with columns.
+
+    `corner`: the head of the rows' own column. `turns`: whether models go into columns where it is
+    wider than the terminal.
+    """
 
     kind: str
     title: str
@@ -73,6 +87,8 @@ class Table:
     rows: tuple[TableRow, ...]
     notes: tuple[str, ...] = ()
     transposed: bool = False
+    corner: str = "model"
+    turns: bool = True
 
 
 def spread(values: Values) -> Cell:
@@ -99,3 +115,169 @@ def share(flags: Values) -> Cell:
 def count(number: int) -> Cell:
     """A plain count."""
     return Cell(float(number), None, number)
+
+
+def in_words(table: Table, words: ScoreWords) -> Table:
+    """The table with titles, definitions and notes that name this score."""
+    return replace(
+        table,
+        title=words.say(table.title),
+        columns=tuple(column_in_words(column, words) for column in table.columns),
+        notes=tuple(map(words.say, table.notes)),
+    )
+
+
+def column_in_words(column: Column, words: ScoreWords) -> Column:
+    """A column whose title and definition name this score."""
+    return replace(column, title=words.say(column.title), definition=words.say(column.definition))
+
+
+_FRACTIONS = tuple(
+    Column(
+        f"fraction_{drop}",
+        f"δ = {drop:g}",
+        f"Fraction of the triangle whose confidence is at least p source − {drop:g}.",
+    )
+    for drop in TRIANGLE_DROPS
+)
+_ALL = (
+    Column("pairs", "pairs", "Pairs of a source and a target that were traversed.", 0),
+    Column("sources", "sources", "Sources with at least one traversed pair.", 0),
+    Column("rmse", "RMSE", "Root mean square difference, found against target; pixels in [0, 1]."),
+    Column("linf", "ℓ∞", "Largest difference of any pixel and channel, found against target."),
+    Column("ssim", "SSIM", "Structural similarity of found and target; 1: the same structure."),
+    Column("lpips", "LPIPS", "Learned perceptual distance (AlexNet) of found and target."),
+    Column("p_source", "p source", "Confidence in the source's class at the clean source."),
+    Column("p_found", "p found", "Confidence in the source's class at the found image."),
+    Column("p_found_8bit", "p found, 8 bit", "The same for the found image rounded to 8 bits."),
+    Column("mean", "Δ conf", "Mean confidence over the triangle of source and two found images."),
+    *_FRACTIONS,
+    Column(
+        "fraction",
+        "Δ inside",
+        "Fraction of the triangle whose confidence is at least p source − delta.",
+    ),
+    Column(
+        "segment_mean",
+        "path conf",
+        "Mean confidence over 11 points of the straight line from source to found.",
+    ),
+    Column(
+        "segment_min",
+        "segment min",
+        "Lowest confidence on the straight line from source to found (101 points, refined).",
+    ),
+    Column(
+        "segment_inside",
+        "inside",
+        "Segments whose every point has confidence at least p source − delta.",
+        0,
+        percent=True,
+    ),
+    Column("p_path_min", "path min", "Lowest confidence at any step of the traversal."),
+    Column("source_rmse", "source RMSE", "Root mean square difference, found to source."),
+    Column("source_linf", "source ℓ∞", "Largest difference of any pixel, found to source."),
+    Column(
+        "source_linf_epsilons",
+        "source ℓ∞ / ε",
+        "Largest pixel difference of found and source, in multiples of the ε the model was "
+        "trained to withstand.",
+        1,
+    ),
+    Column("source_ssim", "source SSIM", "Structural similarity of found and source."),
+    Column("source_lpips", "source LPIPS", "Learned perceptual distance of found and source."),
+    Column(
+        "random_pair_rmse",
+        "random pair RMSE",
+        "Root mean square difference of source and target: nothing was changed.",
+    ),
+    Column("random_pair_linf", "random pair ℓ∞", "Largest difference of source and target."),
+    Column("random_pair_ssim", "random pair SSIM", "Structural similarity of source and target."),
+    Column(
+        "random_pair_lpips",
+        "random pair LPIPS",
+        "Learned perceptual distance of source and target.",
+    ),
+    Column(
+        "interpolation_t",
+        "straight line holds to",
+        "Share of the straight line from source to target up to which every one of 101 points "
+        "has confidence at least p source − delta.",
+    ),
+    Column(
+        "interpolation_mean",
+        "straight line conf",
+        "Mean confidence over 11 points of the straight line from source to target.",
+    ),
+    Column(
+        "interpolation_rmse",
+        "straight line RMSE",
+        "Root mean square difference to the target of the last point up to which the straight "
+        "line holds.",
+    ),
+    Column("interpolation_linf", "straight line ℓ∞", "Largest difference of the same two."),
+    Column("interpolation_ssim", "straight line SSIM", "Structural similarity of the same two."),
+    Column(
+        "interpolation_lpips",
+        "straight line LPIPS",
+        "Learned perceptual distance of the same two.",
+    ),
+    Column("p_target", "target itself p", "Confidence in the source's class at the clean target."),
+    Column("steps", "steps", "Steps done, refused ones included.", 0),
+    Column("evaluations", "evaluations", "Forward plus gradient for one image; alone a half.", 1),
+    Column("seconds", "seconds", "A pair's share of the time its batches took.", 2),
+)
+_BY_KEY = {column.key: column for column in _ALL}
+
+
+def columns_of(*keys: str) -> tuple[Column, ...]:
+    """The columns of these keys, in this order."""
+    return tuple(_BY_KEY[key] for key in keys)
+
+
+def ending_column(name: Ending) -> Column:
+    """The column that counts the pairs with this ending."""
+    return Column(f"ending_{name}", name.replace("_", " "), name.sentence, 0)
+
+
+def glossary(words: ScoreWords = CONFIDENCE_WORDS) -> tuple[Column, ...]:
+    """Every number that is shown anywhere of this score, once, with its definition."""
+    shown = (column for column in _ALL if words.probability or column not in _FRACTIONS)
+    return tuple(column_in_words(column, words) for column in shown)
+
+
+def score_columns(words: ScoreWords) -> tuple[Column, ...]:
+    """The columns of the table of the score held: the slides' drops are of probabilities alone."""
+    return CONFIDENCE_COLUMNS if words.probability else _OTHER_SCORE
+
+
+COUNT_COLUMNS = columns_of("pairs", "sources")
+DISTANCE_COLUMNS = columns_of("rmse", "linf", "ssim", "lpips")
+CONFIDENCE_COLUMNS = (
+    *columns_of("sources", "p_source", "mean"),
+    *_FRACTIONS,
+    *columns_of("segment_mean"),
+)
+_OTHER_SCORE = columns_of("sources", "p_source", "mean", "fraction", "segment_mean")
+_BEFORE = (
+    *DISTANCE_COLUMNS,
+    *columns_of("p_source", "p_found", "p_found_8bit", "segment_mean", "segment_min"),
+)
+_AFTER = columns_of("source_ssim", "source_lpips", "evaluations", "seconds")
+SUMMARY_SPREADS = (*_BEFORE, *columns_of("source_rmse", "source_linf"), *_AFTER)
+SUMMARY_COLUMNS = (
+    *_BEFORE,
+    *columns_of("segment_inside", "source_rmse", "source_linf", "source_linf_epsilons"),
+    *_AFTER,
+)
+NULL_NUMBERS = columns_of(
+    *(f"random_pair_{name}" for name in ("rmse", "linf", "ssim", "lpips")),
+    *("interpolation_t", "interpolation_mean"),
+    *(f"interpolation_{name}" for name in ("rmse", "linf", "ssim", "lpips")),
+    "p_target",
+)
+PAIR_NUMBERS = (
+    *_BEFORE,
+    *columns_of("segment_inside", "p_path_min", "source_rmse", "source_linf"),
+    *columns_of("source_ssim", "source_lpips", "steps", "evaluations", "seconds"),
+)

@@ -2,22 +2,22 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
 from blindspots.engine.evaluator import Subject
+from blindspots.errors import UsageError
 from blindspots.measure.metrics import Lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
 from blindspots.schema import SIMPLEX_SAMPLES, PlannedPair
-from blindspots.settings import Keep
+from blindspots.settings import BackendName, Keep
 from blindspots.store.writer import Store
 from blindspots.study.backends.tasks import FEWEST
-from blindspots.study.pairs import Groups, PlannedPairs
+from blindspots.study.pairs import HULLS, Groups, PlannedPairs, missing_pairs
 from blindspots.study.prepare import Prepared, most_evaluations
-from blindspots.study.resume import HULLS, missing_pairs
 from blindspots.study.work import Work
 
 
@@ -40,16 +40,13 @@ class RunJob:
 
     @property
     def seed(self) -> int:
-        """The seed of the run."""
         return self.prepared.request.science.seed
 
     def work(self, subject: Subject) -> Work:
         """What traverses and measures pairs of a model, in this process."""
-        label_of = partial(self.prepared.label_of, subject)
-        return Work(subject, self.method, self.store, label_of, self.seed, self.keep, self.lpips)
+        return Work(subject, self.method, self.store, self.seed, self.keep, self.lpips)
 
     def save_images(self, subject: Subject, pairs: PlannedPairs) -> None:
-        """Save sources and targets of pairs that are done, where they are not there."""
         there, suffix, ids = self.store.image_names(), subject.image_suffix, subject.images.ids
         used: Sequence[int] = np.union1d(pairs.source, pairs.target).tolist()
         lacking = [ids[index] for index in used if ids[index] + suffix not in there]
@@ -83,12 +80,9 @@ MEASURED = {
 
 @dataclass(frozen=True)
 class Serial:
-    """The backend that needs nothing else."""
-
     name: ClassVar[str] = "serial"
 
-    def check(self) -> None:
-        """Nothing is needed."""
+    def check(self) -> None: ...
 
     def run(self, job: RunJob) -> None:
         """Traverse and measure all that is missing."""
@@ -98,8 +92,6 @@ class Serial:
 
 @dataclass(frozen=True)
 class _Serial:
-    """One model's share."""
-
     job: RunJob
     subject: Subject
 
@@ -158,10 +150,53 @@ class _Serial:
                 tick(1)
 
     def _sources(self) -> Groups:
-        """The pairs of each source that were traversed."""
         started = self._planned.within(self._store.started_pairs(self.subject.name))
         return self._planned.select(started).by_source()
 
 
 def _costly(pairs: PlannedPairs, most: np.ndarray) -> Iterator[tuple[PlannedPair, float]]:
     return zip(pairs, most.tolist(), strict=True)
+
+
+def choose_backend(
+    device: str = "auto",
+    backend: BackendName = "auto",
+    workers: int | None = None,
+    gpus_per_worker: float | None = None,
+    address: str | None = None,
+) -> Backend:
+    """The backend of `--backend`, `--workers` and the like; refused where they do not fit together.
+
+    `device`: as `--device`, also several with commas. `backend`: auto is processes for several
+    devices, else serial. `workers`: how many; None: one per device or GPU, or one for two cores.
+    """
+    devices = device.split(",")
+    name = backend if backend != "auto" else "processes" if len(devices) > 1 else "serial"
+    _check_workers(name, devices, workers)
+    for option, given in (("address", address), ("gpus-per-worker", gpus_per_worker)):
+        if given is not None and name != "ray":
+            raise UsageError(f"--{option} {given} goes with Ray alone; type --backend ray too")
+    if name == "serial":
+        return Serial()
+    if name == "processes":
+        from blindspots.study.backends.process_pool import Processes, share
+
+        return Processes(devices if len(devices) > 1 else share(device, workers))
+    from blindspots.study.backends.ray_pool import Ray
+
+    return Ray(workers, gpus_per_worker, address)
+
+
+def _check_workers(name: str, devices: Sequence[str], workers: int | None) -> None:
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} was given; expected at least 1")
+    if name == "serial" and workers not in (None, 1):
+        raise UsageError(
+            f"--workers {workers} was given for one process; type --backend processes, "
+            "or --backend ray"
+        )
+    if len(devices) > 1 and (name != "processes" or workers not in (None, len(devices))):
+        raise UsageError(
+            f"--device {','.join(devices)} was given; several devices get one process each: "
+            "leave --workers out, and --backend too or type --backend processes"
+        )

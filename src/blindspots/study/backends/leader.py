@@ -1,188 +1,216 @@
-"""Leads a crew: hands units out, hears what was done, hires anew where a worker died."""
+"""Leads a pool: hands tasks out, hears what was done, starts anew where a worker died."""
 
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.progress import Ticker
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.messages import (
+from blindspots.study.backends.tasks import Task, TaskPlan
+from blindspots.study.backends.worker import WorkerConfig
+from blindspots.study.backends.worker_process import (
     Died,
     Done,
     Failed,
+    Message,
     Progress,
     Ready,
     Started,
     Warned,
-    Word,
 )
-from blindspots.study.backends.tasks import Task, TaskPlan
-from blindspots.study.backends.worker import WorkerConfig
-from blindspots.study.backends.worker_pool import Heard, WorkerHandle, WorkerPool
 from blindspots.study.prepare import most_evaluations
 from blindspots.study.subjects import roles, without_pairs
 
-AHEAD, ATTEMPTS, UNBORN = 2, 3, 4
+WorkerHandle = Hashable
+Received = tuple[WorkerHandle, Message | Died]
+
+
+@runtime_checkable
+class WorkerPool(Protocol):
+    """Workers, each of them a `Worker`.
+
+    A worker that was started says `Ready` as soon as it can work, which may be never where the
+    machines have no room for it; it is given tasks only then.
+    """
+
+    @property
+    def workers(self) -> int: ...
+
+    def prepare(self, config: WorkerConfig) -> None:
+        """Make ready for `start`; refused where the machines cannot hold the workers."""
+        ...
+
+    def start(self) -> WorkerHandle: ...
+
+    def send(self, worker: WorkerHandle, task: Task | None) -> None:
+        """Give a worker a task, or None: there is none for now; it takes them in turn."""
+        ...
+
+    def receive(self, seconds: float) -> Sequence[Received]:
+        """What workers said; nothing where none said anything for so long."""
+        ...
+
+    def stop(self, worker: WorkerHandle) -> None: ...
+
+
+AHEAD, ATTEMPTS, FEWEST_WORKERS = 2, 3, 4
 PATIENCE, LISTENING = 300.0, 1.0
 # A worker says something at every forward; loading or compiling a large model takes less.
 SILENCE = 1800.0
 
 
 @dataclass
-class _At:
-    """A worker: whether it is there and waits for an answer, the units it has, those begun.
+class _WorkerState:
+    """A worker: whether it is there and waits for an answer, the tasks it has, those started.
 
     `silent`: for how many seconds it was listened to and said nothing.
     """
 
     ready: bool = False
     asks: bool = False
-    units: dict[int, Task] = field(default_factory=dict)
-    begun: set[int] = field(default_factory=set)
+    tasks: dict[int, Task] = field(default_factory=dict)
+    started: set[int] = field(default_factory=set)
     silent: float = 0.0
 
     @property
     def ahead(self) -> int:
-        """How many units it has that it did not begin."""
-        return len(self.units.keys() - self.begun)
+        return len(self.tasks.keys() - self.started)
 
 
 @dataclass
 class Leader:
-    """Has a crew do all of a job. Knows of pairs no more than their columns.
+    """Has a pool do all of a job. Knows of pairs no more than their columns.
 
     `opening` is entered only where something is to be done; leaving it lets all workers go.
     """
 
     job: RunJob
     opening: AbstractContextManager[WorkerPool]
-    _crew: WorkerPool | None = None
+    _pool: WorkerPool | None = None
     _first: TaskPlan | None = None
     _unfinished: deque[Subject] = field(default_factory=deque)
-    _at: dict[WorkerHandle, _At] = field(default_factory=dict)
+    _workers: dict[WorkerHandle, _WorkerState] = field(default_factory=dict)
     _again: deque[Task] = field(default_factory=deque)
     _attempts: dict[int, int] = field(default_factory=dict)
-    _unborn: int = 0
+    _early_deaths: int = 0
     _warned: set[str] = field(default_factory=set)
 
     def run(self) -> None:
-        """Do it. `WorkFailed` where no worker can be had, or a unit ends every worker."""
+        """Do it. `WorkFailed` where no worker can be had, or a task ends every worker."""
         missing, total = self._to_do()
         if self._unfinished:
-            with self.opening as self._crew:
-                self.crew.prepare(self._orders())
-                work = f"traversing {missing} pairs with {self.crew.workers} workers"
+            with self.opening as self._pool:
+                self.pool.prepare(self._config())
+                work = f"traversing {missing} pairs with {self.pool.workers} workers"
                 with self.job.reporter.work(work, total, "evaluations") as tick:
                     self._lead(tick)
         if self.job.archives:
             self.job.store.pack(1)
 
     @property
-    def crew(self) -> WorkerPool:
-        """The workers, who are there as soon as something is to be done."""
-        assert self._crew is not None
-        return self._crew
+    def pool(self) -> WorkerPool:
+        assert self._pool is not None
+        return self._pool
 
     def _lead(self, tick: Ticker) -> None:
-        for _ in range(self.crew.workers):
-            self._at[self.crew.start()] = _At()
+        for _ in range(self.pool.workers):
+            self._workers[self.pool.start()] = _WorkerState()
         idle = 0.0
         while self._hand_out():
-            seconds, heard = self._listen()
-            for worker, word in heard:
-                self._hear(worker, word, tick)
+            seconds, received = self._listen()
+            for worker, message in received:
+                self._receive(worker, message, tick)
             self._miss(seconds)
-            idle = 0.0 if heard or self._working else idle + seconds
+            idle = 0.0 if received or self._working else idle + seconds
             if idle > PATIENCE:
                 raise WorkFailed(
-                    f"none of {self.crew.workers} workers could be started in {PATIENCE:.0f} s; "
+                    f"none of {self.pool.workers} workers could be started in {PATIENCE:.0f} s; "
                     "ask for fewer, or see what else holds the machines; the same command resumes"
                 )
 
-    def _listen(self) -> tuple[float, Sequence[Heard]]:
+    def _listen(self) -> tuple[float, Sequence[Received]]:
         """What workers say now, and for how many seconds they were listened to."""
         began = time.monotonic()
-        heard = self.crew.receive(LISTENING)
+        received = self.pool.receive(LISTENING)
         # Longer only where this process was stopped itself, and then it did not listen.
-        return min(time.monotonic() - began, 2 * LISTENING), heard
+        return min(time.monotonic() - began, 2 * LISTENING), received
 
     def _miss(self, seconds: float) -> None:
-        """Replace workers that have units and were silent for too long."""
-        for worker, at in list(self._at.items()):
-            at.silent = at.silent + seconds if at.units else 0.0
-            if at.silent > SILENCE:
+        """Replace workers that have tasks and were silent for too long."""
+        for worker, state in list(self._workers.items()):
+            state.silent = state.silent + seconds if state.tasks else 0.0
+            if state.silent > SILENCE:
                 self._replace(worker, f"nothing was heard of it for {SILENCE:,.0f} s")
 
     @property
     def _working(self) -> bool:
-        return any(at.units for at in self._at.values())
+        return any(state.tasks for state in self._workers.values())
 
     def _hand_out(self) -> bool:
-        """Give units to who is free; whether anything is still to be done."""
-        for worker, at in self._at.items():
-            while at.ready and at.ahead < AHEAD and (unit := self._next_unit()):
-                at.units[unit.number] = unit
-                self.crew.send(worker, unit)
-            if at.asks and not at.ahead:
-                self.crew.send(worker, None)
-            at.asks = False
+        """Give tasks to who is free; whether anything is still to be done."""
+        for worker, state in self._workers.items():
+            while state.ready and state.ahead < AHEAD and (task := self._next_task()):
+                state.tasks[task.number] = task
+                self.pool.send(worker, task)
+            if state.asks and not state.ahead:
+                self.pool.send(worker, None)
+            state.asks = False
         return self._working or self._left
 
     @property
     def _left(self) -> bool:
-        """Whether units wait; looks one ahead."""
-        unit = self._next_unit()
-        if unit:
-            self._again.appendleft(unit)
-        return unit is not None
+        task = self._next_task()
+        if task:
+            self._again.appendleft(task)
+        return task is not None
 
-    def _next_unit(self) -> Task | None:
-        return self._again.popleft() if self._again else next(self._units, None)
+    def _next_task(self) -> Task | None:
+        return self._again.popleft() if self._again else next(self._tasks, None)
 
     @cached_property
-    def _units(self) -> Iterator[Task]:
-        return self._all_units()
+    def _tasks(self) -> Iterator[Task]:
+        return self._all_tasks()
 
-    def _all_units(self) -> Iterator[Task]:
-        """Model by model, so that each worker loads a model once, and one sheet is held."""
+    def _all_tasks(self) -> Iterator[Task]:
+        """Model by model, so that each worker loads a model once, and one plan is held."""
         number = 0
         for subject in self._unfinished:
-            sheet, self._first = self._first or self._sheet(subject), None
-            for unit in sheet.units(self.crew.workers, number):
-                yield unit
-                number = unit.number + 1
+            plan, self._first = self._first or self._plan(subject), None
+            for task in plan.tasks(self.pool.workers, number):
+                yield task
+                number = task.number + 1
 
-    def _hear(self, worker: WorkerHandle, word: Word | Died, tick: Ticker) -> None:
-        at = self._at.get(worker)
-        if at is None:
+    def _receive(self, worker: WorkerHandle, message: Message | Died, tick: Ticker) -> None:
+        state = self._workers.get(worker)
+        if state is None:
             return
-        at.silent = 0.0
-        match word:
+        state.silent = 0.0
+        match message:
             case Ready():
-                at.ready = at.asks = True
+                state.ready = state.asks = True
             case Started(number):
-                self._unborn = 0
-                at.begun.add(number)
-                at.asks = True
+                self._early_deaths = 0
+                state.started.add(number)
+                state.asks = True
             case Progress(evaluations):
                 tick(evaluations)
             case Warned(text):
                 self._warn(" ".join(text.split()))
             case Done(number):
-                at.units.pop(number)
+                state.tasks.pop(number)
                 self._tidy()
             case Failed() | Died():
-                _give_up(word)
-                self._replace(worker, word.why)
+                _give_up(message)
+                self._replace(worker, message.why)
 
     def _warn(self, text: str) -> None:
-        """Pass a warning on, once however many workers have it."""
         if text not in self._warned:
             self._warned.add(text)
             self.job.reporter.warn(text)
@@ -193,73 +221,70 @@ class Leader:
             self.job.store.pack_many()
 
     def _replace(self, worker: WorkerHandle, why: str) -> None:
-        """Take back what a worker had not finished, and hire another."""
-        at = self._at.pop(worker)
-        self.crew.stop(worker)
+        """Take back what a worker had not finished, and start another."""
+        state = self._workers.pop(worker)
+        self.pool.stop(worker)
         last = why.strip().splitlines()[-1]
         self.job.reporter.warn(f"a worker ended ({last}); what it had not finished is done again")
-        for number, unit in at.units.items():
-            if number in at.begun:
-                self._take_back(unit, why)
+        for number, task in state.tasks.items():
+            if number in state.started:
+                self._take_back(task, why)
             else:
                 # It cannot have been its pairs.
-                self._again.append(unit)
-        if self._may_start(at, why):
-            self._at[self.crew.start()] = _At()
+                self._again.append(task)
+        if self._may_start(state, why):
+            self._workers[self.pool.start()] = _WorkerState()
 
-    def _may_start(self, ended: _At, why: str) -> bool:
+    def _may_start(self, ended: _WorkerState, why: str) -> bool:
         """Whether another worker may take the place of one, as it would not end at once too.
 
         `WorkFailed` where none is left.
         """
-        self._unborn += not ended.begun
-        if self._unborn < ATTEMPTS * max(UNBORN, self.crew.workers):
+        self._early_deaths += not ended.started
+        if self._early_deaths < ATTEMPTS * max(FEWEST_WORKERS, self.pool.workers):
             return True
-        if self._at:
+        if self._workers:
             return False
         raise WorkFailed(
-            f"{self._unborn} workers ended one after the other before their first pair "
+            f"{self._early_deaths} workers ended one after the other before their first pair "
             f"({' '.join(why.split())}); finished pairs are kept; mend that, or leave out "
             "--workers and --backend, then the same command resumes"
         )
 
-    def _take_back(self, unit: Task, why: str) -> None:
-        subject = next(s for s in self.job.prepared.subjects if s.name == unit.model)
-        left = self._sheet(subject).again(unit)
+    def _take_back(self, task: Task, why: str) -> None:
+        subject = next(s for s in self.job.prepared.subjects if s.name == task.model)
+        left = self._plan(subject).again(task)
         if left is None:
             return
-        advanced = left.size < unit.size
-        self._attempts[unit.number] = 1 if advanced else self._attempts.get(unit.number, 0) + 1
-        if self._attempts[unit.number] > ATTEMPTS:
+        advanced = left.size < task.size
+        self._attempts[task.number] = 1 if advanced else self._attempts.get(task.number, 0) + 1
+        if self._attempts[task.number] > ATTEMPTS:
             first = next((pair.pair_id for pair in left.pairs if pair.pair_id in left.missing), "")
             raise WorkFailed(
                 f"{ATTEMPTS + 1} workers ended one after the other on the same {len(left.pairs)} "
-                f"pairs of {unit.model}, {first} among them: {why.strip()}"
+                f"pairs of {task.model}, {first} among them: {why.strip()}"
             )
         self._again.append(left)
 
-    def _sheet(self, subject: Subject) -> TaskPlan:
-        prepared = self.job.prepared
-        labels = prepared.survey.labels(subject)
-        planned = prepared.pairs[subject.name]
-        return TaskPlan(subject.name, planned, labels, self.job.store, self.job.dropped)
+    def _plan(self, subject: Subject) -> TaskPlan:
+        planned = self.job.prepared.pairs[subject.name]
+        return TaskPlan(subject.name, planned, self.job.store, self.job.dropped)
 
     def _to_do(self) -> tuple[int, float]:
-        """How many pairs are to be traversed, and the evaluations they cost."""
         count, total = 0, 0.0
-        # Backwards: the sheet that is made last is the first that is worked on.
+        # Backwards: the plan that is made last is the first that is worked on.
         for subject in reversed(self.job.prepared.subjects):
-            sheet = self._sheet(subject)
-            pairs, mask = sheet.groups.pairs, sheet.missing
+            plan = self._plan(subject)
+            pairs, mask = plan.groups.pairs, plan.missing
             self.job.save_images(subject, pairs.select(~mask))
             count += int(mask.sum())
             total += float(most_evaluations(self.job.method, pairs.select(mask)).sum())
-            if sheet.unfinished.any():
+            if plan.unfinished.any():
                 self._unfinished.appendleft(subject)
-                self._first = sheet
+                self._first = plan
         return count, total
 
-    def _orders(self) -> WorkerConfig:
+    def _config(self) -> WorkerConfig:
         prepared = self.job.prepared
         whole = most_evaluations(self.job.method, prepared.pairs.of_one_model).sum()
         request = without_pairs(prepared.request)
@@ -271,13 +296,13 @@ class Leader:
             out=self.job.store.path.absolute(),
             directory=Path.cwd(),
             keep=self.job.keep,
-            evaluations=dict.fromkeys(prepared.pairs, int(whole / self.crew.workers)),
+            evaluations=dict.fromkeys(prepared.pairs, int(whole / self.pool.workers)),
         )
 
 
-def _give_up(word: Failed | Died) -> None:
-    """Raise what no other worker would do better at."""
-    match word:
+def _give_up(message: Failed | Died) -> None:
+    """Raise what no other worker would do better state."""
+    match message:
         case Failed("refused", why):
             raise UsageError(why)
         case Failed("failed", why):

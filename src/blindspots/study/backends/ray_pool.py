@@ -1,4 +1,4 @@
-"""A crew of Ray actors, on this machine or on a cluster, each with a process that works."""
+"""A pool of Ray actors, on this machine or on a cluster, each with a process that works."""
 
 import contextlib
 import os
@@ -12,12 +12,10 @@ from typing import Any, ClassVar
 
 from blindspots.errors import UsageError
 from blindspots.study.backends.backend import RunJob
-from blindspots.study.backends.leader import Leader
-from blindspots.study.backends.messages import Died, Word
-from blindspots.study.backends.ray_actor import Actor
+from blindspots.study.backends.leader import Leader, Received, WorkerHandle
 from blindspots.study.backends.tasks import Task
 from blindspots.study.backends.worker import WorkerConfig
-from blindspots.study.backends.worker_pool import Heard, WorkerHandle
+from blindspots.study.backends.worker_process import Actor, Died, Message
 
 INSTALL = "--backend ray needs the ray package; type pip install 'blindspots[ray]'"
 ANSWERS = 5.0
@@ -55,11 +53,11 @@ class Ray:
     @contextlib.contextmanager
     def _opened(self) -> Iterator["RayWorkerPool"]:
         with _connected(self.address, self.workers):
-            crew = _crew(self.workers, self.gpus)
+            pool = _pool(self.workers, self.gpus)
             try:
-                yield crew
+                yield pool
             finally:
-                crew.close()
+                pool.close()
 
 
 @dataclass
@@ -69,15 +67,15 @@ class RayWorkerPool:
     workers: int
     cpus: float
     gpus: float
-    _orders: Any = None
+    _config: Any = None
     _actors: dict[str, Any] = field(default_factory=dict)
-    _words: dict[Any, str] = field(default_factory=dict)
+    _messages: dict[Any, str] = field(default_factory=dict)
 
-    def prepare(self, orders: WorkerConfig) -> None:
-        """Put the orders where all nodes can get them once."""
+    def prepare(self, config: WorkerConfig) -> None:
+        """Put the config where all nodes can get them once."""
         import ray
 
-        self._orders = ray.put(pickle.dumps(orders))
+        self._config = ray.put(pickle.dumps(config))
 
     def start(self) -> WorkerHandle:
         """A new actor, which may have to wait for a place."""
@@ -85,58 +83,54 @@ class RayWorkerPool:
 
         options = {"num_cpus": self.cpus, "num_gpus": self.gpus, "max_concurrency": 4}
         actor: Any = (
-            ray.remote(Actor).options(**options).remote(self._orders, max(1, int(self.cpus)))
+            ray.remote(Actor).options(**options).remote(self._config, max(1, int(self.cpus)))
         )
         worker = actor._actor_id.hex()
         self._actors[worker] = actor
         self._listen(worker)
         return worker
 
-    def send(self, worker: WorkerHandle, unit: Task | None) -> None:
-        """Pass a unit on; nobody waits for it to arrive."""
-        self._actors[worker].send.remote(unit)  # type: ignore[index]
+    def send(self, worker: WorkerHandle, task: Task | None) -> None:
+        self._actors[worker].send.remote(task)  # type: ignore[index]
 
-    def receive(self, seconds: float) -> Sequence[Heard]:
+    def receive(self, seconds: float) -> Sequence[Received]:
         """What actors answered; each is asked again at once."""
         import ray
 
-        waiting = list(self._words)
+        waiting = list(self._messages)
         ready, _ = ray.wait(waiting, num_returns=1, timeout=seconds)
         more, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0)
-        return [heard for answer in {*ready, *more} for heard in self._answered(answer)]
+        return [received for answer in {*ready, *more} for received in self._answered(answer)]
 
     def stop(self, worker: WorkerHandle) -> None:
-        """Kill it, and forget what it was asked."""
         import ray
 
         ray.kill(self._actors.pop(worker))  # type: ignore[arg-type]
-        self._words = {word: own for word, own in self._words.items() if own != worker}
+        self._messages = {message: own for message, own in self._messages.items() if own != worker}
 
     def close(self) -> None:
-        """Dismiss all."""
         for worker in list(self._actors):
             with contextlib.suppress(Exception):
                 self.stop(worker)
 
     def _listen(self, worker: str) -> None:
-        self._words[self._actors[worker].words.remote()] = worker
+        self._messages[self._actors[worker].messages.remote()] = worker
 
-    def _answered(self, answer: Any) -> list[Heard]:
+    def _answered(self, answer: Any) -> list[Received]:
         import ray
         from ray.exceptions import RayError
 
-        worker = self._words.pop(answer)
+        worker = self._messages.pop(answer)
         try:
-            words: list[Word | Died] = ray.get(answer)
+            messages: list[Message | Died] = ray.get(answer)
         except RayError as error:
             return [(worker, Died(_first_line(error)))]
         self._listen(worker)
-        return [(worker, word) for word in words]
+        return [(worker, message) for message in messages]
 
 
 @contextlib.contextmanager
 def _connected(address: str | None, workers: int | None) -> Iterator[None]:
-    """Ray, connected; one that was started for this is stopped, its files removed."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else its workers give way to everything else on the machine, this process included.
     os.environ.setdefault("RAY_worker_niceness", "0")
@@ -163,7 +157,7 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
             shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _crew(workers: int | None, gpus: float | None) -> RayWorkerPool:
+def _pool(workers: int | None, gpus: float | None) -> RayWorkerPool:
     """As many workers as were asked for, or as fit; refused where the cluster cannot hold them."""
     import ray
 

@@ -1,6 +1,6 @@
-"""Units of work: some sources of a model with all their pairs, told by ids alone. No torch here.
+"""Tasks of work: some sources of a model with all their pairs, told by ids alone. No torch here.
 
-A unit holds whole sources, so whoever does it can measure their triangles, simplices and nulls.
+A task holds whole sources, so whoever does it can measure their triangles, simplices and nulls.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,10 +12,9 @@ import pyarrow as pa
 
 from blindspots.schema import PlannedPair
 from blindspots.store.writer import Store
-from blindspots.study.pairs import Groups, PlannedPairs
-from blindspots.study.resume import HULLS, missing_pairs
+from blindspots.study.pairs import HULLS, Groups, PlannedPairs, missing_pairs
 
-MOST_PAIRS, UNITS_A_WORKER = 48, 12
+MOST_PAIRS, TASKS_PER_WORKER = 48, 12
 FEWEST: Mapping[str, int] = {**HULLS, "nulls": 1}
 
 
@@ -25,7 +24,6 @@ class Task:
 
     `pairs`: all of its sources', each source's together. `missing`: the ids of those to traverse;
     `started`: of those that were traversed before. `lacking`: by table, the sources without rows.
-    `labels`: the classes of the targets, by the ids of their images.
     """
 
     model: str
@@ -34,7 +32,6 @@ class Task:
     missing: frozenset[str]
     started: frozenset[str]
     lacking: Mapping[str, frozenset[str]]
-    labels: Mapping[str, int]
 
     @property
     def size(self) -> int:
@@ -44,15 +41,13 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskPlan:
-    """What is to be done of a model, in columns; units are made when they are asked for.
+    """What is to be done of a model, in columns; tasks are made when they are asked for.
 
-    `model`: its name; `dropped`: found images were removed on purpose; `labels`: the class of
-    every image, by its place in the pairs' `images`.
+    `model`: its name; `dropped`: found images were removed on purpose.
     """
 
     model: str
     planned: PlannedPairs
-    labels: np.ndarray
     store: Store
     dropped: bool
 
@@ -74,21 +69,21 @@ class TaskPlan:
         missing = np.logical_or.reduceat(self.missing, self.groups.starts)
         return np.logical_or.reduce([missing, *self._lacking.values()])
 
-    def units(self, workers: int, first: int = 0) -> Iterator[Task]:
-        """All that is to be done, in order; `first`: the first unit's number.
+    def tasks(self, workers: int, first: int = 0) -> Iterator[Task]:
+        """All that is to be done, in order; `first`: the first task's number.
 
         So large that there are a dozen for each worker, and 48 pairs at most, where a source has
         no more.
         """
-        wanted = int(self.missing.sum()) // (workers * UNITS_A_WORKER)
+        wanted = int(self.missing.sum()) // (workers * TASKS_PER_WORKER)
         return self._cut(min(MOST_PAIRS, max(1, wanted)), first)
 
-    def again(self, unit: Task) -> Task | None:
-        """What is still to be done of a unit whose worker died; None where nothing is."""
-        ids = pa.array({pair.source_id for pair in unit.pairs})
+    def again(self, task: Task) -> Task | None:
+        """What is still to be done of a task whose worker died; None where nothing is."""
+        ids = pa.array({pair.source_id for pair in task.pairs})
         own = self.planned.select(self.planned.from_sources(ids))
-        sheet = TaskPlan(self.model, own, self.labels, self.store, self.dropped)
-        return next(sheet._cut(len(own), unit.number), None)
+        plan = TaskPlan(self.model, own, self.store, self.dropped)
+        return next(plan._cut(len(own), task.number), None)
 
     @cached_property
     def _started(self) -> np.ndarray:
@@ -110,15 +105,14 @@ class TaskPlan:
         for source in np.flatnonzero(self.unfinished).tolist():
             chosen.append(source)
             if sum(counts[one] for one in chosen) >= size:
-                yield self._unit(chosen, number)
+                yield self._task(chosen, number)
                 chosen, number = [], number + 1
         if chosen:
-            yield self._unit(chosen, number)
+            yield self._task(chosen, number)
 
-    def _unit(self, sources: Sequence[int], number: int) -> Task:
+    def _task(self, sources: Sequence[int], number: int) -> Task:
         groups, images = self.groups, self.planned.images
         rows = np.concatenate([np.arange(groups.starts[i], groups.ends[i]) for i in sources])
-        targets: list[int] = groups.pairs.target[rows].tolist()
         pairs = list(groups.pairs.select(rows))
         names = {i: images[int(groups.pairs.source[groups.starts[i]])] for i in sources}
         return Task(
@@ -131,7 +125,6 @@ class TaskPlan:
                 table: frozenset(name for i, name in names.items() if mask[i])
                 for table, mask in self._lacking.items()
             },
-            labels={images[i]: int(self.labels[i]) for i in targets},
         )
 
 

@@ -1,6 +1,6 @@
-"""A worker's side: holds one model and one engine at a time, does units, says what it did.
+"""A worker's side: holds one model and one engine at a time, does tasks, says what it did.
 
-The engine takes pairs from one unit after the other, so its slots stay full from unit to unit.
+The engine takes pairs from one task after the other, so its slots stay full from task to task.
 """
 
 import os
@@ -22,17 +22,17 @@ from blindspots.settings import Keep
 from blindspots.store.atomic import storage_failure
 from blindspots.store.paths import Place
 from blindspots.store.writer import Store
-from blindspots.study.backends.messages import Done, Failed, Progress, Ready, Started, Word
 from blindspots.study.backends.tasks import FEWEST, Task
+from blindspots.study.backends.worker_process import Done, Failed, Message, Progress, Ready, Started
 from blindspots.study.subjects import ModelRef, RunRequest, load_again
 from blindspots.study.work import Costly, Work, by_source
 
-SECONDS_BETWEEN_WORDS = 0.5
+SECONDS_BETWEEN_MESSAGES = 0.5
 
 
 @dataclass(frozen=True)
 class WorkerConfig:
-    """What every worker is told once, whatever units it gets: no pair is named.
+    """What every worker is told once, whatever tasks it gets: no pair is named.
 
     `directory`: the one that relative paths start from. `evaluations`: what a worker's share of
     each model's traversals costs at most, by its name.
@@ -49,36 +49,35 @@ class WorkerConfig:
 
 
 Take = Callable[[], Task | None]
-Tell = Callable[[Word], object]
+Tell = Callable[[Message], object]
 
 
 @dataclass
 class _Opened:
-    """A unit that is worked on: the pairs not traversed yet, and those that were."""
+    """A task that is worked on: the pairs not traversed yet, and those that were."""
 
-    unit: Task
+    task: Task
     waiting: set[str]
     started: set[str]
 
     def sources(self, table: str) -> list[list[PlannedPair]]:
-        """The traversed pairs of the sources that lack rows of a table and have pairs enough."""
-        started = [pair for pair in self.unit.pairs if pair.pair_id in self.started]
+        started = [pair for pair in self.task.pairs if pair.pair_id in self.started]
         return [
             own
             for own in by_source(started)
-            if own[0].source_id in self.unit.lacking[table] and len(own) >= FEWEST[table]
+            if own[0].source_id in self.task.lacking[table] and len(own) >= FEWEST[table]
         ]
 
 
 @dataclass
 class Worker:
-    """A worker. `take` waits for the next unit, or None: none for now; `tell` hears what was done.
+    """A worker. `take` waits for the next task, or None: none for now; `tell` hears what was done.
 
-    Each unit that is begun is answered with at least one of these, so `take` soon has something
+    Each task that is started is answered with at least one of these, so `take` soon has something
     while pairs are in flight.
     """
 
-    orders: WorkerConfig
+    config: WorkerConfig
     take: Take
     tell: Tell
     _next: Task | None = None
@@ -88,81 +87,75 @@ class Worker:
     _said: float = 0.0
 
     def run(self) -> None:
-        """Do units for as long as this process lives. What goes wrong is told, and ends it."""
+        """Do tasks for as long as this process lives. What goes wrong is told, and ends it."""
         keep_freed_memory()
-        if self.orders.directory.is_dir():
-            os.chdir(self.orders.directory)
+        if self.config.directory.is_dir():
+            os.chdir(self.config.directory)
         self.tell(Ready())
         try:
             while True:
-                unit = self._next or self._begin()
+                task = self._next or self._begin()
                 self._next = None
-                if unit is not None:
-                    self._stream(unit)
+                if task is not None:
+                    self._stream(task)
         except Exception as error:
             self.tell(_failure(error))
 
     def _stream(self, first: Task) -> None:
-        """This unit, and those of the same model that come while it is worked on."""
+        """This task, and those of the same model that come while it is worked on."""
         work = self._work(first.model)
-        for ended in work.traverse(self._boarding(first), self._spend):
+        for ended in work.traverse(self._pairs_of(first), self._spend):
             self._note(ended)
             self._close(work)
         self._close(work)
         self._say()
 
-    def _boarding(self, unit: Task | None) -> Iterator[Costly]:
-        """The pairs to traverse, from one unit after the other."""
-        while unit is not None:
-            self._open[unit.number] = _Opened(unit, set(unit.missing), set(unit.started))
-            yield from _costly(unit, self.orders.method)
+    def _pairs_of(self, task: Task | None) -> Iterator[Costly]:
+        while task is not None:
+            self._open[task.number] = _Opened(task, set(task.missing), set(task.started))
+            yield from _costly(task, self.config.method)
             following = self._begin()
-            if following is not None and following.model != unit.model:
+            if following is not None and following.model != task.model:
                 self._next, following = following, None
-            unit = following
+            task = following
 
     def _begin(self) -> Task | None:
-        unit = self.take()
-        if unit is not None:
-            self.tell(Started(unit.number))
-        return unit
+        task = self.take()
+        if task is not None:
+            self.tell(Started(task.number))
+        return task
 
     def _work(self, model: str) -> Work:
-        orders = self.orders
+        config = self.config
         return Work(
             subject=self._load(model),
-            method=orders.method,
+            method=config.method,
             store=self._store,
-            label_of=self._label_of,
-            seed=orders.request.science.seed,
-            keep=orders.keep,
+            seed=config.request.science.seed,
+            keep=config.keep,
             lpips=self._lpips,
         )
 
     @cached_property
     def _lpips(self) -> Lpips | None:
-        return find_lpips(self.orders.request.machine.lpips_weights)[0]
+        return find_lpips(self.config.request.machine.lpips_weights)[0]
 
     @cached_property
     def _store(self) -> Store:
-        return Store(self.orders.out)
+        return Store(self.config.out)
 
     def _load(self, model: str) -> Subject:
         """The model with its images; the one before it is let go first."""
         if self._subject is None or self._subject.name != model:
             self._subject = None
-            role = next(role for role in self.orders.roles if role.name == model)
-            subject = load_again(self.orders.request, role, self.orders.images)
-            choice = self.orders.request.machine.compile
+            role = next(role for role in self.config.roles if role.name == model)
+            subject = load_again(self.config.request, role, self.config.images)
+            choice = self.config.request.machine.compile
             # However long a source takes to measure: a model that still answers does not hang.
             subject.evaluator.give_way = lambda: self._spend(0.0)
-            subject.evaluator.compile_where_it_pays(self.orders.evaluations[model], choice)
+            subject.evaluator.compile_where_it_pays(self.config.evaluations[model], choice)
             self._subject = subject
         return self._subject
-
-    def _label_of(self, image_id: str) -> int:
-        labels = (opened.unit.labels for opened in self._open.values())
-        return next(own[image_id] for own in labels if image_id in own)
 
     def _note(self, ended: Sequence[tuple[PlannedPair, Ending]]) -> None:
         for pair, ending in ended:
@@ -172,7 +165,7 @@ class Worker:
                 opened.started.add(pair.pair_id)
 
     def _close(self, work: Work) -> None:
-        """Measure and report the units whose pairs are all traversed."""
+        """Measure and report the tasks whose pairs are all traversed."""
         for number in [n for n, opened in self._open.items() if not opened.waiting]:
             self._measure(work, self._open[number])
             del self._open[number]
@@ -182,12 +175,12 @@ class Worker:
         for table in FEWEST:
             for _ in work.measure(table, opened.sources(table)):
                 self._spend(0.0)
-        if self.orders.keep == "none":
+        if self.config.keep == "none":
             self._store.drop_found(opened.started)
 
     def _spend(self, evaluations: float) -> None:
         self._spent += evaluations
-        if monotonic() - self._said > SECONDS_BETWEEN_WORDS:
+        if monotonic() - self._said > SECONDS_BETWEEN_MESSAGES:
             self._say()
 
     def _say(self) -> None:
@@ -195,12 +188,11 @@ class Worker:
         self._spent, self._said = 0.0, monotonic()
 
 
-def _costly(unit: Task, method: Method) -> Iterator[Costly]:
-    """The pairs to traverse, each with what it costs at most."""
-    company = Counter(pair.source_id for pair in unit.pairs) if method.grouped else Counter()
-    for pair in unit.pairs:
-        if pair.pair_id in unit.missing:
-            count = company.get(pair.source_id, 1)
+def _costly(task: Task, method: Method) -> Iterator[Costly]:
+    group_size = Counter(pair.source_id for pair in task.pairs) if method.grouped else Counter()
+    for pair in task.pairs:
+        if pair.pair_id in task.missing:
+            count = group_size.get(pair.source_id, 1)
             yield pair, method.most_evaluations(count) / count
 
 

@@ -16,9 +16,54 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from typing import Literal, NamedTuple
 
-from blindspots.study.backends.messages import Died, Warned, Word
 from blindspots.study.backends.tasks import Task
+
+
+class Ready(NamedTuple):
+    pass
+
+
+class Started(NamedTuple):
+    """A task is started, so another one is wanted, or the message that there is none for now."""
+
+    number: int
+
+
+class Done(NamedTuple):
+    """A task is finished: its rows and files are stored."""
+
+    number: int
+
+
+class Progress(NamedTuple):
+    """So many evaluations were done, or saved, since the last such message; perhaps none yet."""
+
+    evaluations: float
+
+
+class Warned(NamedTuple):
+    """Something the user should know of, in a sentence; the work goes on."""
+
+    text: str
+
+
+class Failed(NamedTuple):
+    """The worker cannot go on. `error`: nobody foresaw it, so another worker may try."""
+
+    kind: Literal["refused", "failed", "error"]
+    why: str
+
+
+class Died(NamedTuple):
+    """A worker is no more, nor is what it had not reported; said by what stands between."""
+
+    why: str
+
+
+Message = Ready | Started | Done | Progress | Warned | Failed
+
 
 _DIE_WITH_PARENT = 1
 # A process that a driver of the system holds cannot be ended, and is not waited for.
@@ -32,13 +77,11 @@ class WorkerProcess:
     process: BaseProcess
     pipe: Connection
 
-    def send(self, unit: Task | None) -> None:
-        """Send a unit; a process that is gone is heard of soon."""
+    def send(self, task: Task | None) -> None:
         with contextlib.suppress(OSError):
-            self.pipe.send(unit)
+            self.pipe.send(task)
 
-    def word(self) -> Word | Died:
-        """The next word, waited for."""
+    def message(self) -> Message | Died:
         try:
             return self.pipe.recv()
         except (EOFError, OSError):
@@ -46,28 +89,27 @@ class WorkerProcess:
             return Died(f"its process was ended, with status {self.process.exitcode}")
 
     def end(self) -> None:
-        """Kill it."""
         self.process.kill()
         self.process.join(_ENDS)
         self.pipe.close()
 
 
-def start_process(orders: bytes, threads: int) -> WorkerProcess:
+def start_process(config: bytes, threads: int) -> WorkerProcess:
     """A process that works with so many threads and dies with this one.
 
-    `orders`: pickled `Orders`, which are not opened here.
+    `config`: pickled `WorkerConfig`, which are not opened here.
     """
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe()
-    given = (there, orders, threads, os.getpid())
+    given = (there, config, threads, os.getpid())
     process = context.Process(target=_work, args=given, daemon=True)
     process.start()
     there.close()
     return WorkerProcess(process, here)
 
 
-def _work(pipe: Connection, orders: bytes, threads: int, parent: int) -> None:
-    """What a process does until it is dismissed or nobody listens any more."""
+def _work(pipe: Connection, config: bytes, threads: int, parent: int) -> None:
+    """What a process does until it is stopped or nobody listens any more."""
     _die_with(parent)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     import torch
@@ -78,16 +120,16 @@ def _work(pipe: Connection, orders: bytes, threads: int, parent: int) -> None:
     tell = _one_by_one(pipe.send)
     with contextlib.suppress(EOFError, BrokenPipeError), warnings.catch_warnings():
         warnings.showwarning = lambda message, *_, **__: tell(Warned(str(message)))
-        Worker(pickle.loads(orders), pipe.recv, tell).run()
+        Worker(pickle.loads(config), pipe.recv, tell).run()
 
 
-def _one_by_one(send: Callable[[Word], None]) -> Callable[[Word], None]:
+def _one_by_one(send: Callable[[Message], None]) -> Callable[[Message], None]:
     """`send` for several threads, any of which may have something to warn of."""
     lock = threading.Lock()
 
-    def tell(word: Word) -> None:
+    def tell(message: Message) -> None:
         with lock:
-            send(word)
+            send(message)
 
     return tell
 
@@ -98,3 +140,29 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         if os.getppid() != parent:
             os._exit(1)
+
+
+LISTENS = 0.5
+
+
+class Actor:
+    """Passes tasks in and messages out, so that its methods answer at once.
+
+    Its process is its own, because torch's threads are slow to wake outside the main one where they
+    are as many as the cores (libgomp spins no longer then), and Ray has that itself.
+    """
+
+    def __init__(self, config: bytes, threads: int) -> None:
+        self._process = start_process(config, threads)
+
+    def send(self, task: Task | None) -> None:
+        self._process.send(task)
+
+    def messages(self) -> list[Message | Died]:
+        """All that was said since the last call; waits a little for a first message."""
+        said: list[Message | Died] = []
+        while self._process.pipe.poll(0 if said else LISTENS):
+            said.append(self._process.message())
+            if isinstance(said[-1], Died):
+                break
+        return said
