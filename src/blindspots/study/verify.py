@@ -33,7 +33,7 @@ TOLERANCES: dict[str, float] = {
     "path_confidence": SHARE,
     **dict.fromkeys(METRICS, DISTANCE),
     **dict.fromkeys((f"source_{name}" for name in METRICS), DISTANCE),
-    **dict.fromkeys(("mean", "confidence", "p_label"), CONFIDENCE),
+    **dict.fromkeys(("mean", "confidence"), CONFIDENCE),
     **dict.fromkeys((f"fraction_{drop}" for drop in ("0.0", "0.1", "0.2", "0.3")), SHARE),
     "fraction": SHARE,
     **dict.fromkeys(("low", "high", "drop"), NONE),
