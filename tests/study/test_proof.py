@@ -7,6 +7,7 @@ manifest written anew, as by somebody who forges it, where the contents must giv
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -77,7 +78,7 @@ def verified(path, **options):
     )
 
 
-def disagreements(path, sources=1):
+def disagreements(path: Path, sources: int | None = 1) -> list[str]:
     """What is said of a forged run: first without the model, which is quicker, then with it."""
     write_manifest(path)
     try:

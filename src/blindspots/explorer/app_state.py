@@ -3,12 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
-from matplotlib import colormaps
 
 from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
 from blindspots.errors import UsageError
@@ -32,7 +28,7 @@ from blindspots.images import ImageSet, load_images
 from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted, name_apart
-from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.reporting.figures.style import colour_ramp
 from blindspots.reporting.score_labels import score_of
 from blindspots.reporting.tables.table import glossary
 from blindspots.schema import Ending
@@ -47,7 +43,6 @@ SCORE = Confidence.name
 
 Answer = TypeVar("Answer")
 Turns = Iterator[Event | None]
-COLOURS = 64
 SETTINGS = ("delta", "clearance", "max_steps")
 
 
@@ -246,10 +241,3 @@ def _run(hub: AppState) -> dict[str, Any]:
         "settings": {key: plan[key] for key in SETTINGS if key in plan},
         "pairs": hub.stored.listing(),
     }
-
-
-@cache
-def colour_ramp() -> list[str]:
-    """The figures' colour map as hex colours from confidence 0 to 1."""
-    ramp = (255 * colormaps[COLOUR_MAP](np.linspace(0, 1, COLOURS))).round().astype(int)
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp.tolist()]

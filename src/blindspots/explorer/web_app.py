@@ -24,7 +24,7 @@ from blindspots.explorer.model_thread import WENT_WRONG, Busy, TabJob
 from blindspots.explorer.save_case import SavedCase, check_case, hull_rows
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
-from blindspots.reporting.page.report_page import file_type, page_files
+from blindspots.reporting.page.inline import file_type, page_files
 
 
 def create_app(hub: AppState, port: int) -> ASGIApp:

@@ -118,16 +118,17 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
         },
         most_pairs=len(whole.of_one_model),
         pairs_hash=whole.digest,
-        notes=[*_notes_of_images(subjects), *chosen.notes],
+        notes=[*_notes_of_subjects(subjects), *chosen.notes],
     )
 
 
-def _notes_of_images(subjects: Sequence[Subject]) -> list[str]:
-    """What was noted of the images: once, and again for a model whose classes differ."""
+def _notes_of_subjects(subjects: Sequence[Subject]) -> list[str]:
+    """What was noted of models and images: of classes once, and again where they differ."""
     said: dict[Any, list[str]] = {}
     for images in (subject.images for subject in subjects):
         said.setdefault((tuple(images.class_map.items()), images.class_names), images.notes)
-    return list(dict.fromkeys(note for notes in said.values() for note in notes))
+    own = [(*one.model.notes, *one.images.geometry_notes) for one in subjects]
+    return list(dict.fromkeys(note for notes in (*own, *said.values()) for note in notes))
 
 
 def _choose(request: RunRequest, subjects: Sequence[Subject], surveyed: Survey) -> Choice:

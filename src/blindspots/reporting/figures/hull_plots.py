@@ -25,7 +25,7 @@ from blindspots.reporting.figures.style import (
     axes_at,
     canvas,
     colour_bar,
-    colour_ramp,
+    draw_ramp,
     level,
     limb_colour,
     new_axes,
@@ -323,7 +323,7 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float, style: St
 
 def _upright_bar(ax: Axes, words: ScoreWords, scale: Scale, style: Style) -> None:
     left, right, top, bottom = _SIDE - 0.55, _SIDE - 0.42, 0.75, 2.65
-    colour_ramp(ax, (left, right, bottom, top), upright=True)
+    draw_ramp(ax, (left, right, bottom, top), upright=True)
     ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], HAIRLINE, lw=0.5)
     for value in scale.ticks:
         y = bottom + (top - bottom) * scale.share(value)
