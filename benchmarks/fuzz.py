@@ -118,7 +118,7 @@ def _json(run: Path, rng: random.Random) -> str:
         whole = json.loads(file.read_text() if file.is_file() else "")
     except (OSError, ValueError):
         return "run.json as it is"
-    at: Any = whole
+    at = parent = whole
     path: list[Any] = []
     while isinstance(at, dict | list) and at and (not path or rng.random() < 0.7):
         key = rng.choice(list(at) if isinstance(at, dict) else range(len(at)))

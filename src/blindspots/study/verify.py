@@ -156,10 +156,10 @@ def verify_run(
 def _audited(
     run: Run, sources: int | None, result: Verification
 ) -> list[tuple[ModelFacts, StoredRows]]:
-    """Each model's rows that are to be computed again; refused where nothing can be said."""
+    """Each model's rows that are to be computed again; refused where there are none."""
     result.problems.extend(Audit(run).all())
     drawn = [(facts, draw_rows(run, facts.name, sources)) for facts in run.info.models]
-    if not result.problems and not any(rows.pairs for _, rows in drawn):
+    if not any(rows.pairs for _, rows in drawn):
         raise UsageError(
             f"{run.path} has no pair that was traversed, so there is nothing to verify; expected a "
             "run with some: look at blindspots table --table summary"
