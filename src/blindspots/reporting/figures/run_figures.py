@@ -70,7 +70,7 @@ def _drawings(run: Run) -> Iterator[tuple[str, Axes]]:
         yield f"star-{name}", draw_stars(run, limbs, SCREEN)
     if hulls:
         yield f"triangle-{name}", draw_triangles(run, hulls, SCREEN)
-    matrix = run_transfer(run)
+    matrix = run_transfer(run) if run.arrow("transfer").num_rows else None
     yield from [("transfer", matrix)] if matrix is not None else []
 
 
