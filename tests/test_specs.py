@@ -1,16 +1,22 @@
 """Specs: `scheme:name?key=value&key=value`, read and written."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from blindspots.errors import UsageError
+from blindspots.images import load_images
+from blindspots.models.load import load_model
 from blindspots.models.spec_options import misspelt, model_options, parse_setting
 from blindspots.specs import Spec, nearest_names, parse_spec
+from tests.images.material import write
 
 SCHEMES = ("timm", "folder")
 EXAMPLE = "timm:resnet50"
 
-names = st.text(st.characters(exclude_characters="?", exclude_categories=["Cs"]))
+names = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("?%235fF"))
 keys = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
 values = st.text(st.characters(exclude_categories=["Cs"]))
 
@@ -63,3 +69,34 @@ def test_model_options_are_typed_and_the_rest_goes_to_the_architecture():
 @pytest.mark.parametrize("key", ["img_size", "num_classes", "init_weights", "patch_size", "stem"])
 def test_what_an_architecture_takes_is_no_misspelt_key(key):
     assert misspelt(model_options(Spec("timm", "resnet10t", {key: "1"}))) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("folder:what%3F", "what?"),
+        ("folder:what%3f", "what?"),
+        ("folder:what%253F", "what%3F"),
+        ("folder:50%25 off%2C", "50%25 off%2C"),
+    ],
+)
+def test_a_question_mark_in_a_name_has_a_code(text, name):
+    assert parse_spec(text, SCHEMES, EXAMPLE).name == name
+
+
+def test_a_folder_of_that_name_is_read(tmp_path):
+    write(tmp_path / "what?" / "a.png")
+    images = load_images(f"folder:{tmp_path}/what%3F")
+    assert images.names == ["a.png"]
+    assert load_images(images.spec).ids == images.ids
+
+
+@pytest.mark.parametrize("load", [load_model, load_images])
+@pytest.mark.parametrize("spec", ["folder:~/x", "hf:~/x", "files:~/x", "parquet:~/x", "clip:~/x"])
+def test_a_home_that_is_not_known_is_refused(monkeypatch, load, spec):
+    def unknown(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    with pytest.raises(UsageError, match=r"no home directory is known|names no known scheme"):
+        load(spec)

@@ -15,6 +15,7 @@ from blindspots.engine.evaluator import (
     Evaluator,
     arithmetic,
     check_precision,
+    find_device,
     lay_out,
     pays_to_compile,
 )
@@ -250,3 +251,11 @@ def test_kept_memory_is_not_faulted_in_again():
     )
     mapped, kept = map(int, result.stdout.split())
     assert kept <= mapped / 4
+
+
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has such a device")
+def test_a_device_of_another_machine_is_refused_in_one_line():
+    with pytest.raises(bs.Refused) as caught:
+        find_device("mps")
+    assert "--device mps cannot be used here" in str(caught.value)
+    assert len(str(caught.value)) < 250

@@ -1,10 +1,12 @@
 """Image files of every kind become the right RGB, or say why not."""
 
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms, PngImagePlugin
 
 from blindspots.images.decode import SUFFIXES, Unreadable, decode, examine
 from tests.images.material import encoded, noise
@@ -149,6 +151,68 @@ def test_a_damaged_byte_is_decoded_or_unreadable_and_nothing_else(place, value, 
     except Unreadable:
         return
     assert examine(bytes(data)).size == size
+
+
+def png_with(**options):
+    return encoded(noise(12, 8), "PNG", **options)
+
+
+def text(size, *, behind=False, zip=True):
+    info = PngImagePlugin.PngInfo()
+    info.add_text("workflow", "x" * size, zip=zip)
+    data = png_with(pnginfo=info)
+    if not behind:
+        return data
+    start = data.index(b"zTXt") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    place = data.index(b"IEND") - 4
+    return data[:start] + data[end:place] + data[start:end] + data[place:]
+
+
+def profile():
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes() + bytes(1_200_000)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        text(1_500_000),
+        text(1_500_000, behind=True),
+        text(70_000_000),
+        text(70_000_000, zip=False),
+        png_with(icc_profile=profile()),
+    ],
+    ids=["text", "behind the pixels", "much text", "plain text", "profile"],
+)
+def test_a_whole_png_is_read_whatever_is_written_beside_its_pixels(data):
+    assert np.array_equal(np.asarray(decode(data).image), np.asarray(noise(12, 8)))
+    assert examine(data) == ((12, 8), ())
+
+
+def test_a_damaged_png_with_much_text_is_damaged():
+    with pytest.raises(Unreadable, match="damaged"):
+        decode(text(1_500_000)[:-60])
+
+
+@pytest.mark.parametrize("error", [RuntimeError, AssertionError, RecursionError, AttributeError])
+@pytest.mark.parametrize("read", [decode, examine])
+def test_whatever_a_decoder_raises_is_damage(monkeypatch, error, read):
+    def load(_):
+        raise error("AVIF decoding failed\nand more")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", load)
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "verify", load)
+    with pytest.raises(Unreadable, match=r"^it is damaged \(AVIF decoding failed\)$"):
+        read(encoded(noise()))
+
+
+def test_the_frames_of_a_long_film_are_not_counted():
+    frame = encoded(Image.new("L", (1, 1)), "GIF", save_all=True)
+    block = b"!\xf9\x04\0\0\0\0\0" + frame[frame.index(b",") : -1]
+    film = frame[:-1] + block * 60_000 + b";"
+    begun = time.perf_counter()
+    assert "first of many frames taken" in decode(film).converted
+    assert time.perf_counter() - begun < 0.5
 
 
 def test_suffixes_are_lower_case_because_they_are_compared_so():

@@ -259,7 +259,7 @@ def test_a_map_by_identity_takes_the_images_own_integers():
     assert labelled(["cat", "dog"], Model(names=("a", "b")), **said)[0] == [0, 1]
     with pytest.raises(UsageError, match="labels up to 2 and the model 2 classes"):
         labelled(["0", "1", "2"], Model(count=2), "numbers", **said)
-    with pytest.raises(UsageError, match="has folders"):
+    with pytest.raises(UsageError, match=r"parquet:data are no numbers \(cat, dog\)"):
         labelled(["cat", "dog"], Model(count=2), "folders", **said)
 
 

@@ -138,7 +138,7 @@ def test_broken_shards_are_refused(shards, tmp_path, capsys):
     with tarfile.open(tmp_path / "json.tar", "w") as tar:
         for suffix in ("png", "json"):
             tar.add(write(tmp_path / f"a.{suffix}", bad[0][suffix]), f"a.{suffix}")
-    assert "damaged JSON" in refusal(f"webdataset:{tmp_path}/json.tar", capsys)
+    assert "json.tar is not valid JSON" in refusal(f"webdataset:{tmp_path}/json.tar", capsys)
 
 
 def headers(data):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import time
 
 import numpy as np
@@ -457,6 +458,93 @@ def test_what_a_module_must_not_return(case):
     with pytest.raises(UsageError) as caught:
         _ = Classifier(Returns(make), size=4).num_classes
     assert says in str(caught.value)
+
+
+def small(channels=3, outputs=3, side=8):
+    return nn.Sequential(
+        nn.Conv2d(channels, 4, 3, 2, 1), nn.Flatten(), nn.Linear(side * side, outputs)
+    )
+
+
+class Masked(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = small()
+
+    def forward(self, x, mask, other):
+        assert mask is other is None
+        return self.net(x)
+
+
+def ends(x):
+    raise SystemExit(len(x))
+
+
+ADVISED = {
+    "one channel": (small(1), "net(x.mean(1, True))"),
+    "four channels": (small(4), "net(torch.cat([x, torch.ones_like(x[:, :1])], 1))"),
+    "half": (small().half(), "net.float()"),
+    "double": (small().double(), "net.float()"),
+    "further arguments": (Masked(), "net(x, ...)"),
+    "one logit": (small(outputs=1), "torch.cat([0 * z, z], 1)"),
+    "one logit without an axis": (
+        nn.Sequential(small(outputs=1), nn.Flatten(0)),
+        "torch.stack([0 * z, z], 1)",
+    ),
+    "another size": (small(side=32), "size=32"),
+}
+
+
+def followed(module, advice):
+    """A classifier of what the advice says to return."""
+    if advice.startswith("size="):
+        return Classifier(module, size=int(advice.removeprefix("size=")))
+    if advice == "net.float()":
+        return Classifier(module.float(), size=8)
+    code = advice.replace("...", "None, None").replace("z", "net(x)")
+    names = {"net": module, "torch": torch}
+    return Classifier(Returns(lambda x: eval(code, {**names, "x": x})), size=8)
+
+
+@pytest.mark.parametrize("case", ADVISED)
+def test_what_a_refusal_says_to_change_helps(case):
+    module, advice = ADVISED[case]
+    with pytest.raises(UsageError) as caught:
+        _ = Classifier(module, size=8).num_classes
+    assert advice in str(caught.value)
+    logits = 2 if "logit" in case else 3
+    assert followed(module, advice).num_classes == logits
+
+
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        (Returns(ends), "it ends Python"),
+        (Returns(lambda x: {}[len(x)]), "(2)"),
+        (Returns(lambda x: x.mean((2, 3)) * 1j), "torch.complex64, which are no real ones"),
+        (Returns(lambda x: x.mean((2, 3)) > 0), "torch.bool, which are no real ones"),
+    ],
+)
+def test_a_module_that_fails_in_whatever_way_is_refused(module, says):
+    with pytest.raises(UsageError, match=re.escape(says)):
+        _ = Classifier(module, size=4).num_classes
+
+
+@pytest.mark.parametrize("name", ["Made.default", "Made.of_three", "inner.Made.of_three"])
+def test_a_factory_may_be_a_method_of_a_class(tmp_path, name):
+    (tmp_path / "dotted.py").write_text(
+        "import torch\n"
+        "from torch import nn\n"
+        "class Made:\n"
+        "    @classmethod\n"
+        "    def of_three(cls): return nn.Sequential(nn.Flatten(), nn.Linear(48, 3))\n"
+        "    @staticmethod\n"
+        "    def default(): return Made.of_three()\n"
+        "class inner: Made = Made\n"
+    )
+    assert load_model(f"file:{tmp_path}/dotted.py:{name}?size=4").num_classes == 3
+    with pytest.raises(UsageError, match=r"no function .* did you mean of_three"):
+        load_model(f"file:{tmp_path}/dotted.py:{name.rpartition('.')[0]}.of_thre?size=4")
 
 
 def test_counting_the_classes_leaves_the_module_as_it_was():

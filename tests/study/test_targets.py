@@ -1,4 +1,5 @@
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -6,10 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import blindspots as bs
+from blindspots.cli.main import call
 from blindspots.images.listing import seeded_order
 from blindspots.settings import MachineSettings, ScienceSettings, differences, plan_hash
 from blindspots.study.pairs import pair_id
 from blindspots.study.targets import draw_targets, read_pairs
+from tests.support import tiny
 
 SEEDS = st.integers(0, 2**31)
 SCIENCE = {
@@ -154,3 +157,23 @@ def test_paths_are_kept_below_a_thousand_pairs():
     assert MachineSettings().kept(999) == "path"
     assert MachineSettings().kept(1000) == "found"
     assert MachineSettings(keep="none").kept(3) == "none"
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+@pytest.mark.parametrize("sources", [1, 2])
+def test_few_sources_are_refused_with_how_many_it_takes(
+    tmp_path, tiny_images, capsys, sources, targets
+):
+    def dry_run(sources):
+        spec = ["--model", tiny.MODEL, "--images", tiny_images, "--dry-run", "--quiet"]
+        counts = ["--sources", str(sources), "--targets-per-source", str(targets)]
+        return call(["run", *spec, *counts, "--out", str(tmp_path / "run")])
+
+    status = dry_run(sources)
+    if sources > targets:
+        assert status == 0
+        return
+    said = capsys.readouterr().err
+    assert status == 2
+    assert "drawn among the other sources of another class" in said
+    assert dry_run(int(re.search(r"type --sources (\d+)", said)[1])) == 0

@@ -35,6 +35,11 @@ class Diagnosis(Sequence[Finding]):
         """The checks whose findings would make results wrong, by name."""
         return wrong_names(self.findings)
 
+    @property
+    def notes(self) -> list[str]:
+        """What was noted of how the model was loaded, and of the images."""
+        return [*self.model.notes, *self.images.notes]
+
     def as_json(self) -> dict[str, Any]:
         """What a run calls its preflight, what was noted of the images, and every finding."""
         values = {one.name: dict(one.values) for one in self.findings}
@@ -44,7 +49,7 @@ class Diagnosis(Sequence[Finding]):
             "classes": 0 if self.model.embeds else self.model.count_outputs(),
             **accuracy,
             "labelled": bool(accuracy["labelled"]),
-            "notes": self.images.notes,
+            "notes": self.notes,
             "skipped": self.images.skipped,
             "converted": self.images.converted,
             "findings": [one.as_json() for one in self.findings],

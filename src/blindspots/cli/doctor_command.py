@@ -56,7 +56,7 @@ def doctor(
         progress=not output.quiet,
     )
     reporter = Reporter(output.quiet)
-    say_notes(diagnosis.images.notes, reporter)
+    say_notes(diagnosis.notes, reporter)
     warn_of_images(diagnosis.images, reporter, "--json")
     if output.json:
         print(json.dumps(diagnosis.as_json(), indent=2))

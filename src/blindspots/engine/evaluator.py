@@ -42,7 +42,7 @@ def find_device(name: str = "auto") -> torch.device:
         torch.empty(1, device=device).tolist()
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         raise UsageError(
-            f"--device {name} cannot be used here ({_first_line(error)}); "
+            f"--device {name} cannot be used here ({first_line(error).partition('. ')[0]}); "
             "expected auto, cpu, or a CUDA device of this machine; use --device auto"
         ) from error
     return device
@@ -155,10 +155,6 @@ def free_memory() -> int | None:
         return 1024 * int(facts["MemAvailable"].split()[0])
     except (OSError, KeyError):
         return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
 Images = Float[Tensor, "batch channel height width"]

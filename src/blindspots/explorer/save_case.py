@@ -82,13 +82,13 @@ class SavedCase:
         store, rows = Store(path), defaultdict(list)
         for event in events:
             rows[event["table"]].append(event["row"])
-        _, note = find_lpips(None)
-        store.write_info(self._info(self._plan(), [note] if note else []))
         for row, one in zip(rows["pairs"], self.found, strict=True):
             self._save_pictures(store, row, one)
         for table, own in rows.items():
             store.append(table, own)
         store.compact()
+        _, note = find_lpips(None)
+        store.write_info(self._info(self._plan(), [note] if note else []))
         return path
 
     def _models(self) -> list[Subject]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
-from blindspots.errors import UsageError, WorkFailed
+from blindspots.errors import BlindspotsError, UsageError, WorkFailed, first_line
 from blindspots.images.decode import Examined, Unreadable, decode, examine
 from blindspots.images.listing import Issue, Item, Listing, image_id, long_image_id
 from blindspots.progress import Reporter, silent
@@ -25,6 +25,8 @@ from blindspots.progress import Reporter, silent
 LEAST_SHOWN = 2000
 _THREADS, _CHUNK = 4, 256
 _SHOWN = 3
+# Longer numbers are names, such as those of a bar code.
+_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def collect(
 def classed(listing: Listing) -> Listing:
     """The listing with the classes that its items' labels name: whole numbers, or names, sorted."""
     labels = {item.label for item in listing.items if item.label is not None}
-    if labels and all(map(is_number, labels)):
+    if labels and all(is_number(label) and len(label) <= _DIGITS for label in labels):
         count = max(map(int, labels)) + 1
         return replace(listing, classes=tuple(map(str, range(count))), kind="numbers")
     return replace(listing, classes=tuple(sorted(labels)), kind="names")
@@ -94,7 +96,7 @@ def classed(listing: Listing) -> Listing:
 
 def is_number(label: str) -> bool:
     """Whether a label is a whole number as Python writes it, so that it can be a class index."""
-    return label.isdecimal() and label == str(int(label))
+    return label.isascii() and label.isdecimal() and (label == "0" or label[0] != "0")
 
 
 def read_image(read: Callable[[], bytes], what: str, digest: str) -> Image.Image:
@@ -104,8 +106,10 @@ def read_image(read: Callable[[], bytes], what: str, digest: str) -> Image.Image
     """
     try:
         data = read()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (Unreadable, BlindspotsError):
+        raise
+    except Exception as error:
+        reason = getattr(error, "strerror", None) or first_line(error)
         raise WorkFailed(
             f"{what} was listed but cannot be read now: {reason}; run again"
         ) from error
@@ -139,8 +143,11 @@ def _check(spec: str, entry: Entry) -> _Checked:
         return _Checked(entry.name, None, str(error))
     except FileNotFoundError:
         return _Checked(entry.name, None, "it is missing (a link that leads nowhere)")
-    except OSError as error:
-        return _Checked(entry.name, None, f"it cannot be read ({error.strerror or error})")
+    except BlindspotsError:
+        raise
+    except Exception as error:
+        why = getattr(error, "strerror", None) or first_line(error)
+        return _Checked(entry.name, None, f"it cannot be read ({why})")
     return _Checked(entry.name, _item(spec, entry, data, found), "", found.converted)
 
 

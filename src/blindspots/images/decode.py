@@ -14,15 +14,18 @@ Every conversion that changes more than the layout of numbers is named, so that 
 """
 
 import math
-import struct
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from io import BytesIO
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from blindspots.errors import first_line
+
+T = TypeVar("T")
 
 # Named, because Pillow would hand other formats to programs outside Python.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "TGA")
@@ -33,20 +36,12 @@ SUFFIXES = (
 MAX_PIXELS = 178_956_970
 _TOO_LARGE = f"it has more than {MAX_PIXELS // 10**6} million pixels; scale it down first"
 _ORIENTATION = 0x0112
-_DAMAGE = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    TypeError,
-    KeyError,
-    IndexError,
-    EOFError,
-    struct.error,
-    OverflowError,
-    ZeroDivisionError,
-    MemoryError,
-    NotImplementedError,
-)
+# Chunks of a PNG that say nothing of its pixels, and that Pillow refuses where they are long.
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_LONG_TEXT = re.compile("MAX_TEXT|text memory|text chunk", re.IGNORECASE)
+_PNG = b"\x89PNG\r\n\x1a\n"
+# Above, the frames of a GIF are not counted, because all before the last must be read for that.
+_MOST_FRAMES, _FRAME = 1000, b"!\xf9\x04"
 
 
 class Unreadable(Exception):
@@ -69,11 +64,14 @@ class Examined(NamedTuple):
 
 def decode(data: bytes) -> Decoded:
     """The image in a file's bytes, as the table above says; raises `Unreadable`."""
-    with _naming_damage():
-        image = _open(data)
-        converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
-        image.load()
-        return Decoded(_rgb(_upright(image)), converted + (turning or _turning(image)))
+    return _read(_decode, data)
+
+
+def _decode(data: bytes) -> Decoded:
+    image = _open(data)
+    converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
+    image.load()
+    return Decoded(_rgb(_upright(image)), converted + (turning or _turning(image)))
 
 
 def examine(data: bytes) -> Examined:
@@ -83,15 +81,49 @@ def examine(data: bytes) -> Examined:
     where its checksums are right, so damage inside one is found by `decode` alone. Whatever else
     is decoded to its end; JPEGs at an eighth of their size, which follows every byte.
     """
-    with _naming_damage():
-        image = _open(data)
-        converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
-        width, height = image.size
-        if not _is_whole(image, data):
-            image.draft("RGB", (1, 1))
-            _rgb(image)
-        upright = (height, width) if _orientation(image) >= 5 else (width, height)
-        return Examined(upright, converted + (turning or _turning(image)))
+    return _read(_examine, data)
+
+
+def _examine(data: bytes) -> Examined:
+    image = _open(data)
+    converted, turning = tuple(_conversions(image)), _turned_by_loading(image)
+    width, height = image.size
+    if not _is_whole(image, data):
+        image.draft("RGB", (1, 1))
+        _rgb(image)
+    upright = (height, width) if _orientation(image) >= 5 else (width, height)
+    return Examined(upright, converted + (turning or _turning(image)))
+
+
+def _read(reader: Callable[[bytes], T], data: bytes) -> T:
+    """What the reader makes of the bytes; whatever a damaged file raises becomes `Unreadable`."""
+    try:
+        return reader(data)
+    except Unreadable:
+        raise
+    except UnidentifiedImageError as error:
+        raise Unreadable(
+            "it is no image that can be read here, or its beginning is damaged"
+        ) from error
+    except Image.DecompressionBombError as error:
+        raise Unreadable(_TOO_LARGE) from error
+    except Exception as error:
+        if data.startswith(_PNG) and _LONG_TEXT.search(str(error)):
+            bare = _without_texts(data)
+            if len(bare) < len(data):
+                return _read(reader, bare)
+        raise Unreadable(f"it is damaged ({first_line(error)})") from error
+
+
+def _without_texts(data: bytes) -> bytes:
+    """A PNG without its texts and colour profile, which other programs read past."""
+    kept, place = [_PNG], len(_PNG)
+    while place + 8 <= len(data):
+        end = place + 12 + int.from_bytes(data[place : place + 4])
+        if data[place + 4 : place + 8] not in _TEXTS:
+            kept.append(data[place:end])
+        place = end
+    return b"".join(kept)
 
 
 def _is_whole(image: Image.Image, data: bytes) -> bool:
@@ -107,21 +139,6 @@ def _is_whole(image: Image.Image, data: bytes) -> bool:
             image.verify()
             return True
     return False
-
-
-@contextmanager
-def _naming_damage() -> Iterator[None]:
-    """A context in which whatever a damaged file raises becomes `Unreadable`."""
-    try:
-        yield
-    except UnidentifiedImageError as error:
-        raise Unreadable(
-            "it is no image that can be read here, or its beginning is damaged"
-        ) from error
-    except Image.DecompressionBombError as error:
-        raise Unreadable(_TOO_LARGE) from error
-    except _DAMAGE as error:
-        raise Unreadable(f"it is damaged ({error})") from error
 
 
 def _open(data: bytes) -> Image.Image:
@@ -143,13 +160,18 @@ def _formats() -> tuple[str, ...]:
 def _conversions(image: Image.Image) -> Iterator[str]:
     """What decoding will convert, in words; read from the header alone."""
     if getattr(image, "is_animated", False):
-        yield f"first of {getattr(image, 'n_frames', 'several')} frames taken"
+        yield f"first of {_frames(image)} frames taken"
     if _is_16_bit(image):
         yield "16-bit scaled to 8-bit"
     if image.has_transparency_data:
         yield "transparency composited on white"
     if _colours(image) is not None:
         yield f"{_colours(image)} converted to RGB"
+
+
+def _frames(image: Any) -> int | str:
+    many = image.format == "GIF" and image.fp.getvalue().count(_FRAME) > _MOST_FRAMES
+    return "many" if many else getattr(image, "n_frames", "several")
 
 
 def _turning(image: Image.Image) -> tuple[str, ...]:
@@ -182,7 +204,7 @@ def _orientation(image: Image.Image) -> int:
     try:
         # A PNG's own getexif decodes the image first, in case the data stands at its end.
         turned = Image.Image.getexif(image).get(_ORIENTATION, 1)
-    except _DAMAGE:
+    except Exception:
         return 1
     return turned if isinstance(turned, int) and 1 <= turned <= 8 else 1
 

@@ -17,6 +17,7 @@ from blindspots.images.classes import ClassMap, ClassTable
 from blindspots.images.decode import Unreadable
 from blindspots.images.labels import Viewer, label_images
 from blindspots.images.listing import Issue, Item, Listing
+from blindspots.images.preprocessing import Preprocessing
 from blindspots.specs import nearest_names
 
 _UNKNOWN = -1
@@ -30,7 +31,7 @@ class ImageSet:
     the file's name and 8 hex digits of its content's SHA-256. `names`: paths relative to the
     source. `class_names`: by class index; None: unknown. `class_map`: the index of each class of
     the source. `converted`: `{name, reason}` of images changed beyond scaling. `notes`: sentences
-    for the user.
+    for the user; `geometry_notes`: those among them on how images reach the model's size.
     Nothing is kept in memory but the listing, unless `images` is asked for.
     """
 
@@ -60,7 +61,9 @@ class ImageSet:
         self.ids = [item.id for item in listing.items]
         self.names = [item.name for item in listing.items]
         self.converted = _as_rows(listing.converted)
-        self.notes = [*listing.notes, *labelling.notes]
+        self.geometry_notes = _shown_as_they_are(listing, self._preprocessing)
+        unlabelled = _partly_unlabelled(listing, self.labels)
+        self.notes = [*listing.notes, *labelling.notes, *unlabelled, *self.geometry_notes]
         self.spec = listing.spec
 
     def __len__(self) -> int:
@@ -194,6 +197,29 @@ class ImageSet:
     def _some(self, indices: Sequence[int]) -> str:
         more = f" and {len(indices) - _SHOWN} more" if len(indices) > _SHOWN else ""
         return ", ".join(self.names[index] for index in indices[:_SHOWN]) + more
+
+
+def _partly_unlabelled(listing: Listing, labels: Int64[Tensor, " image"]) -> list[str]:
+    missing = int((labels == _UNKNOWN).sum())
+    if not 0 < missing < len(labels):
+        return []
+    return [f"{missing} of {len(labels)} images of {listing.spec} have no class"]
+
+
+def _shown_as_they_are(listing: Listing, see: Preprocessing | None) -> list[str]:
+    """A note on images that have the model's size, which its own pipeline would scale first."""
+    size = None if see is None else (see.size[1], see.size[0])
+    if see is None or size is None or see.scaled_size(size) == size:
+        return []
+    count = sum(item.size == size for item in listing.items)
+    if not count:
+        return []
+    scaled = see.scaled_size(size)
+    return [
+        f"{count} of {len(listing.items)} images of {listing.spec} have the model's {size[0]} × "
+        f"{size[1]} pixels and are shown as they are; its own pipeline would scale them to "
+        f"{scaled[0]} × {scaled[1]} and crop the middle"
+    ]
 
 
 def _as_rows(remarks: Sequence[Issue]) -> list[dict[str, str]]:

@@ -17,6 +17,7 @@ from blindspots.images.preprocessing import Preprocessing
 
 _SHOWN, _SHOWN_MAPPED = 3, 10
 _WNID_LENGTH = 9
+_DIGITS = 7
 
 
 @runtime_checkable
@@ -92,6 +93,11 @@ def _by_model(listing: Listing, model: Viewer) -> Labelling:
         return _by_order(classes, known.names)
     if known is not None and any(known.index(name) is not None for name in classes):
         return _noted(_by_names(listing, known), listing, model)
+    numbers = _numbers(classes) if kind == "folders" else None
+    if numbers is not None:
+        if {*numbers.values()} != {*range(model.num_classes)}:
+            raise UsageError(_numbered_folders(listing, model.name, model.num_classes))
+        return Labelling(numbers, model.class_names, (_taken(listing, model),))
     unalike = kind != "numbers" and model.class_names is not None
     if len(classes) == model.num_classes and not unalike:
         return _by_order(
@@ -118,8 +124,7 @@ def _by_mapping(
     count = model.num_classes if model is not None else len(known) if known is not None else None
     names = None if known is None else known.names
     if mapping.kind == "identity":
-        _check_identity(listing, count, mapping)
-        return _by_order(listing.classes, names)
+        return Labelling(_identity(listing, count, mapping), names)
     missing = [name for name in listing.classes if name not in mapping.entries]
     if missing:
         raise UsageError(
@@ -131,17 +136,30 @@ def _by_mapping(
     return Labelling(indices, names)
 
 
-def _check_identity(listing: Listing, count: int | None, mapping: ClassMap) -> None:
-    if listing.kind == "folders":
+def _identity(listing: Listing, count: int | None, mapping: ClassMap) -> dict[str, int]:
+    """The data set's own integers: what folders are called, else the places of names."""
+    own = {name: index for index, name in enumerate(listing.classes)}
+    numbers = _numbers(listing.classes) if listing.kind == "folders" else own
+    if numbers is None:
         raise UsageError(
-            f"{mapping.origin} takes a data set's own integers, and {listing.spec} has folders; "
-            "expected map=FILE, which says the class of each folder"
+            f"{mapping.origin} takes a data set's own integers, and the folders of {listing.spec} "
+            f"are no numbers ({_some(listing.classes)}); expected map=FILE, which says the class "
+            "of each folder"
         )
-    if count is not None and len(listing.classes) > count:
+    if count is not None and max(numbers.values()) >= count:
         raise UsageError(
-            f"{mapping.origin}: the images have labels up to {len(listing.classes) - 1} and the "
+            f"{mapping.origin}: the images have labels up to {max(numbers.values())} and the "
             f"model {count} classes; expected labels below that; give map=FILE"
         )
+    return numbers
+
+
+def _numbers(classes: Sequence[str]) -> dict[str, int] | None:
+    """The number that each class is called by; None where some are not, or two by the same."""
+    if not all(name.isascii() and name.isdecimal() and len(name) < _DIGITS for name in classes):
+        return None
+    numbers = {name: int(name) for name in classes}
+    return numbers if len({*numbers.values()}) == len(classes) else None
 
 
 def _place(value: int | str, known: ClassTable | None, count: int | None, mapping: ClassMap) -> int:
@@ -165,6 +183,10 @@ def _place(value: int | str, known: ClassTable | None, count: int | None, mappin
 
 def _by_table(listing: Listing, table: ClassTable) -> Labelling:
     """By a table that the user gave; integers by their position where it has names alone."""
+    numbers = _numbers(listing.classes) if listing.kind == "folders" else None
+    whole = numbers is not None and {*numbers.values()} == {*range(len(table))}
+    if numbers is not None and whole and table.folders is None:
+        return Labelling(numbers, table.names)
     if listing.kind == "numbers" and table.folders is None:
         if len(table) == len(listing.classes):
             return _by_order(listing.classes, table.names)
@@ -173,7 +195,10 @@ def _by_table(listing: Listing, table: ClassTable) -> Labelling:
 
 
 def _by_names(listing: Listing, table: ClassTable) -> Labelling:
-    found = {name: table.index(name) for name in listing.classes}
+    # A folder without an image needs no class; a note names it.
+    held = {item.label for item in listing.items}
+    wanted = [n for n in listing.classes if n in held or table.index(n) is not None]
+    found = {name: table.index(name) for name in wanted}
     unknown = [name for name, index in found.items() if index is None]
     if unknown:
         hint = table.nearest(unknown[0])
@@ -250,8 +275,9 @@ def _taken(listing: Listing, model: Viewer) -> str:
     """The note on classes that are mapped by their order alone."""
     count = len(listing.classes)
     if listing.kind == "folders":
+        order = "sorted order" if _numbers(listing.classes) is None else "order of their numbers"
         return (
-            f"the {count} folders are taken as {model.name}'s classes in sorted order; "
+            f"the {count} folders are taken as {model.name}'s classes in {order}; "
             "give --classes FILE if they are others"
         )
     what = "integer labels" if listing.kind == "numbers" else f"classes ({_some(listing.classes)})"
@@ -271,6 +297,14 @@ def _no_mapping(listing: Listing, model: Viewer) -> str:
         f"one of {model.name}'s {model.num_classes} classes{have}; "
         "say which is which by --classes FILE, a JSON list [[folder, name], ...] in the order of "
         'the model\'s classes, or by map=FILE in the spec of the images, as {"cat": 281}'
+    )
+
+
+def _numbered_folders(listing: Listing, what: str, count: int) -> str:
+    return (
+        f"the folders of {listing.spec} are numbers ({_some(listing.classes)}) and {what} has "
+        f"{count} classes; add map=identity to the spec of the images where folder 7 is class 7, "
+        'else map=FILE, a JSON object as {"1": 0}, or --classes FILE'
     )
 
 

@@ -1,17 +1,22 @@
 """A list of images: which there are, and how to get each one; no model and no torch here."""
 
 import hashlib
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
+from blindspots.errors import UsageError
+
 ClassKind = Literal["folders", "names", "numbers", "generated"]
 
+# What a column or key of classes is usually called.
+LABEL_NAMES = ("label", "labels", "class", "cls", "target")
 _SLUG_LENGTH = 40
 _HASH_DIGITS, _LONG_HASH_DIGITS = 8, 16
 
@@ -57,6 +62,28 @@ class Listing:
     skipped: Sequence[Issue] = ()
     converted: Sequence[Issue] = ()
     notes: tuple[str, ...] = ()
+
+
+def class_of(label: Any, where: str) -> str | None:
+    """A label as text, a number as a whole one, true as 1; None: the image has no class.
+
+    Missing values, NaN and -1 are no class. Refused: what is neither a name nor a whole number;
+    `where` names its column or place.
+    """
+    if label is None or isinstance(label, str):
+        return label
+    try:
+        number = float(label)
+    except (TypeError, ValueError, OverflowError):
+        number = 0.5
+    if math.isnan(number) or number == -1:
+        return None
+    if not number.is_integer():
+        raise UsageError(
+            f"{where} holds the label {label!r:.60}; expected a name or a whole number from 0; "
+            "give the classes as those, or leave them out with map=none"
+        )
+    return str(int(label))
 
 
 def distinct_names(names: Sequence[str]) -> tuple[str, ...]:

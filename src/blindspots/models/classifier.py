@@ -1,6 +1,7 @@
 """The one wrapper that owns normalisation, input size and class names of a model."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -25,7 +26,8 @@ def check_logits(name: str, output: object, batch: int) -> Float[Tensor, "batch 
     """
     fault = _fault(output, batch, least=2) or _scale_fault(cast(Tensor, output))
     if fault:
-        raise UsageError(f"{name} {fault}; it must return logits of shape (batch, classes)")
+        hint = _single_logit(output, batch)
+        raise UsageError(f"{name} {fault}; it must return logits of shape (batch, classes){hint}")
     return cast(Tensor, output)
 
 
@@ -51,6 +53,14 @@ def looks_like_probabilities(output: Float[Tensor, "batch classes"]) -> bool:
     return bool((output >= 0).all() and torch.allclose(sums, torch.ones_like(sums), atol=1e-3))
 
 
+def _single_logit(output: object, batch: int) -> str:
+    """What to return instead of one logit per image, whose sigmoid is a confidence."""
+    if not isinstance(output, Tensor) or output.shape not in ((batch,), (batch, 1)):
+        return ""
+    two = "torch.cat([0 * z, z], 1)" if output.dim() == 2 else "torch.stack([0 * z, z], 1)"
+    return f"; of one logit z for yes return {two}, the classes no and yes"
+
+
 def _fault(output: object, batch: int, least: int) -> str | None:
     fault = _shape_fault(output, batch, least)
     finite = fault or bool(cast(Tensor, output).isfinite().all())
@@ -59,9 +69,12 @@ def _fault(output: object, batch: int, least: int) -> str | None:
 
 def _shape_fault(output: object, batch: int, least: int) -> str | None:
     if not isinstance(output, Tensor):
-        return f"returns a {type(output).__name__}, not a tensor"
+        inside = ", whose .logits are wanted" if hasattr(output, "logits") else ""
+        return f"returns a {type(output).__name__}, not a tensor{inside}"
     if output.dim() != 2 or output.shape[0] != batch or output.shape[1] < least:
         return f"returns a tensor of shape {tuple(output.shape)} for {batch} images"
+    if not output.is_floating_point():
+        return f"returns numbers of the type {output.dtype}, which are no real ones"
     return None
 
 
@@ -71,6 +84,8 @@ def _scale_fault(output: Tensor) -> str | None:
     return None
 
 
+_USUAL_SIDES = (224, 32, 28, 64, 96, 128, 160, 192, 240, 256, 288, 299, 320, 384, 448, 512)
+_MISSING = re.compile(r"missing \d+ required positional arguments?: (.+)")
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -195,12 +210,50 @@ class Classifier(nn.Module):
         try:
             with self.frozen(), torch.no_grad():
                 return self._answer(grey)
-        except (RuntimeError, ValueError, TypeError, AssertionError, IndexError) as error:
+        except (Exception, SystemExit) as error:
             height, width = self.size
+            why = "it ends Python" if isinstance(error, SystemExit) else first_line(error)
             raise UsageError(
-                f"{self.name} cannot take an image of {height} × {width} pixels "
-                f"({first_line(error)}); say the size it was built for, as in size=224"
+                f"{self.name} cannot take an image of {height} × {width} pixels ({why}); "
+                f"{self._remedy(error)}"
             ) from error
+
+    def _remedy(self, error: BaseException) -> str:
+        """What to change, found out by trying where the error alone does not tell."""
+        others = {w.dtype for w in self.module.state_dict().values() if w.is_floating_point()}
+        if others - {torch.float32}:
+            return "its weights are not float32; return net.float() from the factory"
+        if isinstance(error, TypeError) and (missing := _MISSING.search(str(error))):
+            return (
+                f"expected a module of the images alone; return one whose forward(self, x) is "
+                f"net(x, ...), with what it takes for {missing[1]}"
+            )
+        if self._takes(1, *self.size):
+            return (
+                "it takes one channel; return a module whose forward(self, x) is "
+                "net(x.mean(1, True))"
+            )
+        if self._takes(4, *self.size):
+            return (
+                "it takes four channels; return a module whose forward(self, x) is "
+                "net(torch.cat([x, torch.ones_like(x[:, :1])], 1))"
+            )
+        sides = (side for side in _USUAL_SIDES if self._takes(3, side, side))
+        if side := next(sides, None):
+            return f"say a size that it takes, as in size={side}"
+        return (
+            "expected a module that maps images (batch, 3, height, width) to logits; try "
+            f"net(torch.rand(2, 3, {self.size[0]}, {self.size[1]})) in Python"
+        )
+
+    def _takes(self, channels: int, height: int, width: int) -> bool:
+        images = torch.full((2, channels, height, width), 0.5, device=self.device)
+        try:
+            with self.frozen(), torch.no_grad():
+                self.module(images)
+        except (Exception, SystemExit):
+            return False
+        return True
 
     @property
     def device(self) -> torch.device:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isclose, isfinite
 from typing import Any, Literal
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
@@ -65,6 +66,17 @@ class Check:
     def as_json(self) -> dict[str, Any]:
         findings = [asdict(finding) for finding in self.findings]
         return {"run": self.run, "holds": not self.broken, "findings": findings}
+
+    def as_junit(self) -> str:
+        """The findings as JUnit's XML, a test case per model and limit, for what shows tests."""
+        count, broken = str(len(self.findings)), str(len(self.broken))
+        suite = Element("testsuite", name="blindspots check", tests=count, failures=broken)
+        for one in self.findings:
+            name = f"{one.column} {one.kind} {_plain(one.bound)}"
+            case = SubElement(suite, "testcase", classname=one.model, name=name)
+            if one.broken:
+                SubElement(case, "failure", message=_sentence(one)).text = one.text()
+        return tostring(suite, encoding="unicode") + "\n"
 
     def raise_if_broken(self) -> None:
         if self.broken:

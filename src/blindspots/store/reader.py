@@ -319,6 +319,10 @@ class Run:
         """Whether the found image of a pair was kept."""
         return self._pictures["found"].has(f"{pair_id}.png")
 
+    def path_kept(self, pair_id: str) -> bool:
+        """Whether the snapshots of a pair's path were kept."""
+        return self._pictures["path"].has(f"{pair_id}.png")
+
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""
         strip = self._read_pixels("path", f"{pair_id}.png")
@@ -341,7 +345,13 @@ class Run:
 
     def _read_pixels(self, folder: str, name: str) -> Pixels | None:
         content = self._pictures[folder].read(name)
-        return None if content is None else read_pixels(content)
+        try:
+            return None if content is None else read_pixels(content)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise UsageError(
+                f"{self.path / folder / name} cannot be read ({error}); remove it, and give the "
+                "run's command again"
+            ) from error
 
     def _image_file(self, image_id: str, model: str) -> str:
         return f"{image_id}{self.facts(model).image_suffix}.png"

@@ -73,6 +73,12 @@ class Prepared:
     def unstarted_id(self, subject: Subject, index: int) -> str:
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
+    def row_ids(self, subject: Subject) -> list[str]:
+        """The ids of all rows that a model gets: its pairs, and sources without a target."""
+        missed = self.misclassified[subject.name]
+        planned = self.pairs[subject.name].pair_ids.astype(str).tolist()
+        return [*planned, *(self.unstarted_id(subject, index) for index in missed)]
+
 
 def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepared:
     """The plan of a run and what it needs; everything that can be refused is refused here.
@@ -112,16 +118,17 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
         },
         most_pairs=len(whole.of_one_model),
         pairs_hash=whole.digest,
-        notes=[*_notes_of_images(subjects), *chosen.notes],
+        notes=[*_notes_of_subjects(subjects), *chosen.notes],
     )
 
 
-def _notes_of_images(subjects: Sequence[Subject]) -> list[str]:
-    """What was noted of the images: once, and again for a model whose classes differ."""
+def _notes_of_subjects(subjects: Sequence[Subject]) -> list[str]:
+    """What was noted of models and images: of classes once, and again where they differ."""
     said: dict[Any, list[str]] = {}
     for images in (subject.images for subject in subjects):
         said.setdefault((tuple(images.class_map.items()), images.class_names), images.notes)
-    return list(dict.fromkeys(note for notes in said.values() for note in notes))
+    own = [(*one.model.notes, *one.images.geometry_notes) for one in subjects]
+    return list(dict.fromkeys(note for notes in (*own, *said.values()) for note in notes))
 
 
 def _choose(request: RunRequest, subjects: Sequence[Subject], surveyed: Survey) -> Choice:

@@ -11,6 +11,7 @@ from jaxtyping import Int
 
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
+from blindspots.images.listing import seeded_order
 from blindspots.settings import ScienceSettings
 from blindspots.study.pairs import INDEX
 from blindspots.study.survey import Survey, SurveyBatch
@@ -49,7 +50,10 @@ def choose(science: ScienceSettings, subjects: Sequence[Subject], surveyed: Surv
         for subject, one in zip(subjects, said, strict=True)
     }
     notes = [] if all_found else [_too_few(science.sources, len(places), len(subjects[0].images))]
-    draw = _from_outside if subjects[0].evaluator.score.confined else _among_sources
+    confined = subjects[0].evaluator.score.confined
+    if all_found and not confined and _hopeless(_classes(said, places), science.targets_per_source):
+        raise UsageError(_few_sources(science, subjects))
+    draw = _from_outside if confined else _among_sources
     targets = seen[draw(science, said, places)].ravel().astype(INDEX)
     sources = np.repeat(seen[places], science.targets_per_source).astype(INDEX)
     return Choice(sources, targets, missed, notes)
@@ -63,11 +67,14 @@ def _among_sources(
             f"{len(places)} of {len(said[0].right)} images are correctly classified by every model"
             "; expected at least 2 of different classes; give more images, or fewer models"
         )
-    # Where neither labels nor the model give an image a class, it has one of its own.
-    classes = np.stack(
-        [np.where(one.label[places] >= 0, one.label[places], -2 - places) for one in said], axis=1
-    )
+    classes = _classes(said, places)
     return places[draw_targets(classes, science.targets_per_source, science.seed)]
+
+
+def _classes(said: Sequence[SurveyBatch], places: Places) -> Classes:
+    """The class that each model gives an image; one of its own where there is none."""
+    columns = [np.where(one.label[places] >= 0, one.label[places], -2 - places) for one in said]
+    return np.stack(columns, axis=1)
 
 
 def _from_outside(science: ScienceSettings, said: Sequence[SurveyBatch], places: Places) -> Targets:
@@ -232,6 +239,21 @@ def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Tar
         return None
     chosen = [[t[1] for t, used in flow["source", i].items() if used] for i in everyone.tolist()]
     return np.array(chosen).reshape(len(classes), count)
+
+
+def _few_sources(science: ScienceSettings, subjects: Sequence[Subject]) -> str:
+    count, images = science.targets_per_source, subjects[0].images
+    order = seeded_order(images.ids, science.seed)
+    columns = [subject.images.labels.numpy()[order] for subject in subjects]
+    own = -2 - np.arange(len(order))
+    classes = np.stack([np.where(one >= 0, one, own) for one in columns], axis=1)
+    more = range(max(science.sources, count) + 1, len(order) + 1)
+    least = next((n for n in more if not _hopeless(classes[:n], count)), len(order))
+    each = "1 target" if count == 1 else f"{count} targets"
+    return (
+        f"--sources {science.sources} was given, and each source is to have {each}, drawn among "
+        f"the other sources of another class; expected more sources; type --sources {least}"
+    )
 
 
 def _impossible(classes: Classes, count: int) -> str:

@@ -25,6 +25,7 @@ from blindspots.progress import Reporter
 from blindspots.schema import TRANSFER
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.atomic import write_whole
+from blindspots.store.manifest import renew_entry
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
 from blindspots.study.reload import (
@@ -94,7 +95,9 @@ def judge_run(
     with reporter.work("judging found images", total, "images") as tick:
         answers = list(_answers(run, bench, rows, place, batch, tick))
     table = pa.Table.from_pylist(answers, TRANSFER)
-    return write_whole(run.path / "transfer.parquet", lambda aside: pq.write_table(table, aside))
+    file = write_whole(run.path / "transfer.parquet", lambda aside: pq.write_table(table, aside))
+    renew_entry(run.path, file.name)
+    return file
 
 
 def class_map(model: Classifier, judge: Classifier, wanted: set[int]) -> Classes:

@@ -6,18 +6,21 @@ one by one have none either; a comma inside such a name is written `%2C`, a ques
 `%` itself `%25`.
 """
 
+import csv
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from urllib.parse import unquote
 
 from blindspots.errors import UsageError
-from blindspots.images.collect import Entry, collect
+from blindspots.images.classes import composed
+from blindspots.images.collect import Entry, classed, collect, is_number
 from blindspots.images.decode import SUFFIXES, Unreadable
-from blindspots.images.listing import Issue, Listing
+from blindspots.images.listing import LABEL_NAMES, Issue, Listing
 from blindspots.progress import Reporter
 from blindspots.specs import Spec, nearest_names, read_text, user_path
 
@@ -25,14 +28,20 @@ MAP = "map"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _SHOWN = 3
+_METADATA = "metadata.csv"
+# What macOS, Windows and network drives lay beside a user's own folders.
+_JUNK = frozenset(
+    ("__MACOSX", "@eaDir", "@Recycle", "@Recently-Snapshot", "#recycle", "#snapshot", "@tmp")
+) | {"$RECYCLE.BIN", "System Volume Information", "lost+found", "Network Trash Folder"}
 _EXAMPLE = "type files:a.jpg,b.png, or files:@LIST with a path a line"
 
 
 def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     """The images below a directory, sorted by their paths.
 
-    Hidden files and files whose suffix is no image's are passed over. Refused: no such directory,
-    one that may not be read, and one without a single readable image.
+    Hidden files, what systems lay beside them, and files whose suffix is no image's are passed
+    over. The images of a flat directory have the classes in its `metadata.csv`. Refused: no such
+    directory, one that may not be read, and one without a single readable image.
     """
     said_options(spec, {})
     directory = user_path(spec.name)
@@ -46,7 +55,9 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
         if folders and "/" not in name
     ]
     inside = [name for name in names if not folders or "/" in name]
-    entries = [_entry(directory.absolute(), name, labelled=bool(folders)) for name in inside]
+    said, notes = _metadata(directory, others, bool(folders))
+    labels = said or {name: composed(name.partition("/")[0]) for name in inside if folders}
+    entries = [_entry(directory.absolute(), name, labels.get(name)) for name in inside]
     listing = collect(
         str(spec),
         entries,
@@ -55,7 +66,33 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
         skipped=strays,
         expected="expected files that end in .jpg, .png or the like",
     )
-    return replace(listing, classes=folders, notes=_passed_over(others))
+    listing = classed(listing) if said else replace(listing, classes=folders)
+    empty = sorted({*folders} - {composed(name.partition("/")[0]) for name in inside})
+    notes += _phrase(empty, "folders hold no image")
+    others = [name for name in others if name != _METADATA]
+    notes += _phrase(others, "files were passed over, their suffix being no image's")
+    return replace(listing, notes=notes)
+
+
+def _metadata(
+    directory: Path, others: Sequence[str], classed: bool
+) -> tuple[dict[str, str | None], tuple[str, ...]]:
+    """The class of each file that `metadata.csv` names, as Hugging Face writes it; and notes."""
+    if _METADATA not in others or classed:
+        note = f"{_METADATA} was not read, because the folders are the classes"
+        return {}, (note,) * (_METADATA in others)
+    path = directory / _METADATA
+    try:
+        rows = list(csv.DictReader(StringIO(read_text(path, str(path)))))
+    except csv.Error as error:
+        raise UsageError(f"{path} is no CSV file ({error}); write it again") from error
+    columns = list(rows[0]) if rows else []
+    label = next((name for name in LABEL_NAMES if name in columns), None)
+    if label is None or "file_name" not in columns:
+        have = ", ".join(map(str, columns)) or "none"
+        wanted = f"file_name and {LABEL_NAMES[0]}"
+        return {}, (f"the images have no classes: {path} has the columns {have}, not {wanted}",)
+    return {row["file_name"]: composed(row[label] or "") or None for row in rows}, ()
 
 
 def read_file(path: Path) -> bytes:
@@ -65,8 +102,7 @@ def read_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _entry(directory: Path, name: str, *, labelled: bool) -> Entry:
-    label = name.partition("/")[0] if labelled else None
+def _entry(directory: Path, name: str, label: str | None) -> Entry:
     return Entry(name, label, partial(read_file, directory / name))
 
 
@@ -78,7 +114,7 @@ def _walk(directory: Path) -> tuple[list[str], list[str]]:
         folders[:] = sorted(
             name
             for name in folders
-            if name[0] != "." and os.path.realpath(Path(root, name)) not in seen
+            if _is_visible(name) and os.path.realpath(Path(root, name)) not in seen
         )
         below = Path(root).relative_to(directory).as_posix()
         for name in filter(lambda file: file[0] != ".", files):
@@ -95,15 +131,20 @@ def _class_folders(directory: Path, names: Sequence[str]) -> tuple[str, ...]:
     """All visible sub-folders, also those without images; none where no image lies in one."""
     if not any("/" in name for name in names):
         return ()
-    visible = (path for path in directory.iterdir() if path.is_dir() and path.name[0] != ".")
-    return tuple(sorted(path.name for path in visible))
+    folders = (path.name for path in directory.iterdir() if path.is_dir())
+    names = {composed(name) for name in folders if _is_visible(name)}
+    return tuple(sorted(names, key=int if all(map(is_number, names)) else None))
 
 
-def _passed_over(others: Sequence[str]) -> tuple[str, ...]:
-    if not others:
+def _is_visible(folder: str) -> bool:
+    return folder[0] != "." and folder not in _JUNK
+
+
+def _phrase(names: Sequence[str], what: str) -> tuple[str, ...]:
+    if not names:
         return ()
-    shown = ", ".join(others[:_SHOWN]) + (" ..." if len(others) > _SHOWN else "")
-    return (f"{len(others)} files were passed over, their suffix being no image's: {shown}",)
+    shown = ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+    return (f"{len(names)} {what}: {shown}",)
 
 
 def said_options(spec: Spec, defaults: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing
 from blindspots.images.sources.files import said_options
@@ -50,7 +50,7 @@ def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
         reporter,
         expected="expected rows with images",
     )
-    names = columns.names
+    names, listing = columns.names, replace(listing, notes=columns.notes)
     return classed(listing) if names is None else replace(listing, classes=names, kind="names")
 
 
@@ -132,7 +132,7 @@ def _silence() -> Iterator[None]:
 
 
 def _cannot_load(spec: Spec, name: str, directory: Path, error: Exception) -> str:
-    reason = str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else repr(error)
+    reason = first_line(error)
     if directory.is_dir():
         return (
             f"{spec}: datasets cannot read the directory {name} ({reason}); expected one that "

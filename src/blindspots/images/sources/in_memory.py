@@ -13,7 +13,7 @@ from torch import Tensor
 from blindspots.errors import UsageError
 from blindspots.images.classes import ClassMap
 from blindspots.images.collect import Entry, classed, collect
-from blindspots.images.listing import Listing, distinct_names
+from blindspots.images.listing import Listing, class_of, distinct_names
 from blindspots.progress import Reporter
 
 MEMORY = "memory"
@@ -66,14 +66,14 @@ def _names(given: Any) -> tuple[str, ...] | None:
 
 def _entries(images: Any, labels: Any, names: Sequence[str] | None) -> Iterator[Entry]:
     for index in range(len(images)):
-        label = _label(images[index]) if labels is None else int(labels[index])
-        text = None if label is None or label < 0 else str(label)
-        text = text if names is None or label is None else names[label]
+        given = _label(images[index]) if labels is None else labels[index]
+        text = class_of(given, f"image {index}")
+        text = text if names is None or text is None else names[int(text)]
         yield Entry(f"{index:06d}", text, partial(_content, images, index), unnamed=True)
 
 
-def _label(item: Any) -> int | None:
-    return int(item[1]) if isinstance(item, tuple | list) and len(item) > 1 else None
+def _label(item: Any) -> Any:
+    return item[1] if isinstance(item, tuple | list) and len(item) > 1 else None
 
 
 def _content(images: Any, index: int) -> bytes:

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing
 from blindspots.images.sources.files import named_files, said_options
@@ -48,20 +48,22 @@ def list_parquet(spec: Spec, reporter: Reporter) -> Listing:
         for entry in _entries(path, file, columns[0])
     )
     listing = collect(str(spec), entries, total, reporter, expected="expected rows with images")
-    names = columns[0].names
+    names, listing = columns[0].names, replace(listing, notes=columns[0].notes)
     return classed(listing) if names is None else replace(listing, classes=names, kind="names")
 
 
 def _open(path: Path) -> "pq.ParquetFile":
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        return pq.ParquetFile(path)
-    except (pa.ArrowException, OSError) as error:
+        file = pq.ParquetFile(path)
+        # Names that are no UTF-8 show when they are asked for.
+        _ = file.schema_arrow.names
+    except Exception as error:
         raise UsageError(
-            f"{path} is no whole Parquet file ({_first_line(error)}); copy or write it again"
+            f"{path} is no whole Parquet file ({first_line(error)}); copy or write it again"
         ) from error
+    return file
 
 
 def _check_alike(spec: Spec, paths: Sequence[Path], columns: Sequence[ImageColumns]) -> None:
@@ -86,16 +88,14 @@ def _entries(path: Path, file: "pq.ParquetFile", columns: ImageColumns) -> Itera
 def _batches(
     path: Path, file: "pq.ParquetFile", group: int, columns: ImageColumns
 ) -> Iterator[tuple[int, "pa.RecordBatch"]]:
-    import pyarrow as pa
-
     start = 0
     try:
         for batch in file.iter_batches(_BATCH, row_groups=[group], columns=columns.wanted):
             yield start, batch
             start += len(batch)
-    except (pa.ArrowException, OSError) as error:
+    except Exception as error:
         raise UsageError(
-            f"{path} is damaged in its row group {group} ({_first_line(error)}); "
+            f"{path} is damaged in its row group {group} ({first_line(error)}); "
             "copy or write it again"
         ) from error
 
@@ -133,7 +133,3 @@ def _group(path: Path, _time: int, _size: int, column: str, group: int) -> "pa.T
 def _batch_of_row(file: "pq.ParquetFile", column: str, group: int, offset: int) -> "pa.RecordBatch":
     batches = file.iter_batches(_BATCH, row_groups=[group], columns=[column])
     return next(islice(batches, offset // _BATCH, None))
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else "it is empty"

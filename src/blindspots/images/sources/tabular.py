@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blindspots.errors import UsageError
 from blindspots.images.decode import Unreadable
-from blindspots.images.listing import distinct_names
+from blindspots.images.listing import LABEL_NAMES, class_of, distinct_names
 from blindspots.specs import nearest_names
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _IMAGE_NAMES = ("image", "img")
-_LABEL_NAMES = ("label", "labels", "class", "cls", "target")
+_SHOWN = 3
 
 
 class ImageColumns(NamedTuple):
-    """The columns of a table: its images, its labels (None: it has none), the labels' names."""
+    """The columns of a table: its images, its labels (None: it has none), the labels' names.
+
+    `notes`: sentences on columns that were not read.
+    """
 
     image: str
     label: str | None = None
     names: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def wanted(self) -> list[str]:
@@ -81,10 +85,28 @@ def choose_columns(
             "one of bytes, or of structs with bytes and path"
         )
     named = [one for one in labels if features.get(one, {}).get("_type") == "ClassLabel"]
-    usual = [one for one in _LABEL_NAMES if one in labels]
-    found = _choose(what, "label", label, named or usual[:1], labels, _LABEL_NAMES, schema)
+    usual = [one for one in LABEL_NAMES if one in labels]
+    found = _choose(what, "label", label, named or usual[:1], labels, LABEL_NAMES, schema)
     names = features.get(found or "", {}).get("names") if found else None
+    if found is None:
+        return ImageColumns(chosen, notes=_unread(schema, [one for one in labels if one != chosen]))
     return ImageColumns(chosen, found, distinct_names(list(map(str, names))) if names else None)
+
+
+def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
+    """A note on the columns that may have been meant for the classes."""
+    unfit = [one for one in schema if one.name in LABEL_NAMES and one.name not in labels]
+    if unfit:
+        return (
+            f"the images have no classes: the column {unfit[0].name} ({unfit[0].type}) holds "
+            "neither names nor whole numbers",
+        )
+    if not labels:
+        return ()
+    return (
+        f"the images have no classes: none of the columns {', '.join(labels[:_SHOWN])} is called "
+        f"{LABEL_NAMES[0]}; add label={labels[0]} to the spec of the images if that is it",
+    )
 
 
 def rows(
@@ -99,16 +121,15 @@ def rows(
 
 
 def _class(what: str, label: Any, columns: ImageColumns) -> str | None:
-    if label is None or label == -1:
-        return None
-    if columns.names is None or isinstance(label, str):
-        return str(label)
-    if not 0 <= label < len(columns.names):
+    text = class_of(label, f"{what}: its column {columns.label}")
+    if text is None or columns.names is None or isinstance(label, str):
+        return text
+    if not 0 <= int(label) < len(columns.names):
         raise UsageError(
             f"{what} has a label {label} in its column {columns.label}, which names only "
             f"{len(columns.names)} classes; expected 0 to {len(columns.names) - 1}: is it whole?"
         )
-    return columns.names[label]
+    return columns.names[int(label)]
 
 
 def _choose(
@@ -160,15 +181,17 @@ def _holds_images(kind: "pa.DataType") -> bool:
 def _is_bytes(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
-    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    return (
+        pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+    )
 
 
 def _holds_labels(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
-    return (
-        pa.types.is_integer(kind)
-        or pa.types.is_string(kind)
-        or pa.types.is_large_string(kind)
-        or (pa.types.is_dictionary(kind) and pa.types.is_string(kind.value_type))
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    tests = (
+        *(pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean, pa.types.is_decimal),
+        *(pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view),
     )
+    return any(test(kind) for test in tests)

@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.listing import Listing, distinct_names
 from blindspots.images.sources.files import read_file, said_options, yes_or_no
@@ -109,7 +109,7 @@ def _opened(spec: Spec, kind: _Kind, root: Path, split: str, download: bool) -> 
 
 
 def _not_whole(spec: Spec, root: Path, split: str, download: bool, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [repr(error)])[0].partition(". You can")[0]
+    reason = first_line(error).partition(". You can")[0]
     again = "" if download else ", or add download=true to the spec"
     return (
         f"{spec}: torchvision finds no whole {spec.name}{f' ({split})' if split else ''} below "

@@ -5,22 +5,20 @@ its place in the shard when it is taken. Keys: `image=`, `label=`: the suffixes 
 and class, where they are not the usual ones; `label=json.KEY` is a key of its JSON.
 """
 
-import json
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, classed, collect
 from blindspots.images.decode import SUFFIXES, Unreadable
-from blindspots.images.listing import Listing
+from blindspots.images.listing import Listing, class_of
 from blindspots.images.sources.files import named_files, said_options
 from blindspots.progress import Reporter
-from blindspots.specs import Spec, nearest_names
+from blindspots.specs import Spec, nearest_names, parse_json
 
 _LABELS = ("cls", "cls.txt", "json")
 _JSON_KEYS = ("label", "cls", "class")
@@ -70,7 +68,7 @@ def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
     try:
         with tarfile.open(shard, "r:") as tar:
             members, end = tar.getmembers(), tar.offset
-    except (tarfile.TarError, OSError, EOFError) as error:
+    except Exception as error:
         raise UsageError(
             f"{shard} is no whole, uncompressed tar file ({error}); unpack a compressed one first, "
             "as by gunzip"
@@ -145,22 +143,17 @@ def _label(sample: _Sample, said: str) -> str | None:
     kind, _, key = said.partition(".") if said.startswith("json.") else (said, "", "")
     if kind not in sample.files:
         return None
-    text = sample.read(kind).decode("utf-8", errors="replace").strip()
+    text = sample.read(kind).decode("utf-8-sig", errors="replace").strip()
     if kind != "json" and not kind.endswith(".json"):
         return text or None
     return _of_json(sample, text, [key] if key else _JSON_KEYS)
 
 
 def _of_json(sample: _Sample, text: str, keys: Sequence[str]) -> str | None:
-    try:
-        found: Any = json.loads(text)
-    except ValueError as error:
-        raise UsageError(
-            f"{sample.shard} holds a damaged JSON file for {sample.key} ({error}); write it again, "
-            "or say another label="
-        ) from error
+    where = f"the JSON file for {sample.key} in {sample.shard}"
+    found = parse_json(text, where, "write it again, or say another label=")
     values = [found[key] for key in keys if isinstance(found, dict) and key in found]
-    return None if not values or values[0] is None else str(values[0])
+    return class_of(values[0], where) if values else None
 
 
 def _read(shard: Path, offset: int, size: int) -> bytes:

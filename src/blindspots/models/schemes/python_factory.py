@@ -122,17 +122,27 @@ def made_by(
 
 def _split(spec: Spec, example: str) -> tuple[str, str]:
     where, _, factory = spec.name.rpartition(":")
-    if not where or not factory.isidentifier():
+    if not where or not all(part.isidentifier() for part in factory.split(".")):
         raise UsageError(f"{spec} does not name a function; write it as in {example}?size=224")
     return where, factory
 
 
 def _callable(module: ModuleType, name: str, spec: Spec) -> Callable[..., Any]:
-    found = getattr(module, name, None)
-    if callable(found):
-        return found
-    own = [key for key, value in vars(module).items() if callable(value) and key[0] != "_"]
-    raise UsageError(f"{spec} has no function {name!r}; {nearest_names(name, own) or _offer(own)}")
+    """The function of that name, or of a class, as in `Class.from_name`."""
+    found: Any = module
+    for part in name.split("."):
+        holder, found = found, getattr(found, part, None)
+        if found is None:
+            own = [k for k, v in vars(holder).items() if k[0] != "_" and _is_called(v)]
+            hint = nearest_names(part, own) or _offer(own)
+            raise UsageError(f"{spec} has no function {name!r}; {hint}")
+    if not callable(found):
+        raise UsageError(f"{spec} names {name!r}, which is no function but {type(found).__name__}")
+    return found
+
+
+def _is_called(value: object) -> bool:
+    return callable(value) or isinstance(value, classmethod | staticmethod)
 
 
 def _offer(names: list[str]) -> str:

@@ -1,0 +1,234 @@
+"""Class files, folders and tables as people have them: read as they mean it, or a sentence."""
+
+import json
+import re
+from decimal import Decimal
+from unicodedata import normalize
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from blindspots import load_images
+from blindspots.errors import UsageError
+from blindspots.images.classes import read_class_table, read_mapping
+from tests.images.material import Model, encoded, noise, write
+
+NAMES = ("tench", "goldfish, carp", "café")
+WNIDS = ("n01440764", "n01443537", "n01484850")
+FILES = {
+    "names.txt": "\n".join(NAMES),
+    "names.json": json.dumps(NAMES),
+    "class_to_idx.json": json.dumps({name: NAMES.index(name) for name in reversed(NAMES)}),
+    "label2id.json": json.dumps({name: index for index, name in enumerate(NAMES)}, indent=2),
+    "id2label.json": json.dumps(dict(enumerate(NAMES))),
+    "clsidx_to_labels.txt": str(dict(enumerate(NAMES))).replace(", 1", ",\n 1"),
+    "LOC_synset_mapping.txt": "\n".join(map("{} {}".format, WNIDS, NAMES)),
+    "imagenet_class_index.json": json.dumps(dict(enumerate(zip(WNIDS, NAMES, strict=True)))),
+}
+FOLDERS = ("LOC_synset_mapping.txt", "imagenet_class_index.json")
+
+
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_class_file_of_any_form_and_mark_gives_the_names_in_order(tmp_path, name, coding):
+    (tmp_path / name).write_text(normalize("NFD", FILES[name]), encoding=coding)
+    table = read_class_table(tmp_path / name)
+    assert table.names == NAMES
+    assert table.folders == (WNIDS if name in FOLDERS else None)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"cat": 0, "dog": 2}',
+        '{"cat": true, "dog": 0}',
+        "[" * 100_000,
+        f"[{'9' * 5000}]",
+        '["\\ud800", "b"]',
+        "{0: 'cat', 1: open('x')}",
+    ],
+)
+def test_a_class_file_that_lies_is_refused_with_its_name(tmp_path, text):
+    path = write(tmp_path / "names.json", text.encode())
+    with pytest.raises(UsageError, match=r"^the class file .*names\.json is not "):
+        read_class_table(path)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, f'{{"cat": {"9" * 5000}}}', '{"a": "\\ud800"}'])
+def test_a_map_that_lies_is_refused_with_its_name(tmp_path, text):
+    path = write(tmp_path / "map.json", text.encode())
+    with pytest.raises(UsageError, match=r"^map=.*map\.json is not valid JSON"):
+        read_mapping(str(path))
+
+
+@pytest.mark.parametrize("coding", ["utf-8-sig", "utf-16"])
+def test_lists_and_maps_may_begin_with_a_mark(tmp_path, coding):
+    write(tmp_path / "d" / "cat" / "0.png")
+    (tmp_path / "list.txt").write_text(f"{tmp_path}/d/cat/0.png\n", encoding=coding)
+    (tmp_path / "map.json").write_text('{"cat": 1}', encoding=coding)
+    assert len(load_images(f"files:@{tmp_path}/list.txt")) == 1
+    images = load_images(f"folder:{tmp_path}/d?map={tmp_path}/map.json", Model(count=2))
+    assert images.labels.tolist() == [1]
+
+
+def numbered(tmp_path, names):
+    for seed, name in enumerate(names):
+        write(tmp_path / "d" / name / "0.png", seed=seed)
+    return f"folder:{tmp_path}/d"
+
+
+TWELVE = [str(number) for number in range(12)]
+
+
+@pytest.mark.parametrize("known", [None, tuple(f"kind {n}" for n in TWELVE)])
+@pytest.mark.parametrize("mapping", ["", "?map=identity"])
+@pytest.mark.parametrize("width", [1, 4])
+def test_folder_10_is_class_10(tmp_path, known, mapping, width):
+    spec = numbered(tmp_path, [name.zfill(width) for name in TWELVE])
+    images = load_images(spec + mapping, Model(names=known, count=12))
+    assert {int(name): index for name, index in images.class_map.items()} == {
+        number: number for number in range(12)
+    }
+
+
+def test_some_numbered_folders_are_classes_where_that_is_said(tmp_path):
+    spec, model = numbered(tmp_path, ["3", "10"]), Model(count=12)
+    with pytest.raises(UsageError, match=r"numbers \(3, 10\) .* add map=identity"):
+        load_images(spec, model)
+    assert load_images(f"{spec}?map=identity", model).labels.tolist() == [10, 3]
+    with pytest.raises(UsageError, match="labels up to 10 and the model 4 classes"):
+        load_images(f"{spec}?map=identity", Model(count=4))
+
+
+def test_folders_from_1_are_no_classes_from_0(tmp_path):
+    with pytest.raises(UsageError, match="map=FILE"):
+        load_images(numbered(tmp_path, ["1", "2", "3"]), Model(count=3))
+
+
+def test_a_class_file_names_numbered_folders_in_their_order(tmp_path):
+    spec = numbered(tmp_path, TWELVE)
+    names = write(tmp_path / "names.txt", "\n".join(f"kind {n}" for n in TWELVE).encode())
+    images = load_images(spec, Model(count=12), classes=names)
+    assert images.class_map["10"] == 10
+    assert images.class_names[10] == "kind 10"
+
+
+def test_what_systems_lay_beside_folders_is_no_class(tmp_path):
+    for junk in ("__MACOSX", "@eaDir", "cat/@eaDir", "#recycle", "lost+found", "$RECYCLE.BIN"):
+        write(tmp_path / "d" / junk / "thumb.jpg", encoded(noise(seed=9), "JPEG"))
+    images = load_images(numbered(tmp_path, ["cat", "dog"]), Model(count=2))
+    assert images.names == ["cat/0.png", "dog/0.png"]
+    assert images.class_map == {"cat": 0, "dog": 1}
+
+
+def test_a_folder_without_images_is_named_and_needs_no_class(tmp_path):
+    (tmp_path / "d" / "notes").mkdir(parents=True)
+    images = load_images(numbered(tmp_path, ["cat", "dog"]), Model(names=("cat", "dog", "emu")))
+    assert images.labels.tolist() == [0, 1]
+    assert "1 folders hold no image: notes" in images.notes
+
+
+def test_a_name_is_the_same_however_its_accents_are_stored(tmp_path):
+    spec = numbered(tmp_path, [normalize("NFD", "café"), "dog"])
+    images = load_images(spec, Model(names=("dog", normalize("NFC", "café"))))
+    assert images.labels.tolist() == [1, 0]
+    (tmp_path / "map.json").write_text('{"café": 7, "dog": 8}', encoding="utf-8")
+    images = load_images(f"{spec}?map={tmp_path}/map.json", Model(count=10))
+    assert images.labels.tolist() == [7, 8]
+
+
+def flat(tmp_path, text):
+    for seed, name in enumerate(("a.png", "b.png", "c.png")):
+        write(tmp_path / "d" / name, seed=seed)
+    write(tmp_path / "d" / "metadata.csv", text.encode("utf-8-sig"))
+    return load_images(f"folder:{tmp_path}/d", Model(names=("cat", "dog")))
+
+
+def test_metadata_beside_flat_images_says_their_classes(tmp_path):
+    images = flat(tmp_path, "file_name,label\nb.png,cat\na.png,dog\nc.png,\n")
+    assert images.labels.tolist() == [1, 0, -1]
+    assert images.notes[-1].startswith("1 of 3 images of ")
+
+
+def test_metadata_that_says_no_class_is_named(tmp_path):
+    images = flat(tmp_path, "file_name,caption\nb.png,x\n")
+    assert images.labels.tolist() == [-1] * 3
+    assert "metadata.csv has the columns file_name, caption, not file_name and" in images.notes[0]
+
+
+def test_metadata_that_is_no_csv_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"metadata\.csv is no CSV file"):
+        flat(tmp_path, f"file_name,label\na.png,{'x' * 200_000}\n")
+
+
+def table(tmp_path, column, name="label"):
+    data = pa.array([encoded(noise(seed=seed)) for seed in range(4)], pa.binary())
+    pq.write_table(pa.table({"image": data, name: column}), tmp_path / "t.parquet")
+    return f"parquet:{tmp_path}/t.parquet"
+
+
+@pytest.mark.parametrize(
+    ("column", "labels"),
+    [
+        (pa.array([0.0, None, 1.0, float("nan")]), [0, -1, 1, -1]),
+        (pa.array([True, False, None, True]), [1, 0, -1, 1]),
+        (pa.array([Decimal(1), Decimal(0), None, Decimal(1)]), [1, 0, -1, 1]),
+        (pa.array(["b", "a", None, "b"], pa.string_view()), [1, 0, -1, 1]),
+        (pa.array(["b", "a", None, "b"], pa.large_string()), [1, 0, -1, 1]),
+        (pa.array([1, 0, None, 1]).dictionary_encode(), [1, 0, -1, 1]),
+    ],
+)
+def test_labels_of_a_table_are_read_whatever_their_type(tmp_path, column, labels):
+    images = load_images(table(tmp_path, column), Model(count=2))
+    assert images.labels.tolist() == labels
+    assert images.notes[-1].endswith("have no class")
+
+
+@pytest.mark.parametrize(
+    ("column", "name", "says"),
+    [
+        (pa.array([[1], [0], [1], [0]]), "label", r"the column label \(list<.*> *\) holds neither"),
+        (pa.array(["a", "b", "a", "b"]), "breed", "add label=breed"),
+        (pa.array([None] * 4), "label", r"the column label \(null\)"),
+    ],
+)
+def test_a_column_that_is_not_read_is_named(tmp_path, column, name, says):
+    images = load_images(table(tmp_path, column, name), Model(names=("a", "b")))
+    assert images.labels.tolist() == [-1] * 4
+    (note,) = images.notes
+    assert re.search(says, note)
+
+
+def test_following_the_note_reads_the_column(tmp_path):
+    spec = table(tmp_path, pa.array(["a", "b", "a", "b"]), "breed")
+    images = load_images(f"{spec}?label=breed", Model(names=("a", "b")))
+    assert images.labels.tolist() == [0, 1, 0, 1]
+
+
+def test_labels_that_are_no_numbers_and_no_names_are_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"its column label holds the label 0\.5; expected a name"):
+        load_images(table(tmp_path, pa.array([0.5, 1, 2, 3])), Model(count=4))
+
+
+def test_columns_whose_names_are_no_text_are_refused(tmp_path):
+    spec = table(tmp_path, pa.array([0, 1, 0, 1]), "name")
+    path = tmp_path / "t.parquet"
+    path.write_bytes(path.read_bytes().replace(b"name", b"\xffame"))
+    with pytest.raises(UsageError, match=r"t\.parquet "):
+        load_images(spec, Model(count=2))
+
+
+@pytest.mark.parametrize(
+    "labels", [[1, 0, -1], [1.0, 0.0, float("nan")], np.array([1, 0, -1]), torch.tensor([1, 0, -1])]
+)
+def test_labels_in_memory_are_numbers_of_any_type(labels):
+    images = load_images((torch.rand(3, 3, 8, 8), labels), Model(count=2))
+    assert images.labels.tolist() == [1, 0, -1]
+
+
+def test_half_a_label_in_memory_is_refused():
+    with pytest.raises(UsageError, match=r"image 1 holds the label 0\.7"):
+        load_images((torch.rand(2, 3, 8, 8), [1.0, 0.7]), Model(count=2))
