@@ -23,7 +23,7 @@ from blindspots.settings import Trust
 from blindspots.store.manifest import MANIFEST, check_manifest, read_manifest, write_manifest
 from blindspots.store.reader import Run
 from blindspots.study import recompute
-from blindspots.study.audit import Audit
+from blindspots.study.audit import audit
 from blindspots.study.backends import process_pool
 from blindspots.study.reload import draw_rows, load_again
 from blindspots.study.verify import verify_run
@@ -82,7 +82,7 @@ def disagreements(path: Path, sources: int | None = 1) -> list[str]:
     """What is said of a forged run: first without the model, which is quicker, then with it."""
     write_manifest(path)
     try:
-        found = list(Audit(Run(path)).all())
+        found = list(audit(Run(path)))
     except bs.UsageError as error:
         found = [str(error)]
     if not found:

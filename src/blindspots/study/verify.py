@@ -20,7 +20,7 @@ from blindspots.store.manifest import MANIFEST, check_manifest
 from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
-from blindspots.study.audit import UNFORESEEN, Audit, Disagreements
+from blindspots.study.audit import UNFORESEEN, Disagreements, audit
 from blindspots.study.recompute import Computed, Recomputation
 from blindspots.study.reload import check_kept, check_stored_spec, draw_rows
 
@@ -153,7 +153,7 @@ def verify_run(
     result = Verification(listed=listed, finished=run.finished)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
     result.problems.take("files", files)
-    result.problems.extend(Audit(run).all())
+    result.problems.extend(audit(run))
     for facts in run.info.models:
         rows = draw_rows(run, facts.name, sources)
         again = Recomputation.load(run, facts, device, batch, lpips_weights, trust)
