@@ -264,6 +264,27 @@ def test_sources_that_are_left_out_everywhere_are_noticed(copy):
     assert "counts 18" in lines
 
 
+def test_pixels_are_compared_with_the_images_themselves(copy, tiny_images):
+    trust = Trust(run_code=True)
+
+    def told_with(images):
+        quiet = Reporter(quiet=True)
+        return verify_run(copy, "cpu", None, None, quiet, trust, 1, images).problems
+
+    assert told_with(tiny_images) == []
+    (model,) = Run(copy).models
+    name = draw_rows(Run(copy), model.name, 1).pairs[0]["source_id"]
+    pixels = Run(copy).image(name, model.name).copy()
+    pixels[3, 3, 1] ^= 1
+    (copy / "images" / f"{name}.png").unlink()
+    Image.fromarray(pixels).save(copy / "images" / f"{name}.png")
+    write_manifest(copy)
+    assert told_with(None) == []
+    assert told_with(tiny_images) == [f"images/{name}.png is not what the model sees of that image"]
+    (line, *_) = told_with("sample:shapes?n=3")
+    assert "no image of sample:shapes" in line
+
+
 def test_an_image_under_another_name_is_noticed(copy):
     name = Run(copy).pair_rows()[0]["source_id"]
     for table, (schema, _) in ALL_TABLES.items():
