@@ -44,7 +44,9 @@ def stranger(tmp_path):
     return Factory(sources=2, models=("one",)).write(tmp_path / "run")
 
 
-@pytest.mark.parametrize(("column", "value"), [("ending", "nonsense"), ("rmse", 1e300)])
+@pytest.mark.parametrize(
+    ("column", "value"), [("ending", "nonsense"), ("model", None), ("rmse", 1e300)]
+)
 def test_a_value_that_no_run_writes_is_refused_and_named(stranger, column, value):
     file = stranger / "pairs.parquet"
     table = pq.read_table(file)

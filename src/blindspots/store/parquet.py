@@ -87,6 +87,8 @@ def check_values(path: Place, rows: pa.Table) -> None:
     for field in rows.schema:
         if field.name.endswith("_id") or field.name in ("target_1", "target_2"):
             _check_ids(path, field.name, rows[field.name].unique().drop_null())
+        elif field.name == "model":
+            _refuse_value(path, field.name, rows["model"].filter(rows["model"].is_null()))
         elif field.name == "ending":
             unknown = rows.filter(~pc.field("ending").isin([*Ending]))
             _refuse_value(path, field.name, unknown["ending"])
