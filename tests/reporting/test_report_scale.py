@@ -10,7 +10,7 @@ from PIL import Image
 
 from blindspots.reporting.page import write_report
 from blindspots.reporting.page.inline import SIZES, fitting
-from blindspots.reporting.page.report_data import report_data
+from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.selection import EXTREMES, MOST_PAIRS, sample
 from blindspots.schema import PAIRS
 from blindspots.store.reader import Run
