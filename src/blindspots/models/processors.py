@@ -48,7 +48,7 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
     try:
         preprocessing = _preprocessing(processor)
         mean, std = _normalisation(processor)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:
         raise UsageError(_unreadable(spec, processor, first_line(error))) from error
     seen = ProcessorInput(
         size=preprocessing.size,

@@ -19,7 +19,6 @@ from blindspots.store.reader import (
     codes,
     finite,
     lowest,
-    nearest_believed,
     reached_target,
 )
 
@@ -272,6 +271,18 @@ def _lines(pairs: list[Row], words: ScoreWords) -> GridLayout:
     spots = [[Spot(rows[0], clean=True), *map(Spot, rows[:MOST_CLASSES])] for rows in chosen]
     names = [words.caption(_seen(rows[0], "source")) for rows in chosen]
     return GridLayout([[*line] for line in spots], names, [])
+
+
+def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
+    """The most telling of started pairs: nearest to its target among those believed at `least`.
+
+    Where none is believed that much, the one believed most; None where no pair has a number.
+    """
+    rows = [row for row in rows if row["rmse"] is not None and row["p_found"] is not None]
+    believed = [row for row in rows if row["p_found"] >= least]
+    if believed:
+        return min(believed, key=lambda row: row["rmse"])
+    return max(rows, key=lambda row: row["p_found"], default=None)
 
 
 def _extremes(pairs: pa.Table) -> list[int]:
