@@ -108,12 +108,9 @@ def _model_rows(stored: list[StoredRow], model: str) -> tuple[TableRow, TableRow
 
 
 def _judged_row(stored: list[StoredRow], origin: Origin) -> TableRow:
-    cells = {judge: _judged(rows, origin) for judge, rows in _by_judge(stored)}
+    judged = _by_judge(stored)
+    cells = {judge: spread(row[f"p_{origin}"] for row in rows) for judge, rows in judged}
     return TableRow(NULLS[origin], cells, origin)
-
-
-def _judged(rows: list[StoredRow], origin: Origin) -> Cell:
-    return spread(row[f"p_{origin}"] for row in rows)
 
 
 def _by_judge(rows: Iterable[StoredRow]) -> list[tuple[str, list[StoredRow]]]:
@@ -348,13 +345,9 @@ def _drop_unknown(shown: tuple[Column, ...], rows: tuple[TableRow, ...]) -> tupl
 
 
 def _published(run: Run, kind: str) -> tuple[TableRow, ...]:
-    method = _method(run).get("name")
+    method = run.info.method.get("name")
     rows = (published_row(kind, facts.name, method) for facts in run.models)
     return tuple(row for row in rows if row is not None)
-
-
-def _method(run: Run) -> Mapping[str, Any]:
-    return run.info.method
 
 
 def _lpips_note(rows: Iterable[TableRow]) -> tuple[str, ...]:
@@ -389,9 +382,8 @@ def _unlabelled_note(run: Run) -> tuple[str, ...]:
 
 
 def _settings_note(run: Run, rows: Iterable[TableRow]) -> tuple[str, ...]:
-    different = (
-        setting_differences(_method(run)) if _method(run).get("name") in SLIDES_METHODS else ""
-    )
+    method = run.info.method
+    different = setting_differences(method) if method.get("name") in SLIDES_METHODS else ""
     if not different or all(row.origin != "slides" for row in rows):
         return ()
     return (f"This run's settings differ from the slides': {different}.",)
