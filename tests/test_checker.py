@@ -24,7 +24,7 @@ def mix_three_with_two():
 
 
 def test_a_wrong_shape_is_caught():
-    with pytest.raises(TypeCheckError, match=r"parameters of blindspots\.methods\.geometry\.mix"):
+    with pytest.raises(TypeCheckError, match=r"parameters of blindspots\.methods\.method\.mix"):
         mix_three_with_two()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from blindspots.api import image_distances as metrics
     from blindspots.api.between import segment, simplex, triangle
+    from blindspots.api.blind_spot import BlindSpot
     from blindspots.api.compare_runs import RunComparison, compare, transfer
     from blindspots.api.examine import Diagnosis, doctor
     from blindspots.api.open_run import OpenRun, open_run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Adaptive": "methods.adaptive",
+    "BlindSpot": "api.blind_spot",
     "BlindspotsError": "errors",
     "Classifier": "models.classifier",
     "Confidence": "scores",
@@ -70,6 +72,7 @@ __version__ = version("blindspots")
 
 __all__ = [
     "Adaptive",
+    "BlindSpot",
     "BlindspotsError",
     "Classifier",
     "Confidence",

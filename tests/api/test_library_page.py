@@ -16,7 +16,7 @@ def test_the_examples_run_from_top_to_bottom(tmp_path, monkeypatch, capsys):
     names = {}
     for block in BLOCKS:
         exec(compile(block, "docs/library.md", "exec"), names)
-    assert len(BLOCKS) == 6
+    assert len(BLOCKS) == 7
     assert "Distance of the found image from its target" in capsys.readouterr().out
     assert {"result.safetensors", "path.pdf", "run"} <= {file.name for file in tmp_path.iterdir()}
 

@@ -186,7 +186,7 @@ def test_the_triangle_is_walked_by_keyboard(page):
         page.keyboard.press("ArrowUp")
     after = page.locator("#triangle-view .told").first.inner_text()
     assert after != before
-    assert after.startswith("49\u00a0% source")
+    assert after.startswith("53\u00a0% source")
     both = page.locator("#triangle-view article").all()
     assert [one.locator(".told").first.inner_text() for one in both] == [after] * 2
 

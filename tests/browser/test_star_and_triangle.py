@@ -117,7 +117,7 @@ def test_pointing_into_a_triangle_shows_the_mixed_image_and_its_confidence(page,
 
 def heat(map_):
     """The heat map as it is shown: its pixels (height, width, 3), and its corners among them."""
-    picture = map_.locator(".heat > image").first
+    picture = map_.locator(".heat > g > image")
     drawn = picture.evaluate("""async (one) => {
       const shown = new Image();
       shown.src = one.getAttribute("href");

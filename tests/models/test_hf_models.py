@@ -366,7 +366,8 @@ def test_a_pickle_is_never_run(copy):
 
     (copy / "model.safetensors").unlink()
     torch.save({"x": Bomb()}, copy / "pytorch_model.bin")
-    assert "not weights only (needs io.open)" in refusal(f"hf:{copy}")
+    # Python 3.13 calls the function _io.open.
+    assert re.search(r"not weights only \(needs _?io\.open\)", refusal(f"hf:{copy}"))
     assert not (copy / "exploded").exists()
 
 

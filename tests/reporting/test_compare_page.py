@@ -8,8 +8,9 @@ import pytest
 from blindspots.reporting.compare import compare, write_page
 from blindspots.reporting.compare.comparison_page import join, page_html
 from blindspots.reporting.compare.pairing import choose
-from blindspots.reporting.page.pictures import MOST_PAIRS, SIZES, fitting_together
+from blindspots.reporting.page.inline import SIZES, fitting_together
 from blindspots.reporting.score_labels import UNIT, run_scales
+from blindspots.reporting.selection import MOST_PAIRS
 from blindspots.store.reader import Run
 from tests.reporting.test_compare import NORMAL, TRAINED, make_run
 from tests.reporting.test_report import HOSTILE, Page, data_of, words
@@ -125,9 +126,9 @@ def test_margins_share_one_scale_of_all_runs(tmp_path):
         for path, at in zip(paths, (-30, 40), strict=True)
     )
     score = join(compare([low, high])).data.score
-    assert score.noun == "margin"
-    assert score.along.low <= run_scales(low).along.low
-    assert score.along.high >= run_scales(high).along.high
+    assert score["noun"] == "margin"
+    assert score["along"].low <= run_scales(low).along.low
+    assert score["along"].high >= run_scales(high).along.high
 
 
 @pytest.mark.parametrize(
@@ -141,7 +142,7 @@ def test_what_runs_lack_is_left_out(tmp_path, wishes):
     assert data.run.finished is wishes.get("finished", True)
     assert any(pair.pictures.found for pair in data.pairs) is (wishes.get("keep") != "none")
     assert bool(data.triangles) is (wishes.get("targets") != 1)
-    assert data.score.along == UNIT
+    assert data.score["along"] == UNIT
 
 
 def test_without_a_belief_there_is_no_case_but_a_page(tmp_path):

@@ -13,10 +13,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from blindspots.reporting import figures
-from blindspots.reporting.figures.run_figures import (
-    write_figure,
-    write_figures,
-)
+from blindspots.reporting.figures.paper_figures import write_figure
+from blindspots.reporting.figures.run_figures import write_figures
 from blindspots.reporting.figures.style import COLOUR_MAP
 from blindspots.reporting.figures.tile_plots import Tile
 from blindspots.reporting.selection import first_pairs, layout_of, representative_source

@@ -2,6 +2,7 @@
 
 import json
 import math
+from xml.etree import ElementTree
 
 import pytest
 
@@ -41,6 +42,16 @@ def test_a_broken_limit_exits_3_and_names_the_numbers(run, capsys):
     assert NORMAL + " " not in captured.err
     assert len(captured.err.strip().splitlines()) == 1
     assert captured.out.count("broken") == 2
+
+
+def test_what_shows_tests_can_show_the_findings(run, tmp_path):
+    file = tmp_path / "blindspots.xml"
+    assert check(run, "--max", "rmse=0.15", "--junit", str(file)) == 3
+    suite = ElementTree.parse(file).getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    broken = {case.get("classname"): case.find("failure") for case in suite}
+    assert broken[NORMAL] is None
+    assert "is 0.2, above 0.15" in broken[TRAINED].get("message")
 
 
 def test_a_model_narrows_the_check(run):

@@ -18,7 +18,7 @@ from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
 from blindspots.reporting.figures.curve_plots import distances
-from blindspots.reporting.figures.run_figures import FIGURES, FORMATS, RESOLUTION, write_figure
+from blindspots.reporting.figures.paper_figures import FIGURES, FORMATS, RESOLUTION, write_figure
 from blindspots.reporting.figures.style import COLOUR_MAP, PRINT
 from blindspots.schema import TRANSFER
 from blindspots.store.reader import Run

@@ -12,8 +12,8 @@ import pytest
 
 import blindspots.reporting.page
 from blindspots.reporting.page import write_report
-from blindspots.reporting.page.report_data import report_data
-from blindspots.reporting.page.report_page import bundle, page_html, report_html
+from blindspots.reporting.page.inline import bundle
+from blindspots.reporting.page.report_data import page_html, report_data, report_html
 from blindspots.reporting.page.views import SCHEMA, percent, spoken, with_article
 from blindspots.reporting.tables import build_table, render
 from blindspots.store.reader import Run
@@ -218,10 +218,10 @@ def test_every_table_is_on_the_page_with_every_cell(run, page):
 
 def test_rows_below_a_model_and_published_ones_are_told_apart(run):
     data = report_data(run)
-    null = {**data.headline.rows[0], "title": "random pair", "origin": "random_pair"}
-    published = {**data.headline.rows[0], "label": "theirs", "origin": "slides"}
-    rows = [data.headline.rows[0], null, published]
-    text = page_html(replace(data, headline=replace(data.headline, rows=rows)))
+    null = {**data.headline["rows"][0], "title": "random pair", "origin": "random_pair"}
+    published = {**data.headline["rows"][0], "label": "theirs", "origin": "slides"}
+    rows = [data.headline["rows"][0], null, published]
+    text = page_html(replace(data, headline={**data.headline, "rows": rows}))
     assert '<tr class="own"><th scope="row">zoo:shapes-resnet</th>' in text
     assert '<tr class="below"><th scope="row">random pair</th>' in text
     assert '<tr class="published"><th scope="row">theirs</th>' in text

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from blindspots.reporting.page import write_report
-from blindspots.reporting.page.pictures import EXTREMES, MOST_PAIRS, SIZES, fitting, sample
-from blindspots.reporting.page.report_data import report_data
-from blindspots.reporting.page.report_page import report_html
+from blindspots.reporting.page.inline import SIZES, fitting
+from blindspots.reporting.page.report_data import report_data, report_html
+from blindspots.reporting.selection import EXTREMES, MOST_PAIRS, sample
 from blindspots.schema import PAIRS
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, pair_row, write_rows

@@ -14,17 +14,15 @@ from blindspots.cli.pair_commands import _traversed
 from blindspots.reporting import figures
 from blindspots.reporting.compare.comparison_page import page_html as comparison_html
 from blindspots.reporting.compare.differences import compare
+from blindspots.reporting.figures.paper_figures import FIGURES, write_figure
 from blindspots.reporting.figures.run_figures import (
-    FIGURES,
     model_grid,
     model_star,
     model_strip,
     model_triangle,
-    write_figure,
 )
 from blindspots.reporting.figures.style import PRINT, short
-from blindspots.reporting.page.report_data import report_data
-from blindspots.reporting.page.report_page import page_html
+from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.score_labels import (
     CONFIDENCE,
     EMBEDDING,
@@ -226,11 +224,11 @@ def test_figures_for_papers_are_drawn_on_the_scale_of_the_score(margins, tmp_pat
 
 def test_the_report_names_the_margin_and_scales_it(margins):
     data = report_data(margins)
-    assert (data.score.noun, data.score.probability) == ("margin", False)
-    assert data.score.along == run_scales(margins).along
-    assert data.score.over == run_scales(margins).over
+    assert (data.score["noun"], data.score["probability"]) == ("margin", False)
+    assert data.score["along"] == run_scales(margins).along
+    assert data.score["over"] == run_scales(margins).over
     assert re.fullmatch(r"margin 7\.9\d", data.case.percent)
-    titles = {column.key: column.title for column in data.columns}
+    titles = {column["key"]: column["title"] for column in data.columns}
     assert titles["p_found"] == "found margin"
     assert "δ = 0.2" not in data.glossary
     text = page_html(data).partition('<script type="application/json"')[0]
@@ -262,9 +260,9 @@ def test_an_embedding_is_not_said_to_have_classes(tmp_path):
 
 def test_a_confidence_is_reported_as_before(tmp_path):
     data = report_data(made(tmp_path, "confidence"))
-    assert data.score.along == data.score.over == UNIT
+    assert data.score["along"] == data.score["over"] == UNIT
     assert data.case.percent == "99.9\u00a0%"
-    assert [column.title for column in data.columns] == [column.title for column in PAIR_NUMBERS]
+    assert [column["title"] for column in data.columns] == [column.title for column in PAIR_NUMBERS]
 
 
 def test_margins_are_compared_as_margins_and_within_their_own_delta(margins):

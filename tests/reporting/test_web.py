@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from blindspots.reporting.page.report_page import TYPES, file_type, page_files
+from blindspots.reporting.page.inline import TYPES, file_type, page_files
 
 WEB = files("blindspots.reporting") / "web"
 OWN = {

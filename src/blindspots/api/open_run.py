@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-    from blindspots.reporting.figures.run_figures import Drawn
+    from blindspots.reporting.figures.paper_figures import Drawn
     from blindspots.reporting.publish import Published
     from blindspots.study.verify import Verification
 
@@ -93,7 +93,7 @@ class OpenRun(Run):
         Nothing is written; `axes.figure.savefig("figure.pdf")` does. Raises `UsageError` for an
         unknown figure, pair or model, and where the run did not keep what the figure needs.
         """
-        from blindspots.reporting.figures.run_figures import FIGURES, draw_figure
+        from blindspots.reporting.figures.paper_figures import FIGURES, draw_figure
 
         _check_name("figure", figure, tuple(FIGURES), "plot")
         pairs, models = _listed(pair), _listed(model)
@@ -114,7 +114,7 @@ class OpenRun(Run):
 
         As `plot`; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
         """
-        from blindspots.reporting.figures.run_figures import write_figure
+        from blindspots.reporting.figures.paper_figures import write_figure
 
         pairs, models = _listed(pair), _listed(model)
         return write_figure(

@@ -1,12 +1,14 @@
 """`blindspots compare` and `blindspots check`: what runs say beside each other, and a gate."""
 
 from math import isfinite
+from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from blindspots.cli.options import Output, RunPlace, check_file, key_values, make_number
 from blindspots.errors import UsageError
+from blindspots.store.atomic import write_text
 
 DEFAULT_OUTPUT = Output()
 Repeated = Parameter(negative=(), consume_multiple=False)
@@ -62,6 +64,7 @@ def check(
     max: Annotated[tuple[str, ...], Repeated] = (),
     min: Annotated[tuple[str, ...], Repeated] = (),
     model: Annotated[tuple[str, ...], Repeated] = (),
+    junit: Path | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Check a run's numbers against limits, for continuous integration.
@@ -78,10 +81,16 @@ def check(
         The least it may be; may be repeated.
     model
         Models to check, by name; may be repeated; all where none is named.
+    junit
+        Also write the findings as JUnit's XML, which CI servers show as tests.
     """
     from blindspots.api.open_run import open_run
 
+    if junit is not None:
+        check_file("--junit", junit, "blindspots.xml")
     result = open_run(run).check(max=_limits("max", max), min=_limits("min", min), model=model)
+    if junit is not None:
+        write_text(junit, result.as_junit())
     if output.json or not output.quiet:
         output.show(result.as_json, lambda: "\n".join(one.text() for one in result.findings))
     result.raise_if_broken()

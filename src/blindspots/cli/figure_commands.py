@@ -122,7 +122,7 @@ def widths(
 
 def _format(given: str | None, out: Place | None) -> str:
     """The format that is asked for; refused where --format and --out say different ones."""
-    from blindspots.reporting.figures.run_figures import FORMATS
+    from blindspots.reporting.figures.paper_figures import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"
     if ending not in FORMATS or given not in (None, ending):

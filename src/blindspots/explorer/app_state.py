@@ -3,12 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
-
-import numpy as np
-from matplotlib import colormaps
 
 from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
 from blindspots.errors import UsageError
@@ -32,7 +28,7 @@ from blindspots.images import ImageSet, load_images
 from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted, name_apart
-from blindspots.reporting.figures.style import COLOUR_MAP
+from blindspots.reporting.figures.style import colour_ramp
 from blindspots.reporting.score_labels import score_of
 from blindspots.reporting.tables.table import glossary
 from blindspots.schema import Ending
@@ -47,7 +43,6 @@ SCORE = Confidence.name
 
 Answer = TypeVar("Answer")
 Turns = Iterator[Event | None]
-COLOURS = 64
 SETTINGS = ("delta", "clearance", "max_steps")
 
 
@@ -84,17 +79,14 @@ class AppState:
         self._jobs: dict[str, TabJob] = {}
 
     def start(self) -> None:
-        """Let the models begin to work."""
         for worker in self.workers.values():
             worker.start()
 
     def close(self) -> None:
-        """End all work and the threads."""
         for worker in self.workers.values():
             worker.close()
 
     def subject(self, name: str) -> Subject:
-        """A model by its name; refused where it is not loaded."""
         if name not in self.subjects:
             raise Missing(f"no model of that name is loaded; there are {', '.join(self.subjects)}")
         return self.subjects[name]
@@ -122,7 +114,6 @@ class AppState:
         return job
 
     def job(self, name: str) -> TabJob:
-        """Long work by its id; refused where it has ended."""
         if name not in self._jobs:
             raise Missing("this work has ended already; start it again")
         return self._jobs[name]
@@ -148,7 +139,6 @@ class AppState:
 
 
 def load(wanted: ExplorerConfig) -> AppState:
-    """The hub of what is wanted; refused where something cannot be loaded."""
     run = None if wanted.run is None else _opened(wanted.run)
     specs = list(wanted.models) or _stored_specs(run, wanted.trust)
     device = find_device(wanted.device)
@@ -246,10 +236,3 @@ def _run(hub: AppState) -> dict[str, Any]:
         "settings": {key: plan[key] for key in SETTINGS if key in plan},
         "pairs": hub.stored.listing(),
     }
-
-
-@cache
-def colour_ramp() -> list[str]:
-    """The figures' colour map as hex colours from confidence 0 to 1."""
-    ramp = (255 * colormaps[COLOUR_MAP](np.linspace(0, 1, COLOURS))).round().astype(int)
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp.tolist()]

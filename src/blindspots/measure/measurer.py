@@ -20,9 +20,11 @@ from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.measure.hulls import (
     STRIDE,
     Corners,
+    Hull,
     Image,
     Line,
     Segment,
+    Simplex,
     point,
     segments,
     simplices,
@@ -85,15 +87,18 @@ class Measurer:
 
     def triangles(self, corners: Iterable[Corners]) -> Iterator[Columns]:
         """The columns about each triangle (source, found, other found), in one stream."""
-        for hull in triangles(self.evaluator.exact, corners, TRIANGLE_STEPS):
-            yield {
-                "p_source": hull.p_source,
-                "mean": hull.mean,
-                **{f"fraction_{drop}": hull.fraction(drop) for drop in TRIANGLE_DROPS},
-                "fraction": hull.fraction(self.delta),
-                "drop": self.delta,
-                "confidence": hull.confidence.tolist(),
-            }
+        return map(self.triangle, triangles(self.evaluator.exact, corners, TRIANGLE_STEPS))
+
+    def triangle(self, hull: Hull) -> Columns:
+        """The columns about a triangle."""
+        return {
+            "p_source": hull.p_source,
+            "mean": hull.mean,
+            **{f"fraction_{drop}": hull.fraction(drop) for drop in TRIANGLE_DROPS},
+            "fraction": hull.fraction(self.delta),
+            "drop": self.delta,
+            "confidence": hull.confidence.tolist(),
+        }
 
     def simplices(self, corners: Iterable[tuple[str, Corners]], seed: int) -> Iterator[Columns]:
         """The columns about each simplex (source id, (source, *found)), in one stream.
@@ -101,17 +106,20 @@ class Measurer:
         Its samples are keyed by the run's `seed` and the source's id.
         """
         seeded = ((c, generator(seed, source).initial_seed()) for source, c in corners)
-        for cloud in simplices(self.evaluator.exact, seeded, SIMPLEX_SAMPLES):
-            low, high = cloud.interval(self.delta)
-            yield {
-                "p_source": cloud.p_source,
-                "samples": SIMPLEX_SAMPLES,
-                "fraction": cloud.fraction(self.delta),
-                "low": low,
-                "high": high,
-                "drop": self.delta,
-                "mean": cloud.mean,
-            }
+        return map(self.simplex, simplices(self.evaluator.exact, seeded, SIMPLEX_SAMPLES))
+
+    def simplex(self, cloud: Simplex) -> Columns:
+        """The columns about a simplex."""
+        low, high = cloud.interval(self.delta)
+        return {
+            "p_source": cloud.p_source,
+            "samples": SIMPLEX_SAMPLES,
+            "fraction": cloud.fraction(self.delta),
+            "low": low,
+            "high": high,
+            "drop": self.delta,
+            "mean": cloud.mean,
+        }
 
     def nulls(self, ends: Iterable[Corners]) -> Iterator[Columns]:
         """The columns about each straight line (source, target), in one stream of forwards."""

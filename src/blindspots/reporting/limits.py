@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isclose, isfinite
 from typing import Any, Literal
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 import numpy as np
 
@@ -46,7 +47,6 @@ class LimitResult:
     reason: str = ""
 
     def text(self) -> str:
-        """One line."""
         sign = "≤" if self.kind == "max" else "≥"
         value = self.reason if self.value is None else _plain(self.value)
         verdict = "broken" if self.broken else "holds"
@@ -55,8 +55,6 @@ class LimitResult:
 
 @dataclass(frozen=True)
 class Check:
-    """All findings of a run."""
-
     run: str
     findings: tuple[LimitResult, ...]
 
@@ -66,12 +64,21 @@ class Check:
         return tuple(finding for finding in self.findings if finding.broken)
 
     def as_json(self) -> dict[str, Any]:
-        """The findings as data."""
         findings = [asdict(finding) for finding in self.findings]
         return {"run": self.run, "holds": not self.broken, "findings": findings}
 
+    def as_junit(self) -> str:
+        """The findings as JUnit's XML, a test case per model and limit, for what shows tests."""
+        count, broken = str(len(self.findings)), str(len(self.broken))
+        suite = Element("testsuite", name="blindspots check", tests=count, failures=broken)
+        for one in self.findings:
+            name = f"{one.column} {one.kind} {_plain(one.bound)}"
+            case = SubElement(suite, "testcase", classname=one.model, name=name)
+            if one.broken:
+                SubElement(case, "failure", message=_sentence(one)).text = one.text()
+        return tostring(suite, encoding="unicode") + "\n"
+
     def raise_if_broken(self) -> None:
-        """Fail with the numbers that break their limits."""
         if self.broken:
             words = "; ".join(_sentence(finding) for finding in self.broken)
             raise LimitExceeded(

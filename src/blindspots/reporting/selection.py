@@ -1,7 +1,7 @@
 """Which pairs of a run to show: those that are named, or the most telling ones. No torch here."""
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords, words_of
+from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.specs import nearest_names
 from blindspots.store.reader import (
@@ -18,12 +19,14 @@ from blindspots.store.reader import (
     codes,
     finite,
     lowest,
-    nearest_believed,
     reached_target,
 )
 
 MOST_CLASSES, MOST_SOURCES = 6, 400
 _FILLED = 0.6
+MOST_PAIRS, EXTREMES, SEED = 200, 2, 0
+# So many of the most telling pairs are asked whether their images were kept.
+LOOKED_AT = 200
 
 
 def named_models(run: Run, names: Sequence[str] = ()) -> list[str]:
@@ -45,7 +48,6 @@ def named_pairs(run: Run, ids: Sequence[str]) -> list[Row]:
 
 
 def representative_pairs(run: Run, models: Sequence[str]) -> list[Row]:
-    """Each model's most telling pair from the run's most telling source."""
     source = representative_source(run)
     pairs = [representative_pair(run, model, source) for model in models]
     return [row for row in pairs if row is not None]
@@ -87,7 +89,6 @@ def representative_targets(run: Run, source: str | None) -> tuple[str, str] | No
 
 
 def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
-    """A model's traversed pairs from one source, in the order of their targets."""
     rows = [
         row
         for row in (run.pairs_from(source) if source is not None else ())
@@ -97,12 +98,10 @@ def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
 
 
 def corners(row: Row) -> tuple[str, str, str]:
-    """The image ids of a triangle: source, target 1, target 2."""
     return row["source_id"], row["target_1"], row["target_2"]
 
 
 def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Pairs by model and source, in their order."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["model"], row["source_id"]), []).append(row)
@@ -110,7 +109,6 @@ def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def class_name(row: Row, which: str) -> str:
-    """The class of a pair's source or target in words; `which`: source or target."""
     return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
 
 
@@ -161,6 +159,51 @@ def layout_of(pairs: list[Row], words: ScoreWords = CONFIDENCE) -> GridLayout:
         return _lines(pairs, words)
     rows = [words.caption(name) for name in names]
     return GridLayout([[_spot(cells, a, b) for b in names] for a in names], rows, names)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The ids of the pairs shown, out of `total`; `case`: the one of the first screen, if any.
+
+    `extremes`: how many of each number's lowest and highest pairs are among them for certain; 0
+    where every pair is shown.
+    """
+
+    ids: list[str]
+    total: int
+    case: str | None
+    extremes: int = 0
+
+
+def sample(run: Run) -> Sample:
+    """Every pair of at most `MOST_PAIRS`; else extremes of every number, then sources by seed.
+
+    A sampled source brings all its pairs, of all models, so that its star and triangles are whole.
+    """
+    pairs = run.columns.pairs
+    case = striking_case(run)
+    if len(pairs) <= MOST_PAIRS:
+        return Sample(pairs["pair_id"].to_pylist(), len(pairs), case)
+    picked = dict.fromkeys(_extremes(pairs))
+    if case is not None:
+        picked[pairs["pair_id"].index(case).as_py()] = None
+    for rows in _sources(pairs):
+        picked |= dict.fromkeys(rows)
+        if len(picked) >= MOST_PAIRS:
+            break
+    rows = sorted(list(picked)[:MOST_PAIRS])
+    return Sample(pairs["pair_id"].take(rows).to_pylist(), len(pairs), case, EXTREMES)
+
+
+def striking_case(run: Run) -> str | None:
+    """The id of the run's most telling pair, first among those whose image was kept.
+
+    Nearest to its target among those believed surely; None where no pair was traversed.
+    """
+    pairs = run.columns.pairs_of(started=True, names=["pair_id", "rmse", "p_found"])
+    order = most_representative(pairs, words_of(run).sure, LOOKED_AT)
+    ids = [pairs["pair_id"][row].as_py() for row in order]
+    return next(filter(run.kept, ids), ids[0] if ids else None)
 
 
 def _named(run: Run, name: str) -> Row:
@@ -228,3 +271,28 @@ def _lines(pairs: list[Row], words: ScoreWords) -> GridLayout:
     spots = [[Spot(rows[0], clean=True), *map(Spot, rows[:MOST_CLASSES])] for rows in chosen]
     names = [words.caption(_seen(rows[0], "source")) for rows in chosen]
     return GridLayout([[*line] for line in spots], names, [])
+
+
+def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
+    """The most telling of started pairs: nearest to its target among those believed at `least`.
+
+    Where none is believed that much, the one believed most; None where no pair has a number.
+    """
+    rows = [row for row in rows if row["rmse"] is not None and row["p_found"] is not None]
+    believed = [row for row in rows if row["p_found"] >= least]
+    if believed:
+        return min(believed, key=lambda row: row["rmse"])
+    return max(rows, key=lambda row: row["p_found"], default=None)
+
+
+def _extremes(pairs: pa.Table) -> list[int]:
+    columns = [finite(pairs[column.key]) for column in PAIR_NUMBERS]
+    sides = (side for values in columns for side in (values, -values))
+    return [row for side in sides for row in lowest(side, EXTREMES).tolist()]
+
+
+def _sources(pairs: pa.Table) -> Iterator[list[int]]:
+    """The rows of each source, sources in an order drawn by the seed."""
+    owners, names = codes(pairs["source_id"])
+    for source in np.random.default_rng(SEED).permutation(len(names)):
+        yield np.flatnonzero(owners == source).tolist()

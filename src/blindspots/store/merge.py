@@ -19,7 +19,7 @@ from blindspots.store.parquet import damage, distinct, file_digest, row_files
 from blindspots.store.paths import Place, check_writable, children
 from blindspots.store.prediction_rows import PREDICTIONS_FILE
 from blindspots.store.reader import Run
-from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info
+from blindspots.store.run_info import AGAIN, INFO_FILE, RunInfo, ShardFacts, read_run_info, row_sum
 from blindspots.store.writer import Store, check_own
 
 T = TypeVar("T")
@@ -217,6 +217,7 @@ def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> 
         shard=None,
         shards=[_shard_facts(part) for part in parts],
         pairs=dict(sum((Counter(info.pairs) for info in infos), Counter())),
+        row_sums=_sums(infos),
         keep=min(_known(info.keep for info in infos), key=_KEPT.index, default=None),
         found_dropped=any(info.found_dropped for info in infos),
         device=", ".join(dict.fromkeys(_known(info.device for info in infos))),
@@ -230,6 +231,14 @@ def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> 
 def _shard_facts(part: ShardRun) -> ShardFacts:
     own = {name: getattr(part.info, name) for name in _OF_A_RUN}
     return ShardFacts(number=part.shard.number, of=part.shard.of, **own)
+
+
+def _sums(infos: Sequence[RunInfo]) -> dict[str, str] | None:
+    """The `row_sums` of the whole; None where a shard of an earlier version has none."""
+    known = _known(info.row_sums for info in infos)
+    if len(known) < len(infos):
+        return None
+    return {name: row_sum(own[name] for own in known if name in own) for name in known[0]}
 
 
 def _known(values: Iterable[T | None]) -> list[T]:

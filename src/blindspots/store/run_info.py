@@ -6,8 +6,9 @@ known here is kept in `more` and written back. What is there and has another typ
 
 import json
 import platform
+import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
@@ -122,6 +123,7 @@ AGAIN = "start it again with blindspots run and another --out"
 LEFT_OUT = {"left out": True}
 
 Facts = Mapping[str, Any]
+_ID = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +204,8 @@ class RunInfo:
     """The whole of `run.json`, its members in the order in which they are written.
 
     `plan`: what makes the run's results, as it is hashed to `plan_hash`. `pairs`: the planned pairs
-    of each model here; `pairs_hash`: over those of the whole plan. `straight`: whether the method's
+    of each model here; `pairs_hash`: over those of the whole plan; `row_sums`: of the ids of all
+    rows here, by model, as `row_sum` has them. `straight`: whether the method's
     path is the segment (None in runs before it was stored). `found_dropped`: found images
     were removed on purpose. `finished`: None while the run is not. `tables`: the SHA-256 of each.
     `shards`: of a merged run alone.
@@ -214,6 +217,7 @@ class RunInfo:
     shard: Shard | None = None
     pairs: Mapping[str, int] = field(default_factory=dict)
     pairs_hash: str | None = field(default=None, metadata=LEFT_OUT)
+    row_sums: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
     models: Sequence[ModelFacts] = ()
     images: ImagesFacts = field(default_factory=ImagesFacts)
     straight: bool | None = field(default=None, metadata=LEFT_OUT)
@@ -270,6 +274,14 @@ class _Score:
 def installed_versions() -> dict[str, str]:
     """The versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def row_sum(pair_ids: Iterable[str]) -> str:
+    """16 hex digits that tell pairs from others in any order: the sum of their ids.
+
+    An id is a hash already, and the sums of shards add up to that of the whole.
+    """
+    return f"{sum(int(one, 16) for one in pair_ids if _ID.fullmatch(one)) % 2**64:016x}"
 
 
 def write_run_info(path: Place | str, info: RunInfo) -> None:

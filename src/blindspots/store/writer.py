@@ -24,6 +24,7 @@ from blindspots.schema import PAIRS, STARTED, TABLES
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
 from blindspots.store.atomic import is_leftover, sweep, writer_for
 from blindspots.store.lock import is_lock
+from blindspots.store.manifest import drop_manifest, write_manifest
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -68,8 +69,11 @@ class Store:
             sweep(folder)
 
     def write_info(self, info: RunInfo) -> None:
-        """Write `run.json`."""
+        """Write `run.json`; of a finished run the manifest of all files too."""
+        drop_manifest(self.path)
         write_run_info(self.path, info)
+        if info.finished:
+            write_manifest(self.path)
 
     def append(self, table: str, rows: Sequence[Row]) -> None:
         """Add rows to one of the `TABLES` as one part; afterwards they survive any kill."""

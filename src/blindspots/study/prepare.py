@@ -73,6 +73,12 @@ class Prepared:
     def unstarted_id(self, subject: Subject, index: int) -> str:
         return pair_id(subject.fingerprint, subject.images.ids[index], None, self.plan)
 
+    def row_ids(self, subject: Subject) -> list[str]:
+        """The ids of all rows that a model gets: its pairs, and sources without a target."""
+        missed = self.misclassified[subject.name]
+        planned = self.pairs[subject.name].pair_ids.astype(str).tolist()
+        return [*planned, *(self.unstarted_id(subject, index) for index in missed)]
+
 
 def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepared:
     """The plan of a run and what it needs; everything that can be refused is refused here.

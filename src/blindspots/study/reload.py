@@ -3,6 +3,7 @@
 import random
 from collections.abc import Collection
 from dataclasses import dataclass
+from math import nan
 
 import torch
 from jaxtyping import Float
@@ -14,7 +15,7 @@ from blindspots.images.sources.in_memory import MEMORY
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted
 from blindspots.models.schemes import CODE_SCHEMES
-from blindspots.schema import Ending
+from blindspots.schema import STARTED, Ending
 from blindspots.settings import Trust
 from blindspots.store.paths import Place, inside
 from blindspots.store.reader import ModelFacts, Row, Run
@@ -82,8 +83,8 @@ def saved_outcome(row: Row, source: Image, target: Image, found: Image) -> Trave
         pair=Pair(row["pair_id"], source, target, label_of(row), row["source_id"]),
         label=label_of(row),
         found=found,
-        p_source=row["p_source"],
-        p_found=row["p_found"],
+        p_source=nan if row["p_source"] is None else row["p_source"],
+        p_found=nan if row["p_found"] is None else row["p_found"],
         ending=Ending(row["ending"]),
         steps=row["steps"],
         evaluations=row["evaluations"],
@@ -124,10 +125,10 @@ def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
     if sources is not None and sources < 1:
         raise UsageError(f"--sources {sources} was given; expected at least 1, as in --sources 50")
     started = run.columns.pairs_of(model, started=True, names=["source_id"])["source_id"]
-    known = sorted(started.unique().to_pylist())
+    known = sorted(started.unique().drop_null().to_pylist())
     many = len(known) if sources is None else min(sources, len(known))
     chosen = random.Random(0).sample(known, many)
-    pairs = [row for row in run.pairs_from(*chosen) if Ending(row["ending"]).started]
+    pairs = [row for row in run.pairs_from(*chosen) if row["ending"] in STARTED]
     simplices, nulls = (
         run.columns.rows(kind, "source_id", chosen) for kind in ("simplices", "nulls")
     )

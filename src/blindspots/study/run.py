@@ -17,7 +17,13 @@ from blindspots.settings import Keep, plan_hash
 from blindspots.store.atomic import storage_failure
 from blindspots.store.lock import hold
 from blindspots.store.paths import Place
-from blindspots.store.run_info import ImagesFacts, RunInfo, installed_versions, read_run_info
+from blindspots.store.run_info import (
+    ImagesFacts,
+    RunInfo,
+    installed_versions,
+    read_run_info,
+    row_sum,
+)
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import Backend, RunJob, Serial
 from blindspots.study.pairs import check_pairs
@@ -99,6 +105,7 @@ class Experiment:
             shard=None if prepared.shard.whole else prepared.shard,
             pairs=dict.fromkeys(prepared.pairs, len(prepared.pairs.of_one_model)),
             pairs_hash=prepared.pairs_hash,
+            row_sums={one.name: row_sum(prepared.row_ids(one)) for one in subjects},
             models=[model_facts(one, prepared.preflight[one.name]) for one in subjects],
             images=ImagesFacts(
                 spec=prepared.request.images,

@@ -26,8 +26,15 @@ from blindspots.methods.method import mix, project_out, segment_weights, unit
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
+from blindspots.store.manifest import renew_entry
 from blindspots.store.reader import ModelFacts, Row, Run
-from blindspots.store.width_rows import QUANTILES, WidthSettings, add_widths, read_widths
+from blindspots.store.width_rows import (
+    QUANTILES,
+    WIDTHS_FILE,
+    WidthSettings,
+    add_widths,
+    read_widths,
+)
 from blindspots.study.reload import label_of, load_again, saved_image
 
 _AT_ONCE = 32
@@ -70,6 +77,8 @@ def measure_widths(
             kept = _kept(run, models[row["model"]], row)
             found = path_widths(models[row["model"]], row, way, settings, floor, kept, tick)
             add_widths(run.path, found)
+    if missing:
+        renew_entry(run.path, WIDTHS_FILE)
     ids = {row["pair_id"] for row in pairs}
     return [row for row in read_widths(run.path) if row["pair_id"] in ids]
 

@@ -1,9 +1,9 @@
 import { app, say } from "./app.js";
 import { Contrast, run as runContrast } from "./contrast.js";
 import { byId, el, percent, withArticle } from "./dom.js";
+import { Hull, fill } from "./hull.js";
 import { SMALL, sharpen } from "./shot.js";
 import { radialStar } from "./star.js";
-import { Triangle, fill } from "./triangle.js";
 
 /** A traversal has ended: all that can be shown of what it found. */
 export function finished() {
@@ -67,12 +67,12 @@ async function showTriangles() {
   const triangles = app.panels.map((panel) => panel.traces.filter((trace) => trace.result && app.traces.includes(trace)))
     .filter((traces) => traces.length > 1)
     .map((traces) => inOrder(traces))
-    .map(([first, second]) => new Triangle(first, second, { colourOf: app.colourOf, nameOf: app.picker.nameOf, moved: (weights) => app.triangles.forEach((one) => one.mark(weights)) }));
+    .map(([first, second]) => new Hull(first, second, { colourOf: app.colourOf, nameOf: app.picker.nameOf, source: app.picker.address(first.source, first.model), moved: (weights) => app.triangles.forEach((one) => one.mark(weights)) }));
   if (!triangles.length) return;
   app.triangles = triangles;
   byId("triangle-words").textContent = "Point anywhere, or use the arrow keys: the image there is mixed from the three corners, and the model itself says how sure it is.";
   byId("triangle-view").replaceChildren(...triangles.map((one) => one.node));
-  for (const one of triangles) one.mark(one.weights);
+  for (const one of triangles) one.mark(one.map.weights);
   app.side?.abort();
   app.side = new AbortController();
   await fill(triangles, app.side.signal).catch((error) => { if (error.name !== "AbortError") say(error.message, true); });

@@ -37,8 +37,6 @@ function listen() {
   byId("save").addEventListener("click", save);
   byId("share").addEventListener("click", share);
   addEventListener("hashchange", () => { if (location.hash !== written(state())) restore(location.hash, false); });
-  addEventListener("resize", redraw);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
 }
 
 /** The case of an address; without one a first choice, so that Start is all there is to press. */
@@ -88,11 +86,6 @@ async function openPair(pair) {
   } catch (error) {
     say(error.message, true);
   }
-}
-
-function redraw() {
-  for (const panel of app.panels) panel.trace?.result ? panel.place(Number(panel.slider.value)) : panel.trace && panel.live();
-  for (const one of app.triangles ?? []) one.draw();
 }
 
 open().catch((error) => say(error.message, true));

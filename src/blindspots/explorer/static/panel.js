@@ -1,4 +1,4 @@
-import { drawChart } from "./chart.js";
+import { lineChart, lineKey } from "./chart.js";
 import { el, number, percent } from "./dom.js";
 import { show } from "./pixels.js";
 import { playButton } from "./play.js";
@@ -20,7 +20,7 @@ export class Panel {
   constructor(model, { delta, words, nameOf, address }) {
     Object.assign(this, { model, delta, words, nameOf, address, traces: [], trace: null });
     this.stage = el("canvas", { class: "stage", width: 64, height: 64, role: "img", "aria-label": "The picture on its way" });
-    this.canvas = el("canvas", { class: "curves", role: "img", "aria-label": "Confidence and distance over the way" });
+    this.curves = el("div", { class: "curves" });
     this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${model}` });
     this.play = playButton(this.slider, () => this.place(Number(this.slider.value)), PAUSE, (last) => Math.max(1, Math.round(last / STRIDES)));
     this.play.node.disabled = true;
@@ -35,7 +35,7 @@ export class Panel {
       el("div", { class: "sheet-head" }, el("h3", {}, model), this.tabs),
       el("div", { class: "player" }, this.sides[0], el("figure", { class: "middle" }, this.stage), this.sides[1]),
       el("div", { class: "controls" }, this.play.node, this.slider, el("div", { class: "readout" }, this.where, this.sure)),
-      this.canvas, this.more);
+      this.curves, this.more);
   }
 
   /** Begin with these traces, the first one shown. */
@@ -109,9 +109,18 @@ export class Panel {
       near === null || near === undefined ? "" : ` · distance to target ${number(near)}`);
   }
 
+  /** The curves of the way so far; `at`: where the slider stands, null for none. */
   draw(at) {
-    const level = this.level();
-    drawChart(this.canvas, { ...this.trace.chart, level, at });
+    const { lines: { x, confidence, near }, last, words } = this.trace.chart;
+    const known = x.map((_, i) => i).filter((i) => confidence[i] !== null), far = x.map((_, i) => i).filter((i) => near[i] !== null);
+    const largest = Math.max(1e-9, ...far.map((i) => near[i])), places = (some) => some.map((i) => x[i] / Math.max(last, 1));
+    const lines = [
+      { values: far.map((i) => near[i]), places: places(far), colour: "var(--person)", name: `distance to target${largest > 1e-8 ? `, up to ${number(largest, 2)}` : ""}`, dash: "7 4", scale: { low: 0, high: largest, ticks: [] } },
+      { values: known.map((i) => confidence[i]), places: places(known), colour: "var(--model)", name: "confidence" },
+    ];
+    const { node, mark } = lineChart({ lines, level: this.level(), label: "Confidence and distance over the way", ends: ["0", `${last} ${words}`] });
+    if (at !== null) mark(at / Math.max(last, 1));
+    this.curves.replaceChildren(node, lineKey(lines));
   }
 
   level() {

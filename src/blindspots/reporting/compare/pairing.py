@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from blindspots.errors import UsageError
-from blindspots.reporting.page.pictures import EXTREMES, MOST_PAIRS, SEED
+from blindspots.reporting.page.views import Side
 from blindspots.reporting.score_labels import score_text, words_of
-from blindspots.reporting.selection import named_models
+from blindspots.reporting.selection import EXTREMES, LOOKED_AT, MOST_PAIRS, SEED, named_models
 from blindspots.settings import differences
 from blindspots.specs import nearest_names
 from blindspots.store.reader import Row, Run
@@ -22,20 +22,12 @@ Key = tuple[str, str]
 _PAIRS_FOLLOW_FROM = ("images", "seed", "sources", "targets_per_source", "pairs")
 FEWEST = 2
 _NUMBERS = ("segment_min", "p_found", "rmse")
-_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
-class ComparedModel:
-    """A model of a run; `label`: what it is called beside the others."""
-
-    run: Run
-    model: str
-    label: str
-
+class ComparedModel(Side):
     @cached_property
     def pairs(self) -> dict[Key, Row]:
-        """Its traversed pairs by (source id, target id)."""
         rows = self.run.pair_rows(self.model, started=True)
         return {(row["source_id"], row["target_id"]): row for row in rows}
 
@@ -153,7 +145,6 @@ class PairSelection:
 
 
 def subjects_of(sides: Sides) -> list[ComparedModel]:
-    """All that are compared, each once, in the order in which they come."""
     return list({subject.label: subject for both in sides for subject in both}.values())
 
 
@@ -208,7 +199,7 @@ def _case(subjects: Sequence[ComparedModel], keys: Iterable[Key]) -> Key | None:
     far = {key: sum(row["rmse"] for row in own) / len(own) for key, own in known.items()}
     sure = [key for key in known if least[key] >= words_of(subjects[0].run).sure]
     order = sorted(sure, key=far.__getitem__) or sorted(known, key=lambda key: -least[key])
-    kept = (key for key in order[:_LOOKED_AT] if _kept(subjects, key))
+    kept = (key for key in order[:LOOKED_AT] if _kept(subjects, key))
     return next(kept, order[0] if order else None)
 
 
@@ -223,7 +214,6 @@ def _known(rows: Iterable[Row], *names: str) -> bool:
 
 
 def _number(subjects: Sequence[ComparedModel], keys: Sequence[Key]) -> str:
-    """The number whose differences say which pairs to show: the first that any pair has."""
     known = (name for name in _NUMBERS if any(_known(_rows(subjects, k), name) for k in keys))
     return next(known, _NUMBERS[0])
 

@@ -25,7 +25,7 @@ from blindspots.reporting.figures.style import (
     axes_at,
     canvas,
     colour_bar,
-    colour_ramp,
+    draw_ramp,
     level,
     limb_colour,
     new_axes,
@@ -48,8 +48,6 @@ _CAPTION = ((_THUMB + 0.12, "left"), (_THUMB + 0.12, "left"), (-0.12, "right"))
 
 @dataclass(frozen=True)
 class Limb:
-    """A segment: `confidence` at equally spaced points, the target's name, the found image."""
-
     confidence: Numbers
     name: str
     found: np.ndarray | None = None
@@ -116,7 +114,6 @@ def _angles(count: int) -> list[float]:
 
 
 def _above_star(count: int, style: Style) -> float:
-    """Room for the heading, and for the captions of images that stand above their source."""
     return (4.4 if any(map(_is_above, _angles(count))) else 2.2) * style.line
 
 
@@ -323,7 +320,7 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float, style: St
 
 def _upright_bar(ax: Axes, words: ScoreWords, scale: Scale, style: Style) -> None:
     left, right, top, bottom = _SIDE - 0.55, _SIDE - 0.42, 0.75, 2.65
-    colour_ramp(ax, (left, right, bottom, top), upright=True)
+    draw_ramp(ax, (left, right, bottom, top), upright=True)
     ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], HAIRLINE, lw=0.5)
     for value in scale.ticks:
         y = bottom + (top - bottom) * scale.share(value)

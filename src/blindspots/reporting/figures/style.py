@@ -6,8 +6,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from matplotlib import rc_context
+from matplotlib import colormaps, rc_context
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
@@ -54,7 +55,6 @@ class Style(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Of all columns together."""
         return self.panel(1)
 
     def panel(self, count: int) -> float:
@@ -63,11 +63,9 @@ class Style(NamedTuple):
         return (self.columns * (self.column + GUTTER) - GUTTER * beside) / beside
 
     def across(self, count: int) -> int:
-        """How many of `count` panels stand beside each other."""
         return min(self.columns, count)
 
     def shrunk(self, share: float) -> "Style":
-        """The same with smaller type on the same columns."""
         heading, words, note, line = (share * size for size in self[:4])
         return self._replace(heading=heading, words=words, note=note, line=line)
 
@@ -139,7 +137,6 @@ def save(
 
 
 def figure_of(ax: Axes) -> Figure:
-    """The figure that an axis is in."""
     figure = ax.get_figure(root=True)
     if not isinstance(figure, Figure):
         raise ValueError("the axis belongs to no figure; draw into one that does")
@@ -239,7 +236,12 @@ def tile(
     ax.plot(*corners, color=edge or HAIRLINE, linewidth=width, solid_joinstyle="miter", zorder=4)
 
 
-def colour_ramp(ax: Axes, box: Box, upright: bool = False) -> None:
+def colour_ramp(colours: int = 64) -> list[str]:
+    """The colours of a score as "#rrggbb", from end to end of its scale."""
+    return [to_hex(colour) for colour in colormaps[COLOUR_MAP](np.linspace(0, 1, colours))]
+
+
+def draw_ramp(ax: Axes, box: Box, upright: bool = False) -> None:
     """The colours of a score from end to end; `box`: left, right, bottom, top on a canvas."""
     limits, ramp = (ax.get_xlim(), ax.get_ylim()), np.linspace(0, 1, 256)
     shown = ramp[::-1, None] if upright else ramp[None]
@@ -252,7 +254,7 @@ def colour_bar(
 ) -> None:
     """The colours of a score with the ends of its scale, in one line of a canvas."""
     start, end = left + 0.05 * style.column, left + 0.36 * style.column
-    colour_ramp(ax, (start, end, top + 0.3 * style.line, top - 0.3 * style.line))
+    draw_ramp(ax, (start, end, top + 0.3 * style.line, top - 0.3 * style.line))
     first, last = scale.labels[0], scale.labels[-1]
     write(ax, start - 0.05, top, first, style.note, MUTED, ha="right")
     write(ax, end + 0.05, top, f"{last}   {label}", style.note, MUTED, ha="left")

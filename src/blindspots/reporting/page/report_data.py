@@ -1,4 +1,4 @@
-"""From a run's files to the report's data."""
+"""The report: one HTML file that shows a run and needs nothing beside it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -6,35 +6,37 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from matplotlib import colormaps
 
-from blindspots.reporting.figures.style import COLOUR_MAP
-from blindspots.reporting.page.pictures import SEED, Sample, fitting, sample
+from blindspots.reporting.figures.style import colour_ramp
+from blindspots.reporting.page.inline import fill
 from blindspots.reporting.page.views import (
     DIGITS,
-    SCHEMA,
-    ColumnEntry,
     EndingEntry,
     ModelEntry,
     ReportData,
     RunEntry,
-    ScoreEntry,
+    Shown,
+    Side,
     Spread,
-    TableEntry,
-    TriangleEntry,
     case_of,
     views_of,
 )
 from blindspots.reporting.score_labels import ScoreWords, scales, words_of
-from blindspots.reporting.tables import Cell, Column, Kind, Table, build_tables, render
+from blindspots.reporting.selection import sample
+from blindspots.reporting.tables import Cell, Column, Kind, Table, TableRow, build_tables, render
 from blindspots.reporting.tables.render import shown
 from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words, glossary
 from blindspots.schema import Ending
+from blindspots.store.atomic import write_text
+from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Row, Run, codes, finite
 
 Facts = list[tuple[str, str]]
 BINS = 32
-_COLOURS = 64
+_SCORE = (
+    *("name", "probability", "of_classes", "noun", "axis", "each"),
+    *("source", "found", "sees", "gives"),
+)
 _HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "source_linf_epsilons")
 # Near to the target, far from the source, and believed all the way: that is to be blind.
 _BLIND = {
@@ -140,33 +142,7 @@ def _known(facts: Mapping[str, Any]) -> Facts:
     return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
 
 
-def score_entry(
-    words: ScoreWords,
-    pairs: Sequence[Row],
-    triangles: Sequence[TriangleEntry],
-    delta: float | None,
-) -> ScoreEntry:
-    """Its words, and scales on which all pairs and triangles of the page have room."""
-    along, over = scales(words, pairs, [one.confidence for one in triangles], delta)
-    return ScoreEntry(
-        name=words.name,
-        probability=words.probability,
-        of_classes=words.of_classes,
-        digits=DIGITS,
-        noun=words.noun,
-        axis=words.axis,
-        each=words.each,
-        source=words.source,
-        found=words.found,
-        sees=words.sees,
-        gives=words.gives,
-        along=along,
-        over=over,
-    )
-
-
 def spreads(run: Run) -> list[Spread]:
-    """The spread of every number that differs between pairs; models share their bins."""
     models = [facts.name for facts in run.models]
     owners, pairs = _owners(run.columns.pairs, models), run.columns.pairs
     columns = ((key, finite(pairs[key])) for key in spread_keys())
@@ -183,7 +159,6 @@ def spread_keys() -> Iterator[str]:
 
 
 def spread(key: str, values: Mapping[str, np.ndarray]) -> Spread | None:
-    """The spread of one number, model to its values; None where no two known ones differ."""
     known = {model: own[np.isfinite(own)] for model, own in values.items()}
     every = np.concatenate([np.empty(0), *known.values()])
     if not len(every) or every.min() == every.max():
@@ -202,85 +177,95 @@ def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
     return np.where(started[endings], places[owners], -1)
 
 
+def write_report(run: Run, tables: Mapping[Kind, Table] | None = None) -> Place:
+    """`report.html` in the run's directory: self-contained, opens from disk; returns its path.
+
+    `tables`: the run's, where they are built already.
+    """
+    return write_text(run.path / "report.html", page_html(report_data(run, tables)))
+
+
+def report_html(run: Run) -> str:
+    """The report of a run as one HTML text; no address in it leads out of the run directory."""
+    return page_html(report_data(run))
+
+
+def page_html(data: ReportData) -> str:
+    return fill("report.html", data)
+
+
 def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> ReportData:
     """Everything the page shows of a run; `tables`: the run's, where they are built already.
 
     Tables, spreads and endings count every pair. One by one are shown those of `sample`.
     """
-    chosen = sample(run)
+    chosen, words = sample(run), words_of(run)
     rows = run.columns.rows("pairs", "pair_id", chosen.ids)
     tables = build_tables(run) if tables is None else tables
-    words, models = words_of(run), [facts.name for facts in run.models]
-    views = views_of(fitting(run, rows), models)
-    return ReportData(
-        schema=SCHEMA,
-        run=_run(run, chosen),
-        score=score_entry(words, rows, views.triangles, run.delta),
+    models = [facts.name for facts in run.models]
+    return page_data(
+        [(Side(run, one, one), [row for row in rows if row["model"] == one]) for one in models],
+        run=RunEntry(
+            run.name,
+            run.labelled,
+            run.finished,
+            total=chosen.total,
+            listed=len(chosen.ids),
+            extremes=chosen.extremes,
+        ),
+        words=words,
         case=next((case_of(row, words) for row in rows if row["pair_id"] == chosen.case), None),
-        models=[model_entry(run, model) for model in models],
-        columns=column_entries(words),
         glossary={column.title: column.definition for column in glossary(words)},
-        endings=ending_entries({name: run.columns.endings(name) for name in models}, words),
         headline=_table(_headline(tables["summary"])),
         tables=[_table(table) for table in tables.values() if table.columns and table.rows],
         spreads=spreads(run),
         facts=run_facts(run),
+    )
+
+
+def page_data(shown: Shown, *, words: ScoreWords, **own: Any) -> ReportData:
+    """The data of a page on which these pairs of each side are shown; `own`: its other fields."""
+    views, sides = views_of(shown), [side for side, _ in shown]
+    deltas = [side.run.delta for side in sides if side.run.delta is not None]
+    rows = [row for _, own_rows in shown for row in own_rows]
+    grids = [triangle.confidence for triangle in views.triangles]
+    return ReportData(
+        score={
+            **{name: getattr(words, name) for name in _SCORE},
+            "digits": DIGITS,
+            **scales(words, rows, grids, max(deltas, default=None))._asdict(),
+        },
+        models=[_model_entry(side) for side in sides],
+        columns=[_column(column_in_words(column, words)) for column in PAIR_NUMBERS],
+        endings=_endings(sides, words),
         colours=colour_ramp(),
-        pairs=views.pairs,
-        triangles=views.triangles,
-        grids=views.grids,
-        images=views.images,
+        **views._asdict(),
+        **own,
     )
 
 
-def colour_ramp() -> list[str]:
-    """The figures' colour map as hex colours from confidence 0 to 1."""
-    ramp = (255 * colormaps[COLOUR_MAP](np.linspace(0, 1, _COLOURS))).round().astype(int)
-    return [f"#{red:02x}{green:02x}{blue:02x}" for red, green, blue, _ in ramp]
-
-
-def _run(run: Run, chosen: Sample) -> RunEntry:
-    return RunEntry(
-        name=run.name,
-        labelled=run.labelled,
-        finished=run.finished,
-        total=chosen.total,
-        listed=len(chosen.ids),
-        extremes=chosen.extremes,
-        seed=SEED,
-        kind="model",
-        beside=True,
-    )
-
-
-def model_entry(run: Run, model: str, label: str | None = None) -> ModelEntry:
-    """A model of a run; `label`: what it is called beside those of other runs."""
-    facts = run.facts(model)
+def _model_entry(side: Side) -> ModelEntry:
+    facts, run = side.run.facts(side.model), side.run
     height, width = facts.size or (1, 1)
     aspect = round(width / height, 4)
-    return ModelEntry(label or model, facts.training_epsilon, aspect, run.delta, run.straight)
+    return ModelEntry(side.label, facts.training_epsilon, aspect, run.delta, run.straight)
 
 
-def column_entries(words: ScoreWords) -> list[ColumnEntry]:
-    """The numbers of every pair, in the words of the score that was held."""
-    return [_column(column_in_words(column, words)) for column in PAIR_NUMBERS]
+def _column(column: Column) -> dict[str, Any]:
+    return {
+        **asdict(column),
+        "blind": next((e for e, keys in _BLIND.items() if column.key in keys), None),
+    }
 
 
-def _column(column: Column) -> ColumnEntry:
-    blind = next((end for end, keys in _BLIND.items() if column.key in keys), None)
-    return ColumnEntry(
-        column.key, column.title, column.definition, column.digits, column.percent, blind
-    )
-
-
-def ending_entries(counts: Mapping[str, Mapping[str, int]], words: ScoreWords) -> list[EndingEntry]:
-    """The endings that occurred, in words; `counts`: model to ending to its pairs."""
+def _endings(sides: Sequence[Side], words: ScoreWords) -> list[EndingEntry]:
+    counts = {side.label: side.run.columns.endings(side.model) for side in sides}
     entries = [
         EndingEntry(
             ending.value,
             ending.replace("_", " "),
             words.say(ending.sentence),
-            {model: own[ending] for model, own in counts.items() if ending in own},
+            {label: own[ending] for label, own in counts.items() if ending in own},
         )
         for ending in Ending
     ]
@@ -292,23 +277,24 @@ def _headline(table: Table) -> Table:
     return replace(table, kind="headline", title="In short", columns=chosen, transposed=False)
 
 
-def _table(table: Table) -> TableEntry:
-    return TableEntry(
-        kind=table.kind,
-        title=table.title,
-        transposed=table.transposed,
-        columns=[asdict(column) for column in table.columns],
-        rows=[_table_row(row, table.columns) for row in table.rows],
-        notes=list(table.notes),
-        csv=render(table, "csv"),
-    )
+def _table(table: Table) -> dict[str, Any]:
+    return {
+        "kind": table.kind,
+        "title": table.title,
+        "transposed": table.transposed,
+        "columns": [asdict(column) for column in table.columns],
+        "rows": [_table_row(row, table.columns) for row in table.rows],
+        "notes": list(table.notes),
+        "csv": render(table, "csv"),
+    }
 
 
-def _table_row(row: Any, columns: Sequence[Column]) -> Row:
+def _table_row(row: TableRow, columns: Sequence[Column]) -> Row:
     cells = {column.key: row.cells.get(column.key, Cell()) for column in columns}
     texts = {column.key: shown(cells[column.key], column) for column in columns}
     return {
-        "title": "",
-        **asdict(row),
-        "cells": {key: {**asdict(cell), "text": texts[key]} for key, cell in cells.items()},
+        "label": row.label,
+        "title": row.title,
+        "origin": row.origin,
+        "cells": {key: {**cell.as_json(), "text": texts[key]} for key, cell in cells.items()},
     }

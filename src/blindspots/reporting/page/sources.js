@@ -1,9 +1,13 @@
+import { interpolated } from "./barycentric.js";
 import { byId, el, number } from "./dom.js";
 import { limbColour } from "./colours.js";
-import { lineChart } from "./chart.js";
+import { lineChart, lineKey } from "./chart.js";
+import { loaded, mixInto } from "./mixing.js";
+import { shareOf } from "./scale.js";
+import { sharpen } from "./shot.js";
 import { openPair, segmentWords } from "./dialog.js";
 import { radialStar } from "./star.js";
-import { triangleMap } from "./triangle.js";
+import { TriangleMap } from "./triangle.js";
 import { aspectOf, axis, colourOf, foundImage, heading, levelOf, report, score, sourceImage, startedPairs, sure } from "./run.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
@@ -54,8 +58,7 @@ function linesOf(pairs, level) {
   const lines = pairs.map((pair, i) => ({ values: pair.segment, colour: limbColour(i), name: pair.target })).filter((line) => line.values.length);
   if (!lines.length) return null;
   const label = `${heading} from ${pairs[0].source} ${pairs.map(segmentWords).join("; ")}`;
-  const key = lines.map(({ colour, name }) => el("span", {}, el("i", { style: { borderTop: `2.5px solid ${colour}` } }), ` ${name}`));
-  return el("details", { class: "lines" }, el("summary", {}, "The limbs as lines"), lineChart({ lines, level, axis, label, ends: ["source", "found images"] }).node, el("p", { class: "key" }, ...key));
+  return el("details", { class: "lines" }, el("summary", {}, "The limbs as lines"), lineChart({ lines, level, axis, label, ends: ["source", "found images"] }).node, lineKey(lines));
 }
 
 /** One choice for all models, so that they show the same two targets side by side. */
@@ -92,19 +95,40 @@ const swapped = ([source, first, second]) => /** @type {[number, number, number]
 
 function triangleOf(triangle, pairs, onmove) {
   const [first, second] = triangle.target_ids.map((id) => pairs.find((pair) => pair.target_id === id));
-  const { source, caption, model } = pairs[0];
-  return triangleMap({
-    confidence: triangle.confidence,
-    sides: triangle.sides,
-    level: levelOf(model, triangle.p_source),
-    caption,
-    names: [source, first.target, second.target],
-    images: [sourceImage(first), foundImage(first), foundImage(second)],
-    aspect: aspectOf(first),
-    colourOf,
-    scale: score.over,
-    told: score.name === "confidence" ? undefined : (p) => `${score.noun} ${number(p)}`,
+  const { source, caption, model } = pairs[0], names = [source, first.target, second.target], level = levelOf(model, triangle.p_source);
+  const images = [sourceImage(first), foundImage(first), foundImage(second)];
+  const map = new TriangleMap({
+    sides: triangle.sides, names, images, moved: (weights) => { show(weights); onmove(weights); },
     label: `Triangle between the ${source} and the found ${first.target} and ${second.target}, ${model}: mean ${score.noun} ${sure(triangle.mean)}`,
-    onmove,
   });
+  map.fill({ confidence: triangle.confidence, level, colourOf, scale: score.over });
+  const told = score.name === "confidence" ? (p) => `the model is sure of ${source} by ${number(p)}` : (p) => `${score.noun} ${number(p)}`;
+  const mix = /** @type {HTMLCanvasElement} */ (el("canvas", { class: "shot", role: "img", style: { aspectRatio: aspectOf(first) } }));
+  const belief = el("b", { class: "model" }), shares = el("span"), seen = images.every(Boolean) ? mix : el("span", { class: "shot absent" }, "not kept");
+  let pictures = /** @type {HTMLImageElement[]} */ ([]);
+
+  function show(weights) {
+    map.put(weights);
+    const p = interpolated(triangle.confidence, weights);
+    belief.textContent = `${caption} ${number(p)}`;
+    belief.classList.toggle("lost", level !== null && p !== null && p < level);
+    shares.textContent = weights.map((w, k) => `${Math.round(100 * w)}\u00a0% ${names[k]}`).join(", ");
+    const words = `${shares.textContent}: ${told(p)}`;
+    map.tell(words, 100 * (p === null ? 0 : shareOf(p, score.over)));
+    mix.setAttribute("aria-label", `Mixture of ${words}`);
+    paint();
+  }
+
+  function paint() {
+    if (pictures.length < 3) return;
+    mixInto(mix, pictures, map.weights);
+    sharpen(mix, mix.height);
+    mix.dataset.drawn = map.weights.map((w) => w.toFixed(4)).join(" ");
+  }
+
+  Promise.all(images.map(loaded)).then((all) => {
+    pictures = all.filter(Boolean);
+    paint();
+  });
+  return { node: el("div", { class: "triangle" }, map.node, el("figure", { class: "mixed" }, seen, el("figcaption", {}, "the model: ", belief, shares))), show };
 }

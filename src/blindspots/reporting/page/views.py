@@ -1,20 +1,21 @@
-"""What is shown of single pairs: the pairs, their triangles, grids and pictures."""
+"""What a page shows, as data: it is drawn from this alone, and holds it as JSON."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from blindspots.reporting.page.pictures import PairPictures, Pictures, rmse
-from blindspots.reporting.score_labels import CONFIDENCE, Scale, ScoreWords, number, words_of
-from blindspots.reporting.selection import layout_of
+from blindspots.reporting.page.inline import PairPictures, Pictures, fitting_together, rmse
+from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords, number, words_of
+from blindspots.reporting.selection import SEED, layout_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.store.reader import Row, Run, reached_target
 
 DIGITS = 2
 SCHEMA = 4
+Shown = Sequence[tuple["Side", Sequence[Row]]]
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,15 @@ def percent(value: float) -> str:
 
 
 @dataclass(frozen=True)
+class Side:
+    """A model of a run; `label`: what it is called beside the others of a page."""
+
+    run: Run
+    model: str
+    label: str
+
+
+@dataclass(frozen=True)
 class Spread:
     """One number over all started pairs: `counts[model]` pairs in each bin from `low` to `high`."""
 
@@ -93,7 +103,7 @@ class Spread:
 class RunEntry:
     """The run as a whole. `total`: its pairs, of which `listed` are shown one by one.
 
-    `extremes`: see `sample.Sample`; `seed`: of the sample. `kind`: what the entries of `models`
+    `extremes`: see `selection.Sample`; `seed`: of the sample. `kind`: what the entries of `models`
     are: models, or the runs of a comparison. `beside`: whether the page lies in the run's
     directory, and so beside its exact pictures.
     """
@@ -103,33 +113,10 @@ class RunEntry:
     finished: bool
     total: int
     listed: int
-    extremes: int
-    seed: int
-    kind: str
-    beside: bool
-
-
-@dataclass(frozen=True)
-class ScoreEntry:
-    """The score that the run held, in words, and the scales it is drawn on.
-
-    `probability`: it is read as a percentage, else with `digits` decimals. `along`: the scale of
-    curves and limbs; `over`: of colours. The others: see `score_words.ScoreWords`.
-    """
-
-    name: str
-    probability: bool
-    of_classes: bool
-    digits: int
-    noun: str
-    axis: str
-    each: str
-    source: str
-    found: str
-    sees: str
-    gives: str
-    along: Scale
-    over: Scale
+    extremes: int = 0
+    seed: int = SEED
+    kind: str = "model"
+    beside: bool = True
 
 
 @dataclass(frozen=True)
@@ -147,21 +134,7 @@ class ModelEntry:
 
 
 @dataclass(frozen=True)
-class ColumnEntry:
-    """A number of every pair; `blind`: which end shows the deeper blind spot, if one does."""
-
-    key: str
-    title: str
-    definition: str
-    digits: int
-    percent: bool
-    blind: str | None
-
-
-@dataclass(frozen=True)
 class EndingEntry:
-    """Why traversals ended, in words; `counts`: pairs of each model."""
-
     ending: str
     title: str
     sentence: str
@@ -169,27 +142,11 @@ class EndingEntry:
 
 
 @dataclass(frozen=True)
-class TableEntry:
-    """A table of the run: columns and rows as in `reporting.tables`, and the same as CSV.
-
-    A row is `label`, `title`, `origin` and `cells`: column key to mean, std, n and `text`.
-    """
-
-    kind: str
-    title: str
-    transposed: bool
-    columns: list[dict[str, Any]]
-    rows: list[dict[str, Any]]
-    notes: list[str]
-    csv: str
-
-
-@dataclass(frozen=True)
 class PairEntry:
     """A pair: names and numbers as stored, its way, its pictures.
 
     `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points.
-    `steps`, `path`: step and confidence of each snapshot. `believed`, `believes`: see `words.Case`.
+    `steps`, `path`: step and confidence of each snapshot. `believed`, `believes`: see `PairText`.
     `caption`: what a bare number is of: the source's class, or its group.
     """
 
@@ -239,25 +196,29 @@ class GridEntry:
     spots: list[list[dict[str, Any] | None]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything the page shows; all JSON values. `schema` changes when a field does.
 
-    The page of a comparison has no `headline`, `tables` and `facts`: it shows differences instead.
+    `score`: the words of the score that was held, the `digits` it is written with where it is no
+    probability, and its scales: `along` of curves and limbs, `over` of colours. `columns`: the
+    numbers of every pair; `blind`: which end shows the deeper blind spot, if one does. `tables`: as
+    in `reporting.tables`, with the `text` of each cell, and the same as CSV. The page of a
+    comparison has no `headline`, `tables` and `facts`: it shows differences instead.
     """
 
-    schema: int
+    schema: int = SCHEMA
     run: RunEntry
-    score: ScoreEntry
+    score: dict[str, Any]
     case: PairText | None
     models: list[ModelEntry]
-    columns: list[ColumnEntry]
+    columns: list[dict[str, Any]]
     glossary: dict[str, str]
     endings: list[EndingEntry]
-    headline: TableEntry | None
-    tables: list[TableEntry]
+    headline: dict[str, Any] | None = None
+    tables: list[dict[str, Any]] = field(default_factory=list)
     spreads: list[Spread]
-    facts: dict[str, Any]
+    facts: dict[str, Any] = field(default_factory=dict)
     colours: list[str]
     pairs: list[PairEntry]
     triangles: list[TriangleEntry]
@@ -265,48 +226,72 @@ class ReportData:
     images: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as dictionaries and lists."""
         return asdict(self)
 
 
 class Views(NamedTuple):
-    """What the views of some of a run's pairs are drawn from."""
-
     pairs: list[PairEntry]
     triangles: list[TriangleEntry]
     grids: list[GridEntry]
     images: dict[str, str]
 
 
-def views_of(pictures: Pictures, models: Iterable[str]) -> Views:
-    """The views of the pairs of these pictures, with a grid for each of the models."""
-    run, rows = pictures.run, pictures.rows
-    return Views(
-        pairs=_pairs(run, rows, pictures),
-        triangles=_triangles(run, rows),
-        grids=[_grid(model, rows, words_of(run)) for model in models],
-        images=pictures.images(),
-    )
+def views_of(shown: Shown) -> Views:
+    """The views of the pairs shown of each side; the pictures of all runs are of one size.
 
+    Pairs of several runs, whose ids may be the same, have ids of their own; an image that several
+    runs saw alike is there once.
+    """
+    prefixes = id_prefixes(side for side, _ in shown)
+    rows = [(run, [row for s, own in shown if s.run is run for row in own]) for run in prefixes]
+    pictures = dict(zip(prefixes, fitting_together(rows), strict=True))
+    images: dict[str, str] = {}
+    keys: dict[Run, dict[str, str]] = {}
+    for place, (run, own) in enumerate(pictures.items(), start=1):
+        uris = own.images()
+        keys[run] = {
+            k: k if images.get(k, uri) == uri else f"{place}-{k}" for k, uri in uris.items()
+        }
+        images |= {keys[run][stem]: uri for stem, uri in uris.items()}
 
-def _pairs(run: Run, rows: Sequence[Row], pictures: Pictures) -> list[PairEntry]:
+    def entry(side: Side, row: Row) -> PairEntry:
+        return _pair(side, row, prefixes[side.run], pictures[side.run], keys[side.run])
+
     # Pictures are read and written by Pillow, which lets other threads work meanwhile.
     with ThreadPoolExecutor() as pool:
-        return list(pool.map(lambda row: _pair(run, row, pictures), rows))
+        pairs = pool.map(lambda one: entry(*one), [(s, row) for s, own in shown for row in own])
+        return Views(
+            list(pairs),
+            [triangle for side, own in shown for triangle in _triangles(side, own)],
+            [_grid(side, own, prefixes[side.run]) for side, own in shown],
+            images,
+        )
 
 
-def _pair(run: Run, row: Row, pictures: Pictures) -> PairEntry:
-    words = words_of(run)
+def id_prefixes(sides: Iterable[Side]) -> dict[Run, str]:
+    """What tells the pairs of one run from those of another."""
+    runs = list(dict.fromkeys(side.run for side in sides))
+    return {run: f"{place}-" if len(runs) > 1 else "" for place, run in enumerate(runs, start=1)}
+
+
+def _pair(
+    side: Side, row: Row, prefix: str, pictures: Pictures, keys: Mapping[str, str]
+) -> PairEntry:
+    words = words_of(side.run)
     source = spoken(row["source_name"], row["source_class"])
+    source_key, target_key = (
+        keys.get(side.run.image_path(image, side.model).stem) if image else None
+        for image in (row["source_id"], row["target_id"])
+    )
     return PairEntry(
-        id=row["pair_id"],
-        model=row["model"],
+        id=prefix + row["pair_id"],
+        model=side.label,
         source=source,
         target=spoken(row["target_name"], row["target_class"]) if row["target_id"] else None,
         source_id=row["source_id"],
         target_id=row["target_id"],
-        source_key=_key(run, row["source_id"], row["model"]),
-        target_key=_key(run, row["target_id"], row["model"]),
+        source_key=source_key,
+        target_key=target_key,
         ending=row["ending"],
         arrived=reached_target(row),
         believed=words.believe(source, with_article(source)),
@@ -320,58 +305,48 @@ def _pair(run: Run, row: Row, pictures: Pictures) -> PairEntry:
     )
 
 
-def _triangles(run: Run, rows: Sequence[Row]) -> list[TriangleEntry]:
-    ids = {
-        (row["model"], row["source_id"], row["target_id"]): row["pair_id"]
-        for row in rows
-        if row["target_id"] and Ending(row["ending"]).started
-    }
-    stored = run.columns.rows("triangles", "source_id", {source for _, source, _ in ids})
-    return [_triangle(run, row, ids) for row in stored if all(key in ids for key in _corners(row))]
+def _triangles(side: Side, rows: Sequence[Row]) -> Iterator[TriangleEntry]:
+    ids = {(row["source_id"], row["target_id"]): row["pair_id"] for row in rows if _started(row)}
+    stored = side.run.columns.rows("triangles", "source_id", {source for source, _ in ids})
+    for row in (row for row in stored if row["model"] == side.model):
+        source, targets = row["source_id"], [row["target_1"], row["target_2"]]
+        found = [ids.get((source, target)) for target in targets]
+        if None not in found:
+            yield TriangleEntry(
+                model=side.label,
+                source_id=source,
+                target_ids=targets,
+                p_source=_value(row["p_source"]),
+                mean=_value(row["mean"]),
+                confidence=_rounded(row["confidence"]),
+                sides=_sides(side, source, [name for name in found if name]),
+            )
 
 
-def _triangle(run: Run, row: Row, ids: dict[tuple[str, str, str], str]) -> TriangleEntry:
-    first, second = (ids[key] for key in _corners(row))
-    return TriangleEntry(
-        model=row["model"],
-        source_id=row["source_id"],
-        target_ids=[row["target_1"], row["target_2"]],
-        p_source=_value(row["p_source"]),
-        mean=_value(row["mean"]),
-        confidence=_rounded(row["confidence"]),
-        sides=_sides(run, row, first, second),
-    )
+def _started(row: Row) -> bool:
+    return bool(row["target_id"]) and Ending(row["ending"]).started
 
 
-def _sides(run: Run, row: Row, first: str, second: str) -> list[float]:
-    source = run.image(row["source_id"], row["model"])
-    a, b = run.found(first), run.found(second)
-    if source is None or a is None or b is None:
+def _sides(side: Side, source: str, found: Sequence[str]) -> list[float]:
+    corners = [side.run.image(source, side.model), *map(side.run.found, found)]
+    known = [one for one in corners if one is not None]
+    if len(known) < 3 or len({one.shape for one in known}) > 1:
         return [1.0, 1.0, 1.0]
-    sides = [rmse(source, a), rmse(source, b), rmse(a, b)]
-    return [1.0, 1.0, 1.0] if None in sides else [round(side or 0.0, 6) for side in sides]
+    pairs = ((0, 1), (0, 2), (1, 2))
+    return [round(rmse(known[a], known[b]) or 0.0, 6) for a, b in pairs]
 
 
-def _corners(row: Row) -> list[tuple[str, str, str]]:
-    return [(row["model"], row["source_id"], row[name]) for name in ("target_1", "target_2")]
-
-
-def _grid(model: str, rows: Sequence[Row], words: ScoreWords) -> GridEntry:
-    own = [row for row in rows if row["model"] == model and Ending(row["ending"]).started]
-    layout = layout_of(own)
+def _grid(side: Side, rows: Sequence[Row], prefix: str) -> GridEntry:
+    layout = layout_of([row for row in rows if _started(row)])
     return GridEntry(
-        model=model,
-        rows=[words.caption(spoken(name)) for name in layout.rows],
+        model=side.label,
+        rows=[words_of(side.run).caption(spoken(name)) for name in layout.rows],
         columns=[spoken(name) for name in layout.columns],
         spots=[
-            [spot and {"pair": spot.row["pair_id"], "clean": spot.clean} for spot in line]
+            [spot and {"pair": prefix + spot.row["pair_id"], "clean": spot.clean} for spot in line]
             for line in layout.spots
         ],
     )
-
-
-def _key(run: Run, image_id: str | None, model: str) -> str | None:
-    return run.image_path(image_id, model).stem if image_id else None
 
 
 def _rounded(values: Sequence[float] | None) -> list[float | None]:

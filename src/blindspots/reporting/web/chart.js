@@ -3,7 +3,10 @@ import { UNIT, shareOf, tickWords } from "./scale.js";
 
 const CHART = { width: 460, height: 200, left: 30, right: 12, top: 12, bottom: 30 };
 
-/** @typedef {{values: Array<number|null>, colour: string, name: string, dash?: string, scale?: import("./scale.js").Scale}} Line */
+/**
+ * @typedef {{values: Array<number|null>, places?: number[], colour: string, name: string, dash?: string, scale?: import("./scale.js").Scale}} Line
+ *   `places`: where each value stands, 0 to 1; equally spaced without
+ */
 /** @typedef {{scale: import("./scale.js").Scale, noun: string, source: string}} Axis of a score */
 
 /** @type {Axis} */
@@ -35,13 +38,19 @@ export function lineChart({ lines, level, label, ends, axis = CONFIDENCE }) {
   chart.append(...lines.map((line) => polyline(line, x, (p) => up(p === null ? 0 : shareOf(p, line.scale ?? axis.scale)))),
     svg("text", { class: "model", x: x(0), y: height - 8 }, ends[0]),
     svg("text", { class: "person", x: x(1), y: height - 8, "text-anchor": "end" }, ends[1]));
-  return { node: chart, x, up };
+  const line = svg("path", { class: "mark" });
+  chart.append(line);
+  return {
+    node: chart,
+    /** @param {number} share of the way, where a mark is to stand */
+    mark(share) { line.setAttribute("d", `M${x(share)} ${up(1)}V${up(0)}`); },
+  };
 }
 
-function polyline({ values, colour, name, dash }, x, y) {
-  const last = values.length - 1;
-  const points = values.map((p, i) => `${x(i / last).toFixed(1)} ${y(p).toFixed(1)}`);
-  return svg("path", { class: "limb", stroke: colour, "stroke-dasharray": dash ?? null, d: "M" + points.join("L") }, svg("title", {}, name));
+function polyline({ values, places, colour, name, dash }, x, y) {
+  const last = Math.max(values.length - 1, 1);
+  const points = values.map((p, i) => `${x(places ? places[i] : i / last).toFixed(1)} ${y(p).toFixed(1)}`);
+  return svg("path", { class: "limb", stroke: colour, "stroke-dasharray": dash ?? null, d: points.length ? "M" + points.join("L") : null }, svg("title", {}, name));
 }
 
 /**
@@ -60,15 +69,20 @@ export function pathChart(pair, whereabouts, axis = CONFIDENCE) {
     ...(to.length ? [{ values: to, colour: "var(--person)", name: `RMSE to the target${own}`, scale: UNIT, dash: "7 4" }] : []),
   ];
   const last = pair.path.length - 1;
-  const { node, x, up } = lineChart({ lines, level: null, axis, label: pathWords(pair, whereabouts, axis.noun), ends: [whereabouts(pair, 0), whereabouts(pair, last)] });
-  const mark = svg("path", { class: "mark" });
-  node.append(mark);
-  const key = lines.map(({ colour, name, dash }) => el("span", {}, el("i", { style: { borderTop: `2.5px ${dash ? "dashed" : "solid"} ${colour}` } }), ` ${name}`));
+  const { node, mark } = lineChart({ lines, level: null, axis, label: pathWords(pair, whereabouts, axis.noun), ends: [whereabouts(pair, 0), whereabouts(pair, last)] });
   return {
-    node: el("div", { class: "path-chart" }, node, el("p", { class: "key" }, ...key)),
+    node: el("div", { class: "path-chart" }, node, lineKey(lines)),
     /** @param {number} at which snapshot */
-    mark(at) { mark.setAttribute("d", `M${x(at / last)} ${up(1)}V${up(0)}`); },
+    mark(at) { mark(at / last); },
   };
+}
+
+/**
+ * Which line is which.
+ * @param {Line[]} lines
+ */
+export function lineKey(lines) {
+  return el("p", { class: "key" }, ...lines.map(({ colour, name, dash }) => el("span", {}, el("i", { style: { borderTop: `2.5px ${dash ? "dashed" : "solid"} ${colour}` } }), ` ${name}`)));
 }
 
 function pathWords(pair, whereabouts, noun) {

@@ -1,28 +1,144 @@
-"""Pictures as data URIs, small enough that the report of 200 pairs stays under 15 MB."""
+"""What a page holds inside itself: its scripts and styles, its data, its pictures."""
 
 import base64
+import hashlib
 import io
-from collections.abc import Iterator, Sequence
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
 from PIL import Image
 
-from blindspots.reporting.score_labels import words_of
-from blindspots.reporting.selection import most_representative
-from blindspots.reporting.tables.table import PAIR_NUMBERS
-from blindspots.store.reader import Pixels, Row, Run, codes, finite, lowest
+from blindspots.store.reader import Pixels, Row, Run
+
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?function (\w+)|const (\w+)|class (\w+))", re.MULTILINE)
+_STYLES = ("base", "report", "views")
+
+
+def page_files(*own: Traversable) -> dict[str, Traversable]:
+    """Every file that a page may be made of, by name: those of its own folders, and the shared."""
+    folders = (files("blindspots.reporting") / "web", *own)
+    found = (file for folder in folders for file in folder.iterdir())
+    return {file.name: file for file in found if file_type(file.name)}
+
+
+def file_type(name: str) -> str | None:
+    return TYPES.get(name[name.rfind(".") :])
+
+
+def bundle(entry: str, read: Callable[[str], str]) -> str:
+    """The module `entry` and all it imports, each in a scope of its own, in one strict script.
+
+    `read`: the text of a module by its name. Imports and exports are by name and at the top level,
+    one declaration an export.
+    """
+    order: list[str] = []
+    _visit(entry, read, order, ())
+    return '"use strict";\n' + "\n".join(_scope(name, read(name)) for name in order)
+
+
+def _visit(name: str, read: Callable[[str], str], order: list[str], above: tuple[str, ...]) -> None:
+    if name in above:
+        raise ValueError(f"modules import each other: {' → '.join((*above, name))}")
+    if name in order:
+        return
+    for imported in _imported(read(name)):
+        _visit(imported, read, order, (*above, name))
+    order.append(name)
+
+
+def _imported(text: str) -> Iterator[str]:
+    return (found[2] for found in _IMPORT.finditer(text))
+
+
+def _scope(name: str, text: str) -> str:
+    exported = ", ".join(next(filter(None, found.groups())) for found in _EXPORT.finditer(text))
+    body = _IMPORT.sub(lambda found: f"const {{{found[1]}}} = {_variable(found[2])};\n", text)
+    body = _EXPORT.sub("", body).strip()
+    return f"const {_variable(name)} = (() => {{\n{body}\nreturn {{ {exported} }};\n}})();"
+
+
+def _variable(module: str) -> str:
+    return f"module_{module.replace('-', '_')}"
+
+
+def fill(
+    name: str,
+    data: Any,
+    folders: Sequence[Traversable] = (),
+    styles: Sequence[str] = (),
+    **context: Any,
+) -> str:
+    """The page of a template with the views of this data, a `views.ReportData`.
+
+    `folders`: where the template, its parts and `styles` lie beside the report's own; `context`:
+    what else the template shows.
+    """
+    own = _own(tuple(folders))
+    script = bundle("start", lambda module: own(f"{module}.js"))
+    return (
+        _environment(own)
+        .get_template(name)
+        .render(
+            data=data,
+            block=_json_block(data.as_json()),
+            style=Markup("".join(own(f"{style}.css") for style in (*_STYLES, *styles))),
+            script=Markup(script),
+            script_hash=_hash(script),
+            **context,
+        )
+    )
+
+
+@cache
+def _own(folders: tuple[Traversable, ...]) -> Callable[[str], str]:
+    found = page_files(files("blindspots.reporting.page"), *folders)
+    return lambda name: found[name].read_text("utf-8")
+
+
+@cache
+def _environment(read: Callable[[str], str]) -> Environment:
+    return Environment(
+        loader=FunctionLoader(read),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+def _hash(script: str) -> str:
+    # The page allows this one script and no other, so a hostile class name can never run.
+    digest = hashlib.sha256(f"\n{script}\n".encode()).digest()
+    return base64.b64encode(digest).decode("ascii")
+
+
+def _json_block(data: dict[str, Any]) -> Markup:
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
+    return Markup(text.translate(str.maketrans(unsafe)))
+
 
 BUDGET = 11_500_000
 RESIDUAL_GAIN = 4
 _SMALL = 96
 _GREY = 128
 _PROBES = 6
-MOST_PAIRS = 200
-EXTREMES = 2
-SEED = 0
-_LOOKED_AT = 200
 
 
 @dataclass(frozen=True)
@@ -78,7 +194,6 @@ class Pictures:
         return {stem: uri for stem, uri in uris.items() if uri is not None}
 
     def files(self) -> dict[str, tuple[str, str]]:
-        """The name of each stored source and target to its (image id, model)."""
         keys = {
             (name, row["model"])
             for row in self.rows
@@ -178,61 +293,3 @@ def rmse(a: Pixels, b: Pixels) -> float | None:
 def _distances(frames: Sequence[Pixels], other: Pixels | None) -> list[float]:
     known = [] if other is None else [rmse(frame, other) for frame in frames]
     return [] if None in known else [round(value, 5) for value in known if value is not None]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """The ids of the pairs shown, out of `total`; `case`: the one of the first screen, if any.
-
-    `extremes`: how many of each number's lowest and highest pairs are among them for certain; 0
-    where every pair is shown.
-    """
-
-    ids: list[str]
-    total: int
-    case: str | None
-    extremes: int = 0
-
-
-def sample(run: Run) -> Sample:
-    """Every pair of at most `MOST_PAIRS`; else extremes of every number, then sources by seed.
-
-    A sampled source brings all its pairs, of all models, so that its star and triangles are whole.
-    """
-    pairs = run.columns.pairs
-    case = striking_case(run)
-    if len(pairs) <= MOST_PAIRS:
-        return Sample(pairs["pair_id"].to_pylist(), len(pairs), case)
-    picked = dict.fromkeys(_extremes(pairs))
-    if case is not None:
-        picked[pairs["pair_id"].index(case).as_py()] = None
-    for rows in _sources(pairs):
-        picked |= dict.fromkeys(rows)
-        if len(picked) >= MOST_PAIRS:
-            break
-    rows = sorted(list(picked)[:MOST_PAIRS])
-    return Sample(pairs["pair_id"].take(rows).to_pylist(), len(pairs), case, EXTREMES)
-
-
-def striking_case(run: Run) -> str | None:
-    """The id of the run's most telling pair, first among those whose image was kept.
-
-    Nearest to its target among those believed surely; None where no pair was traversed.
-    """
-    pairs = run.columns.pairs_of(started=True, names=["pair_id", "rmse", "p_found"])
-    order = most_representative(pairs, words_of(run).sure, _LOOKED_AT)
-    ids = [pairs["pair_id"][row].as_py() for row in order]
-    return next(filter(run.kept, ids), ids[0] if ids else None)
-
-
-def _extremes(pairs: pa.Table) -> list[int]:
-    columns = [finite(pairs[column.key]) for column in PAIR_NUMBERS]
-    sides = (side for values in columns for side in (values, -values))
-    return [row for side in sides for row in lowest(side, EXTREMES).tolist()]
-
-
-def _sources(pairs: pa.Table) -> Iterator[list[int]]:
-    """The rows of each source, sources in an order drawn by the seed."""
-    owners, names = codes(pairs["source_id"])
-    for source in np.random.default_rng(SEED).permutation(len(names)):
-        yield np.flatnonzero(owners == source).tolist()

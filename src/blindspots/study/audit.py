@@ -1,0 +1,272 @@
+"""What must stand in a run's tables by its plan: the exact rows, told without asking a model.
+
+The rows follow from `run.json` and from what the models said of the clean images: the sources are
+the first images of the seeded order that every model names correctly, their targets the plan's
+draw, and each pair's id is a hash of all that decides its result.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from blindspots.errors import UsageError
+from blindspots.images.listing import seeded_order
+from blindspots.methods import METHODS
+from blindspots.methods.method import Method
+from blindspots.schema import ALL_TABLES, TABLES, Ending
+from blindspots.scores import SCORES
+from blindspots.settings import WHOLE, plan_hash
+from blindspots.store.parquet import row_files
+from blindspots.store.reader import Row, Run
+from blindspots.store.run_info import row_sum
+from blindspots.study.audit_rows import ModelAudit
+from blindspots.study.pairs import PairsByModel, plan_pairs
+from blindspots.study.targets import draw_targets
+
+Edge = tuple[str, str]
+MOST_LISTED = 20
+# What a changed file may make Python or torch raise: that is a disagreement, not an error of ours.
+UNFORESEEN = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
+
+
+class Disagreements(list[str]):
+    """Sentences about what disagrees, of each kind no more than can be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kinds: Counter[str] = Counter()
+
+    def take(self, kind: str, sentences: Iterable[str]) -> None:
+        """Add sentences of a kind; where they are very many, how many more there are."""
+        try:
+            for sentence in sentences:
+                self._kinds[kind] += 1
+                if self._kinds[kind] <= MOST_LISTED:
+                    self.append(sentence)
+        except UsageError:
+            raise
+        except UNFORESEEN as error:
+            self.append(f"{kind} holds what no run writes ({' '.join(str(error).split())[:200]})")
+
+    def close(self) -> None:
+        """Say how many were left out."""
+        for kind, count in self._kinds.items():
+            if count > MOST_LISTED:
+                self.append(f"{kind}: {count - MOST_LISTED} more of these")
+        self._kinds.clear()
+
+
+@dataclass(frozen=True)
+class Audit:
+    """The stored tables of a run beside what its plan asks for; no model is asked."""
+
+    run: Run
+    found: Disagreements = field(default_factory=Disagreements)
+
+    def all(self) -> Disagreements:
+        """Every disagreement."""
+        self.found.take("run.json", self._info())
+        for table in ALL_TABLES:
+            self.found.take(f"{table}.parquet", self._table(table))
+        for facts in self.run.info.models:
+            for table, sentences in ModelAudit(self.run, facts, self.method).all().items():
+                self.found.take(f"{table}.parquet", sentences)
+        self.found.take("models", self._models())
+        if self.run.finished:
+            self.found.take("counts", self._counts())
+            self.found.take("the plan", PlanAudit(self.run).all())
+        return self.found
+
+    @cached_property
+    def method(self) -> Method | None:
+        """The plan's method; None where it describes none."""
+        settings = {**self.run.info.method}
+        try:
+            return METHODS[settings.pop("name")](**settings)
+        except (KeyError, TypeError, ValueError, UsageError):
+            return None
+
+    def _info(self) -> Iterator[str]:
+        info = self.run.info
+        if info.plan_hash is not None and plan_hash(info.plan) != info.plan_hash:
+            yield "run.json: plan_hash is not the hash of plan"
+        known = {facts.name: facts.fingerprint for facts in info.models}
+        if info.plan.get("models") != known:
+            yield "run.json: plan.models and models are not the same models"
+        if self.method is None:
+            yield "run.json: plan.method describes no method of this version"
+        if info.score.get("name") not in SCORES:
+            yield "run.json: plan.score describes no score of this version"
+
+    def _models(self) -> Iterator[str]:
+        known = {facts.name for facts in self.run.info.models}
+        for table in ALL_TABLES:
+            names = self.run.arrow(table)["model"].unique().to_pylist()
+            for name in (name for name in names if name not in known):
+                yield f"{table}.parquet has rows of {name}, which run.json does not name"
+
+    def _table(self, table: str) -> Iterator[str]:
+        """Keys that are null, there twice or out of order, and files that are not there."""
+        files = row_files(self.run.path, table)
+        if not files and self._wanted(table):
+            yield f"{table}.parquet is missing"
+        _, key = ALL_TABLES[table]
+        keys = self.run.arrow(table).select(key).to_pydict()
+        rows = list(zip(*keys.values(), strict=True))
+        for row, count in Counter(rows).items():
+            if None in row:
+                yield f"{table}.parquet has a row without {_first_null(key, row)}"
+            elif count > 1:
+                yield f"{table}.parquet has {count} rows of {' '.join(map(str, row))}"
+        final = [file.name for file in files] == [f"{table}.parquet"]
+        whole = [row for row in rows if None not in row]
+        if final and table in TABLES and whole != sorted(whole):
+            yield f"{table}.parquet is not in the order in which a run writes it"
+
+    def _wanted(self, table: str) -> bool:
+        """Whether a finished run of its version has that file."""
+        info = self.run.info
+        stored = f"{table}.parquet" in info.tables
+        return self.run.finished and (stored or (table == "predictions" and bool(info.pairs_hash)))
+
+    def _counts(self) -> Iterator[str]:
+        """Whether there are as many pairs as planned, and the ids that were planned."""
+        info, pairs = self.run.info, self.run.arrow("pairs")
+        for name, count in info.pairs.items():
+            rows = pairs.filter(pc.field("model") == name)
+            own = len(rows) - rows["target_id"].null_count
+            if own != count:
+                yield f"pairs.parquet has {own} pairs of {name}, and run.json counts {count}"
+            ids = rows["pair_id"].drop_null().to_pylist()
+            if (info.row_sums or {}).get(name, row_sum(ids)) != row_sum(ids):
+                yield f"pairs.parquet has other rows of {name} than row_sums of run.json says"
+
+
+@dataclass(frozen=True)
+class PlanAudit:
+    """Whether sources and targets are those that the plan chooses, in its order."""
+
+    run: Run
+
+    def all(self) -> Iterator[str]:
+        """Every disagreement; none where the choice cannot be made without the images."""
+        plan, info = self.run.plan, self.run.info
+        score = SCORES.get(info.score.get("name", ""))
+        if info.pairs_hash is None or score is None or not info.pairs:
+            return
+        listed, chosen = plan.get("pairs"), "sources" in plan and not score.confined
+        if chosen and (sentences := list(self._sources())):
+            yield from sentences
+        elif chosen or isinstance(listed, list):
+            whole = info.shard is None or info.shard.whole
+            yield from self._targets(listed) if whole else ()
+
+    def _sources(self) -> Iterator[str]:
+        """Whether each model's sources, and those it misclassifies, are the first of the order."""
+        if not self._right:
+            return
+        wanted, shard = self.run.plan["sources"], self.run.info.shard or WHOLE
+        order = _in_order(set.intersection(*map(set, self._right.values())), self.run.plan["seed"])
+        right = [all(own[image] for own in self._right.values()) for image in order]
+        places = np.flatnonzero(right)[:wanted]
+        last = places[-1] + 1 if len(places) == wanted else len(order)
+        chosen = [order[i] for i in places][shard.number - 1 :: shard.of]
+        for name, own in self._right.items():
+            missed = [image for image in order[:last] if not own[image]]
+            for ending, expected in (
+                ("a source", chosen),
+                ("a misclassified source", missed[shard.number - 1 :: shard.of]),
+            ):
+                stored = self._named(name, drawn=ending == "a source")
+                for one in sorted({*expected} ^ stored):
+                    word = "is" if one in expected else "is not"
+                    yield f"{one} {word} {ending} of {name} by the seed and predictions.parquet"
+
+    def _named(self, model: str, drawn: bool) -> set[str]:
+        """The sources of a model's rows with targets, or of those without."""
+        own = (row for row in self._pairs if row["model"] == model)
+        return {row["source_id"] for row in own if (row["target_id"] is not None) == drawn}
+
+    @cached_property
+    def _right(self) -> dict[str, dict[str, bool]]:
+        """By model and image: whether the model gives the image its own class."""
+        ties = {
+            (row["model"], row["source_id"])
+            for row in self._pairs
+            if row["ending"] == Ending.SOURCE_MISCLASSIFIED
+        }
+        found: dict[str, dict[str, bool]] = defaultdict(dict)
+        rows = self.run.arrow("predictions").to_pylist()
+        for row in (row for row in rows if None not in row.values()):
+            key, best = (row["model"], row["image_id"]), row["confidence"]
+            # Of two classes with one confidence, a half at most each, the first is predicted.
+            right = row["p_label"] == best > 0 and (best > 0.5 or key not in ties)
+            found[row["model"]][row["image_id"]] = right
+        return found if found.keys() == self.run.info.pairs.keys() else {}
+
+    @cached_property
+    def _pairs(self) -> list[Row]:
+        names = ["model", "source_id", "target_id", "source_class", "ending"]
+        rows = self.run.arrow("pairs").select(names).to_pylist()
+        return [row for row in rows if None not in (row["model"], row["source_id"])]
+
+    def _targets(self, listed: Any) -> Iterator[str]:
+        """Whether each model's pairs are the listed ones, or those that are drawn."""
+        try:
+            edges = self._drawn() if listed is None else [(one[0], one[1]) for one in listed]
+        except UsageError as error:
+            yield f"the targets are not those that the plan draws: {error}"
+            return
+        for name in self.run.info.pairs:
+            own = {(row["source_id"], row["target_id"]) for row in self._with_target(name)}
+            yield from (f"{_pair(name, one)} is not in the plan" for one in own - {*edges})
+            yield from (f"{_pair(name, one)} of the plan has no row" for one in {*edges} - own)
+        if edges and self._hash(edges) != self.run.info.pairs_hash:
+            yield "pairs_hash of run.json is not that of the pairs in their order"
+
+    def _with_target(self, model: str | None = None) -> list[Row]:
+        own = (row for row in self._pairs if model in (None, row["model"]))
+        return [row for row in own if row["target_id"] is not None]
+
+    def _drawn(self) -> list[Edge]:
+        rows, plan = self._with_target(), self.run.plan
+        sources = _in_order({row["source_id"] for row in rows}, plan["seed"])
+        known = {(row["model"], row["source_id"]): row["source_class"] for row in rows}
+        others = {source: label for (_, source), label in known.items()}
+        # An image without a class has one of its own.
+        labels = [
+            [known.get((name, one), others[one]) for name in self.run.info.pairs] for one in sources
+        ]
+        classes = [[-2 - i if c is None else c for c in own] for i, own in enumerate(labels)]
+        drawn = draw_targets(np.array(classes), plan["targets_per_source"], plan["seed"])
+        return [(one, sources[t]) for one, own in zip(sources, drawn, strict=True) for t in own]
+
+    def _hash(self, edges: Sequence[Edge]) -> str:
+        images = sorted({name for edge in edges for name in edge})
+        places = {name: place for place, name in enumerate(images)}
+        source, target = (np.array([places[edge[i]] for edge in edges]) for i in (0, 1))
+        plan, label = self.run.plan, np.zeros(len(images), int)
+        more = label, plan, METHODS[plan["method"]["name"]].grouped
+        known = {facts.name: facts.fingerprint for facts in self.run.info.models}
+        return PairsByModel(
+            list(known),
+            lambda name: plan_pairs(known[name], images, source, target, *more),
+        ).digest
+
+
+def _in_order(images: Iterable[str], seed: int) -> list[str]:
+    names = sorted(images)
+    return [names[i] for i in seeded_order(names, seed)]
+
+
+def _first_null(key: Sequence[str], row: Sequence[Any]) -> str:
+    return next(name for name, value in zip(key, row, strict=True) if value is None)
+
+
+def _pair(model: str, edge: Edge) -> str:
+    return f"pair {edge[0]} → {edge[1]} of {model}"

@@ -1,0 +1,343 @@
+"""One model's stored rows computed again from its saved images, with the model freshly loaded."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import tee
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from blindspots.engine.batch import TraversalResult, from_8bit, to_8bit
+from blindspots.engine.evaluator import Evaluator, batch_size, find_device
+from blindspots.errors import UsageError
+from blindspots.measure.hulls import (
+    STRIDE,
+    Corners,
+    Hull,
+    Line,
+    last_inside,
+    triangles,
+    whole_lines,
+    wilson,
+)
+from blindspots.measure.measurer import Measurer
+from blindspots.measure.metrics import find_lpips
+from blindspots.models.classifier import class_name
+from blindspots.progress import Reporter
+from blindspots.schema import (
+    PROBABILITIES,
+    SEGMENT_POINTS,
+    SIMPLEX_SAMPLES,
+    TRIANGLE_STEPS,
+)
+from blindspots.scores import make_score
+from blindspots.settings import Trust
+from blindspots.store.reader import ModelFacts, Row, Run
+from blindspots.study.reload import (
+    StoredRows,
+    label_of,
+    load_again,
+    pair_key,
+    saved_found,
+    saved_image,
+    saved_outcome,
+)
+
+NOISE = 1e-3
+# A margin changes that much more than a confidence where an image is rounded.
+MARGIN = 10
+
+
+class Computed(NamedTuple):
+    """A stored row, what it is called, and the columns that were computed again."""
+
+    name: str
+    stored: Row
+    again: Mapping[str, Any]
+
+
+Found = Iterator[Computed | str]
+
+
+@dataclass(frozen=True)
+class Recomputation:
+    """What a model of a run, loaded again, says of its saved images; `batch`: images at once."""
+
+    run: Run
+    facts: ModelFacts
+    measurer: Measurer
+    batch: int
+
+    @classmethod
+    def load(
+        cls,
+        run: Run,
+        facts: ModelFacts,
+        device: str,
+        batch: int | None,
+        lpips_weights: Path | None,
+        trust: Trust,
+    ) -> "Recomputation":
+        """With the model of that spec; refused where that is another one now."""
+        model = load_again(facts, trust).to(find_device(device))
+        size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
+        lpips, _ = find_lpips(lpips_weights)
+        delta = run.delta if run.delta is not None else 0.0
+        evaluator = Evaluator(model, make_score(run.info.score), chunk=size)
+        return cls(run, facts, Measurer(model, evaluator, delta, lpips), size)
+
+    def rows(self, stored: StoredRows, reporter: Reporter) -> Found:
+        """Every row with what it should hold, and a sentence about each that cannot be computed."""
+        yield from self._facts(stored.pairs)
+        sound: list[Row] = []
+        with reporter.work(f"{self.facts.name}: verifying", len(stored.pairs), "pairs") as tick:
+            for start in range(0, len(stored.pairs), self.batch):
+                chunk = stored.pairs[start : start + self.batch]
+                usable = []
+                for row in chunk:
+                    problems = list(self._unusable(row))
+                    yield from problems or self._shown(row)
+                    usable += [] if problems else [row]
+                for row, again in zip(usable, self._pairs(usable), strict=True):
+                    yield Computed(f"pair {row['pair_id']}", row, again)
+                    yield from self._lowest(row)
+                sound += usable
+                tick(len(chunk))
+        yield from self._predictions(sound)
+        pairs = {pair_key(row): row for row in sound}
+        for kind, own, measured in (
+            ("triangle", *self._triangles(stored.triangles, pairs)),
+            ("simplex", *self._simplices(stored.simplices, pairs)),
+            ("null", *self._nulls(stored.nulls, pairs)),
+        ):
+            with reporter.work(f"{self.facts.name}: verifying", len(own), f"{kind} rows") as tick:
+                for row, again in zip(own, measured, strict=True):
+                    yield Computed(f"{kind} of {row['source_id']}", row, again)
+                    tick(1)
+
+    def _facts(self, pairs: Sequence[Row]) -> Iterator[str]:
+        """What `run.json` and the rows say of the model itself."""
+        model = self.measurer.model
+        for name, own in (
+            ("num_classes", model.num_classes),
+            ("size", list(model.size)),
+            ("training_epsilon", model.training_epsilon),
+        ):
+            told = getattr(self.facts, name)
+            told = list(told) if isinstance(told, tuple) else told
+            if told != own:
+                yield f"run.json: {name} of {self.facts.name} is {told}, and the model's is {own}"
+        for row in pairs if model.class_names else ():
+            for end in ("source", "target"):
+                label, name = row[f"{end}_class"], row[f"{end}_name"]
+                if self._is_class(label) and name not in (None, class_name(model, label)):
+                    yield (
+                        f"pair {row['pair_id']}: {end}_name is {name}, and class {label} of the "
+                        f"model is {class_name(model, label)}"
+                    )
+
+    def _is_class(self, label: int | None) -> bool:
+        return label is not None and 0 <= label < self.measurer.model.num_classes
+
+    def _unusable(self, row: Row) -> Iterator[str]:
+        """Why a pair cannot be computed again."""
+        what, embeds = f"pair {row['pair_id']}", self.measurer.model.embeds
+        if not embeds and not self._is_class(row["source_class"]):
+            yield f"{what}: source_class is {row['source_class']}, which is no class of the model"
+            return
+        try:
+            ends = [self._image(str(row[f"{end}_id"])) for end in ("source", "target")]
+            images = [*ends, self._found(row)]
+        except (UsageError, OSError) as error:
+            yield f"{what}: {' '.join(str(error).split())}"
+            return
+        size = (3, *self.measurer.model.size)
+        if any(tuple(image.shape) != size for image in images):
+            yield f"{what}: an image of it has not the size of the model"
+
+    def _shown(self, row: Row) -> Iterator[str]:
+        """Where the pictures that people are shown are not of the exact found image."""
+        name, rounded = row["pair_id"], to_8bit(self._found(row))
+        try:
+            shown, path = self.run.found(name), self._path(row)
+        except (UsageError, OSError) as error:
+            yield f"pair {name}: {' '.join(str(error).split())}"
+            return
+        if shown is None or not _same(shown, rounded):
+            yield f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
+        if path is not None and not (path and _same(path[-1], rounded)):
+            yield f"pair {name}: path/{name}.png does not end with the found image"
+
+    def _path(self, row: Row) -> list[Any] | None:
+        """The stored snapshots of a pair; None where there were none, empty where they are lost."""
+        if row["path_step"] is None:
+            return None
+        return self.run.frames(row["pair_id"], len(row["path_step"]))
+
+    def _lowest(self, row: Row) -> Iterator[str]:
+        """Whether the lowest score of the path is one that its own snapshots allow."""
+        known = [
+            one for one in (*(row["path_confidence"] or ()), row["p_found"]) if one is not None
+        ]
+        lowest, exact = row["p_path_min"], self._exact_path
+        if exact and lowest is not None and known and not lowest <= min(known) + NOISE:
+            yield f"pair {row['pair_id']}: p_path_min is above the confidences of its path"
+
+    @property
+    def _exact_path(self) -> bool:
+        """Whether the path's scores are those of its images as they are asked here."""
+        return not self.run.straight and self.run.plan.get("precision") == "fp32"
+
+    def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
+        if not rows:
+            return
+        outcomes = [self._outcome(row) for row in rows]
+        sources = torch.stack([outcome.pair.source for outcome in outcomes])
+        found = torch.stack([outcome.found for outcome in outcomes])
+        p_source = self.measurer.scores(sources, outcomes)
+        p_found = self.measurer.scores(found, outcomes)
+        for i, columns in enumerate(self.measurer.found(outcomes)):
+            path = self._path_confidence(rows[i], outcomes[i], columns)
+            yield {**columns, **path, "p_source": p_source[i], "p_found": p_found[i]}
+
+    def _path_confidence(
+        self, row: Row, outcome: TraversalResult, columns: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The score of each snapshot, to what rounding them to 8 bits may change."""
+        frames = self._path(row)
+        size = tuple(outcome.found.shape[1:])
+        if not frames or row["path_confidence"] is None or frames[0].shape[:2] != size:
+            return {}
+        shown = torch.stack([_image(frame) for frame in frames])
+        again = torch.tensor(self.measurer.scores(shown, [outcome] * len(shown)))
+        stored = torch.tensor(row["path_confidence"], dtype=torch.float64)
+        if len(stored) != len(again):
+            return {"path_confidence": again.tolist()}
+        wide = 1 if self.run.info.score.get("name") in PROBABILITIES else MARGIN
+        steps = row["path_step"]
+        if self.run.straight and all(0 <= step < SEGMENT_POINTS for step in steps):
+            again, wide = torch.tensor([columns["segment_confidence"][s] for s in steps]), 1
+        return {"path_confidence": (stored + (again.double() - stored) / wide).tolist()}
+
+    def _predictions(self, pairs: Sequence[Row]) -> Iterator[str]:
+        """The answers about clean images that the run kept: those of sources and targets."""
+        rows = self.run.columns.rows("predictions", "model", [self.facts.name])
+        said = {row["image_id"]: row for row in rows}
+        labels = {
+            row[f"{end}_id"]: row[f"{end}_class"] for row in pairs for end in ("source", "target")
+        }
+        names = [name for name in labels if name in said and None not in said[name].values()]
+        for start in range(0, len(names), self.batch):
+            chunk = names[start : start + self.batch]
+            images = torch.stack([self._image(name) for name in chunk])
+            with self.measurer.model.frozen():
+                answers = self.measurer.evaluator.exact.logits(images)
+            for name, answer in zip(chunk, answers, strict=True):
+                yield from self._prediction(said[name], labels[name], answer)
+
+    def _prediction(self, row: Row, label: int | None, answer: Tensor) -> Iterator[str]:
+        what = f"prediction of {row['image_id']}"
+        if self.measurer.model.embeds:
+            if (row["predicted"], row["confidence"], row["p_label"]) != (-1, 1.0, 1.0):
+                yield f"{what}: a model without classes says -1 with a confidence of 1"
+            return
+        shares = answer.softmax(0).cpu()
+        best, named = float(shares.max()), row["predicted"]
+        if not self._is_class(named) or float(shares[named]) < best - NOISE:
+            yield f"{what}: predicted is {named}, and the model says {int(shares.argmax())}"
+        if not self._is_class(label):
+            yield f"{what}: its class is {label}, which the model has not"
+            return
+        for name, again in (("confidence", best), ("p_label", float(shares[label]))):
+            if not abs(row[name] - again) <= NOISE:
+                yield f"{what}: {name} is {row[name]:.4f}, and the model says {again:.4f}"
+
+    def _triangles(
+        self, stored: list[Row], pairs: Mapping[tuple[str, str], Row]
+    ) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        names = ("target_1", "target_2")
+        own = [row for row in stored if all((row["source_id"], row[n]) in pairs for n in names)]
+        corners = (self._corners([pairs[row["source_id"], row[n]] for n in names]) for row in own)
+        hulls = triangles(self.measurer.evaluator.exact, corners, TRIANGLE_STEPS)
+        return own, (self._triangle(*two) for two in zip(own, hulls, strict=True))
+
+    def _triangle(self, row: Row, hull: Hull) -> dict[str, Any]:
+        again = self.measurer.triangle(hull)
+        unsure = float(((hull.height - hull.height[0]).abs() <= NOISE).double().mean())
+        return again | {"fraction_0.0": _within(row["fraction_0.0"], again["fraction_0.0"], unsure)}
+
+    def _simplices(
+        self, stored: list[Row], pairs: Mapping[tuple[str, str], Row]
+    ) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        stars = defaultdict(list)
+        for _, pair in sorted(pairs.items()):
+            stars[pair["source_id"]].append(pair)
+        own = [row for row in stored if len(stars[row["source_id"]]) == row["k"]]
+        corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in own)
+        measured = self.measurer.simplices(corners, self.run.plan.get("seed", 0))
+        return own, (self._simplex(*two) for two in zip(own, measured, strict=True))
+
+    def _simplex(self, row: Row, again: dict[str, Any]) -> dict[str, Any]:
+        # At a delta of 0 rounding decides which samples are inside.
+        unsure = 0.0 if self.measurer.delta else 1.0
+        fraction = _within(row["fraction"], again["fraction"], unsure)
+        low, high = wilson(min(1.0, max(0.0, row["fraction"] or 0.0)), SIMPLEX_SAMPLES)
+        return again | {"fraction": fraction, "low": low, "high": high}
+
+    def _nulls(
+        self, stored: list[Row], pairs: Mapping[tuple[str, str], Row]
+    ) -> tuple[list[Row], Iterator[dict[str, Any]]]:
+        own = [row for row in stored if pair_key(row) in pairs]
+        ahead, behind = tee(self._ends(pairs[pair_key(row)]) for row in own)
+        curves = whole_lines(self.measurer.evaluator.exact, ahead)
+        return own, (self._null(*one) for one in zip(own, behind, curves, strict=True))
+
+    def _null(self, row: Row, ends: Corners, curve: list[float]) -> dict[str, Any]:
+        last, delta = last_inside(curve, self.measurer.delta), self.measurer.delta
+        if row["interpolation_t"] is not None and 0 <= row["interpolation_t"] <= 1:
+            stored = round(row["interpolation_t"] * (SEGMENT_POINTS - 1))
+            last = stored if _may_be_last(curve, stored, delta) else last
+        return self.measurer.null(ends, Line(curve[::STRIDE], last, curve[last]))
+
+    def _ends(self, pair: Row) -> Corners:
+        names = pair["source_id"], pair["target_id"]
+        source, target = map(self._image, names)
+        return Corners((source, target), label_of(pair))
+
+    def _corners(self, pairs: Sequence[Row]) -> Corners:
+        source = self._image(pairs[0]["source_id"])
+        return Corners((source, *map(self._found, pairs)), label_of(pairs[0]))
+
+    def _outcome(self, row: Row) -> TraversalResult:
+        source, target = self._image(row["source_id"]), self._image(row["target_id"])
+        return saved_outcome(row, source, target, self._found(row))
+
+    def _image(self, image_id: str) -> Tensor:
+        return saved_image(self.run, image_id, self.facts.name)
+
+    def _found(self, row: Row) -> Tensor:
+        return saved_found(self.run, row["pair_id"])
+
+
+def _image(pixels: Any) -> Tensor:
+    return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
+
+
+def _same(pixels: Any, rounded: Tensor) -> bool:
+    shown = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
+    return torch.equal(shown, rounded)
+
+
+def _within(stored: float | None, again: float, unsure: float) -> float:
+    """The value nearest to the stored one that differs by no more than what rounding decides."""
+    return again if stored is None else min(again + unsure, max(again - unsure, stored))
+
+
+def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:
+    """Whether that point is the last one inside, to the tolerance of a confidence."""
+    floor, behind = curve[0] - delta, curve[last + 1 : last + 2]
+    holds = min(curve[: last + 1]) >= floor - NOISE
+    return holds and all(value < floor + NOISE for value in behind)

@@ -1,0 +1,355 @@
+"""A verification cannot be fooled: one planted change anywhere in a run is noticed and named.
+
+Changes are planted twice over: as they are, where the manifest must name the file, and with a
+manifest written anew, as by somebody who forges it, where the contents must give it away.
+"""
+
+import math
+import os
+import shutil
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from PIL import Image
+
+import blindspots as bs
+from blindspots.cli.main import call
+from blindspots.progress import Reporter
+from blindspots.schema import ALL_TABLES, TABLES
+from blindspots.settings import Trust
+from blindspots.store.manifest import MANIFEST, check_manifest, read_manifest, write_manifest
+from blindspots.store.reader import Run
+from blindspots.study import recompute
+from blindspots.study.audit import Audit
+from blindspots.study.backends import process_pool
+from blindspots.study.reload import draw_rows, load_again
+from blindspots.study.verify import verify_run
+from tests.support.thread_pool import ThreadCrew
+from tests.support.tiny import MODEL, SMOOTH, run, spec, without_figures
+
+# Which changed values only the manifest knows: what nobody can compute again from the images.
+MANIFEST_ALONE = {
+    "pairs": {"seconds"},
+    "transfer": {"judge_class", "p_found", "p_source", "p_target", "resized"}
+    | {f"kept_{what}" for what in ("found", "source", "target")},
+    "widths": {"along", "confidence", "directions", "seed", "low", "median", "high", "inside"},
+}
+FEW = ("--sources", "6", "--targets-per-source", "3")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_load():
+    """Every verification loads the models afresh; here each is loaded once."""
+    loaded = {}
+
+    def load(facts, trust):
+        if facts.spec not in loaded:
+            loaded[facts.spec] = load_again(facts, trust)
+        return loaded[facts.spec]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recompute, "load_again", load)
+        yield
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, tiny_images):
+    """A run with every table there is."""
+    out = tmp_path_factory.mktemp("made") / "run"
+    with without_figures():
+        assert run(tiny_images, out, *FEW, "--keep", "path") == 0
+    trusted = ["--trust-run-code", "--quiet"]
+    assert call(["transfer", str(out), "--model", SMOOTH, *trusted]) == 0
+    assert call(["widths", str(out), "--directions", "4", "--points", "3", *trusted]) == 0
+    return out
+
+
+@pytest.fixture
+def copy(made, tmp_path):
+    return shutil.copytree(made, tmp_path / "copy", copy_function=os.link)
+
+
+def verified(path, **options):
+    return verify_run(
+        path, "cpu", None, None, Reporter(quiet=True), Trust(run_code=True), **options
+    )
+
+
+def disagreements(path: Path, sources: int | None = 1) -> list[str]:
+    """What is said of a forged run: first without the model, which is quicker, then with it."""
+    write_manifest(path)
+    try:
+        found = list(Audit(Run(path)).all())
+    except bs.UsageError as error:
+        found = [str(error)]
+    if not found:
+        result = verified(path, sources=sources)
+        found = [*result.problems, *(f"{c} at {result.where[c]}" for c in result.different)]
+    return found
+
+
+def rewrite(path, table, change):
+    """Change the rows of a table, a list of dictionaries, in place."""
+    file = path / f"{table}.parquet"
+    rows = pq.read_table(file).to_pylist()
+    file.unlink()  # a link to that of the run, as all files of the copy
+    changed = change(rows)
+    rows = rows if changed is None else changed
+    pq.write_table(pa.Table.from_pylist(rows, ALL_TABLES[table][0]), file)
+
+
+def other(value, kind):
+    """Another value of a column's type."""
+    if pa.types.is_list(kind):
+        first = value or [other(None, kind.value_type)]
+        return [*first[:-1], other(first[-1], kind.value_type)]
+    if pa.types.is_boolean(kind):
+        return not value
+    if pa.types.is_string(kind):
+        return f"{value}x"
+    return (value or 0) + (1 if pa.types.is_integer(kind) else 0.137)
+
+
+def test_the_run_has_rows_in_every_table(made):
+    assert all(Run(made).arrow(table).num_rows > 2 for table in ALL_TABLES)
+    assert disagreements(made, sources=None) == []
+
+
+def plant(copy, made, table, change):
+    """The run with each column of a table changed in a row of a source that is computed again."""
+    (model,) = Run(made).models
+    (source,) = {row["source_id"] for row in draw_rows(Run(made), model.name, 1).pairs}
+    pairs = {row["pair_id"] for row in Run(made).pairs_from(source)}
+    for field in ALL_TABLES[table][0]:
+        rows = Run(made).arrow(table).to_pylist()
+        ids = ({row.get(name) for name in ("source_id", "image_id", "pair_id")} for row in rows)
+        own = [row for row, its in zip(rows, ids, strict=True) if its & {source, *pairs}] or rows
+        own[-1][field.name] = change(own[-1][field.name], field.type)
+        rewrite(copy, table, lambda _, rows=rows: rows)
+        yield field.name
+
+
+@pytest.mark.parametrize("table", ALL_TABLES)
+def test_a_null_in_any_column_is_noticed(copy, made, table):
+    stored = Run(made).arrow(table)
+    never_known = {name for name in stored.column_names if stored[name].null_count == len(stored)}
+    missed = {name for name in plant(copy, made, table, lambda *_: None) if not disagreements(copy)}
+    assert missed == never_known
+
+
+@pytest.mark.parametrize("table", ALL_TABLES)
+def test_another_value_in_any_column_is_noticed(copy, made, table):
+    missed = set()
+    for name in plant(copy, made, table, other):
+        lines = [text.split(" has another")[0] for text in check_manifest(copy, pictures=False)]
+        assert lines == [f"{table}.parquet"]
+        missed |= set() if disagreements(copy) else {name}
+        shutil.copy(made / MANIFEST, copy / MANIFEST)
+    assert missed - MANIFEST_ALONE.get(table, set()) == set()
+
+
+@pytest.mark.parametrize("table", ALL_TABLES)
+def test_a_row_that_is_dropped_or_doubled_is_noticed(copy, table):
+    rewrite(copy, table, lambda rows: rows[:1] + rows[2:])
+    assert f"{table}.parquet has another SHA-256" in str(list(check_manifest(copy)))
+    assert disagreements(copy)
+    rewrite(copy, table, lambda rows: [rows[0], rows[0], *rows[1:]])
+    assert disagreements(copy)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_rows_that_changed_places_or_numbers_are_noticed(copy, made, table):
+    rewrite(copy, table, lambda rows: [rows[1], rows[0], *rows[2:]])
+    assert disagreements(copy, sources=None)
+    shutil.copy(made / f"{table}.parquet", copy / f"{table}.parquet")
+
+    def swap(rows):
+        key = ALL_TABLES[table][1]
+        one, two = rows[0], rows[-1]
+        return [
+            {**two, **{k: one[k] for k in key}},
+            *rows[1:-1],
+            {**one, **{k: two[k] for k in key}},
+        ]
+
+    rewrite(copy, table, swap)
+    assert disagreements(copy, sources=None)
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_without_rows_or_without_its_file_is_noticed(copy, table):
+    rewrite(copy, table, lambda rows: rows.clear())
+    (copy / MANIFEST).unlink()
+    assert told(copy)
+    (copy / f"{table}.parquet").unlink()
+    assert told(copy)
+
+
+def told(path):
+    """Whether a verification says anything but that it agrees; it never ends in a traceback."""
+    try:
+        result = verified(path)
+    except bs.UsageError as error:
+        return str(error)
+    return result.problems or result.different
+
+
+def damage_each(path, change):
+    """The names of a run's files of which a change was not noticed, though the manifest is true."""
+    missed = []
+    for name in [*read_manifest(path), MANIFEST]:
+        file, whole = path / name, (path / name).read_bytes()
+        file.unlink()
+        file.write_bytes(whole)
+        change(file, whole)
+        if not any(name in text for text in check_manifest(path)) and name != MANIFEST:
+            missed.append(name)
+        file.write_bytes(whole)
+    return missed
+
+
+def test_every_file_that_is_lost_cut_or_has_another_bit_is_named(copy):
+    assert len(read_manifest(copy)) > 60
+    assert damage_each(copy, lambda file, _: file.unlink()) == []
+    assert damage_each(copy, lambda file, whole: file.write_bytes(whole[: len(whole) // 2])) == []
+    flip = lambda file, b: file.write_bytes(b[:-9] + bytes([b[-9] ^ 1]) + b[-8:])  # noqa: E731
+    assert damage_each(copy, flip) == []
+    (copy / "found" / "more.png").write_bytes(b"")
+    (copy / "parts" / "pairs-0-0.parquet").write_bytes(b"")
+    assert [text.split()[0] for text in check_manifest(copy)] == [
+        "found/more.png",
+        "parts/pairs-0-0.parquet",
+    ]
+
+
+@pytest.mark.parametrize("folder", ["images", "found", "path"])
+def test_a_lost_or_broken_picture_of_a_forged_run_is_named(copy, folder):
+    file = sorted((copy / folder).glob("*.png"))[0]
+    whole = file.read_bytes()
+    file.unlink()
+    file.write_bytes(whole[: len(whole) // 2])
+    assert any(file.stem in text for text in disagreements(copy, sources=None))
+    file.unlink()
+    assert any(file.stem in text for text in disagreements(copy, sources=None))
+
+
+@pytest.mark.parametrize(
+    "paint",
+    [
+        lambda p: 255 - p,
+        lambda p: p[:-2],
+        lambda p: torch.from_numpy(p.copy()).index_fill(0, torch.tensor([0]), 7).numpy(),
+    ],
+    ids=["inverted", "shorter", "one row"],
+)
+def test_the_picture_that_people_are_shown_is_compared(copy, paint):
+    name = Run(copy).pair_rows(started=True)[0]["pair_id"]
+    painted = Image.fromarray(paint(Run(copy).found(name)))
+    (copy / "found" / f"{name}.png").unlink()
+    painted.save(copy / "found" / f"{name}.png")
+    assert disagreements(copy, sources=None) == [
+        f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
+    ]
+
+
+def test_sources_that_are_left_out_everywhere_are_noticed(copy):
+    chosen = sorted({row["source_id"] for row in Run(copy).pair_rows()})[:2]
+    for table in TABLES:
+        rewrite(copy, table, lambda rows: [row for row in rows if row["source_id"] not in chosen])
+    lines = " ".join(disagreements(copy))
+    assert all(f"{name} is a source" in lines for name in chosen)
+    assert "counts 18" in lines
+
+
+def test_an_image_under_another_name_is_noticed(copy):
+    name = Run(copy).pair_rows()[0]["source_id"]
+    for table, (schema, _) in ALL_TABLES.items():
+        ids = [one for one in schema.names if one.endswith("_id") or one.startswith("target_")]
+        rewrite(
+            copy,
+            table,
+            lambda rows, ids=ids: [
+                {k: f"x{v}" if k in ids and v == name else v for k, v in row.items()}
+                for row in rows
+            ],
+        )
+    (copy / "images" / f"{name}.png").rename(copy / "images" / f"x{name}.png")
+    assert "pair_id is not the hash" in " ".join(disagreements(copy))
+
+
+HONEST = {
+    "paper": ("--method", "paper", "--set", "max_steps=8", "--sources", "9"),
+    "adaptive": ("--method", "adaptive", "--set", "max_steps=8", "--score", "margin"),
+    "star": ("--method", "star", "--set", "max_steps=6", "--keep", "path"),
+    "fan": ("--method", "fan", "--set", "max_steps=4", "--keep", "path", *FEW),
+    "group": ("--score", "group:0,1", "--sources", "3"),
+    "batch": (*FEW, "--batch-size", "16", "--keep", "path"),
+    "bf16": ("--precision", "bf16", "--sources", "6", "--keep", "path"),
+    "seed": ("--seed", "3", "--sources", "8", "--keep", "path"),
+    "workers": (*FEW, "--backend", "processes", "--workers", "2", "--keep", "path"),
+}
+
+
+@pytest.mark.parametrize("options", HONEST.values(), ids=HONEST)
+def test_an_honest_run_agrees(tmp_path, tiny_images, monkeypatch, no_figures, options):
+    monkeypatch.setattr(process_pool, "ProcessWorkerPool", ThreadCrew)
+    options = options if "--sources" in options else (*options, "--sources", "6")
+    assert run(tiny_images, tmp_path / "run", *options) == 0
+    threads = torch.get_num_threads()
+    for count in (1, 2):
+        torch.set_num_threads(count)
+        result = verified(tmp_path / "run")
+        torch.set_num_threads(threads)
+        assert (result.problems, result.different, result.listed) == ([], [], True)
+        assert result.rows
+
+
+def test_an_honest_run_of_embeddings_and_of_given_pairs_agrees(tmp_path, tiny_images, no_figures):
+    adaptive = ("--method", "adaptive", "--set", "max_steps=4", "--sources", "6")
+    embeds = run(
+        tiny_images,
+        tmp_path / "one",
+        *adaptive,
+        "--score",
+        "embedding",
+        models=(spec("embedding"),),
+    )
+    (tmp_path / "pairs.csv").write_text(
+        "source,target\nred-0,blue-1\nred-0,green-1\nblue-1,red-2\n"
+    )
+    pairs = run(
+        tiny_images,
+        tmp_path / "two",
+        "--pairs",
+        str(tmp_path / "pairs.csv"),
+        models=(MODEL, SMOOTH),
+    )
+    assert (embeds, pairs) == (0, 0)
+    for name in ("one", "two"):
+        assert disagreements(tmp_path / name, sources=None) == []
+
+
+def test_resuming_and_merging_write_the_manifest_again(tmp_path, tiny_images, no_figures):
+    for number in (1, 2):
+        out = tmp_path / f"shard-{number}"
+        assert run(tiny_images, out, "--shard", f"{number}/2", "--sources", "6") == 0
+        assert list(check_manifest(out)) == []
+        assert disagreements(out, sources=None) == []
+    shards = [str(tmp_path / f"shard-{number}") for number in (1, 2)]
+    for _ in range(2):
+        assert call(["merge", *shards, "--out", str(tmp_path / "whole"), "--quiet"]) == 0
+        assert list(check_manifest(tmp_path / "whole")) == []
+    assert disagreements(tmp_path / "whole") == []
+    (tmp_path / "shard-1" / MANIFEST).write_text("")
+    assert run(tiny_images, tmp_path / "shard-1", "--shard", "1/2", "--sources", "6") == 0
+    assert list(check_manifest(tmp_path / "shard-1")) == []
+
+
+def test_numbers_of_any_kind_never_end_in_a_traceback(copy):
+    values = [math.nan, math.inf, -1.0, 1e300]
+    for value in values:
+        rewrite(copy, "pairs", lambda rows, value=value: rows[1].update(p_source=value, rmse=value))
+        assert told(copy)
