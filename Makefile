@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: demo test test-slow test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers soak clean
+  benchmark-walks benchmark-workers soak fuzz clean
 
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
@@ -40,6 +40,9 @@ check: $(VENV)/installed-dev ## lint, format, types, import contracts, spelling,
 
 coverage: $(VENV)/installed-dev ## the fast suite, with the package's coverage
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-fail-under=90
+
+fuzz: $(VENV)/installed-dev ## commands on inputs that are changed at random; seeds are printed
+	$(BIN)/python -m benchmarks.fuzz
 
 benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNet model
 	$(BIN)/python benchmarks/figure_classes.py

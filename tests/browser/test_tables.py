@@ -6,9 +6,11 @@ import io
 import numpy as np
 import pytest
 
+from blindspots.reporting.page import write_report
 from blindspots.reporting.tables import build_table, render
 from blindspots.store.reader import Run
-from tests.browser.conftest import MODELS, pair_table
+from tests.browser.conftest import MODELS, opened, pair_table
+from tests.support.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
 
@@ -84,6 +86,18 @@ def test_the_pairs_are_a_file_with_the_stored_numbers(desk, report):
             assert (row[key] == "") == (kept is None)
             assert kept is None or float(row[key]) == pytest.approx(kept, abs=1e-5)
     assert {row["source_name"] for row in rows} >= {"a<b>", "c d"}
+
+
+def test_a_class_that_begins_like_a_formula_is_kept_as_text_and_a_number_as_a_number(
+    chromium, tmp_path
+):
+    names = ("=cmd", "@sum", "+1", "-2", "plain")
+    Factory(size=8, sources=5, frames=3, models=MODELS[:1], classes=names).write(tmp_path)
+    run = Run(hold(tmp_path, "margin", 2.0, lambda p: -p))
+    with opened(chromium, write_report(run)) as page:
+        rows = list(csv.DictReader(io.StringIO(downloaded(page, page.locator("#pair-csv").click))))
+    assert {row["source_name"] for row in rows} == {"'=cmd", "'@sum", "'+1", "'-2", "plain"}
+    assert {row["p_found"][:2] for row in rows if row["p_found"]} == {"-0"}
 
 
 def test_the_selection_has_its_mean_and_deviation(desk, report):

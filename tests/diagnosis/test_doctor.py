@@ -18,7 +18,7 @@ from blindspots.diagnosis.gradient_checks import check_attached, check_true, lar
 from blindspots.diagnosis.input_checks import candidates, given_normaliser
 from blindspots.diagnosis.label_checks import find_order
 from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
-from blindspots.diagnosis.sample import sign_test
+from blindspots.diagnosis.sample import sign_test, signed_rank_test
 from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
@@ -211,6 +211,15 @@ class TestAgainstClosedForms:
         total = gains + losses
         expected = binomtest(gains, total, 0.5, "greater").pvalue if total else 1.0
         assert sign_test(gains, losses) == pytest.approx(expected, rel=1e-9)
+
+    @given(st.integers(0, 1000), st.sampled_from([-0.3, 0.0, 0.3]))
+    @settings(max_examples=6)
+    def test_the_signed_rank_test_is_scipys(self, seed, shift):
+        from scipy.stats import wilcoxon
+
+        draws = torch.randn(60, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        expected = wilcoxon((draws + shift).numpy(), alternative="greater").pvalue
+        assert signed_rank_test(draws + shift) == pytest.approx(expected, abs=0.012)
 
     @given(st.permutations(range(8)), st.integers(0, 1000))
     def test_any_order_is_read_from_three_images_a_class(self, order, seed):

@@ -137,7 +137,9 @@ def test_a_std_twice_too_large_is_named_as_half_your_std(place, capsys, base):
     assert status == 1
     assert names_of(found) - {"accuracy"} == {"normalisation"}
     wrong = the_wrong_one(found, "normalisation")
-    assert wrong["found"].startswith("half your std: 100% of the images are named correctly")
+    assert wrong["found"].startswith(
+        "half your std is better: 100% of the images are named correctly"
+    )
     assert wrong["remedy"].startswith("mean=0.5&std=0.25 ")
 
 

@@ -7,7 +7,7 @@ import pytest
 from blindspots import load_images, load_model
 from blindspots.cli.main import call
 from blindspots.diagnosis import Level
-from blindspots.diagnosis.input_checks import check_channels, given_normaliser
+from blindspots.diagnosis.input_checks import check_channels, check_normalisation, given_normaliser
 from blindspots.diagnosis.sample import gather
 from blindspots.engine.evaluator import Evaluator
 from tests.real.assets import ASSETS, MODEL, REAL, WEIGHTS
@@ -68,3 +68,15 @@ def test_bgr_is_named(tmp_path, some_images):
         (found,), _ = check_channels(evidence, given_normaliser(model))
     assert (found.name, found.level) == ("channel order", Level.WRONG)
     assert found.values["accuracy_bgr"] > found.values["accuracy_rgb"] + 0.1
+
+
+def test_another_mean_and_std_are_told_though_most_images_are_still_named(some_images):
+    """The field's first mistake: the accuracy falls by a few images alone."""
+    spec = MODEL.replace("mean=0.5,0.5,0.5&std=0.5,0.5,0.5", "mean=0&std=1")
+    model = load_model(spec)
+    with model.frozen():
+        evidence = gather(Evaluator(model, chunk=8), load_images(f"folder:{some_images}", model))
+        (found,), _, _ = check_normalisation(evidence, given_normaliser(model))
+    assert found.level is not Level.OK
+    assert "images in [−1, 1]" in found.found
+    assert found.remedy.startswith("mean=0.5&std=0.5 ")

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blindspots.errors import UsageError
-from blindspots.reporting.selection import most_representative
+from blindspots.reporting.selection import most_representative, nearest_believed
 from blindspots.store import parquet, writer
-from blindspots.store.reader import Run, nearest_believed, reached_target, read_rows
+from blindspots.store.reader import Run, reached_target, read_rows
 from blindspots.store.writer import Store
 from tests.support.run_factory import Factory, pair_row, simplex_row, triangle_row, write_rows
 

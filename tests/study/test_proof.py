@@ -7,6 +7,7 @@ manifest written anew, as by somebody who forges it, where the contents must giv
 import math
 import os
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,7 +27,7 @@ from blindspots.study.audit import Audit
 from blindspots.study.backends import process_pool
 from blindspots.study.reload import draw_rows, load_again
 from blindspots.study.verify import verify_run
-from tests.support.thread_crew import ThreadCrew
+from tests.support.thread_pool import ThreadCrew
 from tests.support.tiny import MODEL, SMOOTH, run, spec, without_figures
 
 # Which changed values only the manifest knows: what nobody can compute again from the images.
@@ -77,10 +78,13 @@ def verified(path, **options):
     )
 
 
-def disagreements(path, sources=1):
+def disagreements(path: Path, sources: int | None = 1) -> list[str]:
     """What is said of a forged run: first without the model, which is quicker, then with it."""
     write_manifest(path)
-    found = list(Audit(Run(path)).all())
+    try:
+        found = list(Audit(Run(path)).all())
+    except bs.UsageError as error:
+        found = [str(error)]
     if not found:
         result = verified(path, sources=sources)
         found = [*result.problems, *(f"{c} at {result.where[c]}" for c in result.different)]

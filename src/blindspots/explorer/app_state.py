@@ -79,17 +79,14 @@ class AppState:
         self._jobs: dict[str, TabJob] = {}
 
     def start(self) -> None:
-        """Let the models begin to work."""
         for worker in self.workers.values():
             worker.start()
 
     def close(self) -> None:
-        """End all work and the threads."""
         for worker in self.workers.values():
             worker.close()
 
     def subject(self, name: str) -> Subject:
-        """A model by its name; refused where it is not loaded."""
         if name not in self.subjects:
             raise Missing(f"no model of that name is loaded; there are {', '.join(self.subjects)}")
         return self.subjects[name]
@@ -117,7 +114,6 @@ class AppState:
         return job
 
     def job(self, name: str) -> TabJob:
-        """Long work by its id; refused where it has ended."""
         if name not in self._jobs:
             raise Missing("this work has ended already; start it again")
         return self._jobs[name]
@@ -143,7 +139,6 @@ class AppState:
 
 
 def load(wanted: ExplorerConfig) -> AppState:
-    """The hub of what is wanted; refused where something cannot be loaded."""
     run = None if wanted.run is None else _opened(wanted.run)
     specs = list(wanted.models) or _stored_specs(run, wanted.trust)
     device = find_device(wanted.device)

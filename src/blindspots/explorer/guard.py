@@ -40,15 +40,12 @@ Refusal = tuple[int, str]
 
 
 class Guard:
-    """Stands before the application; `port` is the one that it listens on."""
-
     def __init__(self, app: ASGIApp, port: int) -> None:
         self._app = app
         self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
         self._origins = {f"http://{host}" for host in self._hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, or refuse it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] != "http":
@@ -82,12 +79,10 @@ class Guard:
 
 
 def most_body(path: str) -> int:
-    """The most bytes that a request to this path may bring."""
     return MOST_BYTES + _MULTIPART if path == UPLOADS else MOST_BODY
 
 
 def too_large(path: str) -> str:
-    """The sentence that says so."""
     if path == UPLOADS:
         return f"the file has more than {MOST_BYTES >> 20} MB; scale the image down first"
     return "the request is larger than any that this page sends"

@@ -63,7 +63,6 @@ class Uploads:
         self._one_at_a_time = threading.Lock()
 
     def add(self, name: str, data: bytes) -> Upload:
-        """Decode and keep an image; refused where it is none, or too large."""
         # One at a time, because a decoded photograph may take hundreds of megabytes.
         with self._one_at_a_time:
             image = validated(data)
@@ -80,7 +79,6 @@ class Uploads:
         return upload
 
     def get(self, image: str) -> Upload | None:
-        """The upload with this id, where it is still kept."""
         return self._kept.get(image)
 
 
@@ -112,12 +110,10 @@ def _too_many() -> str:
 
 
 def pixels_of(image: Float[Tensor, "3 height width"]) -> Pixels:
-    """An image in [0, 1] as 8 bits, rounded."""
     return to_8bit(image.detach().cpu()).permute(1, 2, 0).contiguous().numpy()
 
 
 def png(pixels: Pixels) -> bytes:
-    """The picture as a PNG file, exact."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=1)
     return out.getvalue()
@@ -129,7 +125,6 @@ def exact(pixels: Pixels) -> str:
 
 
 def glimpse(pixels: Pixels) -> str:
-    """The picture for the page to show for a moment: lossless where that is small."""
     if max(pixels.shape[:2]) <= SMALL:
         return exact(pixels)
     out = io.BytesIO()
@@ -180,7 +175,6 @@ class ImageCatalog:
         return None if place is None else self.label(image) or self._first.images.names[place]
 
     def label(self, image: str) -> str | None:
-        """The name of the class that an image is labelled with; None where it has none."""
         images = self._first.images
         place = self._index.get(image)
         label = -1 if place is None else int(images.labels[place])
@@ -199,7 +193,6 @@ class ImageCatalog:
         return from_8bit(pixels).permute(2, 0, 1).contiguous()
 
     def add(self, name: str, data: bytes) -> Upload:
-        """Take an uploaded image in; refused where it is none."""
         return self.uploads.add(name, data)
 
     def _decoded(self, place: int, model: str) -> Pixels:

@@ -86,7 +86,6 @@ class EventQueue:
 
     @property
     def full(self) -> bool:
-        """Whether senders should wait."""
         return len(self._events) >= MOST_WAITING
 
     def join(self, wake: Callable[[], None]) -> None:
@@ -95,12 +94,10 @@ class EventQueue:
         self._wake.append(wake)
 
     def leave(self) -> None:
-        """One sender has no more to send."""
         self._senders -= 1
         self._tell()
 
     def put(self, event: Event) -> None:
-        """Send an event; from any thread."""
         self._events.append(event)
         self._tell()
 
@@ -180,7 +177,6 @@ class TabJob:
         self.outbox, self._tasks, self._wake = outbox, tasks, wake
 
     def pause(self, paused: bool) -> None:
-        """Let the work rest, or go on."""
         for task in self._tasks:
             task.paused = paused
         self._look_again()
@@ -224,11 +220,9 @@ class ModelThread:
         self._thread = threading.Thread(target=self._work, name=model.name, daemon=True)
 
     def start(self) -> None:
-        """Begin to work."""
         self._thread.start()
 
     def close(self) -> None:
-        """End the thread; what waits is dropped."""
         with self._changed:
             self._closed = True
             for task in self._tasks:
@@ -259,7 +253,6 @@ class ModelThread:
         return task
 
     def check_room(self) -> None:
-        """Raise `Busy` where no further long work would be taken."""
         if len(self._tasks) >= self._most[0]:
             raise Busy(
                 f"{self.model.name} is busy with {len(self._tasks)} traversals; "
@@ -273,7 +266,6 @@ class ModelThread:
 
     @property
     def tasks(self) -> int:
-        """How much long work is here now."""
         return len(self._tasks)
 
     def _work(self) -> None:

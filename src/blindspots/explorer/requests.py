@@ -31,8 +31,6 @@ class Settings(Body):
 
 
 class TraversalRequest(Body):
-    """Traverse from a source to one or more targets, for one or two models."""
-
     models: Annotated[list[Name], Field(min_length=1, max_length=MOST_MODELS)]
     source: Name
     targets: Annotated[list[Name], Field(min_length=1, max_length=MOST_TARGETS)]
@@ -41,15 +39,11 @@ class TraversalRequest(Body):
 
 
 class LookRequest(Body):
-    """What a model says of an image."""
-
     model: Name
     image: Name
 
 
 class KnownRequest(Body):
-    """Which of these images are here."""
-
     images: Annotated[list[Name], Field(max_length=MOST_TARGETS + 1)]
 
 
@@ -78,8 +72,6 @@ class PointRequest(Body):
 
 
 class CaseRequest(Body):
-    """Results to save together."""
-
     found: Annotated[list[Name], Field(min_length=1, max_length=32)]
 
 

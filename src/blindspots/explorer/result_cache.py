@@ -62,7 +62,6 @@ class ResultCache:
         self._lock = threading.Lock()
 
     def put(self, found: CachedResult) -> str:
-        """Keep it; its id."""
         with self._lock:
             self._kept[found.id] = found
             self._bytes += found.bytes

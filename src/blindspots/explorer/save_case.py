@@ -5,7 +5,6 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import pixels_of
 from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
-from blindspots.measure.hulls import Corners
-from blindspots.measure.measurer import Measurer, course
+from blindspots.measure.measurer import Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import find_lpips
 from blindspots.methods import describe_method
-from blindspots.models.classifier import class_name
-from blindspots.schema import SIMPLEX_FEWEST
+from blindspots.schema import SIMPLEX_FEWEST, PlannedPair
 from blindspots.settings import ScienceSettings, plan_hash
 from blindspots.store.paths import inside
 from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
@@ -48,43 +45,50 @@ def check_case(found: Sequence[CachedResult]) -> None:
         raise UsageError("a pair is among these results twice; save each once")
 
 
-def hull_rows(subject: Subject, found: Sequence[CachedResult]) -> Iterator[Event]:
-    """The measured rows of triangles and simplices, each as an event with its table."""
-    measurer = Measurer(subject.model, subject.evaluator, found[0].method.delta)
-    for source, ones in _by_source(found).items():
-        twos = list(combinations(ones, 2))
-        for (first, second), columns in zip(
-            twos, measurer.triangles(map(_corners, twos)), strict=True
-        ):
-            targets = {"target_1": first.target, "target_2": second.target}
-            yield _event("triangles", {**_key(subject, source), **targets, **columns})
-        if len(ones) >= SIMPLEX_FEWEST:
-            (columns,) = measurer.simplices([(source, _corners(ones))], SEED)
-            yield _event("simplices", {**_key(subject, source), "k": len(ones), **columns})
-
-
 @dataclass(frozen=True)
 class SavedCase:
-    """What is to be saved: results of one method, and the measured rows of their hulls."""
+    """What is to be saved: results of one method; `spec`: of the images."""
 
     subjects: Mapping[str, Subject]
     found: Sequence[CachedResult]
-    hulls: Sequence[Event]
     spec: str
 
-    def write(self, out: Path) -> Path:
-        """Write a new directory below `out`; its path."""
+    def rows(self, subject: Subject) -> Iterator[Event]:
+        """A model's measured rows as events: of pairs, triangles and simplices."""
+        lpips, _ = find_lpips(None)
+        measurer = Measurer(subject.model, subject.evaluator, self.found[0].method.delta, lpips)
+        maker, plan = RowMaker(subject, measurer, SEED), self._plan()
+        ended = [
+            (_planned(subject, one, plan), one.outcome)
+            for one in self.found
+            if one.model == subject.name
+        ]
+        yield from _events("pairs", maker.pairs(ended))
+        groups = defaultdict(list)
+        for pair, outcome in ended:
+            groups[pair.source_id].append((pair, outcome))
+        hulls = [
+            Traversed(own[0][1].pair.source, [(pair, outcome.found) for pair, outcome in own])
+            for own in groups.values()
+        ]
+        for rows in maker.triangles(hulls):
+            yield from _events("triangles", rows)
+        for rows in maker.simplices(one for one in hulls if len(one.found) >= SIMPLEX_FEWEST):
+            yield from _events("simplices", rows)
+
+    def write(self, out: Path, events: Sequence[Event]) -> Path:
+        """Write a new directory below `out` with these rows; its path."""
         path = _new_directory(out, self.found[0])
-        store, plan = Store(path), self._plan()
-        lpips, note = find_lpips(None)
-        rows = [self._row(plan, one, lpips) for one in self.found]
-        for row, one in zip(rows, self.found, strict=True):
+        store, rows = Store(path), defaultdict(list)
+        for event in events:
+            rows[event["table"]].append(event["row"])
+        for row, one in zip(rows["pairs"], self.found, strict=True):
             self._save_pictures(store, row, one)
-        store.append("pairs", rows)
-        for table in ("triangles", "simplices"):
-            store.append(table, [event["row"] for event in self.hulls if event["table"] == table])
+        for table, own in rows.items():
+            store.append(table, own)
         store.compact()
-        store.write_info(self._info(plan, [note] if note else []))
+        _, note = find_lpips(None)
+        store.write_info(self._info(self._plan(), [note] if note else []))
         return path
 
     def _models(self) -> list[Subject]:
@@ -101,26 +105,6 @@ class SavedCase:
             "images": {"content": digest.hexdigest()[:16]},
             **science.identity(),
         }
-
-    def _row(self, plan: Mapping[str, Any], one: CachedResult, lpips: Any) -> Row:
-        subject, outcome = self.subjects[one.model], one.outcome
-        row = {
-            "model": one.model,
-            "pair_id": pair_id(subject.fingerprint, one.source, one.target, plan, one.company),
-            "source_id": one.source,
-            "target_id": one.target,
-            "source_class": outcome.label,
-            "target_class": one.aim[0],
-            "source_name": class_name(subject.model, outcome.label),
-            "target_name": one.aim[1],
-            **course(outcome),
-            **one.columns,
-        }
-        if lpips is not None:
-            image, target, source = outcome.found, outcome.pair.target, outcome.pair.source
-            row["lpips"] = float(lpips(image[None], target[None]))
-            row["source_lpips"] = float(lpips(image[None], source[None]))
-        return row
 
     def _save_pictures(self, store: Store, row: Row, one: CachedResult) -> None:
         suffix, outcome = self.subjects[one.model].image_suffix, one.outcome
@@ -172,21 +156,10 @@ def _new_directory(out: Path, one: CachedResult) -> Path:
     raise UsageError("a hundred cases were saved in this second; wait for the next one")
 
 
-def _by_source(found: Sequence[CachedResult]) -> dict[str, list[CachedResult]]:
-    groups: dict[str, list[CachedResult]] = defaultdict(list)
-    for one in found:
-        groups[one.source].append(one)
-    return groups
+def _planned(subject: Subject, one: CachedResult, plan: Mapping[str, Any]) -> PlannedPair:
+    name = pair_id(subject.fingerprint, one.source, one.target, plan, one.company)
+    return PlannedPair(name, one.source, one.target, one.outcome.label, one.aim[0])
 
 
-def _corners(found: Sequence[CachedResult]) -> Corners:
-    source = found[0].outcome
-    return Corners((source.pair.source, *(one.outcome.found for one in found)), source.label)
-
-
-def _key(subject: Subject, source: str) -> Row:
-    return {"model": subject.name, "source_id": source}
-
-
-def _event(table: str, row: Row) -> Event:
-    return {"kind": "row", "table": table, "row": row}
+def _events(table: str, rows: Sequence[Row]) -> Iterator[Event]:
+    return ({"kind": "row", "table": table, "row": row} for row in rows)

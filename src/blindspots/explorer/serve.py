@@ -37,12 +37,10 @@ def listen(port: int) -> socket.socket:
 
 
 def address(connection: socket.socket) -> str:
-    """Where the page is."""
     return f"http://{ADDRESS}:{connection.getsockname()[1]}/"
 
 
 def server(hub: AppState, connection: socket.socket) -> uvicorn.Server:
-    """The server of a hub, not yet running."""
     app = create_app(hub, connection.getsockname()[1])
     return uvicorn.Server(
         uvicorn.Config(

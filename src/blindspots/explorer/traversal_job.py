@@ -149,7 +149,6 @@ def _result(trip: TraversalJob, outcome: TraversalResult, shelf: ResultCache) ->
 
 
 def result(subject: Subject, found: CachedResult) -> Event:
-    """What the page shows of a found image: its numbers, the segment, and the exact corners."""
     outcome, columns = found.outcome, found.columns
     return {
         "kind": "result",
@@ -180,7 +179,6 @@ def result(subject: Subject, found: CachedResult) -> Event:
 
 
 def named(evaluator: Evaluator, subject: Subject, image: Tensor) -> dict[str, Any]:
-    """What a model says of an image: the class, its name, its confidence."""
     logits = evaluator.logits(image[None].to(subject.model.device))
     probabilities = logits.softmax(dim=1)[0]
     label = int(probabilities.argmax())

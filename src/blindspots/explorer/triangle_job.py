@@ -104,7 +104,6 @@ def _ask(
 
 
 def _scattered(points: list[Point]) -> list[Point]:
-    """All over the triangle from the start, always in the same order."""
     order = torch.randperm(len(points), generator=torch.Generator().manual_seed(0))
     return [points[i] for i in order.tolist()]
 

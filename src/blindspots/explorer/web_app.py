@@ -21,7 +21,7 @@ from blindspots.explorer.app_state import AppState, Turns, facts
 from blindspots.explorer.guard import Guard
 from blindspots.explorer.image_catalog import Missing, png
 from blindspots.explorer.model_thread import WENT_WRONG, Busy, TabJob
-from blindspots.explorer.save_case import SavedCase, check_case, hull_rows
+from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
@@ -39,14 +39,11 @@ def create_app(hub: AppState, port: int) -> ASGIApp:
 
 
 class EventStream(EventSourceResponse):
-    """A job's events; when the tab is gone, so is the job."""
-
     def __init__(self, hub: AppState, job: TabJob) -> None:
         super().__init__(_encoded(job))
         self._hub, self._job = hub, job
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send until the work is done or the tab is gone."""
         try:
             await super().__call__(scope, receive, send)
         finally:
@@ -185,13 +182,14 @@ def _results(app: FastAPI, hub: AppState) -> None:
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
         found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
         check_case(found)
-        mine = {name: [one for one in found if one.model == name] for name in hub.subjects}
-        parts = [
-            _part(name, hull_rows, hub.subject(name), ones) for name, ones in mine.items() if ones
-        ]
-        ordered = [one for ones in mine.values() for one in ones]
-        case = SavedCase(hub.subjects, ordered, await hub.collect(parts), hub.gallery.spec)
-        return {"path": str(await asyncio.to_thread(case.write, hub.out))}
+        # Rows come model after model, in the order of the results that are saved.
+        ordered = [one for name in hub.subjects for one in found if one.model == name]
+        case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
+        models = dict.fromkeys(one.model for one in ordered)
+        parts = [_part(name, case.rows, hub.subject(name)) for name in models]
+        events = await hub.collect(parts)
+        events.sort(key=lambda event: list(models).index(event["row"]["model"]))
+        return {"path": str(await asyncio.to_thread(case.write, hub.out, events))}
 
 
 def _trip(hub: AppState, body: asked.TraversalRequest, method: Any, model: str) -> TraversalJob:

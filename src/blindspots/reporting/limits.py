@@ -47,7 +47,6 @@ class LimitResult:
     reason: str = ""
 
     def text(self) -> str:
-        """One line."""
         sign = "≤" if self.kind == "max" else "≥"
         value = self.reason if self.value is None else _plain(self.value)
         verdict = "broken" if self.broken else "holds"
@@ -56,8 +55,6 @@ class LimitResult:
 
 @dataclass(frozen=True)
 class Check:
-    """All findings of a run."""
-
     run: str
     findings: tuple[LimitResult, ...]
 
@@ -67,7 +64,6 @@ class Check:
         return tuple(finding for finding in self.findings if finding.broken)
 
     def as_json(self) -> dict[str, Any]:
-        """The findings as data."""
         findings = [asdict(finding) for finding in self.findings]
         return {"run": self.run, "holds": not self.broken, "findings": findings}
 
@@ -83,7 +79,6 @@ class Check:
         return tostring(suite, encoding="unicode") + "\n"
 
     def raise_if_broken(self) -> None:
-        """Fail with the numbers that break their limits."""
         if self.broken:
             words = "; ".join(_sentence(finding) for finding in self.broken)
             raise LimitExceeded(

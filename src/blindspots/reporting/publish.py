@@ -25,7 +25,6 @@ class Published:
     tables: dict[str, Any]
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints."""
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 

@@ -53,12 +53,10 @@ class ScoreWords:
 
     @property
     def probability(self) -> bool:
-        """Whether it is in [0, 1] and is read as a percentage."""
         return self.name in PROBABILITIES
 
     @property
     def heading(self) -> str:
-        """The noun at the beginning of a sentence."""
         return self.noun.capitalize()
 
     def belief(self, name: str, a_name: str | None = None) -> str:
@@ -136,7 +134,6 @@ _SAID = re.compile(rf"\b({'|'.join(_FIELDS)})\b")
 
 
 def score_of(run: Run) -> str:
-    """The name of the score that a run held."""
     return run.info.score.get("name", CONFIDENCE.name)
 
 
@@ -148,7 +145,6 @@ def score_text(run: Run) -> str:
 
 
 def words_of(run: Run) -> ScoreWords:
-    """The words of the score that a run held."""
     return words_for(score_of(run))
 
 
@@ -198,7 +194,6 @@ class Scales(NamedTuple):
 
 
 def run_scales(run: Run) -> Scales:
-    """The scales of a run's figures, so that all of its models share them."""
     words = words_of(run)
     if words.probability:
         return Scales(UNIT, UNIT)

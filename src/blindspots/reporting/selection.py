@@ -19,7 +19,6 @@ from blindspots.store.reader import (
     codes,
     finite,
     lowest,
-    nearest_believed,
     reached_target,
 )
 
@@ -49,7 +48,6 @@ def named_pairs(run: Run, ids: Sequence[str]) -> list[Row]:
 
 
 def representative_pairs(run: Run, models: Sequence[str]) -> list[Row]:
-    """Each model's most telling pair from the run's most telling source."""
     source = representative_source(run)
     pairs = [representative_pair(run, model, source) for model in models]
     return [row for row in pairs if row is not None]
@@ -91,7 +89,6 @@ def representative_targets(run: Run, source: str | None) -> tuple[str, str] | No
 
 
 def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
-    """A model's traversed pairs from one source, in the order of their targets."""
     rows = [
         row
         for row in (run.pairs_from(source) if source is not None else ())
@@ -101,12 +98,10 @@ def pairs_of(run: Run, model: str, source: str | None) -> list[Row]:
 
 
 def corners(row: Row) -> tuple[str, str, str]:
-    """The image ids of a triangle: source, target 1, target 2."""
     return row["source_id"], row["target_1"], row["target_2"]
 
 
 def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    """Pairs by model and source, in their order."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["model"], row["source_id"]), []).append(row)
@@ -114,7 +109,6 @@ def by_source(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
 
 
 def class_name(row: Row, which: str) -> str:
-    """The class of a pair's source or target in words; `which`: source or target."""
     return (row[f"{which}_name"] or f"class {row[f'{which}_class']}").replace("_", " ")
 
 
@@ -277,6 +271,18 @@ def _lines(pairs: list[Row], words: ScoreWords) -> GridLayout:
     spots = [[Spot(rows[0], clean=True), *map(Spot, rows[:MOST_CLASSES])] for rows in chosen]
     names = [words.caption(_seen(rows[0], "source")) for rows in chosen]
     return GridLayout([[*line] for line in spots], names, [])
+
+
+def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
+    """The most telling of started pairs: nearest to its target among those believed at `least`.
+
+    Where none is believed that much, the one believed most; None where no pair has a number.
+    """
+    rows = [row for row in rows if row["rmse"] is not None and row["p_found"] is not None]
+    believed = [row for row in rows if row["p_found"] >= least]
+    if believed:
+        return min(believed, key=lambda row: row["rmse"])
+    return max(rows, key=lambda row: row["p_found"], default=None)
 
 
 def _extremes(pairs: pa.Table) -> list[int]:

@@ -24,6 +24,7 @@ LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
 READINGS, PAUSE = 8, 0.05
 DIGITS, BLOCK = 16, 2**20
+MOST = 1e100
 Read = TypeVar("Read")
 
 
@@ -41,7 +42,12 @@ def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
 
 def write_rows(path: Place, rows: pa.Table) -> Place:
     """Write rows as a file of that name, whole."""
-    return write_whole(path, lambda aside: pq.write_table(rows, aside, write_page_checksum=True))
+
+    def write(aside: Path) -> None:
+        file, system = for_arrow(aside)
+        pq.write_table(rows, file, filesystem=system, write_page_checksum=True)
+
+    return write_whole(path, write)
 
 
 def read_file(
@@ -61,32 +67,47 @@ def read_file(
             columns=names,
             filters=wanted,
             filesystem=system,
+            partitioning=None,  # type: ignore[arg-type]
             page_checksum_verification=True,
         )
     except (OSError, pa.ArrowException) as error:
         if getattr(error, "errno", None) is not None:
             raise
         raise OSError(f"{path} is damaged: {error}") from error
-    check_ids(path, rows)
+    check_values(path, rows)
     return rows
 
 
-def check_ids(path: Place, rows: pa.Table) -> None:
-    """Refuse rows whose ids are no names of files, because files are named after them."""
-    for name in rows.column_names:
-        if name.endswith("_id") or name in ("target_1", "target_2"):
-            _check_ids(path, name, rows[name].unique().drop_null())
+def check_values(path: Place, rows: pa.Table) -> None:
+    """Refuse rows with values that no run writes and that no reader could work with.
+
+    Ids name files, so they must be names of files; endings are those of `schema.Ending`; numbers
+    are small enough for their squares to be numbers.
+    """
+    for field in rows.schema:
+        if field.name.endswith("_id") or field.name in ("target_1", "target_2"):
+            _check_ids(path, field.name, rows[field.name].unique().drop_null())
+        elif field.name == "ending":
+            unknown = rows.filter(~pc.field("ending").isin([*Ending]))
+            _refuse_value(path, field.name, unknown["ending"])
+        elif pa.types.is_floating(field.type):
+            known = rows[field.name].drop_null().to_numpy()
+            _refuse_value(path, field.name, known[np.isfinite(known) & (np.abs(known) > MOST)])
 
 
 def _check_ids(path: Place, name: str, ids: pa.Array) -> None:
     sound = pc.call_function(
         "match_substring_regex", [ids], pc.MatchSubstringOptions(f"^{FILE_NAME.pattern}$")
     )
-    wrong = ids.filter(pc.call_function("invert", [sound]))
+    _refuse_value(path, name, ids.filter(pc.call_function("invert", [sound])))
+
+
+def _refuse_value(path: Place, name: str, wrong: pa.Array | pa.ChunkedArray | np.ndarray) -> None:
     if len(wrong):
+        file = ", which is no name of a file" if name.endswith("_id") or "target_" in name else ""
         raise UsageError(
-            f"{path} has the {name} {wrong[0].as_py()!r}, which is no name of a file; no run "
-            "writes such an id, so the file was changed by hand: name another run"
+            f"{path} has the {name} {wrong.tolist()[0]!r}{file}; no run writes such a value, so "
+            "the file was changed by hand: name another run"
         )
 
 
@@ -115,7 +136,8 @@ def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Pl
     models = distinct(files, schema, ["model"])["model"].to_pylist()
 
     def write(aside: Path) -> None:
-        with pq.ParquetWriter(aside, schema, write_page_checksum=True) as writer:
+        file, system = for_arrow(aside)
+        with pq.ParquetWriter(file, schema, filesystem=system, write_page_checksum=True) as writer:
             for model in sorted(models):
                 _write_sorted(writer, _all(files, schema, model), key)
 

@@ -7,11 +7,12 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from fsspec import available_protocols
+from pyarrow.fs import LocalFileSystem
 from upath import UPath
 
 from blindspots.errors import UsageError
@@ -158,14 +159,48 @@ def is_file_name(text: str) -> bool:
     return FILE_NAME.fullmatch(text) is not None
 
 
+def refuse_foreign(run: Place, names: Sequence[str], folders: Sequence[str]) -> None:
+    """Refuse a run directory with links that lead out of it, or with what is no file.
+
+    What lies there may come from a stranger: a link would show a file of the user's, or have it
+    written to. `names`: what is looked at in the directory; `folders`: of which all is.
+    """
+    if not isinstance(run, Path):
+        return
+    root = os.path.realpath(run)
+    entries = [entry for entry in _entries(run) if entry.name in names]
+    for entry in (*entries, *(one for name in folders for one in _entries(run / name))):
+        if entry.is_symlink() and not Path(os.path.realpath(entry.path)).is_relative_to(root):
+            raise UsageError(_foreign(entry.path, "a link that leads out of the run"))
+        if not entry.is_file() and not entry.is_dir():
+            raise UsageError(_foreign(entry.path, "neither a file nor a folder"))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return list(entries)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+
+
+def _foreign(path: str, what: str) -> str:
+    return (
+        f"{path} is {what}; expected the files that blindspots run wrote: remove it, or put a copy "
+        "of what it leads to in its place"
+    )
+
+
 def children(folder: Place) -> list[Place]:
     """What lies in a folder; nothing where it is not there."""
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
 def for_arrow(place: Place) -> tuple[str, Any]:
-    """What pyarrow reads a file by: its path, and the file system where it is not the local one."""
-    return (str(place), None) if isinstance(place, Path) else (place.path, place.fs)
+    """What pyarrow opens a file by: its path and file system; alone `a:b` were an address."""
+    if isinstance(place, Path):
+        return str(place.absolute()), LocalFileSystem()
+    return place.path, place.fs
 
 
 @contextlib.contextmanager

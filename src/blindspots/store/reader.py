@@ -1,7 +1,7 @@
 """Reading a run directory, finished or still growing; everything that shows a run starts here."""
 
 import io
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -16,15 +16,19 @@ from blindspots.errors import UsageError
 from blindspots.schema import ALL_TABLES, STARTED, STRAIGHT_METHODS, YOUNGER
 from blindspots.store.archives import PICTURES, Archives, load_exact
 from blindspots.store.parquet import (
-    check_ids,
+    check_values,
     first_of_each,
     open_parquet,
     read_some,
     read_while_written,
 )
-from blindspots.store.paths import Place, connect, find_place, inside
+from blindspots.store.paths import Place, connect, find_place, inside, refuse_foreign
 from blindspots.store.run_info import AGAIN, INFO_FILE, ModelFacts, RunInfo, read_run_info
 
+OWN = (
+    *(INFO_FILE, "manifest.sha256", "run.lock", "report.html", "damaged"),
+    *("parts", *PICTURES, "tables", "figures", *(f"{table}.parquet" for table in ALL_TABLES)),
+)
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
 
@@ -152,7 +156,7 @@ def _read(
         raise
     except (OSError, KeyError, pa.ArrowException) as error:
         raise UsageError(f"{path} is not a table of this version ({error}); {AGAIN}") from error
-    check_ids(path, table)
+    check_values(path, table)
     return table
 
 
@@ -162,11 +166,8 @@ def of_model(table: pa.Table, model: str | None) -> pa.Table:
 
 
 def _pairs_of(pairs: pa.Table, model: str | None, started: bool | None) -> pa.Table:
-    pairs = of_model(pairs, model)
-    if started is None:
-        return pairs
-    begun = pc.field("ending").isin(STARTED)
-    return pairs.filter(begun if started else ~begun)
+    begun = pc.field("ending").isin(STARTED) == pc.scalar(started)
+    return of_model(pairs, model) if started is None else of_model(pairs, model).filter(begun)
 
 
 def _both_started(triangles: pa.Table, pairs: pa.Table) -> pa.Table:
@@ -191,6 +192,7 @@ class Run:
         self.path = connect(find_place(path))
         if not (self.path / INFO_FILE).is_file():
             raise UsageError(_no_run(self.path))
+        refuse_foreign(self.path, OWN, ("parts", *PICTURES, "tables", "figures"))
 
     @cached_property
     def info(self) -> RunInfo:
@@ -265,7 +267,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether the run came to its end, so that no row is still to come."""
+        """Whether no row is still to come."""
         return self.info.finished is not None
 
     @property
@@ -376,18 +378,6 @@ def read_pixels(content: bytes) -> Pixels:
     """A stored picture as uint8 (height, width, 3)."""
     with Image.open(io.BytesIO(content)) as image:
         return np.asarray(image.convert("RGB"))
-
-
-def nearest_believed(rows: Iterable[Row], least: float = 0.9) -> Row | None:
-    """The most telling of started pairs: nearest to its target among those believed at `least`.
-
-    Where none is believed that much, the one believed most; None where no pair has a number.
-    """
-    rows = [row for row in rows if row["rmse"] is not None and row["p_found"] is not None]
-    believed = [row for row in rows if row["p_found"] >= least]
-    if believed:
-        return min(believed, key=lambda row: row["rmse"])
-    return max(rows, key=lambda row: row["p_found"], default=None)
 
 
 def reached_target(row: Row) -> bool:

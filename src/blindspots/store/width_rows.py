@@ -6,13 +6,11 @@ from math import isfinite
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from blindspots.errors import UsageError
 from blindspots.schema import WIDTHS
 from blindspots.settings import check_seed
-from blindspots.store.atomic import write_whole
-from blindspots.store.parquet import open_parquet
+from blindspots.store.parquet import open_parquet, write_rows
 from blindspots.store.paths import Place
 
 Row = dict[str, Any]
@@ -84,4 +82,4 @@ def add_widths(run: Place, rows: Sequence[Row]) -> Place:
     new = {row["pair_id"] for row in rows}
     kept = [row for row in read_widths(run) if row["pair_id"] not in new]
     table = pa.Table.from_pylist([*kept, *rows], WIDTHS)
-    return write_whole(run / WIDTHS_FILE, lambda aside: pq.write_table(table, aside))
+    return write_rows(run / WIDTHS_FILE, table)

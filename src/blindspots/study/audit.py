@@ -48,6 +48,8 @@ class Disagreements(list[str]):
                 self._kinds[kind] += 1
                 if self._kinds[kind] <= MOST_LISTED:
                     self.append(sentence)
+        except UsageError:
+            raise
         except UNFORESEEN as error:
             self.append(f"{kind} holds what no run writes ({' '.join(str(error).split())[:200]})")
 

@@ -222,7 +222,7 @@ class Recomputation:
             again, wide = torch.tensor([columns["segment_confidence"][s] for s in steps]), 1
         return {"path_confidence": (stored + (again.double() - stored) / wide).tolist()}
 
-    def _predictions(self, pairs: Sequence[Row]) -> Found:
+    def _predictions(self, pairs: Sequence[Row]) -> Iterator[str]:
         """The answers about clean images that the run kept: those of sources and targets."""
         rows = self.run.columns.rows("predictions", "model", [self.facts.name])
         said = {row["image_id"]: row for row in rows}
@@ -238,7 +238,7 @@ class Recomputation:
             for name, answer in zip(chunk, answers, strict=True):
                 yield from self._prediction(said[name], labels[name], answer)
 
-    def _prediction(self, row: Row, label: int | None, answer: Tensor) -> Found:
+    def _prediction(self, row: Row, label: int | None, answer: Tensor) -> Iterator[str]:
         what = f"prediction of {row['image_id']}"
         if self.measurer.model.embeds:
             if (row["predicted"], row["confidence"], row["p_label"]) != (-1, 1.0, 1.0):
@@ -251,7 +251,9 @@ class Recomputation:
         if not self._is_class(label):
             yield f"{what}: its class is {label}, which the model has not"
             return
-        yield Computed(what, row, {"confidence": best, "p_label": float(shares[label])})
+        for name, again in (("confidence", best), ("p_label", float(shares[label]))):
+            if not abs(row[name] - again) <= NOISE:
+                yield f"{what}: {name} is {row[name]:.4f}, and the model says {again:.4f}"
 
     def _triangles(
         self, stored: list[Row], pairs: Mapping[tuple[str, str], Row]

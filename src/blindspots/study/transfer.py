@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 from jaxtyping import Float
 from PIL import Image as Picture
@@ -24,8 +23,8 @@ from blindspots.models.load import load_trusted
 from blindspots.progress import Reporter
 from blindspots.schema import TRANSFER
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store.atomic import write_whole
 from blindspots.store.manifest import renew_entry
+from blindspots.store.parquet import write_rows
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
 from blindspots.study.reload import (
@@ -95,7 +94,7 @@ def judge_run(
     with reporter.work("judging found images", total, "images") as tick:
         answers = list(_answers(run, bench, rows, place, batch, tick))
     table = pa.Table.from_pylist(answers, TRANSFER)
-    file = write_whole(run.path / "transfer.parquet", lambda aside: pq.write_table(table, aside))
+    file = write_rows(run.path / "transfer.parquet", table)
     renew_entry(run.path, file.name)
     return file
 

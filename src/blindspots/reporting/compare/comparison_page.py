@@ -30,8 +30,6 @@ _WIDE = 0.08  # share of the scale left free beyond the widest interval
 
 
 class ComparisonData(NamedTuple):
-    """The page's data; `cases`: the pair looked at first, as each side has it."""
-
     data: ReportData
     cases: list[PairText]
     shown: PairSelection
@@ -98,7 +96,6 @@ def _spreads(subjects: Sequence[ComparedModel], shown: PairSelection) -> list[Sp
 
 
 def write_page(comparison: Comparison, path: Place) -> Place:
-    """The page, written whole; it opens from disk and asks for nothing."""
     make_folder(path.parent)
     return write_text(path, page_html(comparison))
 

@@ -88,7 +88,6 @@ def _cells(difference: Difference) -> dict[str, Cell]:
 
 
 def shown_differences(contrast: Contrast) -> list[Difference]:
-    """The contrast's differences, table after table, none twice."""
     flat = chain.from_iterable(contrast.differences.values())
     return list({d.column.key: d for d in flat}.values())
 

@@ -57,8 +57,6 @@ class Difference:
 
 @dataclass(frozen=True)
 class Contrast:
-    """One subject against another: differences by table, verdicts, what could not be matched."""
-
     before: str
     after: str
     pairs: int
@@ -149,7 +147,6 @@ def _differences(
 
 
 def _columns(kind: Kind, words: ScoreWords, deltas: Deltas) -> Iterable[Column]:
-    """The columns of a table that can be compared, in the words of the score that was held."""
     shown = {
         "distance": DISTANCE_COLUMNS,
         "confidence": score_columns(words),

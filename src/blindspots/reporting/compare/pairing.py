@@ -26,11 +26,8 @@ _NUMBERS = ("segment_min", "p_found", "rmse")
 
 @dataclass(frozen=True)
 class ComparedModel(Side):
-    """A side of a comparison, with its pairs and triangles."""
-
     @cached_property
     def pairs(self) -> dict[Key, Row]:
-        """Its traversed pairs by (source id, target id)."""
         rows = self.run.pair_rows(self.model, started=True)
         return {(row["source_id"], row["target_id"]): row for row in rows}
 
@@ -148,7 +145,6 @@ class PairSelection:
 
 
 def subjects_of(sides: Sides) -> list[ComparedModel]:
-    """All that are compared, each once, in the order in which they come."""
     return list({subject.label: subject for both in sides for subject in both}.values())
 
 
@@ -218,7 +214,6 @@ def _known(rows: Iterable[Row], *names: str) -> bool:
 
 
 def _number(subjects: Sequence[ComparedModel], keys: Sequence[Key]) -> str:
-    """The number whose differences say which pairs to show: the first that any pair has."""
     known = (name for name in _NUMBERS if any(_known(_rows(subjects, k), name) for k in keys))
     return next(known, _NUMBERS[0])
 

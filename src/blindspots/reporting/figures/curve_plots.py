@@ -164,7 +164,6 @@ def _widths(page: Axes, run: Run, row: Row, bands: list[Row], style: Style) -> N
 
 
 def _band_scale(run: Run, row: Row, bands: list[Row]) -> Scale:
-    """Where the bands, the path and the level have room."""
     if words_of(run).probability:
         return UNIT
     drawn = [w[key] for w in bands for key in ("low", "high", "confidence")]

@@ -48,8 +48,6 @@ _CAPTION = ((_THUMB + 0.12, "left"), (_THUMB + 0.12, "left"), (-0.12, "right"))
 
 @dataclass(frozen=True)
 class Limb:
-    """A segment: `confidence` at equally spaced points, the target's name, the found image."""
-
     confidence: Numbers
     name: str
     found: np.ndarray | None = None
@@ -116,7 +114,6 @@ def _angles(count: int) -> list[float]:
 
 
 def _above_star(count: int, style: Style) -> float:
-    """Room for the heading, and for the captions of images that stand above their source."""
     return (4.4 if any(map(_is_above, _angles(count))) else 2.2) * style.line
 
 

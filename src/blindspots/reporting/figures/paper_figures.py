@@ -50,15 +50,12 @@ class FigureKind:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A written figure: its file, its pairs, its size in inches."""
-
     figure: str
     file: Place
     pairs: tuple[str, ...]
     size: tuple[float, float]
 
     def as_json(self) -> dict[str, Any]:
-        """What `--json` prints."""
         return {
             "figure": self.figure,
             "file": str(self.file),
@@ -115,7 +112,6 @@ def draw_figure(
 
 
 def _grids(run: Run, rows: Sequence[Row], style: Style) -> Axes:
-    """A grid a model of the pairs given: rows what the model sees, columns what a person sees."""
     models = dict.fromkeys(row["model"] for row in rows)
     layouts = {m: filled_layout(run, [row for row in rows if row["model"] == m]) for m in models}
     for spot in (s for own in layouts.values() for line in own.spots for s in line if s):
@@ -124,7 +120,6 @@ def _grids(run: Run, rows: Sequence[Row], style: Style) -> Axes:
 
 
 def _strips(run: Run, rows: Sequence[Row], style: Style) -> Axes:
-    """A strip a pair: source to found from left to right, the target apart at the end."""
     _check_kept(run, rows, "frames", "target")
     return draw_strips(run, rows, style)
 
@@ -186,7 +181,6 @@ def _widths(run: Run, rows: Sequence[Row], style: Style) -> Axes:
 
 
 def _transfer(run: Run, rows: Sequence[Row], style: Style) -> Axes:  # noqa: ARG001
-    """What other models say of the run's found images: all pairs of the run count."""
     matrix = run_transfer(run, style=style, page=style.width)
     if matrix is None:
         raise UsageError(

@@ -70,7 +70,7 @@ def _drawings(run: Run) -> Iterator[tuple[str, Axes]]:
         yield f"star-{name}", draw_stars(run, limbs, SCREEN)
     if hulls:
         yield f"triangle-{name}", draw_triangles(run, hulls, SCREEN)
-    matrix = run_transfer(run)
+    matrix = run_transfer(run) if run.arrow("transfer").num_rows else None
     yield from [("transfer", matrix)] if matrix is not None else []
 
 
@@ -124,7 +124,6 @@ def side_lengths(run: Run, row: Row) -> tuple[float, float, float]:
 
 
 def draw_grids(run: Run, layouts: Mapping[str, GridLayout], style: Style) -> Axes:
-    """A grid a model: rows what the model sees, columns what a person sees."""
     width = style.panel(len(layouts))
     heights = [grid_height(style, width, own.spots, own.columns) for own in layouts.values()]
     axes = panels(style, len(layouts), max(heights))
@@ -223,7 +222,6 @@ def segments(run: Run, model: str, source: str) -> list[Row]:
 
 
 def draw_triangles(run: Run, chosen: Sequence[Row], style: Style) -> Axes:
-    """These stored triangles, at their true side lengths (RMSE)."""
     axes = panels(style, len(chosen), style.column)
     for row, ax in zip(chosen, axes, strict=True):
         _triangle(run, row, style, ax)

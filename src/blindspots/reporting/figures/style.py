@@ -55,7 +55,6 @@ class Style(NamedTuple):
 
     @property
     def width(self) -> float:
-        """Of all columns together."""
         return self.panel(1)
 
     def panel(self, count: int) -> float:
@@ -64,11 +63,9 @@ class Style(NamedTuple):
         return (self.columns * (self.column + GUTTER) - GUTTER * beside) / beside
 
     def across(self, count: int) -> int:
-        """How many of `count` panels stand beside each other."""
         return min(self.columns, count)
 
     def shrunk(self, share: float) -> "Style":
-        """The same with smaller type on the same columns."""
         heading, words, note, line = (share * size for size in self[:4])
         return self._replace(heading=heading, words=words, note=note, line=line)
 
@@ -140,7 +137,6 @@ def save(
 
 
 def figure_of(ax: Axes) -> Figure:
-    """The figure that an axis is in."""
     figure = ax.get_figure(root=True)
     if not isinstance(figure, Figure):
         raise ValueError("the axis belongs to no figure; draw into one that does")

@@ -94,7 +94,6 @@ def frame_size(style: Style, frames: int) -> float:
 
 
 def strip_height(style: Style, frames: int) -> float:
-    """The height of a strip in inches."""
     return frame_size(style, frames) + 4.6 * style.line
 
 
@@ -141,7 +140,6 @@ def grid(
 def grid_height(
     style: Style, width: float, tiles: Sequence[Sequence[object]], columns: Sequence[str]
 ) -> float:
-    """The height of a grid of this width in inches."""
     count = max((len(line) for line in tiles), default=1)
     _, head, pitch = _grid_sizes(style, width, count, columns)
     return head + pitch * len(tiles) + 0.5 * style.line

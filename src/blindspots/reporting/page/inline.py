@@ -38,7 +38,6 @@ def page_files(*own: Traversable) -> dict[str, Traversable]:
 
 
 def file_type(name: str) -> str | None:
-    """The media type of a page's file with this name; None where it is no such file."""
     return TYPES.get(name[name.rfind(".") :])
 
 
@@ -195,7 +194,6 @@ class Pictures:
         return {stem: uri for stem, uri in uris.items() if uri is not None}
 
     def files(self) -> dict[str, tuple[str, str]]:
-        """The name of each stored source and target to its (image id, model)."""
         keys = {
             (name, row["model"])
             for row in self.rows

@@ -143,7 +143,6 @@ def _known(facts: Mapping[str, Any]) -> Facts:
 
 
 def spreads(run: Run) -> list[Spread]:
-    """The spread of every number that differs between pairs; models share their bins."""
     models = [facts.name for facts in run.models]
     owners, pairs = _owners(run.columns.pairs, models), run.columns.pairs
     columns = ((key, finite(pairs[key])) for key in spread_keys())
@@ -160,7 +159,6 @@ def spread_keys() -> Iterator[str]:
 
 
 def spread(key: str, values: Mapping[str, np.ndarray]) -> Spread | None:
-    """The spread of one number, model to its values; None where no two known ones differ."""
     known = {model: own[np.isfinite(own)] for model, own in values.items()}
     every = np.concatenate([np.empty(0), *known.values()])
     if not len(every) or every.min() == every.max():
@@ -193,7 +191,6 @@ def report_html(run: Run) -> str:
 
 
 def page_html(data: ReportData) -> str:
-    """The page of this data; it reads nothing else."""
     return fill("report.html", data)
 
 
@@ -262,7 +259,6 @@ def _column(column: Column) -> dict[str, Any]:
 
 
 def _endings(sides: Sequence[Side], words: ScoreWords) -> list[EndingEntry]:
-    """The endings that occurred, in words."""
     counts = {side.label: side.run.columns.endings(side.model) for side in sides}
     entries = [
         EndingEntry(

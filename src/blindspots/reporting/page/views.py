@@ -135,8 +135,6 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class EndingEntry:
-    """Why traversals ended, in words; `counts`: pairs of each model."""
-
     ending: str
     title: str
     sentence: str
@@ -228,13 +226,10 @@ class ReportData:
     images: dict[str, str]
 
     def as_json(self) -> dict[str, Any]:
-        """The same as dictionaries and lists."""
         return asdict(self)
 
 
 class Views(NamedTuple):
-    """What the views of some pairs of several sides are drawn from."""
-
     pairs: list[PairEntry]
     triangles: list[TriangleEntry]
     grids: list[GridEntry]

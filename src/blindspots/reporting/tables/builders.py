@@ -171,7 +171,6 @@ def null_cells(run: Run, model: str) -> dict[str, Cell]:
 
 
 def null_note(run: Run) -> tuple[str, ...]:
-    """What the rows are, in a sentence."""
     if not run.columns.nulls:
         return ()
     return (

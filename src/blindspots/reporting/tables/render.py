@@ -217,7 +217,6 @@ def _latex(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text as LaTeX has it."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
@@ -234,7 +233,6 @@ def _json(table: Table) -> str:
 
 
 def json_text(data: Any) -> str:
-    """Data as JSON for files and terminals."""
     return json.dumps(data, ensure_ascii=False, indent=2) + "\n"
 
 

@@ -35,7 +35,6 @@ class Cell:
     text: str | None = None
 
     def as_json(self) -> dict[str, float | None]:
-        """The number alone."""
         return {name: getattr(self, name) for name in ("mean", "std", "n", "digits")}
 
 
@@ -69,7 +68,6 @@ class TableRow:
 
     @property
     def heading(self) -> str:
-        """What stands at the row's head."""
         return self.title or self.label
 
 
@@ -113,12 +111,10 @@ def share(flags: Values) -> Cell:
 
 
 def count(number: int) -> Cell:
-    """A plain count."""
     return Cell(float(number), None, number)
 
 
 def in_words(table: Table, words: ScoreWords) -> Table:
-    """The table with titles, definitions and notes that name this score."""
     return replace(
         table,
         title=words.say(table.title),
@@ -128,7 +124,6 @@ def in_words(table: Table, words: ScoreWords) -> Table:
 
 
 def column_in_words(column: Column, words: ScoreWords) -> Column:
-    """A column whose title and definition name this score."""
     return replace(column, title=words.say(column.title), definition=words.say(column.definition))
 
 
@@ -231,12 +226,10 @@ _BY_KEY = {column.key: column for column in _ALL}
 
 
 def columns_of(*keys: str) -> tuple[Column, ...]:
-    """The columns of these keys, in this order."""
     return tuple(_BY_KEY[key] for key in keys)
 
 
 def ending_column(name: Ending) -> Column:
-    """The column that counts the pairs with this ending."""
     return Column(f"ending_{name}", name.replace("_", " "), name.sentence, 0)
 
 

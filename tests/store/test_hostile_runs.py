@@ -1,0 +1,107 @@
+"""A run directory is data from a stranger: whatever it holds ends in a sentence.
+
+Its own name is the user's: whatever that holds, it works.
+"""
+
+import os
+import shutil
+
+import pytest
+
+from benchmarks.fuzz import FORMATS, fuzz
+from blindspots.cli.main import call
+from blindspots.errors import UsageError
+from blindspots.store.reader import Run
+from blindspots.store.run_info import RunInfo
+from blindspots.store.writer import Store
+from tests.support.run_factory import Factory
+from tests.support.runs import rows as rows_of
+
+MUTATIONS, SEED = 100, 7
+NAMES = ("x:y", "a b?", "#50%20", "new\nline", "😀", "q\"uo'te", "back\\slash", "k=v")
+
+
+@pytest.fixture(autouse=True)
+def quick(no_figures):
+    """Figures take longer than all the rest."""
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    return FORMATS["run"].make(tmp_path_factory.mktemp("clean"))
+
+
+def test_a_hundred_changed_runs_end_in_sentences_and_touch_nothing_outside(clean):
+    assert list(map(str, fuzz(FORMATS["run"], clean, range(SEED, SEED + MUTATIONS), 2))) == []
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    (tmp_path / "secret").mkdir()
+    (tmp_path / "secret" / "key.txt").write_text("the user's")
+    return Factory(sources=2, models=("one",)).write(tmp_path / "run")
+
+
+def replace(run, name, make):
+    place = run / name
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    make(place)
+
+
+@pytest.mark.parametrize("name", ["run.json", "pairs.parquet", "images", "tables", "report.html"])
+def test_a_link_that_leads_out_of_a_run_is_refused(stranger, name):
+    aim = stranger.parent / "secret"
+    replace(stranger, name, lambda p: p.symlink_to(aim if "." not in name else aim / "key.txt"))
+    with pytest.raises(UsageError, match="a link that leads out of the run"):
+        Run(stranger)
+
+
+def test_a_linked_picture_is_refused_and_one_inside_is_read(stranger):
+    first, second = sorted((stranger / "images").iterdir())[:2]
+    first.unlink()
+    first.symlink_to(second)
+    assert Run(stranger).image(first.stem, "one") is not None
+    first.unlink()
+    first.symlink_to(stranger.parent / "secret" / "key.txt")
+    with pytest.raises(UsageError, match="remove it, or put a copy"):
+        Run(stranger)
+
+
+def test_what_is_no_file_is_not_waited_for(stranger):
+    replace(stranger, "nulls.parquet", os.mkfifo)
+    with pytest.raises(UsageError, match="neither a file nor a folder"):
+        Run(stranger)
+
+
+def test_a_run_that_lies_behind_a_link_is_read(stranger, tmp_path):
+    (tmp_path / "link").symlink_to(stranger)
+    assert Run(tmp_path / "link").pair_rows()
+
+
+@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_directory_may_have_any_name(tmp_path, clean, monkeypatch, name, absolute):
+    monkeypatch.chdir(tmp_path)
+    path = str(tmp_path / name) if absolute else name
+    shutil.copytree(clean, tmp_path / name)
+    for command in ("table", "report", "verify"):
+        assert call([command, path, *(["--trust-run-code"] if command == "verify" else [])]) == 0
+    store = Store(path)
+    store.append(
+        "pairs", [{**row, "pair_id": f"{i:016x}"} for i, row in enumerate(Run(path).pair_rows())]
+    )
+    store.compact()
+    store.write_info(RunInfo(finished="now"))
+    assert len(rows_of(tmp_path / name)) == 16
+
+
+def test_a_whole_run_is_done_in_a_directory_of_every_such_name(tmp_path, tiny_images, monkeypatch):
+    from tests.support.tiny import run
+
+    monkeypatch.chdir(tmp_path)
+    name = "x:y ?#%20 \n😀'\"\\ k=v"
+    assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
+    assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
+    assert {file.name for file in tmp_path.iterdir()} == {name}
