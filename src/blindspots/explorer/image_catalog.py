@@ -6,10 +6,11 @@ import io
 import threading
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from io import BytesIO
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -26,7 +27,8 @@ from blindspots.images.decode import Unreadable, decode
 from blindspots.images.imageset import ImageSet
 from blindspots.images.listing import Item, Listing, image_id
 from blindspots.images.preprocessing import Preprocessing
-from blindspots.store.reader import Run
+from blindspots.reporting.selection import class_name
+from blindspots.store.reader import Row, Run
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 MOST_BYTES = 16 * 2**20
@@ -144,71 +146,71 @@ def _text(data: bytes) -> str:
 
 
 class ImageCatalog:
-    """Every image by its id, as each model sees it."""
+    """Every image by its id, as each model sees it; models need not have the same ones."""
 
     def __init__(self, subjects: Mapping[str, Subject], listed: int = MOST_LISTED) -> None:
         self._subjects = subjects
-        self._first = next(iter(subjects.values()))
-        self._index = {image: i for i, image in enumerate(self._first.images.ids)}
         self._listed = listed
-        self.spec = self._first.images.spec
+        self.spec = next(iter(subjects.values())).images.spec
+        # By id: name, and label where it is known. Models may have the same ids at other places.
+        self._entries: dict[str, tuple[str, str | None]] = {}
+        for subject in subjects.values():
+            self._entries = dict(_entries(subject.images)) | self._entries
+        self._own = {name: frozenset(one.images.ids) for name, one in subjects.items()}
         self._seen = lru_cache(maxsize=MOST_SEEN)(self._decoded)
         self.uploads = Uploads(subject.model.preprocessing for subject in subjects.values())
 
     def listing(self) -> dict[str, Any]:
         """What the page offers: id and name of the first images, and how many there are."""
-        images = self._first.images
-        rows = zip(images.ids, images.names, images.labels.tolist(), strict=True)
-        names = images.class_names
-        entries = [
-            {"id": image, "name": name, "label": names[label] if names and label >= 0 else None}
-            for (image, name, label), _ in zip(rows, range(self._listed), strict=False)
-        ]
-        return {"spec": images.spec, "count": len(images), "images": entries}
+        first = islice(self._entries.items(), self._listed)
+        entries = [{"id": image, "name": name, "label": label} for image, (name, label) in first]
+        return {"spec": self.spec, "count": len(self._entries), "images": entries}
 
     def known(self, image: str) -> str | None:
         """What an image is called; None where there is no such image."""
         upload = self.uploads.get(image)
         if upload is not None:
             return upload.name
-        place = self._index.get(image)
-        return None if place is None else self.label(image) or self._first.images.names[place]
+        name, label = self._entries.get(image, (None, None))
+        return label or name
 
     def label(self, image: str) -> str | None:
-        images = self._first.images
-        place = self._index.get(image)
-        label = -1 if place is None else int(images.labels[place])
-        return images.class_names[label] if images.class_names and label >= 0 else None
+        return self._entries.get(image, ("", None))[1]
 
     def pixels(self, image: str, model: str) -> Pixels:
         """An image as a model sees it, in 8 bits; refused where there is no such image."""
         upload = self.uploads.get(image)
         if upload is not None:
             return upload.seen[self._subjects[model].model.preprocessing]
-        return self._seen(self._place(image), model)
+        return self._seen(image, model)
 
     def image(self, image: str, model: str) -> Float[Tensor, "3 height width"]:
         """The same in [0, 1]."""
         pixels = torch.from_numpy(self.pixels(image, model).copy())
         return from_8bit(pixels).permute(2, 0, 1).contiguous()
 
-    def _decoded(self, place: int, model: str) -> Pixels:
-        return self._subjects[model].images.uint8(place)
-
-    def _place(self, image: str) -> int:
-        place = self._index.get(image)
-        if place is None:
+    def _decoded(self, image: str, model: str) -> Pixels:
+        if image not in self._entries:
             raise Missing(
                 "this image is not here: uploaded images live as long as the server that they "
                 "were given to, so add it again"
             )
-        return place
+        images = self._subjects[model].images
+        if image not in self._own[model]:
+            raise Missing(f"the run kept no picture of {self.known(image)} as {model} sees it")
+        return images.uint8(images.find(image))
+
+
+def _entries(images: ImageSet) -> Iterator[tuple[str, tuple[str, str | None]]]:
+    names = images.class_names
+    for image, name, label in zip(images.ids, images.names, images.labels.tolist(), strict=True):
+        yield image, (name, names[label] if names and label >= 0 else None)
 
 
 def run_images(run: Run, model: Any) -> ImageSet:
     """The sources and targets of a run as one of its models saw them."""
-    ids = list(_names(run.pair_rows(model.name)))
-    items = [_stored(run, image, model.name) for image in ids]
+    names = _names(run.pair_rows())
+    items = [_stored(run, image, name, model.name) for image, name in names.items()]
     found = [item for item in items if item is not None]
     if not found:
         raise UsageError(
@@ -218,18 +220,20 @@ def run_images(run: Run, model: Any) -> ImageSet:
     return ImageSet(Listing(f"run:{run.name}", found), model)
 
 
-def _names(rows: Sequence[Mapping[str, Any]]) -> dict[str, None]:
-    pairs = [(row["source_id"], row["target_id"]) for row in rows if row["target_id"]]
-    return dict.fromkeys(image for pair in pairs for image in pair)
+def _names(rows: Sequence[Row]) -> dict[str, str]:
+    """The images of all models' pairs by id, each with the name of its class."""
+    pairs = [row for row in rows if row["target_id"]]
+    ends = [(row, end) for row in pairs for end in ("source", "target")]
+    return {row[f"{end}_id"]: class_name(row, end) for row, end in ends}
 
 
-def _stored(run: Run, image: str, model: str) -> Item | None:
+def _stored(run: Run, image: str, name: str, model: str) -> Item | None:
     content = run.image_content(image, model)
     if content is None:
         return None
     with Image.open(io.BytesIO(content)) as header:
         size = header.size
-    return Item(image, image, None, size, image, partial(_open, run, image, model))
+    return Item(image, name, None, size, image, partial(_open, run, image, model))
 
 
 def _open(run: Run, image: str, model: str) -> Image.Image:
