@@ -169,3 +169,25 @@ def test_a_configuration_that_is_no_json_is_refused(tuned, tmp_path):
     (tmp_path / "pytorch_model.bin").write_bytes(next(tuned.glob("*.bin")).read_bytes())
     with pytest.raises(UsageError, match="timm cannot build"):
         load_model(f"timm:local-dir:{tmp_path}")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"crop_pct": 0},
+        {"crop_pct": "wide"},
+        {"input_size": [3]},
+        {"mean": None},
+        {"mean": [0.5, "x", 1]},
+        {"interpolation": "magic"},
+    ],
+)
+def test_a_data_configuration_that_lies_is_refused_or_timms_own_stands_in(tuned, tmp_path, change):
+    config = json.loads((tuned / "config.json").read_text())
+    config["pretrained_cfg"] |= change
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    (tmp_path / "pytorch_model.bin").write_bytes(next(tuned.glob("*.bin")).read_bytes())
+    try:
+        assert load_model(f"timm:local-dir:{tmp_path}").num_classes == 3
+    except UsageError as error:
+        assert "configuration" in str(error)

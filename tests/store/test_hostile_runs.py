@@ -6,6 +6,8 @@ Its own name is the user's: whatever that holds, it works.
 import os
 import shutil
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from benchmarks.fuzz import FORMATS, fuzz
@@ -40,6 +42,20 @@ def stranger(tmp_path):
     (tmp_path / "secret").mkdir()
     (tmp_path / "secret" / "key.txt").write_text("the user's")
     return Factory(sources=2, models=("one",)).write(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("ending", "nonsense"), ("model", None), ("rmse", 1e300)]
+)
+def test_a_value_that_no_run_writes_is_refused_and_named(stranger, column, value):
+    file = stranger / "pairs.parquet"
+    table = pq.read_table(file)
+    values = [value, *table[column].to_pylist()[1:]]
+    place = table.column_names.index(column)
+    kind = table.schema.field(column).type
+    pq.write_table(table.set_column(place, column, pa.array(values, kind)), file)
+    with pytest.raises(UsageError, match=f"has the {column} {value!r}".replace("+", ".")):
+        Run(stranger).pair_rows()
 
 
 def replace(run, name, make):

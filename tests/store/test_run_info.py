@@ -89,6 +89,7 @@ def test_members_of_a_later_version_are_kept_where_they_are(tmp_path):
 
 
 WRONG = {
+    '{"plan": {"method": {"aim": "x"}}}': 'plan.method.aim is "x", expected a number',
     '{"plan": null}': "plan is null, expected an object",
     '{"plan": {"method": "star"}}': 'plan.method is "star", expected an object',
     '{"plan": {"method": {"delta": "x"}}}': 'plan.method.delta is "x", expected a number',

@@ -23,7 +23,7 @@ from blindspots.settings import Trust
 from blindspots.store.manifest import MANIFEST, check_manifest, read_manifest, write_manifest
 from blindspots.store.reader import Run
 from blindspots.study import recompute
-from blindspots.study.audit import Audit
+from blindspots.study.audit import audit
 from blindspots.study.backends import process_pool
 from blindspots.study.reload import draw_rows, load_again
 from blindspots.study.verify import verify_run
@@ -82,7 +82,7 @@ def disagreements(path: Path, sources: int | None = 1) -> list[str]:
     """What is said of a forged run: first without the model, which is quicker, then with it."""
     write_manifest(path)
     try:
-        found = list(Audit(Run(path)).all())
+        found = list(audit(Run(path)))
     except bs.UsageError as error:
         found = [str(error)]
     if not found:
@@ -262,6 +262,27 @@ def test_sources_that_are_left_out_everywhere_are_noticed(copy):
     lines = " ".join(disagreements(copy))
     assert all(f"{name} is a source" in lines for name in chosen)
     assert "counts 18" in lines
+
+
+def test_pixels_are_compared_with_the_images_themselves(copy, tiny_images):
+    trust = Trust(run_code=True)
+
+    def told_with(images):
+        quiet = Reporter(quiet=True)
+        return verify_run(copy, "cpu", None, None, quiet, trust, 1, images).problems
+
+    assert told_with(tiny_images) == []
+    (model,) = Run(copy).models
+    name = draw_rows(Run(copy), model.name, 1).pairs[0]["source_id"]
+    pixels = Run(copy).image(name, model.name).copy()
+    pixels[3, 3, 1] ^= 1
+    (copy / "images" / f"{name}.png").unlink()
+    Image.fromarray(pixels).save(copy / "images" / f"{name}.png")
+    write_manifest(copy)
+    assert told_with(None) == []
+    assert told_with(tiny_images) == [f"images/{name}.png is not what the model sees of that image"]
+    (line, *_) = told_with("sample:shapes?n=3")
+    assert "no image of sample:shapes" in line
 
 
 def test_an_image_under_another_name_is_noticed(copy):

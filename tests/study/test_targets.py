@@ -129,6 +129,20 @@ def test_a_csv_without_pairs_is_refused(tmp_path, text):
         read_pairs(file)
 
 
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_csv_may_begin_with_a_mark_and_have_short_rows(tmp_path, coding):
+    file = tmp_path / "pairs.csv"
+    file.write_text("source,target\na,b\nc\nd,e,f\n", encoding=coding)
+    assert read_pairs(file) == [("a", "b"), ("c", ""), ("d", "e")]
+
+
+def test_a_csv_with_an_endless_field_is_refused(tmp_path):
+    file = tmp_path / "pairs.csv"
+    file.write_text(f"source,target\na,{'b' * 200_000}\n")
+    with pytest.raises(bs.Refused, match=r"pairs\.csv is no CSV file"):
+        read_pairs(file)
+
+
 def test_a_missing_csv_is_refused(tmp_path):
     with pytest.raises(bs.Refused, match="cannot be read"):
         read_pairs(tmp_path / "none.csv")

@@ -50,6 +50,7 @@ run --method papr
 run --set max_stepz=1
 run --set max_steps
 run --sources 0
+run --sources 1
 run --seed -1
 run --set tolerance=inf
 run --batch-size 99999999999999999999
@@ -157,10 +158,13 @@ options('timm:x?std=-1')
 options('timm:x?size=big')
 options('timm:x?size=0')
 options('timm:x?size=1x2x3')
+options('timm:x?entry=ema')
 load_model('timm:resnet10t?wieghts=w.pth')
 load_model('torchvision:resnet18?clases=names.txt')
 load_model('robustbench:Standard?wieghts=w.pt')
 load_model('robustbench:Rice2020Overfitting?dataste=cifar10')
+load_model('timm:local-dir:{place}')
+load_model('timm:resnet10t?num_classes=3&weights={place}/misfit.pth&entry=ema')
 load_model('madrylab:resnet18_l2_eps3?sizes=224')
 load_model('clip:{place}/vit?template=t.txt')
 load_model('exported:model.pt2?maen=0.5')

@@ -142,17 +142,20 @@ class OpenRun(Run):
         device: str = "auto",
         batch: int | None = None,
         sources: int | None = None,
+        images: str | None = None,
         lpips_weights: str | Path | None = None,
         trust_file: bool = False,
         trust_remote_code: bool = False,
         trust_run_code: bool = False,
         progress: bool = False,
     ) -> "Verification":
-        """Recompute the stored numbers from the saved images; the largest deviation per column.
+        """Compare the run with its files' hashes, its plan, and what its saved images give anew.
 
         Models are loaded afresh. `batch`: images at once; None: another number than the run's.
         `sources`: only what starts from so many sources of each model; None: all. `different`
-        names the columns that deviate, `raise_if_different()` fails for them, `text()` tells all.
+        names the columns that deviate and `problems` tells what else disagrees,
+        `raise_if_different()` fails for both, `text()` tells all. `images`: a spec of the images
+        themselves, with which the saved sources and targets are compared.
         `trust_run_code`: run the code that file: and python: models of the run name.
 
         Raises `UsageError` where found images were not kept or a model is no longer the same.
@@ -163,7 +166,7 @@ class OpenRun(Run):
         weights = None if lpips_weights is None else Path(lpips_weights)
         trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
         reporter = Reporter(quiet=not progress)
-        return verify_run(self.path, device, batch, weights, reporter, trust, sources)
+        return verify_run(self.path, device, batch, weights, reporter, trust, sources, images)
 
     def check(
         self,

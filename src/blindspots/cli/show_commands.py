@@ -61,11 +61,12 @@ def verify(
     device: str = "auto",
     batch_size: str = "auto",
     sources: int | None = None,
+    images: str | None = None,
     lpips_weights: Path | None = None,
     trust: RunTrustFlags = DEFAULT_TRUST,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Recompute every stored result from the saved images, with freshly loaded models.
+    """Compare a run with its files' hashes, its plan, and what its saved images give anew.
 
     Parameters
     ----------
@@ -77,6 +78,8 @@ def verify(
         Images at once; auto: another number than a run's.
     sources
         Recompute only what starts from so many sources of each model, always the same ones.
+    images
+        The images themselves, such as folder:photos; saved sources and targets are compared.
     lpips_weights
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
@@ -89,6 +92,7 @@ def verify(
         device=device,
         batch=MachineFlags(batch_size=batch_size).batch(),
         sources=sources,
+        images=images,
         lpips_weights=lpips_weights,
         trust_file=allowed.file,
         trust_remote_code=allowed.remote_code,

@@ -130,9 +130,22 @@ def _checked(
     ):
         # Pillow warns of large images that are fine here, and of oddities in EXIF data.
         warnings.simplefilter("ignore")
-        while chunk := list(islice(queue, _CHUNK)):
+        while chunk := _next_entries(spec, queue):
             yield from pool.map(partial(_check, spec), chunk)
             tick(len(chunk))
+
+
+def _next_entries(spec: str, queue: Iterator[Entry]) -> list[Entry]:
+    """The next few; refused where a source stumbles over what it lists, in whatever way."""
+    try:
+        return list(islice(queue, _CHUNK))
+    except BlindspotsError:
+        raise
+    except Exception as error:
+        raise UsageError(
+            f"{spec} cannot be listed ({type(error).__name__}: {first_line(error)}); copy or write "
+            "it again"
+        ) from error
 
 
 def _check(spec: str, entry: Entry) -> _Checked:

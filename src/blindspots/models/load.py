@@ -13,9 +13,10 @@ def load_model(
 ) -> Classifier:
     """The classifier that a spec names, on the CPU, named by the spec without its options.
 
-    Options: `weights=FILE`, `mean=` and `std=` (a number, or one per channel, of images in [0, 1]),
-    `size=` (a side, or height x width, in pixels), `classes=FILE` (see `read_class_table`); any
-    other key goes to the function that builds the architecture. What is not said comes from the
+    Options: `weights=FILE`, `entry=` (which set of weights in it), `mean=` and `std=` (a number, or
+    one per channel, of images in [0, 1]), `size=` (a side, or height x width, in pixels),
+    `classes=FILE` (see `read_class_table`); any other key goes to the function that builds the
+    architecture. What is not said comes from the
     model's own configuration; a `python:` or `file:` model has none, so there `size` must be said,
     and mean 0 and std 1 stand in. `trust_file`: an `exported:` program, which is unpickled, may run
     its code. `trust_remote_code`: an `hf:` model may run the Python files that come with it.

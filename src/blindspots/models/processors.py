@@ -48,7 +48,7 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
     try:
         preprocessing = _preprocessing(processor)
         mean, std = _normalisation(processor)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except Exception as error:
         raise UsageError(_unreadable(spec, processor, first_line(error))) from error
     seen = ProcessorInput(
         size=preprocessing.size,
@@ -64,7 +64,6 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
 
 
 def _preprocessing(processor: Any) -> Preprocessing:
-    """The geometry that the settings stand for."""
     if not processor.do_resize:
         raise ValueError("it does not resize")
     interpolation = _RESAMPLING[int(processor.resample)]

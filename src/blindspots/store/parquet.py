@@ -87,6 +87,8 @@ def check_values(path: Place, rows: pa.Table) -> None:
     for field in rows.schema:
         if field.name.endswith("_id") or field.name in ("target_1", "target_2"):
             _check_ids(path, field.name, rows[field.name].unique().drop_null())
+        elif field.name == "model":
+            _refuse_value(path, field.name, rows["model"].filter(rows["model"].is_null()))
         elif field.name == "ending":
             unknown = rows.filter(~pc.field("ending").isin([*Ending]))
             _refuse_value(path, field.name, unknown["ending"])
@@ -104,9 +106,10 @@ def _check_ids(path: Place, name: str, ids: pa.Array) -> None:
 
 def _refuse_value(path: Place, name: str, wrong: pa.Array | pa.ChunkedArray | np.ndarray) -> None:
     if len(wrong):
+        value = wrong[0].as_py() if isinstance(wrong[0], pa.Scalar) else float(wrong[0])
         file = ", which is no name of a file" if name.endswith("_id") or "target_" in name else ""
         raise UsageError(
-            f"{path} has the {name} {wrong.tolist()[0]!r}{file}; no run writes such a value, so "
+            f"{path} has the {name} {value!r}{file}; no run writes such a value, so "
             "the file was changed by hand: name another run"
         )
 

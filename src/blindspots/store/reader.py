@@ -321,9 +321,10 @@ class Run:
         """Whether the found image of a pair was kept."""
         return self._pictures["found"].has(f"{pair_id}.png")
 
-    def path_kept(self, pair_id: str) -> bool:
-        """Whether the snapshots of a pair's path were kept."""
-        return self._pictures["path"].has(f"{pair_id}.png")
+    @cached_property
+    def kept_paths(self) -> set[str]:
+        """The ids of the pairs whose snapshots were kept."""
+        return self._pictures["path"].stems(".png")
 
     def frames(self, pair_id: str, count: int) -> list[Pixels]:
         """The `count` snapshots of a pair's path, in order; empty where they were not kept."""

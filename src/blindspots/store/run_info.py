@@ -313,6 +313,9 @@ def read_run_info(path: Place | str) -> RunInfo | None:
 def _described(stored: Facts) -> RunInfo:
     info: RunInfo = read_members(RunInfo, stored, "")
     read_members(_Plan, info.plan, "plan")
+    for name, value in info.method.items():
+        if name != "name" and value is not None and not isinstance(value, bool):
+            _checked(float, value, f"plan.method.{name}")
     if info.shard is not None and not 1 <= info.shard.number <= info.shard.of:
         raise ValueError(f"shard is {info.shard}, expected a number from 1 to how many there are")
     return info

@@ -24,7 +24,7 @@ from blindspots.settings import WHOLE, plan_hash
 from blindspots.store.parquet import row_files
 from blindspots.store.reader import Row, Run
 from blindspots.store.run_info import row_sum
-from blindspots.study.audit_rows import ModelAudit
+from blindspots.study.audit_rows import ModelAudit, StoredTables
 from blindspots.study.pairs import PairsByModel, plan_pairs
 from blindspots.study.targets import draw_targets
 
@@ -65,8 +65,13 @@ class Disagreements(list[str]):
 class Audit:
     """The stored tables of a run beside what its plan asks for; no model is asked."""
 
-    run: Run
+    tables: StoredTables
     found: Disagreements = field(default_factory=Disagreements)
+
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.tables.run
 
     def all(self) -> Disagreements:
         """Every disagreement."""
@@ -74,12 +79,12 @@ class Audit:
         for table in ALL_TABLES:
             self.found.take(f"{table}.parquet", self._table(table))
         for facts in self.run.info.models:
-            for table, sentences in ModelAudit(self.run, facts, self.method).all().items():
+            for table, sentences in ModelAudit(self.tables, facts, self.method).all().items():
                 self.found.take(f"{table}.parquet", sentences)
         self.found.take("models", self._models())
         if self.run.finished:
             self.found.take("counts", self._counts())
-            self.found.take("the plan", PlanAudit(self.run).all())
+            self.found.take("the plan", PlanAudit(self.tables).all())
         return self.found
 
     @cached_property
@@ -106,7 +111,7 @@ class Audit:
     def _models(self) -> Iterator[str]:
         known = {facts.name for facts in self.run.info.models}
         for table in ALL_TABLES:
-            names = self.run.arrow(table)["model"].unique().to_pylist()
+            names = self.tables.table(table)["model"].unique().to_pylist()
             for name in (name for name in names if name not in known):
                 yield f"{table}.parquet has rows of {name}, which run.json does not name"
 
@@ -116,7 +121,7 @@ class Audit:
         if not files and self._wanted(table):
             yield f"{table}.parquet is missing"
         _, key = ALL_TABLES[table]
-        keys = self.run.arrow(table).select(key).to_pydict()
+        keys = self.tables.table(table).select(key).to_pydict()
         rows = list(zip(*keys.values(), strict=True))
         for row, count in Counter(rows).items():
             if None in row:
@@ -136,7 +141,7 @@ class Audit:
 
     def _counts(self) -> Iterator[str]:
         """Whether there are as many pairs as planned, and the ids that were planned."""
-        info, pairs = self.run.info, self.run.arrow("pairs")
+        info, pairs = self.run.info, self.tables.table("pairs")
         for name, count in info.pairs.items():
             rows = pairs.filter(pc.field("model") == name)
             own = len(rows) - rows["target_id"].null_count
@@ -151,7 +156,12 @@ class Audit:
 class PlanAudit:
     """Whether sources and targets are those that the plan chooses, in its order."""
 
-    run: Run
+    tables: StoredTables
+
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.tables.run
 
     def all(self) -> Iterator[str]:
         """Every disagreement; none where the choice cannot be made without the images."""
@@ -201,7 +211,7 @@ class PlanAudit:
             if row["ending"] == Ending.SOURCE_MISCLASSIFIED
         }
         found: dict[str, dict[str, bool]] = defaultdict(dict)
-        rows = self.run.arrow("predictions").to_pylist()
+        rows = self.tables.table("predictions").to_pylist()
         for row in (row for row in rows if None not in row.values()):
             key, best = (row["model"], row["image_id"]), row["confidence"]
             # Of two classes with one confidence, a half at most each, the first is predicted.
@@ -212,7 +222,7 @@ class PlanAudit:
     @cached_property
     def _pairs(self) -> list[Row]:
         names = ["model", "source_id", "target_id", "source_class", "ending"]
-        rows = self.run.arrow("pairs").select(names).to_pylist()
+        rows = self.tables.table("pairs").select(names).to_pylist()
         return [row for row in rows if None not in (row["model"], row["source_id"])]
 
     def _targets(self, listed: Any) -> Iterator[str]:
@@ -257,6 +267,11 @@ class PlanAudit:
             list(known),
             lambda name: plan_pairs(known[name], images, source, target, *more),
         ).digest
+
+
+def audit(run: Run) -> Disagreements:
+    """What in a run's tables disagrees with its plan and with itself, a sentence each."""
+    return Audit(StoredTables(run)).all()
 
 
 def _in_order(images: Iterable[str], seed: int) -> list[str]:

@@ -1,11 +1,10 @@
 """What must stand in one model's rows by its plan and by its other rows, told without asking it."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from itertools import combinations
-from math import isclose, isfinite
+from functools import cached_property, lru_cache
+from math import comb, isclose, isfinite
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from blindspots.engine.batch import FORWARD
 from blindspots.images.listing import image_id
 from blindspots.methods.method import Method
 from blindspots.schema import (
+    ALL_TABLES,
     LPIPS_SMALLEST,
     SIMPLEX_FEWEST,
     SIMPLEX_SAMPLES,
@@ -26,10 +26,11 @@ from blindspots.schema import (
 )
 from blindspots.settings import SNAPSHOTS
 from blindspots.store.parquet import row_files
-from blindspots.store.reader import Row, Run
+from blindspots.store.reader import Row, Run, read_rows
 from blindspots.store.run_info import ModelFacts
 from blindspots.study.pairs import pair_id
 
+AT_ONCE = 5_000
 ALWAYS = (
     *("model", "pair_id", "source_id", "source_name"),
     *("steps", "evaluations", "check_evaluations", "seconds", "ending"),
@@ -47,10 +48,40 @@ ENDS = {
 
 
 @dataclass(frozen=True)
+class StoredTables:
+    """A run's tables without what is long: of a list whether there is one."""
+
+    run: Run
+
+    @cached_property
+    def table(self) -> Callable[[str], pa.Table]:
+        """One of them as a whole, read once."""
+        return lru_cache(maxsize=None)(self._read)
+
+    def rows(self, table: str, model: str, names: Sequence[str] = ()) -> Iterator[Row]:
+        """A model's rows, a few thousand at a time; with these columns, or all."""
+        stored = self.table(table)
+        stored = stored.select(["model", *names]) if names else stored
+        for batch in stored.filter(pc.field("model") == model).to_batches(AT_ONCE):
+            yield from batch.to_pylist()
+
+    def _read(self, table: str) -> pa.Table:
+        schema, _ = ALL_TABLES[table]
+        long = [one.name for one in schema if is_list(one.type) and one.name != "path_step"]
+        short = [name for name in schema.names if name not in long]
+        stored, unknown = read_rows(self.run.path, table, short), pa.scalar(None, pa.bool_())
+        for name in long:
+            known = read_rows(self.run.path, table, [name])[name].is_valid()
+            flags = pc.call_function("if_else", [known, True, unknown])
+            stored = stored.append_column(name, flags)
+        return stored
+
+
+@dataclass(frozen=True)
 class ModelAudit:
     """One model's rows."""
 
-    run: Run
+    tables: StoredTables
     facts: ModelFacts
     method: Method | None
 
@@ -66,23 +97,19 @@ class ModelAudit:
             "widths": self._widths(),
         }
 
-    def _rows(self, table: str) -> list[Row]:
-        """The rows without what is long; of lists whether there is one."""
-        stored = self.run.arrow(table).filter(pc.field("model") == self.facts.name)
-        for place, one in enumerate(stored.schema):
-            if is_list(one.type) and one.name != "path_step":
-                known = stored[one.name].is_valid()
-                stored = stored.set_column(
-                    place,
-                    one.name,
-                    pc.call_function("if_else", [known, True, pa.scalar(None, pa.bool_())]),
-                )
-        return stored.to_pylist()
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.tables.run
+
+    def _rows(self, table: str, *names: str) -> Iterator[Row]:
+        return self.tables.rows(table, self.facts.name, names)
 
     @cached_property
     def pairs(self) -> list[Row]:
-        """Its pairs."""
-        return self._rows("pairs")
+        """Who its pairs are, and how they ended."""
+        names = ("pair_id", "source_id", "target_id", "source_class", "target_class", "ending")
+        return list(self._rows("pairs", *names))
 
     @cached_property
     def started(self) -> dict[str, list[Row]]:
@@ -107,7 +134,7 @@ class ModelAudit:
     def _pairs(self) -> Iterator[str]:
         classes: dict[str, Any] = {}
         names: dict[Any, str] = {}
-        for row in self.pairs:
+        for row in self._rows("pairs"):
             what = f"pair {row['pair_id']} of {self.facts.name}"
             yield from (f"{what}: {text}" for text in self._pair(row))
             for end in ("source", "target") if row["target_id"] else ("source",):
@@ -161,7 +188,7 @@ class ModelAudit:
             **dict.fromkeys(row, begun),
             **dict.fromkeys(ALWAYS, True),
             **dict.fromkeys(LPIPS, None if begun and not self._small else False),
-            **dict.fromkeys(PATH, begun and self.run.path_kept(str(row["pair_id"]))),
+            **dict.fromkeys(PATH, begun and row["pair_id"] in self.run.kept_paths),
             **dict.fromkeys(("target_id", "target_name"), drawn),
             "source_class": named,
             "target_class": named if drawn else False,
@@ -216,30 +243,30 @@ class ModelAudit:
         """The exact rows of a table: one for every two pairs of a source, or for every pair."""
         if not row_files(self.run.path, table):
             return
-        two = table == "triangles"
-        targets = ("target_1", "target_2") if two else ("target_id",)
-        stored = Counter(
-            (row["source_id"], frozenset(row[name] for name in targets))
-            for row in self._rows(table)
-        )
-        wanted = Counter(
-            (source, frozenset(own))
-            for source, rows in self.started.items()
-            for own in combinations([row["target_id"] for row in rows], len(targets))
-        )
-        yield from self._compare(table, stored, wanted)
+        targets = ("target_1", "target_2") if table == "triangles" else ("target_id",)
+        stored: dict[str, Counter] = defaultdict(Counter)
+        for row in self._rows(table, "source_id", *targets):
+            stored[row["source_id"]][frozenset(row[name] for name in targets)] += 1
+        for source in stored.keys() | self.started.keys():
+            ends = {row["target_id"] for row in self.started.get(source, ())}
+            yield from self._compare(table, source, stored[source], ends, len(targets))
         yield from self._nulls_of(table)
 
-    def _compare(self, table: str, stored: Counter, wanted: Counter) -> Iterator[str]:
-        for (source, own), _ in (stored - wanted).items():
-            yield f"{table}.parquet has a row of {_ends(source, own)} that the pairs do not give"
-        if not self.run.finished:
-            return
-        for (source, own), _ in (wanted - stored).items():
-            yield f"{table}.parquet has no row of {_ends(source, own)} for {self.facts.name}"
+    def _compare(
+        self, table: str, source: str, stored: Counter, ends: set[str | None], each: int
+    ) -> Iterator[str]:
+        """The rows of a source beside all choices of `each` of the targets it has come near to."""
+        count, wanted = stored.total(), comb(len(ends), each)
+        if count > wanted or (count < wanted and self.run.finished):
+            name = self.facts.name
+            yield f"{table}.parquet has {count} rows of {source} for {name}, not {wanted}"
+        foreign = (own for own in stored if len(own) != each or not own <= ends)
+        yield from (
+            f"{table}.parquet has a row of {_ends(source, own)}, no pair" for own in foreign
+        )
 
     def _nulls_of(self, table: str) -> Iterator[str]:
-        stored = self.run.arrow(table)
+        stored = self.tables.table(table)
         unknown = {n for n in stored.column_names if stored[n].null_count == len(stored)}
         free = {name for name in unknown if f"{table}.{name}" in YOUNGER}
         free |= set() if self._small else set(NULL_LPIPS)
@@ -255,20 +282,18 @@ class ModelAudit:
     def _simplices(self) -> Iterator[str]:
         if not row_files(self.run.path, "simplices"):
             return
-        rows = self._rows("simplices")
-        stored = Counter((row["source_id"], frozenset[str]()) for row in rows)
-        wanted = Counter(
-            (source, frozenset[str]())
-            for source, own in self.started.items()
-            if len(own) >= SIMPLEX_FEWEST
-        )
-        yield from self._compare("simplices", stored, wanted)
+        rows = list(self._rows("simplices"))
+        counts = {source: len(own) for source, own in self.started.items()}
+        wanted = {source for source, count in counts.items() if count >= SIMPLEX_FEWEST}
+        stored = {row["source_id"] for row in rows}
+        for source in sorted(
+            map(str, stored - wanted if not self.run.finished else stored ^ wanted)
+        ):
+            word = "a" if source in stored else "no"
+            yield f"simplices.parquet has {word} row of {source} for {self.facts.name}"
         yield from self._nulls_of("simplices")
         for row in rows:
-            for name, value in (
-                ("k", len(self.started.get(row["source_id"], ()))),
-                ("samples", SIMPLEX_SAMPLES),
-            ):
+            for name, value in (("k", counts.get(row["source_id"])), ("samples", SIMPLEX_SAMPLES)):
                 if row[name] != value:
                     yield f"simplices row of {row['source_id']}: {name} is {row[name]}, not {value}"
 

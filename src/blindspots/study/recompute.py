@@ -7,12 +7,15 @@ from itertools import tee
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from blindspots.engine.batch import TraversalResult, from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator, batch_size, find_device
 from blindspots.errors import UsageError
+from blindspots.images import ImageSet
 from blindspots.measure.hulls import (
     STRIDE,
     Corners,
@@ -117,6 +120,29 @@ class Recomputation:
                 for row, again in zip(own, measured, strict=True):
                     yield Computed(f"{kind} of {row['source_id']}", row, again)
                     tick(1)
+
+    def originals(self, images: ImageSet, pairs: Sequence[Row]) -> Iterator[str]:
+        """Where sources and targets are not the images themselves, as the model sees those.
+
+        An id holds the hash of its image's file, so an image with that id has that content.
+        """
+        places = {name: place for place, name in enumerate(images.ids)}
+        for name in sorted(
+            {str(row[f"{end}_id"]) for row in pairs for end in ("source", "target")}
+        ):
+            if name not in places:
+                yield f"{name}: no image of {images.spec} has this name and content"
+                continue
+            clean = Image.fromarray(images.uint8(places[name]))
+            seen, stored = self.measurer.model.preprocessing(clean), self._saved(name)
+            if stored is None or not np.array_equal(stored, np.asarray(seen)):
+                yield f"images/{name}.png is not what the model sees of that image"
+
+    def _saved(self, image_id: str) -> np.ndarray | None:
+        try:
+            return self.run.image(image_id, self.facts.name)
+        except (UsageError, OSError):
+            return None
 
     def _facts(self, pairs: Sequence[Row]) -> Iterator[str]:
         """What `run.json` and the rows say of the model itself."""

@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images.listing import seeded_order
 from blindspots.settings import ScienceSettings
+from blindspots.specs import read_text
 from blindspots.study.pairs import INDEX
 from blindspots.study.survey import Survey, SurveyBatch
 
@@ -126,10 +128,9 @@ def draw_outside(sources: int, candidates: int, count: int, seed: int) -> Target
 def read_pairs(file: Path) -> list[tuple[str, str]]:
     """The (source, target) texts of a CSV file with these columns; refused where it has others."""
     try:
-        with file.open(newline="", encoding="utf-8-sig") as lines:
-            rows = list(csv.DictReader(lines))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"--pairs {file} cannot be read ({error}); expected a CSV file") from error
+        rows = list(csv.DictReader(StringIO(read_text(file, f"--pairs {file}"), newline="")))
+    except csv.Error as error:
+        raise UsageError(f"--pairs {file} is no CSV file ({error}); write it again") from error
     if not rows or not {"source", "target"} <= rows[0].keys():
         columns = ", ".join(rows[0]) if rows else "no rows"
         raise UsageError(

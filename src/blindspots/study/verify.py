@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from blindspots.errors import UsageError, WorkFailed
+from blindspots.images import load_images
 from blindspots.progress import Reporter
 from blindspots.schema import TABLES
 from blindspots.settings import NO_TRUST, Trust
@@ -20,7 +21,7 @@ from blindspots.store.manifest import MANIFEST, check_manifest
 from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
-from blindspots.study.audit import UNFORESEEN, Audit, Disagreements
+from blindspots.study.audit import UNFORESEEN, Disagreements, audit
 from blindspots.study.recompute import Computed, Recomputation
 from blindspots.study.reload import check_kept, check_stored_spec, draw_rows
 
@@ -133,12 +134,14 @@ def verify_run(
     reporter: Reporter,
     trust: Trust = NO_TRUST,
     sources: int | None = None,
+    images: str | None = None,
 ) -> Verification:
     """Compare all of a run with its manifest and its plan, and recompute its numbers and pictures.
 
     In another batch size than the run's, unless `batch` names one. `sources`: recompute only all
-    that starts from so many of them, the same draw each time; None: from all. Refused where the run
-    kept no found images, or a model is no longer the one that was run.
+    that starts from so many of them, the same draw each time; None: from all. `images`: a spec of
+    the images themselves, with which the saved sources and targets are compared. Refused where the
+    run kept no found images, or a model is no longer the one that was run.
     """
     run = Run(path)
     check_kept(run, "verified")
@@ -153,10 +156,13 @@ def verify_run(
     result = Verification(listed=listed, finished=run.finished)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
     result.problems.take("files", files)
-    result.problems.extend(Audit(run).all())
+    result.problems.extend(audit(run))
+    originals = load_images(images, reporter=reporter) if images is not None else None
     for facts in run.info.models:
         rows = draw_rows(run, facts.name, sources)
         again = Recomputation.load(run, facts, device, batch, lpips_weights, trust)
+        if originals is not None:
+            result.problems.take("images", again.originals(originals, rows.pairs))
         for one in _guarded(facts, again.rows(rows, reporter)):
             if isinstance(one, str):
                 result.problems.take(facts.name, [one])

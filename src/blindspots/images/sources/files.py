@@ -28,6 +28,8 @@ MAP = "map"
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _SHOWN = 3
+# More shards than any data set has; the first that is missing is refused.
+_MOST_FILES = 1_000_000
 _METADATA = "metadata.csv"
 # What macOS, Windows and network drives lay beside a user's own folders.
 _JUNK = frozenset(
@@ -92,7 +94,9 @@ def _metadata(
         have = ", ".join(map(str, columns)) or "none"
         wanted = f"file_name and {LABEL_NAMES[0]}"
         return {}, (f"the images have no classes: {path} has the columns {have}, not {wanted}",)
-    return {row["file_name"]: composed(row[label] or "") or None for row in rows}, ()
+    return {
+        row["file_name"]: " ".join(composed(row[label] or "").split()) or None for row in rows
+    }, ()
 
 
 def read_file(path: Path) -> bytes:
@@ -132,8 +136,8 @@ def _class_folders(directory: Path, names: Sequence[str]) -> tuple[str, ...]:
     if not any("/" in name for name in names):
         return ()
     folders = (path.name for path in directory.iterdir() if path.is_dir())
-    names = {composed(name) for name in folders if _is_visible(name)}
-    return tuple(sorted(names, key=int if all(map(is_number, names)) else None))
+    visible = {composed(name) for name in folders if _is_visible(name)}
+    return tuple(sorted(visible, key=int if all(map(is_number, visible)) else None))
 
 
 def _is_visible(folder: str) -> bool:
@@ -221,7 +225,8 @@ def _choices(inside: str) -> list[str]:
     if bounds:
         first, last = bounds.groups()
         width = len(first) if first[0] == "0" else 0
-        return [str(number).zfill(width) for number in range(int(first), int(last) + 1)]
+        last = min(int(last), int(first) + _MOST_FILES)
+        return [str(number).zfill(width) for number in range(int(first), last + 1)]
     return inside.split(",") if "," in inside else []
 
 

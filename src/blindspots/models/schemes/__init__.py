@@ -4,6 +4,7 @@
 |---|---|
 | `zoo:NAME` | a model that comes with this package |
 | `timm:NAME[.TAG]` | timm's architecture, with published weights or those of `weights=FILE` |
+| `timm:local-dir:DIR`, `timm:hf_hub:ORG/NAME` | what timm saved |
 | `torchvision:NAME[:WEIGHTS]` | torchvision's, likewise |
 | `hf:ORG/NAME`, `hf:DIRECTORY` | an image classifier or a vision backbone of transformers |
 | `clip:MODEL[:WEIGHTS]` | CLIP as a zero-shot classifier, or its image embedding |
@@ -91,7 +92,6 @@ def parse_model_spec(text: str) -> Spec:
 
 
 def _meant(name: str) -> list[str]:
-    """The specs that a name without its scheme may stand for."""
     import timm as timm_library
     from torchvision import models
 

@@ -70,13 +70,20 @@ def _fitted(spec: Spec, options: ModelOptions, module: nn.Module, file: Path | N
     if file is not None:
         head = _head_keys(module) if embeds else ()
         fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=head)
-    config = _config(module, options)
-    fill = tuple(round(255 * value) for value in options.mean or config["mean"])
+    try:
+        config = _config(module, options)
+        fill = tuple(round(255 * value) for value in options.mean or config["mean"])
+        see = timm_preprocessing(config, fill)
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UsageError(
+            f"the data configuration of {short_name(spec)} cannot be read ({first_line(error)}); "
+            "save the model again, or load it by file:model.py:factory"
+        ) from error
     known = SourceInfo(
         size=config["size"],
         mean=config["mean"],
         std=config["std"],
-        preprocessing=timm_preprocessing(config, fill),
+        preprocessing=see,
         table=None if embeds else _table(module, options),
         embeds=embeds,
         notes=_config_beside(options.weights),
@@ -104,7 +111,8 @@ def _saved_in(spec: Spec, source: str, where: str) -> Path:
     """The directory of a model that timm saved: the one said, or that of the hub's cache."""
     config = user_path(where) / "config.json"
     if source != "local-dir":
-        fetched(where, _WEIGHTS[0]) or fetched(where, _WEIGHTS[1])
+        if fetched(where, _WEIGHTS[0]) is None:
+            fetched(where, _WEIGHTS[1])
         config = fetched(where, "config.json") or Path()
     if not config.is_file():
         place = "directory" if source == "local-dir" else "repository that can be reached"
@@ -175,7 +183,7 @@ def _head_keys(module: nn.Module) -> tuple[str, ...]:
 
 
 def _table(module: nn.Module, options: ModelOptions) -> ClassTable | None:
-    names = list(getattr(module, "pretrained_cfg", {}).get("label_names") or ())
+    names = [str(name) for name in getattr(module, "pretrained_cfg", {}).get("label_names") or ()]
     if names and len(names) == getattr(module, "num_classes", None):
         return None if are_placeholders(names) else table_of(names, "the model's label_names")
     published = getattr(module, "num_classes", None) == 1000
