@@ -171,9 +171,8 @@ def test_hostile_names_stay_text(tmp_path):
 def test_no_name_ends_the_data_of_the_page(tmp_path):
     """An end tag needs no ">", and a comment that begins in a script hides its end."""
     classes = ("</script x", "<!--<script", "c", "d", "e", "f")
-    page = report_html(
-        Run(Factory(size=8, sources=2, keep="none", classes=classes).write(tmp_path))
-    )
+    factory = Factory(size=8, sources=2, keep="none", classes=classes)
+    page = page_html(report_data(Run(factory.write(tmp_path))))
     assert not [name for name in classes[:2] if name in page]
     assert {pair["source"] for pair in data_of(Page(page))["pairs"]} <= set(classes)
 
