@@ -168,6 +168,15 @@ def test_hostile_names_stay_text(tmp_path):
     assert {pair["source"] for pair in data_of(page)["pairs"]} <= set(classes)
 
 
+def test_no_name_ends_the_data_of_the_page(tmp_path):
+    """An end tag needs no ">", and a comment that begins in a script hides its end."""
+    classes = ("</script x", "<!--<script", "c", "d", "e", "f")
+    factory = Factory(size=8, sources=2, keep="none", classes=classes)
+    page = page_html(report_data(Run(factory.write(tmp_path))))
+    assert not [name for name in classes[:2] if name in page]
+    assert {pair["source"] for pair in data_of(Page(page))["pairs"]} <= set(classes)
+
+
 @pytest.mark.parametrize("content", ["{}", '{"format": 1, "models": [{"name": "m"}]}'])
 def test_a_run_without_pairs_has_a_report_that_says_so(tmp_path, content):
     (tmp_path / "run.json").write_text(content)

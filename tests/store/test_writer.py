@@ -9,7 +9,7 @@ from PIL import Image
 import blindspots as bs
 from blindspots.schema import PREDICTIONS
 from blindspots.store import atomic
-from blindspots.store.atomic import PARTIAL, write_text, write_whole
+from blindspots.store.atomic import PARTIAL, SyncWriter, write_text, write_whole
 from blindspots.store.lock import LOCK
 from blindspots.store.paths import check_writable
 from blindspots.store.prediction_rows import read_predictions
@@ -36,6 +36,30 @@ def test_rows_are_there_once_they_were_appended_and_once_only(tmp_path):
     assert stored(store)[1]["rmse"] == 0.5
     assert stored(store)[0]["rmse"] is None
     assert not list((tmp_path / "parts").iterdir())
+
+
+def test_rows_wait_for_the_files_that_belong_to_them(tmp_path, monkeypatch):
+    """As in an object store, which takes long to write: a row that is there has its files."""
+    waiting, there = [], set()
+
+    class Slow(SyncWriter):
+        def write(self, path, content):
+            waiting.append((path, content))
+
+        def flush(self):
+            while waiting:
+                super().write(*waiting.pop())
+
+    def appended(*_):
+        there.update(file.name for file in (tmp_path / "found").iterdir())
+
+    monkeypatch.setattr("blindspots.store.writer.writer_for", lambda _: Slow())
+    monkeypatch.setattr("blindspots.store.writer.write_part", appended)
+    store = Store(tmp_path)
+    store.save_found("a", np.zeros((3, 4, 4), np.float32), np.zeros((3, 4, 4), np.uint8))
+    assert len(waiting) == 2
+    store.append("pairs", [row("a")])
+    assert there == {"a.safetensors", "a.png"}
 
 
 def test_a_source_has_one_simplex_and_the_table_is_there_without_any(tmp_path):

@@ -63,6 +63,21 @@ def test_shards_share_out_whole_sources_and_every_pair_once(pairs, of):
     assert max(map(len, sources)) - min(map(len, sources)) <= 1
 
 
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("method", {"name": "fan", "delta": 0.3}),
+        ("score", {"name": "margin"}),
+        ("seed", 4),
+        ("precision", "bf16"),
+    ],
+)
+def test_the_id_of_a_pair_hangs_on_what_decides_its_result(name, other):
+    own = pair_id("f1", "a", "b", SCIENCE)
+    assert pair_id("f1", "a", "b", {**SCIENCE, name: other}) != own
+    assert pair_id("f1", "a", "b", {**SCIENCE, "sources": 7}) == own
+
+
 def test_sources_that_lack_something_are_those_with_pairs_enough_and_no_row():
     groups = planned([(0, 1), (4, 2), (0, 3), (4, 5), (7, 1)]).by_source()
     lacking = groups.lacking(2, pa.array([IMAGES[4]]))
