@@ -155,7 +155,8 @@ class ImageCatalog:
         # By id: name, and label where it is known. Models may have the same ids at other places.
         self._entries: dict[str, tuple[str, str | None]] = {}
         for subject in subjects.values():
-            self._entries = dict(_entries(subject.images)) | self._entries
+            for image, entry in _entries(subject.images):
+                self._entries.setdefault(image, entry)
         self._own = {name: frozenset(one.images.ids) for name, one in subjects.items()}
         self._seen = lru_cache(maxsize=MOST_SEEN)(self._decoded)
         self.uploads = Uploads(subject.model.preprocessing for subject in subjects.values())
