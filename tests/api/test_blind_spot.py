@@ -56,6 +56,24 @@ def test_it_is_the_mean_over_all_models_until_it_is_reset(pictures):
         metric.compute()
 
 
+def test_sources_have_targets_of_their_own_drawn_by_the_seed(pictures, monkeypatch):
+    asked = []
+
+    def traversed(model, source, target, kept, **options):
+        asked.append((source, target))
+        return []
+
+    monkeypatch.setattr("blindspots.api.blind_spot.traverse", traversed)
+    for seed in (0, 0, 1):
+        bs.BlindSpot(pictures, sources=6, seed=seed).update(model())
+    (source, target), again, other = asked
+    bright = [images[:, 0].mean(dim=(1, 2)) > 0.5 for images in (source, target)]
+    assert torch.equal(bright[0], ~bright[1])
+    assert len(target.flatten(1).unique(dim=0)) > 2
+    assert torch.equal(target, again[1])
+    assert not torch.equal(target, other[1])
+
+
 def test_a_model_in_training_goes_on_training(pictures):
     network = model().train()
     bs.BlindSpot(pictures, sources=1, method="adaptive").update(network)

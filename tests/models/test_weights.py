@@ -149,10 +149,10 @@ def test_a_moving_average_is_noted_where_the_model_is_loaded(tmp_path):
 def mutated(data, random):
     data = bytearray(data)
     for _ in range(random.randint(1, 6)):
-        place = random.randrange(len(data))
+        place = random.randrange(len(data) or 1)
         match random.randrange(3):
             case 0:
-                data[place] = random.randrange(256)
+                data[place : place + 1] = random.randbytes(1)
             case 1:
                 del data[place : place + random.randint(1, 9)]
             case _:

@@ -14,7 +14,7 @@ from blindspots.models.zoo import (
     load_zoo,
     zoo_rows,
 )
-from blindspots.training.train import SMOKE, evaluate, reproduced
+from blindspots.training.train import SMOKE, evaluate, load_split, reproduced, train
 
 HERE = Path(bs.__file__).parent / "models" / "zoo"
 
@@ -72,6 +72,19 @@ def test_a_smoke_training_runs_to_a_card_and_loadable_weights(tmp_path, capsys, 
     assert facts["name"] == name
     assert facts["epochs"] == 1
     assert load_zoo(name, tmp_path).num_classes == 10
+
+
+def test_the_seed_of_a_training_draws_its_images_too(tmp_path, monkeypatch):
+    drawn = []
+
+    def few(split, n, seed=0):
+        drawn.append((split, seed))
+        return load_split(split, 4, seed)
+
+    monkeypatch.setattr("blindspots.training.train.load_split", few)
+    train("shapes-resnet", tmp_path, smoke=True, seed=3, report=lambda _: None)
+    assert drawn == [("train", 3), ("test", 0)]
+    assert json.loads((tmp_path / "shapes-resnet.json").read_text())["seed"] == 3
 
 
 def test_the_list_of_models_shows_the_cards(capsys):

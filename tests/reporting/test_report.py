@@ -13,7 +13,7 @@ import pytest
 import blindspots.reporting.page
 from blindspots.reporting.page import write_report
 from blindspots.reporting.page.inline import bundle
-from blindspots.reporting.page.report_data import page_html, report_data, report_html
+from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.page.views import SCHEMA, percent, spoken, with_article
 from blindspots.reporting.tables import build_table, render
 from blindspots.store.reader import Run
@@ -58,7 +58,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(run):
-    return Page(report_html(run))
+    return Page(page_html(report_data(run)))
 
 
 def data_of(page):
@@ -81,7 +81,7 @@ def test_every_element_is_closed_and_every_id_is_there_once(page):
 
 
 def test_no_address_leads_out_of_the_file(run, page):
-    text = report_html(run)
+    text = page_html(report_data(run))
     assert not re.search(r"(https?|ftp|ws)://|//[a-z]+\.[a-z]", text)
     assert "@import" not in text
     assert not re.search(r"url\((?!#)", page.raw["style"])
@@ -134,7 +134,7 @@ def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewher
     tmp_path, method, way
 ):
     run = Run(Factory(size=8, sources=2, frames=3, method=method).write(tmp_path))
-    page = Page(report_html(run))
+    page = Page(page_html(report_data(run)))
     straight = {model["straight"] for model in data_of(page)["models"]}
     assert straight == {way == "along one straight line"}
     assert f"was changed, {way}" in words(page)
@@ -161,7 +161,7 @@ def test_hostile_names_stay_text(tmp_path):
     classes = (HOSTILE, f'"{HOSTILE}', f"'{HOSTILE}", "d", "e", "f")
     models = [f"zoo:{HOSTILE}"]
     factory = Factory(size=8, sources=2, keep="none", classes=classes, models=models)
-    page = Page(report_html(Run(factory.write(tmp_path))))
+    page = Page(page_html(report_data(Run(factory.write(tmp_path)))))
     assert "img" not in page.tags
     assert page.tags.count("script") == 2
     assert HOSTILE in words(page)
@@ -171,7 +171,7 @@ def test_hostile_names_stay_text(tmp_path):
 @pytest.mark.parametrize("content", ["{}", '{"format": 1, "models": [{"name": "m"}]}'])
 def test_a_run_without_pairs_has_a_report_that_says_so(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
-    page = Page(report_html(Run(tmp_path)))
+    page = Page(page_html(report_data(Run(tmp_path))))
     assert "Nothing was traversed yet." in words(page)
     assert data_of(page)["pairs"] == []
 
@@ -181,14 +181,14 @@ def test_a_case_that_is_not_believed_is_not_said_to_be(tmp_path):
     row = pair_row(model="m", pair_id="1", p_found=0.2, rmse=0.1, source_name="ring")
     write_rows(tmp_path, [{**row, "target_name": "disc", "target_id": "t", "source_id": "s"}], [])
     assert not report_data(Run(tmp_path)).case.believes
-    assert "The model gives a ring 20.0" in words(Page(report_html(Run(tmp_path))))
+    assert "The model gives a ring 20.0" in words(Page(page_html(report_data(Run(tmp_path)))))
 
 
 def test_an_image_still_on_its_way_is_not_said_to_look_like_its_target(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     row = pair_row(model="m", pair_id="1", rmse=0.2, source_rmse=0.1, source_name="ring")
     write_rows(tmp_path, [{**row, "target_name": "disc", "target_id": "t", "source_id": "s"}], [])
-    text = words(Page(report_html(Run(tmp_path))))
+    text = words(Page(page_html(report_data(Run(tmp_path)))))
     assert "On the way to a disc , the model sees a ring , 99.9" in text
     assert "You see" not in text
 
@@ -201,7 +201,7 @@ def test_numbers_that_are_not_finite_become_unknown(tmp_path):
 
 def test_the_page_is_drawn_from_the_data_alone(run):
     data = report_data(run)
-    assert page_html(data) == report_html(run)
+    assert page_html(data) == page_html(report_data(run))
     assert data_of(Page(page_html(data))) == json.loads(json.dumps(data.as_json()))
     assert data.schema == SCHEMA
 
@@ -262,7 +262,7 @@ def test_modules_that_import_each_other_are_refused():
 
 def test_a_run_in_progress_is_reported_as_it_is(tmp_path):
     run = Run(Factory(size=8, sources=2, finished=False, keep="none").write(tmp_path))
-    text = words(Page(report_html(run)))
+    text = words(Page(page_html(report_data(run))))
     assert "The run is not finished" in text
     assert "not yet" in text
 

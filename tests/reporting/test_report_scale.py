@@ -10,7 +10,7 @@ from PIL import Image
 
 from blindspots.reporting.page import write_report
 from blindspots.reporting.page.inline import SIZES, fitting
-from blindspots.reporting.page.report_data import report_data, report_html
+from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.selection import EXTREMES, MOST_PAIRS, sample
 from blindspots.schema import PAIRS
 from blindspots.store.reader import Run
@@ -89,7 +89,7 @@ def test_spreads_and_endings_count_every_pair(run):
 
 
 def test_the_page_says_what_it_leaves_out(run):
-    text = report_html(run)
+    text = page_html(report_data(run))
     assert "count all 3,000 pairs" in text
     assert f"shows {MOST_PAIRS} of them" in text
 

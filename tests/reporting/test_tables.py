@@ -5,6 +5,7 @@ import io
 import json
 import math
 
+import numpy as np
 import pytest
 
 from blindspots.errors import UsageError
@@ -281,6 +282,31 @@ def test_the_nulls_are_numbers_of_the_summary(tmp_path):
     assert numbers["p_target"][0] == pytest.approx(0.5)
     lines = [line.split("  ")[0] for line in render(table).splitlines()]
     assert {"random pair RMSE", "straight line holds to", "target itself p"} <= set(lines)
+
+
+def test_reach_is_the_share_of_the_way_that_is_not_seen(tmp_path):
+    """Against the rows, one by one: of the nulls it needs the distance of source and target."""
+    run = Run(Factory(size=12, sources=3).write(tmp_path / "made"))
+    found = []
+    nulls = {
+        (r["model"], r["source_id"], r["target_id"]): r for r in run.arrow("nulls").to_pylist()
+    }
+    for row in build_table(run, "summary").rows:
+        reaches, lines, blind = [], [], []
+        for pair in run.pair_rows(model=row.label, started=True):
+            null = nulls[row.label, pair["source_id"], pair["target_id"]]
+            inside = pair["segment_inside"] and (
+                pair["p_found_8bit"] >= pair["p_source"] - run.delta
+            )
+            reaches.append(inside * max(0, 1 - pair["rmse"] / null["random_pair_rmse"]))
+            lines.append(max(0, 1 - null["interpolation_rmse"] / null["random_pair_rmse"]))
+            blind.append(inside and pair["rmse"] <= 0.02)
+        assert row.cells["reach"].mean == pytest.approx(np.mean(reaches))
+        assert row.cells["reach"].std == pytest.approx(np.std(reaches))
+        assert row.cells["reach_line"].mean == pytest.approx(np.mean(lines))
+        assert row.cells["blind"].mean == np.mean(blind)
+        found += reaches
+    assert 0 == min(found) < max(found) < 1
 
 
 def test_a_run_without_nulls_has_the_tables_it_had(tmp_path):

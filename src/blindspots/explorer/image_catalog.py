@@ -192,9 +192,6 @@ class ImageCatalog:
         pixels = torch.from_numpy(self.pixels(image, model).copy())
         return from_8bit(pixels).permute(2, 0, 1).contiguous()
 
-    def add(self, name: str, data: bytes) -> Upload:
-        return self.uploads.add(name, data)
-
     def _decoded(self, place: int, model: str) -> Pixels:
         return self._subjects[model].images.uint8(place)
 

@@ -113,7 +113,7 @@ def _images(app: FastAPI, hub: AppState) -> None:
             if file is None or isinstance(file, str):
                 raise UsageError("no file came with the request; expected one image")
             data, name = await file.read(), file.filename or "image"
-        kept = await asyncio.to_thread(hub.gallery.add, name, data)
+        kept = await asyncio.to_thread(hub.gallery.uploads.add, name, data)
         return {"id": kept.id, "name": kept.name}
 
     @app.post("/api/known")

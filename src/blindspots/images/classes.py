@@ -92,7 +92,6 @@ def _names_in(text: str) -> tuple[str, ...]:
 
 
 def _unshared(names: Iterable[Sequence[str]]) -> dict[str, int]:
-    """From a name to the only index that has it."""
     owners: dict[str, set[int]] = defaultdict(set)
     for index, own in enumerate(names):
         for name in own:

@@ -152,7 +152,6 @@ def _open(data: bytes) -> Image.Image:
 
 @cache
 def _formats() -> tuple[str, ...]:
-    """The formats that this build of Pillow knows how to open."""
     Image.init()
     return tuple(name for name in _FORMATS if name in Image.OPEN)
 

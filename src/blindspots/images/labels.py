@@ -163,7 +163,6 @@ def _numbers(classes: Sequence[str]) -> dict[str, int] | None:
 
 
 def _place(value: int | str, known: ClassTable | None, count: int | None, mapping: ClassMap) -> int:
-    """The class index that an entry of a mapping stands for."""
     if isinstance(value, int):
         if value < 0 or (count is not None and value >= count):
             raise UsageError(
@@ -272,7 +271,6 @@ def _called(index: int, names: Sequence[str] | None) -> str:
 
 
 def _taken(listing: Listing, model: Viewer) -> str:
-    """The note on classes that are mapped by their order alone."""
     count = len(listing.classes)
     if listing.kind == "folders":
         order = "sorted order" if _numbers(listing.classes) is None else "order of their numbers"

@@ -64,7 +64,6 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
 
 
 def _preprocessing(processor: Any) -> Preprocessing:
-    """The geometry that the settings stand for."""
     if not processor.do_resize:
         raise ValueError("it does not resize")
     interpolation = _RESAMPLING[int(processor.resample)]

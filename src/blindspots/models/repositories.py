@@ -155,7 +155,6 @@ class Repository:
         )
 
     def _pickles(self) -> list[Path]:
-        """The pickles that hold the weights, here or in the hub's cache: none, one or several."""
         return sorted(self.folder.glob(_PICKLES))
 
 

@@ -48,6 +48,11 @@ def model_options(spec: Spec, *scheme_keys: str) -> ModelOptions:
     own = (*KEYS, *scheme_keys)
     said = spec.options
     _refuse_trust(spec)
+    if "entry" in said and "weights" not in said:
+        raise UsageError(
+            f"entry={said['entry']} was given in {spec} without a file that may hold it; add "
+            "weights=FILE"
+        )
     return ModelOptions(
         weights=user_path(said["weights"]) if "weights" in said else None,
         entry=said.get("entry"),

@@ -34,7 +34,7 @@ _NORMALISERS = (
 _IDLE_ENDS = ("total_ops", "total_params")
 _IDLE = ("criterion.", "loss.", "loss_fn.", "loss_func.", "loss_function.")
 # Copies of a network that stand beside it.
-_AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|average|averaged|teacher|shadow)([._]|$)|_ema|ema_")
+_AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|average|averaged|teacher|shadow)([._]|$)")
 _ATTACKED = "attacker."
 # What an optimiser remembers of each weight is no set of weights.
 _STEPS = re.compile(r"optim|sched|scaler", re.IGNORECASE)

@@ -71,6 +71,8 @@ async function watch(wanted, stopping) {
   app.paused = false;
   try {
     for await (const event of events("/api/traversals", wanted, stopping.signal)) {
+      // What had come before the work was stopped is of traces that are shown no more.
+      if (stopping.signal.aborted) return;
       if (event.kind === "job") { app.job = event.id; face(); }
       if (event.kind === "error") wrong = event.error;
       else await take(event);

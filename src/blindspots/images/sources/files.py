@@ -94,7 +94,9 @@ def _metadata(
         have = ", ".join(map(str, columns)) or "none"
         wanted = f"file_name and {LABEL_NAMES[0]}"
         return {}, (f"the images have no classes: {path} has the columns {have}, not {wanted}",)
-    return {row["file_name"]: composed(row[label] or "") or None for row in rows}, ()
+    return {
+        row["file_name"]: " ".join(composed(row[label] or "").split()) or None for row in rows
+    }, ()
 
 
 def read_file(path: Path) -> bytes:

@@ -117,7 +117,6 @@ def _snapshot(name: str) -> Path | None:
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """A context in which the library shows no bars and no messages of its own."""
     import datasets
 
     shown, level = datasets.is_progress_bar_enabled(), datasets.logging.get_verbosity()

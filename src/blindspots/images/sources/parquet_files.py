@@ -76,7 +76,6 @@ def _check_alike(spec: Spec, paths: Sequence[Path], columns: Sequence[ImageColum
 
 
 def _entries(path: Path, file: "pq.ParquetFile", columns: ImageColumns) -> Iterator[Entry]:
-    """The images of a file, a few rows at a time in memory."""
     number = 0
     for group in range(file.num_row_groups):
         for start, batch in _batches(path, file, group, columns):

@@ -94,7 +94,6 @@ def choose_columns(
 
 
 def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
-    """A note on the columns that may have been meant for the classes."""
     unfit = [one for one in schema if one.name in LABEL_NAMES and one.name not in labels]
     if unfit:
         return (

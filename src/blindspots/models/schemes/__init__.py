@@ -92,7 +92,6 @@ def parse_model_spec(text: str) -> Spec:
 
 
 def _meant(name: str) -> list[str]:
-    """The specs that a name without its scheme may stand for."""
     import timm as timm_library
     from torchvision import models
 

@@ -216,7 +216,6 @@ def _with_weights(
 
 
 def _table(labels: Mapping[int, str]) -> ClassTable | None:
-    """The class names; None where they are placeholders."""
     names = [str(labels[index]) for index in sorted(labels)]
     return None if are_placeholders(names) else table_of(names, "the model's id2label")
 

@@ -148,7 +148,6 @@ def load(spec: Spec, trust: Trust) -> Classifier:
 
 
 def _is_asked_for(card: PublishedModel, spec: Spec) -> bool:
-    """Whether the spec's data set and threat model, where it says them, are the card's."""
     said = spec.options
     return (said.get("dataset", card.dataset), said.get("threat", card.threat)) == (
         card.dataset,

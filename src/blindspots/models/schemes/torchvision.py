@@ -94,7 +94,6 @@ def _with_heads(heads: tuple[str, ...], options: ModelOptions, file: Path) -> Mo
 
 
 def _published(name: str, tag: str) -> Any:
-    """The entry of torchvision's weights enumeration; refused with the nearest spellings."""
     from torchvision import models
 
     known = models.list_models(module=models)

@@ -8,8 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from blindspots.reporting.compare.difference_tables import EXPLAINED, shown_differences
-from blindspots.reporting.compare.differences import Comparison, Difference, interval, signed
+from blindspots.reporting.compare.difference_tables import (
+    EXPLAINED,
+    difference_texts,
+    shown_differences,
+)
+from blindspots.reporting.compare.differences import Comparison, Difference
 from blindspots.reporting.compare.pairing import ComparedModel, PairSelection, choose, subjects_of
 from blindspots.reporting.page.inline import fill
 from blindspots.reporting.page.report_data import page_data, run_facts, spread, spread_keys
@@ -21,7 +25,7 @@ from blindspots.reporting.page.views import (
     case_of,
     id_prefixes,
 )
-from blindspots.reporting.score_labels import number, words_of
+from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, make_folder
@@ -129,14 +133,10 @@ def page_html(comparison: Comparison) -> str:
 
 
 def _line(difference: Difference) -> dict[str, Any]:
-    column, shape = difference.column, (difference.column.digits, difference.column.percent)
     return {
-        "title": column.title,
-        "definition": column.definition,
-        "before": number(difference.before, *shape),
-        "after": number(difference.after, *shape),
-        "difference": signed(difference),
-        "interval": interval(difference),
+        **difference_texts(difference),
+        "title": difference.column.title,
+        "definition": difference.column.definition,
         "shown": difference.shown,
         "bar": _bar(difference),
     }

@@ -61,7 +61,10 @@ def contrast_table(contrast: Contrast) -> Table:
             f"{contrast.sources} sources"
         ),
         columns=columns,
-        rows=tuple(TableRow(d.column.title, _cells(d)) for d in shown_differences(contrast)),
+        rows=tuple(
+            TableRow(d.column.title, {key: Cell(text=t) for key, t in difference_texts(d).items()})
+            for d in shown_differences(contrast)
+        ),
         notes=(*contrast.verdicts, *contrast.notes),
         corner="",
         turns=False,
@@ -75,16 +78,15 @@ def _captioned(contrast: Contrast, place: int) -> Table:
     return replace(table, kind=kind, title=caption, columns=columns, notes=contrast.notes)
 
 
-def _cells(difference: Difference) -> dict[str, Cell]:
+def difference_texts(difference: Difference) -> dict[str, str]:
     column = difference.column
-    texts = {
+    return {
         "before": number(difference.before, column.digits, column.percent),
         "after": number(difference.after, column.digits, column.percent),
         "difference": signed(difference),
         "interval": interval(difference),
         "shown": "✓" if difference.shown else "",
     }
-    return {key: Cell(text=text) for key, text in texts.items()}
 
 
 def shown_differences(contrast: Contrast) -> list[Difference]:

@@ -5,7 +5,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
@@ -57,13 +57,9 @@ def _visit(name: str, read: Callable[[str], str], order: list[str], above: tuple
         raise ValueError(f"modules import each other: {' → '.join((*above, name))}")
     if name in order:
         return
-    for imported in _imported(read(name)):
-        _visit(imported, read, order, (*above, name))
+    for imported in _IMPORT.finditer(read(name)):
+        _visit(imported[2], read, order, (*above, name))
     order.append(name)
-
-
-def _imported(text: str) -> Iterator[str]:
-    return (found[2] for found in _IMPORT.finditer(text))
 
 
 def _scope(name: str, text: str) -> str:
@@ -221,9 +217,8 @@ class Pictures:
     def _uri(self, pixels: Pixels | None) -> str | None:
         if pixels is None:
             return None
-        return data_uri(
-            scaled(pixels, self.sizes.picture), None if _small(pixels) else self.sizes.quality
-        )
+        quality = None if max(pixels.shape[:2]) <= _SMALL else self.sizes.quality
+        return data_uri(scaled(pixels, self.sizes.picture), quality)
 
     def _strip(self, frames: Sequence[Pixels]) -> str | None:
         if not frames:
@@ -276,10 +271,6 @@ def scaled(pixels: Pixels, edge: int) -> Pixels:
         return pixels
     size = (round(width * ratio), round(height * ratio))
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
-
-
-def _small(pixels: Pixels) -> bool:
-    return max(pixels.shape[:2]) <= _SMALL
 
 
 def rmse(a: Pixels, b: Pixels) -> float | None:

@@ -185,11 +185,6 @@ def write_report(run: Run, tables: Mapping[Kind, Table] | None = None) -> Place:
     return write_text(run.path / "report.html", page_html(report_data(run, tables)))
 
 
-def report_html(run: Run) -> str:
-    """The report of a run as one HTML text; no address in it leads out of the run directory."""
-    return page_html(report_data(run))
-
-
 def page_html(data: ReportData) -> str:
     return fill("report.html", data)
 

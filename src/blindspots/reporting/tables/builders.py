@@ -10,11 +10,13 @@ from pyarrow.types import is_primitive
 
 from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.tables.reach import reach_cells
 from blindspots.reporting.tables.table import (
     COUNT_COLUMNS,
     DISTANCE_COLUMNS,
     NULL_NUMBERS,
     NULLS,
+    REACH_COLUMNS,
     SUMMARY_COLUMNS,
     SUMMARY_SPREADS,
     Cell,
@@ -76,7 +78,7 @@ _SLIDES_NUMBERS = {
 }
 Kind = Literal["distance", "confidence", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
-_READ = ("source_id", *(field.name for field in PAIRS if is_primitive(field.type)))
+_READ = ("source_id", "target_id", *(field.name for field in PAIRS if is_primitive(field.type)))
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fraction")
 
 
@@ -106,12 +108,9 @@ def _model_rows(stored: list[StoredRow], model: str) -> tuple[TableRow, TableRow
 
 
 def _judged_row(stored: list[StoredRow], origin: Origin) -> TableRow:
-    cells = {judge: _judged(rows, origin) for judge, rows in _by_judge(stored)}
+    judged = _by_judge(stored)
+    cells = {judge: spread(row[f"p_{origin}"] for row in rows) for judge, rows in judged}
     return TableRow(NULLS[origin], cells, origin)
-
-
-def _judged(rows: list[StoredRow], origin: Origin) -> Cell:
-    return spread(row[f"p_{origin}"] for row in rows)
 
 
 def _by_judge(rows: Iterable[StoredRow]) -> list[tuple[str, list[StoredRow]]]:
@@ -159,25 +158,24 @@ def null_rows(run: Run, model: str) -> tuple[TableRow, ...]:
     first = pc.call_function("list_element", [drawn["interpolation_confidence"], pa.scalar(0)])
     return (
         _null_row(model, "random_pair", rows, spread(finite(first))),
-        _null_row(model, "interpolation", rows, _null_spread(rows, "p_interpolation")),
-        _null_row(model, "target", rows, _null_spread(rows, "p_target")),
+        _null_row(model, "interpolation", rows, spread(finite(rows["p_interpolation"]))),
+        _null_row(model, "target", rows, spread(finite(rows["p_target"]))),
     )
 
 
 def null_cells(run: Run, model: str) -> dict[str, Cell]:
     """The same as cells of the model's own row, by the keys of `NULL_NUMBERS`."""
     rows = of_model(run.columns.nulls, model)
-    return {column.key: _null_spread(rows, column.key) for column in NULL_NUMBERS}
+    return {column.key: spread(finite(rows[column.key])) for column in NULL_NUMBERS}
 
 
 def null_note(run: Run) -> tuple[str, ...]:
-    if not run.columns.nulls:
-        return ()
-    return (
-        "Below each model what its found images are held against. Random pair: source against "
-        "target. Straight line: the last point of the line from source to target up to which the "
-        "confidence holds. p found is the confidence in the source's class.",
+    note = (
+        "Rows below each model are baselines. Random pair: source against target. Straight line: "
+        "the last point of the line from source to target up to which the confidence holds. "
+        "p found is the confidence in the source's class."
     )
+    return (note,) if run.columns.nulls else ()
 
 
 def _null_row(model: str, origin: Origin, rows: pa.Table, p_found: Cell) -> TableRow:
@@ -188,14 +186,10 @@ def _null_row(model: str, origin: Origin, rows: pa.Table, p_found: Cell) -> Tabl
 
 def _null_distance(rows: pa.Table, origin: Origin, name: str) -> Cell:
     if origin != "target":
-        return _null_spread(rows, f"{origin}_{name}")
+        return spread(finite(rows[f"{origin}_{name}"]))
     column = rows[f"random_pair_{name}"]
     measured = len(column) - column.null_count
     return Cell(_ITSELF[name], 0.0, measured) if measured else Cell()
-
-
-def _null_spread(rows: pa.Table, key: str) -> Cell:
-    return spread(finite(rows[key]))
 
 
 def published_row(kind: str, model: str, method: str | None) -> TableRow | None:
@@ -308,7 +302,7 @@ def _summary(run: Run) -> Table:
     rows = tuple(
         TableRow(facts.name, _summary_cells(run, facts, pairs)) for facts, pairs in _by_model(run)
     )
-    known = _drop_unknown((*SUMMARY_COLUMNS, *NULL_NUMBERS), rows)
+    known = _drop_unknown((*REACH_COLUMNS, *SUMMARY_COLUMNS, *NULL_NUMBERS), rows)
     notes = (*_lpips_note(rows), *_left_out(run), *_unlabelled_note(run))
     return Table("summary", "Summary", (*COUNT_COLUMNS, *shown, *known), rows, notes, True)
 
@@ -317,6 +311,7 @@ def _summary_cells(run: Run, facts: ModelFacts, pairs: pa.Table) -> dict[str, Ce
     return {
         "pairs": count(len(pairs)),
         "sources": count(_sources(pairs)),
+        **reach_cells(run, facts.name, pairs),
         **_spreads(pairs, SUMMARY_SPREADS),
         "segment_inside": share(finite(pairs["segment_inside"])),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
@@ -343,20 +338,16 @@ def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
-    nulls = (column.key for column in NULL_NUMBERS)
+    nulls = (column.key for column in (*REACH_COLUMNS, *NULL_NUMBERS))
     optional = {"source_linf_epsilons", "source_lpips", *nulls}
     known = {key for row in rows for key, cell in row.cells.items() if cell.mean is not None}
     return tuple(column for column in shown if column.key in known | ({column.key} - optional))
 
 
 def _published(run: Run, kind: str) -> tuple[TableRow, ...]:
-    method = _method(run).get("name")
+    method = run.info.method.get("name")
     rows = (published_row(kind, facts.name, method) for facts in run.models)
     return tuple(row for row in rows if row is not None)
-
-
-def _method(run: Run) -> Mapping[str, Any]:
-    return run.info.method
 
 
 def _lpips_note(rows: Iterable[TableRow]) -> tuple[str, ...]:
@@ -391,9 +382,8 @@ def _unlabelled_note(run: Run) -> tuple[str, ...]:
 
 
 def _settings_note(run: Run, rows: Iterable[TableRow]) -> tuple[str, ...]:
-    different = (
-        setting_differences(_method(run)) if _method(run).get("name") in SLIDES_METHODS else ""
-    )
+    method = run.info.method
+    different = setting_differences(method) if method.get("name") in SLIDES_METHODS else ""
     if not different or all(row.origin != "slides" for row in rows):
         return ()
     return (f"This run's settings differ from the slides': {different}.",)

@@ -135,7 +135,25 @@ _FRACTIONS = tuple(
     )
     for drop in TRIANGLE_DROPS
 )
+# A found image at this RMSE or this LPIPS of its target looks like it.
+LOOKS_LIKE_RMSE, LOOKS_LIKE_LPIPS = 0.02, 0.05
 _ALL = (
+    Column(
+        "reach",
+        "reach",
+        "1 − RMSE(found, target) / RMSE(source, target), where the whole segment and the 8-bit "
+        "found image are inside, else 0. 1: the model cannot tell source and target apart along a "
+        "straight line. A lower bound on the model's blindness.",
+    ),
+    Column("reach_line", "straight line reach", "The same of the straight line to the target."),
+    Column(
+        "blind",
+        "blind pairs",
+        f"Pairs whose found image looks like the target (RMSE at most {LOOKS_LIKE_RMSE:g} or LPIPS "
+        f"at most {LOOKS_LIKE_LPIPS:g}), the whole segment and the 8-bit image inside.",
+        0,
+        percent=True,
+    ),
     Column("pairs", "pairs", "Pairs of a source and a target that were traversed.", 0),
     Column("sources", "sources", "Sources with at least one traversed pair.", 0),
     Column("rmse", "RMSE", "Root mean square difference, found against target; pixels in [0, 1]."),
@@ -245,6 +263,7 @@ def score_columns(words: ScoreWords) -> tuple[Column, ...]:
 
 
 COUNT_COLUMNS = columns_of("pairs", "sources")
+REACH_COLUMNS = columns_of("reach", "reach_line", "blind")
 DISTANCE_COLUMNS = columns_of("rmse", "linf", "ssim", "lpips")
 CONFIDENCE_COLUMNS = (
     *columns_of("sources", "p_source", "mean"),
