@@ -92,6 +92,10 @@ def check_values(path: Place, rows: pa.Table) -> None:
         elif field.name == "ending":
             unknown = rows.filter(~pc.field("ending").isin([*Ending]))
             _refuse_value(path, field.name, unknown["ending"])
+        elif pa.types.is_list(field.type):
+            lengths = pc.call_function("list_value_length", [rows[field.name]])
+            empty = rows[field.name].filter(pc.call_function("equal", [lengths, 0]))
+            _refuse_value(path, field.name, empty)
         elif pa.types.is_floating(field.type):
             known = rows[field.name].drop_null().to_numpy()
             _refuse_value(path, field.name, known[np.isfinite(known) & (np.abs(known) > MOST)])
