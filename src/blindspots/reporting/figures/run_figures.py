@@ -134,7 +134,7 @@ def draw_grids(run: Run, layouts: Mapping[str, GridLayout], style: Style) -> Axe
 
 
 def filled_layout(run: Run, pairs: list[Row]) -> GridLayout:
-    """Of a model's pairs; without the lines of whose class no source was traversed."""
+    """The layout of a model's pairs, without lines of classes that no source has."""
     layout = layout_of(pairs, words_of(run))
     filled = [at for at, line in enumerate(layout.spots) if any(line)]
     spots, rows = [layout.spots[at] for at in filled], [layout.rows[at] for at in filled]

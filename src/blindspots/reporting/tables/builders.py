@@ -5,12 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow.types import is_primitive
 
 from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import words_of
-from blindspots.reporting.tables.reach import reach_cells
+from blindspots.reporting.tables.nulls import null_cells, null_note, null_rows, reach_cells
 from blindspots.reporting.tables.table import (
     COUNT_COLUMNS,
     DISTANCE_COLUMNS,
@@ -37,9 +36,7 @@ from blindspots.store.reader import ModelFacts, Run, finite, of_model
 from blindspots.store.reader import Row as StoredRow
 
 _TRANSFER_TITLE = "Confidence in the source's class at found images, by judge"
-_DISTANCES = ("rmse", "linf", "ssim", "lpips")
 # The target is itself: at no distance, and of equal structure.
-_ITSELF = {"rmse": 0.0, "linf": 0.0, "ssim": 1.0, "lpips": 0.0}
 SLIDES_METHODS = ("paper", "reference")
 _SLIDES_SETTINGS = {"step_size": 1e-2, "epsilon": 2e-3, "delta": 0.2, "max_steps": 400}
 # Word borders keep resnet50d or wide_resnet50_2 from passing as the slides' model.
@@ -144,52 +141,6 @@ def _transfer_notes(run: Run, stored: list[StoredRow]) -> Iterable[str]:
     models, judges = ({pair[i] for pair in judged} for i in (0, 1))
     if len(judged) < len(models) * len(judges):
         yield "–: the two models have different classes."
-
-
-def null_rows(run: Run, model: str) -> tuple[TableRow, ...]:
-    """A model's rows "random pair", "straight line" and "target itself"; none in older runs.
-
-    Columns as in the table of distances, with `p_found`: the confidence in the source's class.
-    """
-    rows = of_model(run.columns.nulls, model)
-    if not rows:
-        return ()
-    drawn = rows.filter(pc.field("interpolation_confidence").is_valid())
-    first = pc.call_function("list_element", [drawn["interpolation_confidence"], pa.scalar(0)])
-    return (
-        _null_row(model, "random_pair", rows, spread(finite(first))),
-        _null_row(model, "interpolation", rows, spread(finite(rows["p_interpolation"]))),
-        _null_row(model, "target", rows, spread(finite(rows["p_target"]))),
-    )
-
-
-def null_cells(run: Run, model: str) -> dict[str, Cell]:
-    """The same as cells of the model's own row, by the keys of `NULL_NUMBERS`."""
-    rows = of_model(run.columns.nulls, model)
-    return {column.key: spread(finite(rows[column.key])) for column in NULL_NUMBERS}
-
-
-def null_note(run: Run) -> tuple[str, ...]:
-    note = (
-        "Rows below each model are baselines. Random pair: source against target. Straight line: "
-        "the last point of the line from source to target up to which the confidence holds. "
-        "p found is the confidence in the source's class."
-    )
-    return (note,) if run.columns.nulls else ()
-
-
-def _null_row(model: str, origin: Origin, rows: pa.Table, p_found: Cell) -> TableRow:
-    cells = {name: _null_distance(rows, origin, name) for name in _DISTANCES}
-    every = {"pairs": count(len(rows)), **cells, "p_found": p_found}
-    return TableRow(model, every, origin, NULLS[origin])
-
-
-def _null_distance(rows: pa.Table, origin: Origin, name: str) -> Cell:
-    if origin != "target":
-        return spread(finite(rows[f"{origin}_{name}"]))
-    column = rows[f"random_pair_{name}"]
-    measured = len(column) - column.null_count
-    return Cell(_ITSELF[name], 0.0, measured) if measured else Cell()
 
 
 def published_row(kind: str, model: str, method: str | None) -> TableRow | None:
