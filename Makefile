@@ -8,12 +8,18 @@ UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: demo test test-slow test-faults test-real test-browser check coverage benchmark \
+.PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
   benchmark-walks benchmark-workers soak fuzz clean
 
+help: ## what can be made
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
+
 demo: $(VENV)/installed ## run the main job on the embedded models and images
 	$(BIN)/blindspots demo --out demo
+
+explore: $(VENV)/installed-dev ## watch traversals live in the browser; Ctrl-C ends it
+	$(BIN)/blindspots explore
 
 test: $(VENV)/installed-dev ## the fast test suite
 	$(BIN)/python -m pytest -n 2 --dist worksteal

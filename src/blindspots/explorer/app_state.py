@@ -119,7 +119,6 @@ class AppState:
         return self._jobs[name]
 
     def end(self, job: TabJob) -> None:
-        """Free what a tab asked for, whether it is done or its tab is gone."""
         job.cancel()
         self._jobs.pop(job.id, None)
 

@@ -44,13 +44,11 @@ MOST_LISTED, MOST_SEEN = 600, 400
 
 
 class Missing(UsageError):
-    """Something that the page named is not, or no longer, here."""
+    pass
 
 
 @dataclass(frozen=True)
 class Upload:
-    """An uploaded image as each geometry sees it; the original is gone."""
-
     id: str
     name: str
     seen: Mapping[Preprocessing, Pixels]
@@ -209,7 +207,6 @@ def _entries(images: ImageSet) -> Iterator[tuple[str, tuple[str, str | None]]]:
 
 
 def run_images(run: Run, model: Any) -> ImageSet:
-    """The sources and targets of a run as one of its models saw them."""
     names = _names(run.pair_rows())
     items = [_stored(run, image, name, model.name) for image, name in names.items()]
     found = [item for item in items if item is not None]
@@ -222,7 +219,6 @@ def run_images(run: Run, model: Any) -> ImageSet:
 
 
 def _names(rows: Sequence[Row]) -> dict[str, str]:
-    """The images of all models' pairs by id, each with the name of its class."""
     pairs = [row for row in rows if row["target_id"]]
     ends = [(row, end) for row in pairs for end in ("source", "target")]
     return {row[f"{end}_id"]: class_name(row, end) for row, end in ends}

@@ -141,7 +141,6 @@ class ModelTask:
         return self.cancelled or not (self.paused or self.outbox.full)
 
     def advance(self) -> bool:
-        """One turn; whether there may be another."""
         if self.cancelled:
             return False
         try:
@@ -182,7 +181,6 @@ class TabJob:
         self._look_again()
 
     def cancel(self) -> None:
-        """Nobody waits for this any more."""
         for task in self._tasks:
             task.cancelled = True
         self._look_again()
@@ -231,7 +229,6 @@ class ModelThread:
         self._thread.join(timeout=10)
 
     def ask(self, question: Callable[[Evaluator], Answer]) -> "Future[Answer]":
-        """The answer to a short question, soon."""
         future: Future[Answer] = Future()
         with self._changed:
             if len(self._questions) >= self._most[1]:
@@ -243,7 +240,6 @@ class ModelThread:
         return future
 
     def take(self, turns: Iterator[Event | None], outbox: EventQueue) -> ModelTask:
-        """Long work, accepted; its events go to the outbox."""
         task = ModelTask(turns, outbox)
         with self._changed:
             self.check_room()

@@ -48,7 +48,6 @@ class CachedResult:
 
     @property
     def bytes(self) -> int:
-        """Roughly how much memory it takes."""
         images = 3 * self.outcome.found.numel() * self.outcome.found.element_size()
         return images + (0 if self.outcome.path is None else self.outcome.path.nbytes)
 

@@ -56,7 +56,6 @@ def traversal(trip: TraversalJob, shelf: ResultCache) -> Iterator[Event | None]:
 
 
 def _in_flight(method: Method, pairs: Sequence[Pair]) -> list[list[Pair]]:
-    """The pairs as the engine's rows hold them."""
     return [sorted(pairs, key=lambda pair: pair.id)] if method.grouped else [[p] for p in pairs]
 
 

@@ -64,7 +64,6 @@ class ClassTable:
         return found.pop() if len(found) == 1 else None
 
     def has_in_order(self, names: Sequence[str]) -> bool:
-        """Whether these are the names of all classes in their order, each by one name at least."""
         own = self.synonyms or self.names
         return len(names) == len(own) and all(
             set(_names_in(name)) & {*_names_in(mine), plain_name(called)}
@@ -141,7 +140,6 @@ def is_imagenet(names: tuple[str, ...]) -> bool:
 
 
 def _first_unique(*spellings: Sequence[str]) -> list[str]:
-    """For each position, the first of the spellings that no other position shares."""
     counts = [Counter(spelling) for spelling in spellings]
     return [
         next(name for name, count in zip(names, counts, strict=True) if count[name] == 1)

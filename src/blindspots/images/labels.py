@@ -31,9 +31,7 @@ class Viewer(Protocol):
     embeds: bool
 
     @property
-    def num_classes(self) -> int:
-        """How many classes it tells apart."""
-        ...
+    def num_classes(self) -> int: ...
 
 
 class Labelling(NamedTuple):

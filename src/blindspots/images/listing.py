@@ -22,8 +22,6 @@ _HASH_DIGITS, _LONG_HASH_DIGITS = 8, 16
 
 
 class Issue(NamedTuple):
-    """An image file and what is to be said about it."""
-
     name: str
     reason: str
 
@@ -106,7 +104,6 @@ def long_image_id(name: str, content: str) -> str:
 
 
 def seeded_order(ids: Sequence[str], seed: int) -> list[int]:
-    """The indices of the ids in an order that depends on the seed and the ids alone."""
 
     def key(index: int) -> bytes:
         return hashlib.sha256(f"{seed}:{ids[index]}".encode()).digest()

@@ -317,7 +317,6 @@ def _shadow(mask: Mask, rng: Generator) -> Mask:
 
 
 def _background(ground: Colour, rng: Generator) -> Picture:
-    """Two neighbouring colours mixed by one of the textures."""
     other = np.clip(ground * rng.uniform(0.72, 1.3) + rng.uniform(-0.08, 0.08, 3), 0, 1)
     texture = _TEXTURES[rng.integers(len(_TEXTURES))]
     blend = texture(rng)[..., None]

@@ -311,5 +311,4 @@ def _channels(values: Sequence[float] | None, default: float) -> Float[Tensor, "
 
 
 def class_name(model: Classifier, label: int) -> str:
-    """The name of a class, or its number."""
     return model.class_names[label] if model.class_names else f"class {label}"

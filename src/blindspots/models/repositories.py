@@ -52,7 +52,6 @@ class Repository:
 
     @property
     def directory(self) -> Path | None:
-        """The directory, where it is one."""
         path = user_path(self.name)
         return path if self.name and path.is_dir() else None
 

@@ -33,7 +33,6 @@ class WideResNet(nn.Module):
         self.fc = nn.Linear(widths[3], classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits of images that are normalised as the checkpoint asks for."""
         maps = self.block3(self.block2(self.block1(self.conv1(images))))
         return self.fc(F.relu(self.bn1(maps)).mean((2, 3)))
 
@@ -92,7 +91,6 @@ class ConvStem(nn.Module):
         self.stem = nn.Sequential(*_layers(layers), *projection)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The maps of normalised images."""
         return self.stem(images)
 
 

@@ -174,7 +174,6 @@ def _read_pickle(path: Path) -> object:
 
 
 def _sets(found: object, key: str = "") -> dict[str, State]:
-    """The state dicts in what a file holds, by the key under which they stand."""
     if not isinstance(found, Mapping):
         return {}
     state = {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
@@ -381,5 +380,4 @@ def _nest_in(path: Path) -> str | None:
 
 
 def _pickled(text: str) -> bytes:
-    """The bytes that stand for a text in the pickles that torch writes."""
     return b"X" + len(text).to_bytes(4, "little") + text.encode()

@@ -28,7 +28,6 @@ class Limit:
     bound: float
 
     def holds(self, value: float) -> bool:
-        """Whether the value is within the limit; at the bound it is, to float tolerance."""
         if isclose(value, self.bound, rel_tol=_ROUNDING, abs_tol=_ROUNDING):
             return True
         return value <= self.bound if self.kind == "max" else value >= self.bound
@@ -60,7 +59,6 @@ class Check:
 
     @property
     def broken(self) -> tuple[LimitResult, ...]:
-        """The findings that break their limits, or whose value is not known."""
         return tuple(finding for finding in self.findings if finding.broken)
 
     def as_json(self) -> dict[str, Any]:

@@ -64,7 +64,6 @@ class ScoreWords:
         return f"{self.sees} {self.believe(name, a_name)}"
 
     def believe(self, name: str, a_name: str | None = None) -> str:
-        """What it is that a model believes of an image whose source is called so."""
         return self.believed.format(name=name, a_name=a_name or name)
 
     def caption(self, name: str) -> str:
@@ -72,7 +71,6 @@ class ScoreWords:
         return self.whose.format(name=name)
 
     def say(self, text: str) -> str:
-        """A text that speaks of the confidence, in the words of this score."""
         return _SAID.sub(lambda found: getattr(self, _FIELDS[found[0]]), text)
 
 
@@ -149,7 +147,6 @@ def words_of(run: Run) -> ScoreWords:
 
 
 def words_for(name: str) -> ScoreWords:
-    """The words of a score by its name; the confidence's where it is not known."""
     return _ALL.get(name, CONFIDENCE)
 
 
@@ -179,7 +176,6 @@ class Scale:
         return (value - self.low) / (self.high - self.low)
 
     def at(self, share: float) -> float:
-        """The value that stands so far up."""
         return self.low + share * (self.high - self.low)
 
 
@@ -211,7 +207,6 @@ def scales(
     grids: Iterable[Sequence[float | None]],
     delta: float | None,
 ) -> Scales:
-    """The scales on which traversed pairs, their levels and the grids of triangles have room."""
     if words.probability:
         return Scales(UNIT, UNIT)
     along = list(chain.from_iterable(_along(row, delta) for row in pairs))

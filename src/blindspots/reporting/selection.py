@@ -292,7 +292,6 @@ def _extremes(pairs: pa.Table) -> list[int]:
 
 
 def _sources(pairs: pa.Table) -> Iterator[list[int]]:
-    """The rows of each source, sources in an order drawn by the seed."""
     owners, names = codes(pairs["source_id"])
     for source in np.random.default_rng(SEED).permutation(len(names)):
         yield np.flatnonzero(owners == source).tolist()

@@ -54,7 +54,6 @@ class Archives:
         return set(self._look_again()) | self.loose(suffix)
 
     def loose(self, suffix: str | None = None) -> set[str]:
-        """The stems of the files that are not packed, with that suffix or any."""
         return {
             file.stem
             for file in children(self.folder)
@@ -87,17 +86,14 @@ class Archives:
                     self._places.pop(stem, None)
 
     def damaged(self) -> Iterator[Place]:
-        """The archives that are not whole."""
         archives = sorted(self._archives(), key=str)
         return (archive for archive in archives if _contents(archive) is None)
 
     def _archives(self) -> list[Place]:
-        """The files that are named as archives are."""
         return [file for file in self.folder.glob("*.zip") if _ARCHIVE.fullmatch(file.name)]
 
     @cached_property
     def _places(self) -> dict[str, Place]:
-        """Where each stem is packed."""
         return self._add({}, self._archives())
 
     def _look_again(self) -> Mapping[str, Place]:
@@ -132,7 +128,6 @@ def _open_zip(archive: Place) -> zipfile.ZipFile:
 
 
 def _by_stem(folder: Place) -> dict[str, list[Place]]:
-    """The loose files of a folder, by their stems."""
     files: dict[str, list[Place]] = {}
     for file in sorted(children(folder), key=str):
         if file.suffix in KINDS:

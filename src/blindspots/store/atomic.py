@@ -36,7 +36,6 @@ def write_whole(path: Place, write: Callable[[Path], object]) -> Place:
 
 
 def write_bytes(path: Place, content: bytes) -> Place:
-    """Write a file of these bytes, whole."""
     if isinstance(path, Path):
         return write_whole(path, lambda aside: aside.write_bytes(content))
     put(path, content)
@@ -71,7 +70,6 @@ def _sync(path: Path) -> None:
 
 
 def storage_failure(error: OSError) -> str:
-    """What an error of the file system means, in words."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return "the disk is full"
     return f"a file cannot be read or written ({error.strerror or error})"
@@ -81,8 +79,6 @@ AT_ONCE, MOST_WAITING = 8, 64
 
 
 class SyncWriter:
-    """Writes a file when it is given."""
-
     def write(self, path: Place, content: bytes) -> None:
         """Write a file, or begin to; it is there when `flush` returns."""
         write_bytes(path, content)

@@ -58,7 +58,6 @@ class Holder:
 
     @classmethod
     def here(cls, inode: int = 0, place: str = "") -> "Holder":
-        """This process."""
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         born = _born(os.getpid())
         return cls(os.getpid(), socket.gethostname(), now, born, inode, place, *_counted_by())
@@ -70,7 +69,6 @@ class Holder:
 
     @property
     def _is_near(self) -> bool:
-        """Whether the system of this process counts it among its own."""
         here = (socket.gethostname(), *_counted_by())
         return (self.host, self.boot, self.space) == here
 
@@ -149,7 +147,6 @@ def _content(lock: Place) -> bytes:
 
 
 def _create(lock: Place) -> bool:
-    """Make the lock; False where there is one."""
     if not isinstance(lock, Path):
         return create(lock, _signed(Holder.here(place=str(lock.parent))))
     try:

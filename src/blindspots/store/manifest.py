@@ -32,7 +32,6 @@ def write_manifest(run: Place) -> Place:
 
 
 def drop_manifest(run: Place) -> None:
-    """Remove the manifest, because the run is about to change."""
     (run / MANIFEST).unlink(missing_ok=True)
 
 
@@ -81,7 +80,6 @@ def _write(run: Place, digests: dict[str, str]) -> Place:
 
 
 def _stored(run: Place, pictures: bool) -> list[str]:
-    """The files of a run that count, by their paths in it."""
     own = [name for name in (INFO_FILE, *_TABLES) if (run / name).is_file()]
     folders = PICTURES if pictures else ()
     names = [f"{folder}/{file.name}" for folder in folders for file in children(run / folder)]

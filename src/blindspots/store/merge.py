@@ -30,8 +30,6 @@ _OF_A_RUN = {one.name for one in fields(ShardFacts)} - {"number", "of", "more"}
 
 @dataclass(frozen=True)
 class ShardRun:
-    """The run directory of a shard."""
-
     path: Place
 
     @cached_property
@@ -56,13 +54,11 @@ class ShardRun:
 
     @cached_property
     def pairs(self) -> Mapping[str, int]:
-        """How many of its planned pairs have a row, by model."""
         rows = distinct(row_files(self.path, "pairs"), PAIRS, ["model", "pair_id", "target_id"])
         models = rows.filter(rows["target_id"].is_valid())["model"]
         return {entry["values"]: entry["counts"] for entry in models.value_counts().to_pylist()}
 
     def lacks(self) -> Iterator[str]:
-        """What is still to be done, in words."""
         name, planned = f"shard {self.shard} in {self.path}", self.info.pairs
         short = {model: planned[model] - self.pairs.get(model, 0) for model in planned}
         for model, count in short.items():
@@ -72,7 +68,6 @@ class ShardRun:
             yield f"{name} is not finished"
 
     def damaged(self) -> Iterator[str]:
-        """The files of rows that are not what was written."""
         digests = self.info.tables
         for table in TABLES:
             for file in row_files(self.path, table):
@@ -139,7 +134,6 @@ def _courses(files: Sequence[Place], columns: Sequence[str]) -> dict[Any, Any]:
 
 
 def _check_equal(parts: Sequence[ShardRun]) -> None:
-    """Refuse what cannot be joined."""
     first, *others = parts
     for part in others:
         if part.info.plan_hash != first.info.plan_hash:
@@ -165,7 +159,6 @@ def _check_equal(parts: Sequence[ShardRun]) -> None:
 
 
 def _check_single(parts: Sequence[ShardRun]) -> None:
-    """Refuse a shard that is given twice, and a pair that is in two of them."""
     times = Counter(part.shard.number for part in parts)
     for part in parts:
         if times[part.shard.number] > 1:
@@ -197,7 +190,6 @@ def _check_out(parts: Sequence[ShardRun], out: Place) -> None:
 
 
 def _missing(parts: Sequence[ShardRun]) -> list[str]:
-    """The shards that were not given, and what the given ones lack."""
     of, given = parts[0].shard.of, {part.shard.number for part in parts}
     absent = [str(number) for number in range(1, of + 1) if number not in given]
     lacking = [what for part in parts for what in part.lacks()]
@@ -209,7 +201,6 @@ def _missing(parts: Sequence[ShardRun]) -> list[str]:
 
 
 def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> RunInfo:
-    """The facts of the whole, from those of its shards."""
     infos = [part.info for part in parts]
     notes = dict.fromkeys(note for info in infos for note in info.notes)
     return replace(
@@ -246,7 +237,6 @@ def _known(values: Iterable[T | None]) -> list[T]:
 
 
 def _versions(parts: Sequence[ShardRun]) -> Iterator[str]:
-    """Where the shards ran with different versions, a sentence a package."""
     for package in parts[0].info.versions:
         where: dict[str, list[str]] = defaultdict(list)
         for part in parts:

@@ -41,7 +41,6 @@ def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
 
 
 def write_rows(path: Place, rows: pa.Table) -> Place:
-    """Write rows as a file of that name, whole."""
 
     def write(aside: Path) -> None:
         file, system = for_arrow(aside)
@@ -152,7 +151,6 @@ def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Pl
 
 
 def distinct(files: Sequence[Place], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:
-    """The different values that these columns have together."""
     tables = [read_file(file, schema, columns) for file in files]
     empty = pa.schema([schema.field(name) for name in columns]).empty_table()
     return pa.concat_tables([empty, *tables]).group_by(list(columns)).aggregate([])
@@ -177,7 +175,6 @@ def damage(path: Place, digest: str | None = None) -> str | None:
 
 
 def row_files(path: Place, table: str) -> list[Place]:
-    """The files that hold a table's rows in a run directory."""
     # Parts first: a driver writes the joined file before it removes them.
     parts, final = list((path / "parts").glob(f"{table}-*.parquet")), path / f"{table}.parquet"
     return ([final] if final.is_file() else []) + sorted(parts, key=str)
@@ -226,7 +223,6 @@ def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Ta
 
 
 def first_of_each(table: pa.Table, key: Sequence[str]) -> pa.Table:
-    """The rows, those with the same key once."""
     # A kill between writing the whole table and removing its parts leaves rows twice.
     numbered = table.select(key).append_column("row", pa.array(np.arange(len(table))))
     first = numbered.group_by(list(key)).aggregate([("row", "min")])["row_min"]
@@ -234,7 +230,6 @@ def first_of_each(table: pa.Table, key: Sequence[str]) -> pa.Table:
 
 
 def file_digest(path: Place) -> str:
-    """The SHA-256 of a file."""
     sha256 = hashlib.sha256()
     with path.open("rb") as content:
         while block := content.read(BLOCK):
@@ -254,7 +249,6 @@ def _all(files: Sequence[Place], schema: pa.Schema, model: str | None = None) ->
 
 
 def _read_well(rows: pa.Table) -> np.ndarray:
-    """Whether a row is of images that could be read, as a mask."""
     if "ending" not in rows.column_names:
         return np.ones(len(rows), bool)
     endings = rows["ending"].to_pylist()

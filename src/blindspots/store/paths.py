@@ -54,7 +54,6 @@ def find_place(text: str | Place) -> Place:
 
 
 def is_remote(place: Place) -> bool:
-    """Whether it is in an object store."""
     return not isinstance(place, Path)
 
 
@@ -129,7 +128,6 @@ def create(place: UPath, content: bytes) -> bool:
 
 
 def move(file: Place, to: Place) -> None:
-    """The file in another place, and in that alone."""
     if isinstance(file, Path) and isinstance(to, Path):
         file.replace(to)
     else:
@@ -155,7 +153,6 @@ def inside(folder: Place, name: str) -> Place:
 
 
 def is_file_name(text: str) -> bool:
-    """Whether it names a visible file of a folder, and nothing outside."""
     return FILE_NAME.fullmatch(text) is not None
 
 
@@ -192,7 +189,6 @@ def _foreign(path: str, what: str) -> str:
 
 
 def children(folder: Place) -> list[Place]:
-    """What lies in a folder; nothing where it is not there."""
     return list(folder.iterdir()) if folder.is_dir() else []
 
 

@@ -57,7 +57,6 @@ def read_predictions_file(file: Place, plan: Mapping[str, Any]) -> pa.Table:
 
 
 def write_predictions_file(file: Place, plan: Mapping[str, Any], rows: pa.Table) -> None:
-    """Write such a file, whole."""
     identity = {_IDENTITY: json.dumps(_identity(plan)).encode()}
     write_rows(file, rows.replace_schema_metadata(identity))
 

@@ -44,7 +44,6 @@ class RunColumns:
 
     @cached_property
     def pairs(self) -> pa.Table:
-        """Every pair, without its lists."""
         return self._scalars("pairs")
 
     @cached_property
@@ -54,11 +53,9 @@ class RunColumns:
 
     @cached_property
     def nulls(self) -> pa.Table:
-        """What found images are held against."""
         return read_rows(self.path, "nulls")
 
     def lists(self, kind: Literal["pairs", "triangles"], *names: str) -> pa.Table:
-        """Columns of all rows of a table by name, lists among them."""
         return read_rows(self.path, kind, names)
 
     def pairs_of(
@@ -73,7 +70,6 @@ class RunColumns:
         return _pairs_of(self.pairs.select(list(looked_at)), model, started).select(names)
 
     def endings(self, model: str | None = None) -> dict[str, int]:
-        """How many pairs had each ending, of one model or all."""
         names = of_model(self.pairs.select(["model", "ending"]), model)["ending"]
         return {entry["values"]: entry["counts"] for entry in names.value_counts().to_pylist()}
 
@@ -161,7 +157,6 @@ def _read(
 
 
 def of_model(table: pa.Table, model: str | None) -> pa.Table:
-    """The rows of one model or all."""
     return table if model is None else table.filter(pc.field("model") == model)
 
 
@@ -171,7 +166,6 @@ def _pairs_of(pairs: pa.Table, model: str | None, started: bool | None) -> pa.Ta
 
 
 def _both_started(triangles: pa.Table, pairs: pa.Table) -> pa.Table:
-    """The triangles whose two pairs both started."""
     lost = _pairs_of(pairs, None, started=False).select(["model", "source_id", "target_id"])
     for target in ("target_1", "target_2") if len(lost) else ():
         keys = ["model", "source_id", target]

@@ -51,7 +51,6 @@ def _types(kind: type) -> Mapping[str, Any]:
 
 
 def read_members(kind: Any, value: Any, name: str) -> Any:
-    """The object as a dataclass of this kind."""
     stored, known = _checked(dict, value, name), dict(_types(kind))
     more = known.pop("more", None) is not None
     within = f"{name}." if name else ""
@@ -65,7 +64,6 @@ def read_members(kind: Any, value: Any, name: str) -> Any:
 
 
 def _read(kind: Any, value: Any, name: str) -> Any:
-    """A value as its type says; ValueError where it is of another one."""
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any:
         return value
@@ -95,7 +93,6 @@ _WORDS = {
 
 
 def _checked(kind: type, value: Any, name: str) -> Any:
-    """The value, of this type; true and false are no numbers."""
     allowed = (int, float) if kind is float else kind
     if not isinstance(value, allowed) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(_wrong(value, name, _WORDS[kind]))
@@ -186,8 +183,6 @@ class ImagesFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardFacts:
-    """A shard of which a run was merged."""
-
     number: int = 1
     of: int = 1
     device: str | None = None
@@ -272,7 +267,6 @@ class _Score:
 
 
 def installed_versions() -> dict[str, str]:
-    """The versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -322,7 +316,6 @@ def _described(stored: Facts) -> RunInfo:
 
 
 def _plain(value: Any) -> Any:
-    """As plain data, members in the order of their fields."""
     if is_dataclass(value):
         own = {one.name: getattr(value, one.name) for one in fields(value) if _written(one, value)}
         return {name: _plain(each) for name, each in (own | getattr(value, "more", {})).items()}

@@ -120,7 +120,6 @@ class Store:
                 pictures.pack(self._own(folder, loose))
 
     def _own(self, folder: str, stems: set[str]) -> set[str]:
-        """Those of the stems that are named after a row."""
         names = ("source_id", "target_id") if folder == "images" else ("pair_id",)
         columns = distinct(self._files("pairs"), PAIRS, names).to_pydict()
         known = {name for column in columns.values() for name in column}
@@ -131,7 +130,6 @@ class Store:
         write_rows(self.path / PREDICTIONS_FILE, rows)
 
     def started_pairs(self, model: str) -> pa.ChunkedArray:
-        """The ids of a model's stored pairs that were traversed."""
         return started(self.stored("pairs", model, ["pair_id", "ending"]))
 
     def stored(self, table: str, model: str, columns: Sequence[str]) -> pa.Table:
@@ -213,7 +211,6 @@ class Store:
         self._pen.write(inside(self.path / "path", f"{pair_id}.png"), _png(strip))
 
     def load_found(self, pair_id: str) -> Float[np.ndarray, "3 height width"]:
-        """The exact found image of a pair."""
         self._pen.flush()
         exact = load_exact(self._pictures["found"], pair_id)
         if exact is None:
@@ -221,20 +218,16 @@ class Store:
         return exact
 
     def found_ids(self) -> pa.Array:
-        """The ids of the pairs whose exact found images are there."""
         self._pen.flush()
         return pa.array(self._pictures["found"].stems(".safetensors"), pa.string())
 
     def has_image(self, name: str) -> bool:
-        """Whether a source or target of that name is there."""
         return self._pictures["images"].has(f"{name}.png")
 
     def image_names(self) -> set[str]:
-        """The names of the sources and targets that are there."""
         return self._pictures["images"].stems(".png")
 
     def drop_found(self, pair_ids: Iterable[str]) -> None:
-        """Remove found images that are not to be kept."""
         self._pen.flush()
         self._pictures["found"].drop(pair_ids)
 

@@ -42,7 +42,6 @@ class Disagreements(list[str]):
         self._kinds: Counter[str] = Counter()
 
     def take(self, kind: str, sentences: Iterable[str]) -> None:
-        """Add sentences of a kind; where they are very many, how many more there are."""
         try:
             for sentence in sentences:
                 self._kinds[kind] += 1
@@ -54,7 +53,6 @@ class Disagreements(list[str]):
             self.append(f"{kind} holds what no run writes ({' '.join(str(error).split())[:200]})")
 
     def close(self) -> None:
-        """Say how many were left out."""
         for kind, count in self._kinds.items():
             if count > MOST_LISTED:
                 self.append(f"{kind}: {count - MOST_LISTED} more of these")
@@ -74,7 +72,6 @@ class Audit:
         return self.tables.run
 
     def all(self) -> Disagreements:
-        """Every disagreement."""
         self.found.take("run.json", self._info())
         for table in ALL_TABLES:
             self.found.take(f"{table}.parquet", self._table(table))
@@ -134,13 +131,11 @@ class Audit:
             yield f"{table}.parquet is not in the order in which a run writes it"
 
     def _wanted(self, table: str) -> bool:
-        """Whether a finished run of its version has that file."""
         info = self.run.info
         stored = f"{table}.parquet" in info.tables
         return self.run.finished and (stored or (table == "predictions" and bool(info.pairs_hash)))
 
     def _counts(self) -> Iterator[str]:
-        """Whether there are as many pairs as planned, and the ids that were planned."""
         info, pairs = self.run.info, self.tables.table("pairs")
         for name, count in info.pairs.items():
             rows = pairs.filter(pc.field("model") == name)

@@ -55,7 +55,6 @@ class StoredTables:
 
     @cached_property
     def table(self) -> Callable[[str], pa.Table]:
-        """One of them as a whole, read once."""
         return lru_cache(maxsize=None)(self._read)
 
     def rows(self, table: str, model: str, names: Sequence[str] = ()) -> Iterator[Row]:
@@ -79,14 +78,11 @@ class StoredTables:
 
 @dataclass(frozen=True)
 class ModelAudit:
-    """One model's rows."""
-
     tables: StoredTables
     facts: ModelFacts
     method: Method | None
 
     def all(self) -> Mapping[str, Iterator[str]]:
-        """Every disagreement, by table."""
         return {
             "predictions": self._predictions(),
             "pairs": self._pairs(),
@@ -107,13 +103,11 @@ class ModelAudit:
 
     @cached_property
     def pairs(self) -> list[Row]:
-        """Who its pairs are, and how they ended."""
         names = ("pair_id", "source_id", "target_id", "source_class", "target_class", "ending")
         return list(self._rows("pairs", *names))
 
     @cached_property
     def started(self) -> dict[str, list[Row]]:
-        """Its pairs that were traversed, by their sources."""
         stars = defaultdict(list)
         for row in self.pairs:
             if row["ending"] in STARTED:
@@ -316,7 +310,6 @@ class ModelAudit:
             yield from self._preflight(list(rows.values()))
 
     def _fits(self, said: Row, label: int | None, ending: str) -> bool:
-        """Whether an image of that class can have that answer."""
         embeds, tie = not self.facts.num_classes, ending == Ending.SOURCE_MISCLASSIFIED
         if None in said.values() or embeds or tie or not said["confidence"]:
             return True
@@ -376,7 +369,6 @@ class ModelAudit:
 
 
 def _slug(name: str) -> str:
-    """How the id of an image of that name begins."""
     return image_id(f"{name}.png", "").removesuffix("-")
 
 

@@ -204,7 +204,6 @@ class Recomputation:
         return self.run.frames(row["pair_id"], len(row["path_step"]))
 
     def _lowest(self, row: Row) -> Iterator[str]:
-        """Whether the lowest score of the path is one that its own snapshots allow."""
         known = [
             one for one in (*(row["path_confidence"] or ()), row["p_found"]) if one is not None
         ]
@@ -363,7 +362,6 @@ def _within(stored: float | None, again: float, unsure: float) -> float:
 
 
 def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:
-    """Whether that point is the last one inside, to the tolerance of a confidence."""
     floor, behind = curve[0] - delta, curve[last + 1 : last + 2]
     holds = min(curve[: last + 1]) >= floor - NOISE
     return holds and all(value < floor + NOISE for value in behind)

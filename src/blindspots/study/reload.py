@@ -112,8 +112,6 @@ def _missing(file: Place) -> str:
 
 @dataclass(frozen=True)
 class StoredRows:
-    """Rows of a model, by table."""
-
     pairs: list[Row]
     triangles: list[Row]
     simplices: list[Row]
@@ -121,7 +119,6 @@ class StoredRows:
 
 
 def draw_rows(run: Run, model: str, sources: int | None) -> StoredRows:
-    """A model's rows, from so many sources or all."""
     if sources is not None and sources < 1:
         raise UsageError(f"--sources {sources} was given; expected at least 1, as in --sources 50")
     started = run.columns.pairs_of(model, started=True, names=["source_id"])["source_id"]

@@ -81,7 +81,6 @@ class Verification:
         return [c for c, value in self.largest.items() if not value <= TOLERANCES[c]]
 
     def as_json(self) -> dict[str, Any]:
-        """The deviations as data."""
         return {
             "rows": self.rows,
             "largest_deviation": self.largest,

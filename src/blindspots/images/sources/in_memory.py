@@ -42,7 +42,6 @@ def list_in_memory(given: Any, reporter: Reporter) -> tuple[Listing, ClassMap | 
 
 
 def _parts(given: Any) -> tuple[Any, Any]:
-    """The images, and their classes where they stand apart."""
     if isinstance(given, tuple) and len(given) == 2 and not isinstance(given[0], Image.Image):
         images, labels = given
         if len(images) != len(labels):

@@ -34,7 +34,6 @@ class ImageColumns(NamedTuple):
 
     @property
     def wanted(self) -> list[str]:
-        """The names of the columns to read."""
         return [self.image] if self.label is None else [self.image, self.label]
 
 

@@ -119,7 +119,6 @@ def _not_whole(spec: Spec, root: Path, split: str, download: bool, error: Except
 
 
 def _class_names(dataset: Any) -> tuple[str, ...] | None:
-    """The names by label; a class of several names has them all, separated by commas."""
     names = getattr(dataset, "classes", None)
     if not names:
         return None

@@ -57,7 +57,6 @@ def list_webdataset(spec: Spec, reporter: Reporter) -> Listing:
 
 
 def _samples(shard: Path) -> Iterator[_Sample]:
-    """The samples of a shard; only its headers are read."""
     members = [one for one in _members(shard) if one.isfile() and not _is_hidden(one.name)]
     for key, files in groupby(members, lambda one: _split(one.name)[0]):
         places = {_split(one.name)[1]: (one.offset_data, one.size) for one in files}

@@ -63,7 +63,6 @@ class ImageEmbedding(nn.Module):
         self.vision, self.projection = clip.vision_model, clip.visual_projection
 
     def forward(self, images: Tensor) -> Tensor:
-        """The embeddings of normalised images."""
         return self.projection(self.vision(pixel_values=images).pooler_output)
 
 
@@ -82,7 +81,6 @@ class ZeroShot(nn.Module):
         self.register_buffer("scale", scale)
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits of normalised images."""
         return self.scale * normalize(self.embedding(images), dim=1) @ self.texts.T
 
 

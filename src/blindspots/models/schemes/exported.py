@@ -26,12 +26,10 @@ class Exported(nn.Module):
         self.program = program.module()
 
     def train(self, mode: bool = True) -> "Exported":
-        """Notes the mode; the graph was fixed when it was exported."""
         self.training = mode
         return self
 
     def extra_repr(self) -> str:
-        """The hash of the graph."""
         return f"graph={self.digest}"
 
     def get_extra_state(self) -> Tensor:
@@ -39,7 +37,6 @@ class Exported(nn.Module):
         return torch.tensor(list(bytes.fromhex(self.digest)), dtype=torch.uint8)
 
     def forward(self, images: Tensor) -> Any:
-        """What the program returns."""
         return self.program(images)
 
 
@@ -106,7 +103,6 @@ def _fixed(sides: tuple[Any, ...]) -> tuple[int, int] | None:
 
 
 def _example_size(program: Any) -> tuple[int, int] | None:
-    """The size of the example input, where the file kept one."""
     if not program.example_inputs:
         return None
     positional, named = program.example_inputs

@@ -39,7 +39,6 @@ class Logits(nn.Module):
         self.network, self.blue_first = network, blue_first
 
     def forward(self, images: Tensor) -> Tensor:
-        """The logits of normalised images."""
         return self.network(pixel_values=_ordered(images, self.blue_first)).logits
 
 
@@ -55,7 +54,6 @@ class PooledEmbedding(nn.Module):
         return "Embedding"
 
     def forward(self, images: Tensor) -> Tensor:
-        """The embeddings of normalised images."""
         output = self.network(pixel_values=_ordered(images, self.blue_first))
         pooled = getattr(output, "pooler_output", None) if self.pooled else None
         return output.last_hidden_state[:, 0] if pooled is None else pooled.flatten(1)
@@ -129,7 +127,6 @@ def _embeds(spec: Spec, config: Any) -> bool:
 
 
 def _has_two_towers(config: Any) -> bool:
-    """Whether it is made of a half for images and one for texts."""
     return hasattr(config, "vision_config") and hasattr(config, "text_config")
 
 

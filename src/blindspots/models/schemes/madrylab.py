@@ -85,7 +85,6 @@ def _check_name(name: str) -> None:
 
 
 def build(architecture: str) -> nn.Module:
-    """The untrained network that the files call so."""
     from torchvision import models
 
     name = _OTHERS.get(architecture, architecture)

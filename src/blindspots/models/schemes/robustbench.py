@@ -64,7 +64,6 @@ class PublishedModel:
 
     @property
     def known(self) -> SourceInfo:
-        """What is known of the model, unless its checkpoint has a normalisation inside."""
         mean, std = self.normalisation or (None, None)
         imagenet = self.dataset == "imagenet"
         return SourceInfo(

@@ -185,7 +185,6 @@ def _known(weights: Any, options: ModelOptions, notes: tuple[str, ...]) -> Sourc
 
 
 def torchvision_preprocessing(transforms: Any) -> Preprocessing:
-    """The resize and crop of the transforms that torchvision publishes with weights."""
     crop = transforms.crop_size[0]
     return Preprocessing(
         size=(crop, crop),

@@ -127,7 +127,6 @@ def _listed(facts: dict[str, Any]) -> dict[str, str]:
 
 
 def check_name(name: str) -> None:
-    """Refuses a name that the zoo does not have."""
     if name not in NAMES:
         raise UsageError(
             f"{name!r} is not in the zoo; expected one of {', '.join(NAMES)}; "

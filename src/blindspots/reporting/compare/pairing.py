@@ -178,7 +178,6 @@ def _shared(before: ComparedModel, after: ComparedModel) -> frozenset[Key]:
 def _own(
     subject: ComparedModel, sides: Sides, shared: Sequence[Collection[Key]], chosen: Iterable[Key]
 ) -> list[Key]:
-    """The chosen pairs that this subject shares with a partner."""
     partners = [keys for both, keys in zip(sides, shared, strict=True) if subject in both]
     return [key for key in chosen if any(key in keys for keys in partners)]
 

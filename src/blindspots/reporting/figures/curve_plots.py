@@ -247,7 +247,6 @@ def transfer(
 
 
 def matrix_width(style: Style, names: Sequence[str], columns: Sequence[str]) -> float:
-    """The width of a matrix in inches; its heading needs some of it."""
     left = 2.9 + _LETTER * max(map(len, names), default=0)
     return max(26.5, left + _CELL * len(columns) + 1.6) * style.line
 

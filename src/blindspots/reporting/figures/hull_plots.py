@@ -101,7 +101,6 @@ def star(
 
 
 def star_height(style: Style, count: int, beside: bool) -> float:
-    """The height in inches of a star with so many limbs, with or without curves beside it."""
     unit, reach = style.column / _COLUMN, [sin(angle) for angle in _angles(count)] or [0]
     high = ((max(reach) - min(reach)) * _RADIUS[1] + _FOUND) * unit + 2.9 * style.line
     own = _above_star(count, style) + high

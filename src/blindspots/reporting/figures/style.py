@@ -252,7 +252,6 @@ def draw_ramp(ax: Axes, box: Box, upright: bool = False) -> None:
 def colour_bar(
     ax: Axes, left: float, top: float, label: str, style: Style, scale: Scale = UNIT
 ) -> None:
-    """The colours of a score with the ends of its scale, in one line of a canvas."""
     start, end = left + 0.05 * style.column, left + 0.36 * style.column
     draw_ramp(ax, (start, end, top + 0.3 * style.line, top - 0.3 * style.line))
     first, last = scale.labels[0], scale.labels[-1]
@@ -266,5 +265,4 @@ def short(value: float | None) -> str:
 
 
 def limb_colour(index: int) -> str:
-    """The colour of the limb with this number; they repeat after seven."""
     return LIMBS[index % len(LIMBS)]

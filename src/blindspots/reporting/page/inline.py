@@ -175,8 +175,6 @@ class PairPictures:
 
 @dataclass(frozen=True)
 class Pictures:
-    """The pictures of the pairs that are shown, at one size."""
-
     run: Run
     rows: Sequence[Row]
     sizes: Sizes
@@ -199,7 +197,6 @@ class Pictures:
         return {self.run.image_path(*key).stem: key for key in sorted(keys)}
 
     def of_pair(self, row: Row) -> PairPictures:
-        """The pictures of one pair; empty where nothing was traversed or kept."""
         found = self.run.found(row["pair_id"])
         frames = self.run.frames(row["pair_id"], len(row["path_step"] or ()))
         source, target = (self._image(row, which) for which in ("source_id", "target_id"))
@@ -239,14 +236,12 @@ def fitting(run: Run, rows: Sequence[Row]) -> Pictures:
 
 
 def fitting_together(shown: Sequence[tuple[Run, Sequence[Row]]]) -> list[Pictures]:
-    """The pictures of several runs on one page, all at the same size."""
     sizes = ([Pictures(*both, size) for both in shown] for size in SIZES[:-1])
     fits = (one for one in sizes if sum(map(expected_length, one)) <= BUDGET)
     return next(fits, [Pictures(*both, SIZES[-1]) for both in shown])
 
 
 def expected_length(pictures: Pictures) -> float:
-    """Characters of all pictures, from those of a few pairs."""
     rows = pictures.rows[:: max(1, len(pictures.rows) // _PROBES)]
     few = replace(pictures, rows=rows)
     own = [pictures.of_pair(row) for row in rows]

@@ -269,7 +269,6 @@ def views_of(shown: Shown) -> Views:
 
 
 def id_prefixes(sides: Iterable[Side]) -> dict[Run, str]:
-    """What tells the pairs of one run from those of another."""
     runs = list(dict.fromkeys(side.run for side in sides))
     return {run: f"{place}-" if len(runs) > 1 else "" for place, run in enumerate(runs, start=1)}
 

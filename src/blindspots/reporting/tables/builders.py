@@ -191,7 +191,6 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
 
 def build_tables(run: Run) -> dict[Kind, Table]:
-    """Every table that the run has rows for, by its kind."""
     kinds: list[Kind] = [
         kind for kind in KINDS if kind != "transfer" or run.arrow("transfer").num_rows
     ]

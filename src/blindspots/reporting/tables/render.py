@@ -115,7 +115,6 @@ def _turned_grid(table: Table, rows: tuple[TableRow, ...], width: int) -> list[s
 
 
 def _groups(rows: tuple[TableRow, ...]) -> list[tuple[TableRow, ...]]:
-    """Each model's own row with those below it."""
     starts = [i for i, row in enumerate(rows) if not row.title]
     return [rows[i:j] for i, j in pairwise([*starts, len(rows)])]
 
