@@ -16,14 +16,14 @@ from blindspots.reporting.compare import FORMATS, compare, render
 from blindspots.reporting.compare.bootstrap import cluster_intervals
 from blindspots.reporting.compare.comparison_page import page_html
 from blindspots.store.reader import Run
-from tests.support.run_factory import Factory, pair_row, triangle_row, write_rows
+from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
 
 NORMAL, TRAINED = "zoo:own", "zoo:own-at"
 SOURCES = "abcdefghijkl"
 VOID = {"meta", "link", "line", "rect", "input"}
 
 
-def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=True):
+def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=True, nulls=False):
     """A run of two pairs and a triangle a source; `models`: name → what its rows hold.
 
     A value may be a function of the source's number.
@@ -42,7 +42,7 @@ def make_run(path, models, delta=0.2, sources=SOURCES, images="one", finished=Tr
             both = [pair(model, source, target, **held) for target in "12"]
             pairs += both
             triangles.append(triangle_row(*both, **{"fraction_0.2": fraction}))
-    write_rows(path, pairs, triangles)
+    write_rows(path, pairs, triangles, nulls=[null_row(row) for row in pairs if nulls])
     return Run(path)
 
 
@@ -278,3 +278,33 @@ def test_the_command_prints_and_writes_the_page(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert list(told["contrasts"][0]["differences"]) == ["summary"]
     assert page.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_the_verdict_is_by_reach_where_both_have_it(tmp_path):
+    """1 − rmse / .3, the distance of source and target in the nulls."""
+    models = {
+        NORMAL: {"rmse": 0.03, "segment_inside": True, "p_found_8bit": 0.9},
+        TRAINED: {"rmse": lambda n: 0.12 + 0.001 * n, "segment_inside": True, "p_found_8bit": 0.9},
+    }
+    run = make_run(tmp_path / "run", models, nulls=True)
+    comparison = compare([run], kinds=["summary"])
+    reach = found(comparison, "reach")
+    count = len(SOURCES)
+    assert reach.before == pytest.approx(0.9)
+    assert reach.after == pytest.approx(
+        np.mean([1 - (0.12 + 0.001 * n) / 0.3 for n in range(count)])
+    )
+    assert reach.interval.mean == pytest.approx(reach.after - reach.before)
+    (verdict,) = comparison.contrasts[0].verdicts
+    assert verdict.startswith(f"{TRAINED} is less blind than {NORMAL} on this data: reach 0.58 ")
+    assert "against 0.90, " in verdict
+    assert verdict.endswith("blind pairs +0 % [0 %, 0 %].")
+
+
+def test_reach_at_two_deltas_is_not_compared(tmp_path):
+    one, other = (
+        make_run(tmp_path / str(delta), {NORMAL: {}}, delta=delta, nulls=True)
+        for delta in (0.1, 0.2)
+    )
+    (contrast,) = compare([one, other], kinds=["summary"]).contrasts
+    assert "reach" not in {one.column.key for one in contrast.differences["summary"]}

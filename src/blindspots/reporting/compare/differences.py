@@ -15,6 +15,7 @@ from blindspots.reporting.score_labels import ScoreWords, number, words_of
 from blindspots.reporting.tables import Column
 from blindspots.reporting.tables.table import (
     DISTANCE_COLUMNS,
+    REACH_COLUMNS,
     SUMMARY_COLUMNS,
     column_in_words,
     score_columns,
@@ -29,7 +30,7 @@ SLIDES_KINDS: tuple[Kind, ...] = ("distance", "confidence")
 _COUNTED = {"pairs", "sources", "source_linf_epsilons"}
 _OF_TRIANGLES = {"mean", "fraction", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS)}
 # What counts points within delta can be compared only where delta is the same.
-_WITHIN_DELTA = {"segment_inside", "fraction"}
+_WITHIN_DELTA = {"segment_inside", "fraction", "reach", "reach_line", "blind"}
 Values = Mapping[str, list[tuple[float, float]]]
 Deltas = tuple[float | None, float | None]
 
@@ -150,7 +151,7 @@ def _columns(kind: Kind, words: ScoreWords, deltas: Deltas) -> Iterable[Column]:
     shown = {
         "distance": DISTANCE_COLUMNS,
         "confidence": score_columns(words),
-        "summary": SUMMARY_COLUMNS,
+        "summary": (*REACH_COLUMNS, *SUMMARY_COLUMNS),
     }[kind]
     without = _COUNTED if deltas[0] == deltas[1] else _COUNTED | _WITHIN_DELTA
     return [column_in_words(column, words) for column in shown if column.key not in without]
@@ -160,7 +161,7 @@ def _values(rows: dict, key: str) -> dict[str, list[tuple[float, float]]]:
     """(before, after) of each matched row by source; those that one does not know are left out."""
     values: defaultdict[str, list[tuple[float, float]]] = defaultdict(list)
     for place, both in rows.items():
-        known = [float(row[key]) for row in both if row[key] is not None and isfinite(row[key])]
+        known = [float(v) for v in (row.get(key) for row in both) if v is not None and isfinite(v)]
         if len(known) == 2:
             values[place[0]].append((known[0], known[1]))
     return dict(values)
@@ -234,14 +235,17 @@ def verdicts(
 ) -> tuple[str, ...]:
     """One sentence about under-sensitivity, one about the distance to the targets.
 
-    An image that hardly changed is trivially believed: where fewer than half of a subject's found
-    images came near their targets, there is no verdict.
+    By reach where both have it; a found image that hardly changed has none. Otherwise by the
+    triangle. There an image that hardly changed is trivially believed: where fewer than half of a
+    subject's found images came near their targets, there is no verdict.
     """
     found = {d.column.key: d for differences in known.values() for d in differences}
     drop = delta if delta in TRIANGLE_DROPS else SLIDES_DELTA
     fraction = f"fraction_{drop}" if words.probability else "fraction"
     keys = (fraction, "segment_inside", "segment_mean")
     chosen = next((found[key] for key in keys if key in found), None)
+    if "reach" in found:
+        return _by_reach(before, after, found["reach"], found["blind"])
     if chosen is None:
         return ()
     unmoved = [
@@ -297,6 +301,19 @@ def _sensitivity(before: str, after: str, chosen: Difference, score: ScoreWords)
         )
     more = "more" if chosen.interval.mean > 0 else "less"
     return f"{after} is {more} under-sensitive than {before} on this data: {words}."
+
+
+def _by_reach(before: str, after: str, reach: Difference, blind: Difference) -> tuple[str, ...]:
+    numbers = f"reach {_figure(reach)}; blind pairs {_figure(blind)}"
+    if isnan(reach.interval.low):
+        return (f"One source shows no difference between {after} and {before}: {numbers}.",)
+    if not reach.shown:
+        return (f"No model is shown to be blinder, {after} or {before}, on this data: {numbers}.",)
+    more = "blinder" if reach.interval.mean > 0 else "less blind"
+    sides = f"reach {reach.after:.2f} against {reach.before:.2f}, {_figure(reach)}"
+    return (
+        f"{after} is {more} than {before} on this data: {sides}; blind pairs {_figure(blind)}.",
+    )
 
 
 def _unmoved(label: str, rows: Sequence[Row]) -> str:

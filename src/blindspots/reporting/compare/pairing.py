@@ -14,6 +14,7 @@ from blindspots.errors import UsageError
 from blindspots.reporting.page.views import Side
 from blindspots.reporting.score_labels import score_text, words_of
 from blindspots.reporting.selection import EXTREMES, LOOKED_AT, MOST_PAIRS, SEED, named_models
+from blindspots.reporting.tables.nulls import PAIR_COLUMNS, reach_rows
 from blindspots.settings import differences
 from blindspots.specs import nearest_names
 from blindspots.store.reader import Row, Run
@@ -29,6 +30,17 @@ class ComparedModel(Side):
     @cached_property
     def pairs(self) -> dict[Key, Row]:
         rows = self.run.pair_rows(self.model, started=True)
+        own = {(row["source_id"], row["target_id"]): row for row in rows}
+        for key, reached in self._reached.items():
+            own[key] |= reached
+        return own
+
+    @cached_property
+    def _reached(self) -> dict[Key, Row]:
+        """What stands in no stored column: reach and blindness of its pairs."""
+        pairs = self.run.columns.pairs_of(self.model, True, PAIR_COLUMNS)
+        found = reach_rows(self.run, self.model, pairs)
+        rows = [] if found is None else found.to_pylist()
         return {(row["source_id"], row["target_id"]): row for row in rows}
 
     @cached_property

@@ -35,20 +35,34 @@ def reach_cells(run: Run, model: str, pairs: pa.Table) -> dict[str, Cell]:
 
     `pairs`: the model's pairs that were traversed, with `PAIR_COLUMNS`.
     """
+    rows = reach_rows(run, model, pairs)
+    if rows is None:
+        return {column.key: Cell() for column in REACH_COLUMNS}
+    cells = {column.key: spread(finite(rows[column.key])) for column in REACH_COLUMNS}
+    return {**cells, "blind": share(finite(rows["blind"]))}
+
+
+def reach_rows(run: Run, model: str, pairs: pa.Table) -> pa.Table | None:
+    """`source_id`, `target_id` and `REACH_COLUMNS` of each of these pairs that has its nulls."""
     nulls = of_model(run.columns.nulls, model)
     if run.delta is None or not len(nulls):
-        return {column.key: Cell() for column in REACH_COLUMNS}
-    joined = pairs.select(PAIR_COLUMNS).join(nulls.select([*_KEYS, *_LINE]), _KEYS)
+        return None
+    joined = pairs.select(PAIR_COLUMNS).join(
+        nulls.select([*_KEYS, *_LINE]), _KEYS, join_type="inner"
+    )
     value = {name: finite(joined[name]) for name in joined.column_names if name not in _KEYS}
     line = value["random_pair_rmse"]
     inside = value["segment_inside"] == 1
     inside &= value["p_found_8bit"] >= value["p_source"] - run.delta
     like = (value["rmse"] <= LOOKS_LIKE_RMSE) | (value["lpips"] <= LOOKS_LIKE_LPIPS)
-    return {
-        "reach": spread(np.where(inside, _reach(value["rmse"], line), 0.0)),
-        "reach_line": spread(_reach(value["interpolation_rmse"], line)),
-        "blind": share((inside & like).astype(float)),
-    }
+    return pa.table(
+        {
+            **{key: joined[key] for key in _KEYS},
+            "reach": np.where(inside, _reach(value["rmse"], line), 0.0),
+            "reach_line": _reach(value["interpolation_rmse"], line),
+            "blind": (inside & like).astype(float),
+        }
+    )
 
 
 def _reach(distance: np.ndarray, line: np.ndarray) -> np.ndarray:
