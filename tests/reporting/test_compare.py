@@ -308,3 +308,17 @@ def test_reach_at_two_deltas_is_not_compared(tmp_path):
     )
     (contrast,) = compare([one, other], kinds=["summary"]).contrasts
     assert "reach" not in {one.column.key for one in contrast.differences["summary"]}
+
+
+def test_a_blinder_model_fails_where_that_is_asked_for(tmp_path, capsys):
+    models = {
+        NORMAL: {"rmse": 0.12, "segment_inside": True, "p_found_8bit": 0.9},
+        TRAINED: {"rmse": lambda n: 0.03 + 0.001 * n, "segment_inside": True, "p_found_8bit": 0.9},
+    }
+    path = make_run(tmp_path / "run", models, nulls=True).path
+    assert call(["compare", str(path), "--fail-if", "worse"]) == 3
+    assert f"{TRAINED} is blinder than {NORMAL} on this data: reach" in capsys.readouterr().err
+    assert call(["compare", str(path), "--fail-if", "worse", "--baseline", TRAINED]) == 0
+    old = make_run(tmp_path / "old", models).path
+    assert call(["compare", str(old), "--fail-if", "worse"]) == 2
+    assert "have no reach to compare" in capsys.readouterr().err

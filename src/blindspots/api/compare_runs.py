@@ -6,7 +6,7 @@ from typing import Any
 
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import RunTable
-from blindspots.errors import UsageError
+from blindspots.errors import LimitExceeded, UsageError
 from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
@@ -25,6 +25,21 @@ class RunComparison:
     """
 
     comparison: Comparison
+
+    def raise_if_worse(self) -> None:
+        """Raise `LimitExceeded` where a model is shown to be blinder than its baseline, by reach.
+
+        Raises `UsageError` where a run has no reach, so that nothing could be shown.
+        """
+        for one in self.comparison.contrasts:
+            if one.reach is None:
+                raise UsageError(
+                    f"{one.after} and {one.before} have no reach to compare; expected runs of the "
+                    "same delta with nulls; run both again"
+                )
+        worse = [one for one in self.comparison.contrasts if one.worse]
+        if worse:
+            raise LimitExceeded("; ".join(one.verdicts[0].rstrip(".") for one in worse))
 
     def to_text(self) -> str:
         """The tables as `blindspots compare` prints them."""

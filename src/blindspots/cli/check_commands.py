@@ -21,6 +21,7 @@ def compare(
     table: Literal["distance", "confidence", "summary"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
     html: RunPlace | None = None,
+    fail_if: Literal["worse"] | None = None,
     seed: int = 0,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -41,6 +42,8 @@ def compare(
         How to print it.
     html
         Also write the comparison as one HTML page.
+    fail_if
+        worse: exit status 3 where a model is shown to be blinder than its baseline, by reach.
     seed
         Seed of the resamples.
     """
@@ -55,6 +58,8 @@ def compare(
     if html is not None:
         compared.write_page(html)
     print(render(compared.comparison, "json" if output.json else format), end="")
+    if fail_if == "worse":
+        compared.raise_if_worse()
 
 
 def check(

@@ -65,6 +65,12 @@ class Contrast:
     differences: dict[Kind, tuple[Difference, ...]]
     verdicts: tuple[str, ...]
     notes: tuple[str, ...]
+    reach: Difference | None = None
+
+    @property
+    def worse(self) -> bool:
+        """Whether the model after is shown to be blinder, by reach."""
+        return self.reach is not None and self.reach.interval.low > 0
 
 
 @dataclass(frozen=True)
@@ -127,6 +133,7 @@ def _contrast(
             *_few_note(sources),
             *_unfinished(before, after),
         ),
+        next((one for one in known["summary"] if one.column.key == "reach"), None),
     )
 
 
