@@ -72,7 +72,7 @@ def test_a_worker_that_hangs_is_replaced_and_its_units_are_redone(site, undistur
     driver, (*_, hung) = pool.at_work(site, settings=patient)
     os.kill(hung, signal.SIGSTOP)
     site.go(0)
-    assert "nothing was received of it for 10 s" in ended(driver)
+    assert "nothing was heard of it for 10 s" in ended(driver)
     wait_until_gone([hung])
     assert_same(site.out, undisturbed)
     site.verify()
