@@ -123,6 +123,7 @@ def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, run, local, b
     assert "holds another plan" in capsys.readouterr().err
 
 
+@pytest.mark.faults
 def test_shards_of_a_store_are_merged_there(tmp_path, run, local, bucket):
     shards = [f"{bucket}/{number}" for number in (1, 2)]
     shared = ["--predictions", f"{bucket}/predictions.parquet"]
