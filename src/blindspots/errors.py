@@ -39,3 +39,13 @@ def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its kind where it has none."""
     lines = str(error).strip().splitlines()
     return lines[0].rstrip(".:") if lines else type(error).__name__
+
+
+def plain_text(text: str) -> str:
+    """The text as UTF-8 can hold it; a file's name may have other bytes, written as \\xe9."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "backslashreplace").decode()

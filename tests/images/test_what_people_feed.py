@@ -1,7 +1,10 @@
 """Class files, folders and tables as people have them: read as they mean it, or a sentence."""
 
 import json
+import os
 import re
+import shutil
+import sys
 from decimal import Decimal
 from unicodedata import normalize
 
@@ -15,6 +18,7 @@ from blindspots import load_images
 from blindspots.errors import UsageError
 from blindspots.images.classes import read_class_table, read_mapping
 from tests.images.material import Model, encoded, noise, write
+from tests.support.tiny import draw
 
 NAMES = ("tench", "goldfish, carp", "café")
 WNIDS = ("n01440764", "n01443537", "n01484850")
@@ -232,3 +236,23 @@ def test_labels_in_memory_are_numbers_of_any_type(labels):
 def test_half_a_label_in_memory_is_refused():
     with pytest.raises(UsageError, match=r"image 1 holds the label 0\.7"):
         load_images((torch.rand(2, 3, 8, 8), [1.0, 0.7]), Model(count=2))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
+def test_names_that_are_no_utf8_are_shown_with_their_bytes_escaped(tmp_path):
+    folder = os.fsencode(tmp_path / "photos" / "caf") + b"\xe9"
+    os.makedirs(folder)
+    for number in range(3):
+        draw(0, number).save(tmp_path / "one.png")
+        shutil.copy(tmp_path / "one.png", os.path.join(folder, b"%d\xe8.png" % number))
+    (tmp_path / "photos" / "apple").mkdir()
+    draw(1, 0).save(tmp_path / "photos" / "apple" / "a.png")
+    with open(os.path.join(folder, b"cut\xe9.png"), "wb") as file:
+        file.write(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    images = load_images(f"folder:{tmp_path / 'photos'}")
+    assert images.class_names == ("apple", "caf\\xe9")
+    assert images.names == ["apple/a.png", *(f"caf\\xe9/{n}\\xe8.png" for n in range(3))]
+    assert [one["name"] for one in images.skipped] == ["caf\\xe9/cut\\xe9.png"]
+    for text in (*images.names, *images.ids, *images.class_names, *images.notes):
+        text.encode()
+    assert len(images.take(range(len(images)))) == 4

@@ -4,6 +4,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
+from io import TextIOWrapper
 
 from cyclopts import App, CycloptsError
 from rich.console import Console
@@ -50,6 +51,10 @@ app.command(zoo)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # Names of files and classes may hold what this terminal cannot show.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(call(list(sys.argv[1:] if arguments is None else arguments)))
 
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from PIL import Image
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, plain_text
 
 ClassKind = Literal["folders", "names", "numbers", "generated"]
 
@@ -43,6 +43,12 @@ class Item:
     open: Callable[[], Image.Image]
     aliases: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        label = None if self.label is None else plain_text(self.label)
+        object.__setattr__(self, "name", plain_text(self.name))
+        object.__setattr__(self, "label", label)
+        object.__setattr__(self, "aliases", tuple(map(plain_text, self.aliases)))
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -60,6 +66,14 @@ class Listing:
     skipped: Sequence[Issue] = ()
     converted: Sequence[Issue] = ()
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("skipped", "converted"):
+            issues = [Issue(*map(plain_text, issue)) for issue in getattr(self, name)]
+            object.__setattr__(self, name, issues)
+        for name in ("classes", "notes"):
+            object.__setattr__(self, name, tuple(map(plain_text, getattr(self, name))))
+        object.__setattr__(self, "spec", plain_text(self.spec))
 
 
 def class_of(label: Any, where: str) -> str | None:

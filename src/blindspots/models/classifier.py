@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError, first_line
+from blindspots.errors import UsageError, first_line, plain_text
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.settings import check_choice
 
@@ -130,7 +130,7 @@ class Classifier(nn.Module):
         self.register_buffer("std", _channels(std, 1.0), persistent=False)
         self.class_names = None if class_names is None else tuple(class_names)
         self.class_folders = None if class_folders is None else tuple(class_folders)
-        self.name = name
+        self.name = plain_text(name)
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
         self.embeds = embeds

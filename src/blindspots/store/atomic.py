@@ -44,7 +44,7 @@ def write_bytes(path: Place, content: bytes) -> Place:
 
 def write_text(path: Place, text: str) -> Place:
     """Write a UTF-8 text file, whole."""
-    return write_bytes(path, text.encode())
+    return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def sweep(folder: Place) -> None:
