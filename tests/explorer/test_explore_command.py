@@ -80,16 +80,20 @@ def test_without_arguments_it_has_the_zoo_and_the_sample_and_opens_the_browser(
 ):
     told = {}
 
-    def serve(hub, connection, said, *, show):
+    def serve(hub, connection, said, *, show, origins):
         told.update(
-            models=list(hub.subjects), images=len(facts(hub)["gallery"]["images"]), show=show
+            models=list(hub.subjects),
+            images=len(facts(hub)["gallery"]["images"]),
+            show=show,
+            origins=origins,
         )
         said(f"http://{ADDRESS}:{connection.getsockname()[1]}/")
         connection.close()
 
     monkeypatch.setattr("blindspots.explorer.serve.serve", serve)
     monkeypatch.chdir(tmp_path)
-    assert call(["explore", "--port", "0"]) == 0
+    assert call(["explore", "--port", "0", "--origin", "http://localhost:9000/"]) == 0
+    assert told["origins"] == ["http://localhost:9000"]
     assert told["models"] == [f"zoo:{name}" for name in NAMES]
     assert told["show"]
     assert told["images"] == 100

@@ -72,6 +72,24 @@ def test_localhost_is_a_name_of_this_server(client):
     assert client.get("/api/start", Host=f"localhost:{client.port}")[0] == 200
 
 
+def test_a_named_address_is_a_way_in_and_no_other_is_beside_it():
+    gate = guard.Guard(lambda *_: None, 8327, ["http://localhost:9000"])
+
+    def refused(method="GET", **headers):
+        given = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        return gate.refusal(method, "/api/start", given)
+
+    assert refused(Host="localhost:9000") is None
+    assert refused("POST", Host="localhost:9000", Origin="http://localhost:9000") is None
+    assert refused(Host="localhost:8327") is None
+    for host in ("localhost:9001", "evil.example:9000", "localhost"):
+        status, said = refused(Host=host)
+        assert status == 403
+        assert "ssh -L 8327:localhost:8327" in said
+        assert "--origin" in said
+    assert refused("POST", Host="localhost:9000", Origin="http://evil.example:9000")[0] == 403
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://127.0.0.1:1", ""])
 def test_pages_of_other_sites_may_not_ask(client, traversal, origin):
     assert client.post("/api/traversals", traversal, Origin=origin)[0] == 403

@@ -240,15 +240,15 @@ def test_half_a_label_in_memory_is_refused():
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems allow no such names")
 def test_names_that_are_no_utf8_are_shown_with_their_bytes_escaped(tmp_path):
-    folder = os.fsencode(tmp_path / "photos" / "caf") + b"\xe9"
-    os.makedirs(folder)
+    folder = tmp_path / "photos" / os.fsdecode(b"caf\xe9")
+    folder.mkdir(parents=True)
     for number in range(3):
         draw(0, number).save(tmp_path / "one.png")
-        shutil.copy(tmp_path / "one.png", os.path.join(folder, b"%d\xe8.png" % number))
+        shutil.copy(tmp_path / "one.png", folder / os.fsdecode(b"%d\xe8.png" % number))
     (tmp_path / "photos" / "apple").mkdir()
     draw(1, 0).save(tmp_path / "photos" / "apple" / "a.png")
-    with open(os.path.join(folder, b"cut\xe9.png"), "wb") as file:
-        file.write(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    cut = folder / os.fsdecode(b"cut\xe9.png")
+    cut.write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
     images = load_images(f"folder:{tmp_path / 'photos'}")
     assert images.class_names == ("apple", "caf\\xe9")
     assert images.names == ["apple/a.png", *(f"caf\\xe9/{n}\\xe8.png" for n in range(3))]

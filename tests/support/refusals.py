@@ -129,6 +129,7 @@ compare {place}/group-12 {place}/group-1
 plot {place}/made --pair nothing
 plot {place}/made --pair 0
 plot {place}/made --pair 4346fe52-misread
+explore --origin localhost:9000
 plot {place}/made --model zoo:won
 plot {place}/made --pair 0000001abcdef --model zoo:own
 plot {place}/made --columns 3

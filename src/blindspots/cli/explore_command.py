@@ -25,6 +25,7 @@ def explore(
     run: RunPlace | None = None,
     out: Path = Path("explorer-cases"),
     port: int = 8327,
+    origin: Annotated[tuple[str, ...], Repeated] = (),
     no_open: Annotated[bool, Parameter(negative=())] = False,
     device: str = "auto",
     model_flags: ModelFlags = DEFAULT_MODEL,
@@ -47,6 +48,9 @@ def explore(
         Directory in which saved cases are made, each a small run directory.
     port
         Port on 127.0.0.1; 0 takes any free one.
+    origin
+        Address under which a tunnel or proxy shows the page, as http://localhost:9000; may be
+        repeated.
     no_open
         Do not open a browser.
     device
@@ -57,12 +61,13 @@ def explore(
     _check(images, run)
     from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.explorer.app_state import ExplorerConfig, load
-    from blindspots.explorer.serve import listen, serve
+    from blindspots.explorer.serve import check_origin, listen, serve
     from blindspots.models.zoo import NAMES
     from blindspots.store.paths import check_writable
 
     keep_freed_memory()
     check_writable(out)
+    origins = [check_origin(one) for one in origin]
     connection = listen(port)
     zoo = () if run else tuple(f"zoo:{name}" for name in NAMES)
     wanted = ExplorerConfig(
@@ -74,7 +79,8 @@ def explore(
         device=device,
         trust=replace(model_flags.trust(), run_code=trust_run_code),
     )
-    serve(load(wanted), connection, lambda url: _say(url, output), show=not no_open)
+    show = not no_open
+    serve(load(wanted), connection, lambda url: _say(url, output), show=show, origins=origins)
 
 
 def _check(images: str | None, run: Place | None) -> None:

@@ -5,14 +5,14 @@ visitor's own browser, and can give this address a name of its own (DNS rebindin
 
 | check | against |
 |---|---|
-| `Host` is 127.0.0.1 or localhost with our port, once | DNS rebinding |
+| `Host` is 127.0.0.1 or localhost with our port, or that of `--origin`, once | DNS rebinding |
 | `Origin` is ours where it is given, and given with every POST | drive-by requests |
 | `Sec-Fetch-Site` is no other site, but for opening the page | the same without an origin |
 | the body's length, as said and as it comes | uploads that fill the memory |
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import HTTPException
@@ -40,10 +40,11 @@ Refusal = tuple[int, str]
 
 
 class Guard:
-    def __init__(self, app: ASGIApp, port: int) -> None:
-        self._app = app
-        self._hosts = {f"{name}:{port}" for name in ("127.0.0.1", "localhost")}
-        self._origins = {f"http://{host}" for host in self._hosts}
+    def __init__(self, app: ASGIApp, port: int, origins: Sequence[str] = ()) -> None:
+        self._app, self._port = app, port
+        own = [f"http://{name}:{port}" for name in ("127.0.0.1", "localhost")]
+        self._origins = {*own, *origins}
+        self._hosts = {origin.partition("://")[2] for origin in self._origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -60,7 +61,12 @@ class Guard:
         """Why a request is not answered: a status and a sentence; None where it is."""
         given = _by_name(headers)
         if len(given.get("host", ())) != 1 or given["host"][0] not in self._hosts:
-            return 403, "this server answers only under the address that it printed"
+            return 403, (
+                "this server answers only under the address that it printed; through a tunnel, use "
+                f"its own port on both sides (ssh -L {self._port}:localhost:{self._port} HOST), or "
+                "start it with --origin and the address in your browser's bar, as in --origin "
+                "http://localhost:9000"
+            )
         if not self._own(method, path, given):
             return 403, "this server answers only to its own page"
         lengths = [int(text) for text in given.get("content-length", ()) if text.isdecimal()]

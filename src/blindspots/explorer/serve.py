@@ -1,9 +1,10 @@
 """Starts the server: a socket on 127.0.0.1 first, so that a taken port is refused at once."""
 
+import re
 import socket
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -40,8 +41,18 @@ def address(connection: socket.socket) -> str:
     return f"http://{ADDRESS}:{connection.getsockname()[1]}/"
 
 
-def server(hub: AppState, connection: socket.socket) -> uvicorn.Server:
-    app = create_app(hub, connection.getsockname()[1])
+def check_origin(text: str) -> str:
+    """An address without a path, as browsers send it; refused where it is none."""
+    if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text.rstrip("/")):
+        raise UsageError(
+            f"--origin {text} was given; expected the address in the browser's bar without its "
+            "path, as in --origin http://localhost:9000"
+        )
+    return text.rstrip("/")
+
+
+def server(hub: AppState, connection: socket.socket, origins: Sequence[str] = ()) -> uvicorn.Server:
+    app = create_app(hub, connection.getsockname()[1], origins)
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -57,7 +68,12 @@ def server(hub: AppState, connection: socket.socket) -> uvicorn.Server:
 
 
 def serve(
-    hub: AppState, connection: socket.socket, said: Callable[[str], None], *, show: bool
+    hub: AppState,
+    connection: socket.socket,
+    said: Callable[[str], None],
+    *,
+    show: bool,
+    origins: Sequence[str] = (),
 ) -> None:
     """Answer until Ctrl-C. `said` hears the address; `show`: a browser is opened."""
     url = address(connection)
@@ -65,6 +81,6 @@ def serve(
     if show:
         threading.Timer(0.3, webbrowser.open, [url]).start()
     try:
-        server(hub, connection).run(sockets=[connection])
+        server(hub, connection, origins).run(sockets=[connection])
     except KeyboardInterrupt:
         return

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
@@ -27,15 +27,15 @@ from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
 
 
-def create_app(hub: AppState, port: int) -> ASGIApp:
-    """The application behind its guard; `port`: the one that it is served on."""
+def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
+    """The application behind its guard; `port`: its own, `origins`: where else it is seen."""
     app = FastAPI(lifespan=_lifespan(hub), docs_url=None, redoc_url=None, openapi_url=None)
     _handle_errors(app)
     _page(app)
     _images(app, hub)
     _work(app, hub)
     _results(app, hub)
-    return Guard(app, port)
+    return Guard(app, port, origins)
 
 
 class EventStream(EventSourceResponse):
