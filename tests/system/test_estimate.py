@@ -5,7 +5,9 @@ from collections import Counter
 import pytest
 
 from blindspots.cli.main import call
+from blindspots.errors import UsageError
 from blindspots.measure.measurer import RowMaker
+from blindspots.settings import Trust
 from blindspots.study.estimate import Measured
 from blindspots.study.pairs import HULLS
 from tests.support.tiny import MODEL
@@ -88,3 +90,16 @@ def test_errors_propagate_as_for_independent_factors():
 def test_a_range_holds_no_time_of_0_however_much_times_differ():
     assert Measured(1.0, 5.0).low == pytest.approx(1 / 11)
     assert Measured(0.0, 0.0).low == Measured(0.0, 0.0).high == 0
+
+
+def test_the_trust_that_is_given_reaches_the_model(monkeypatch):
+    asked = []
+
+    def estimate(request, *_):
+        asked.append(request.trust)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("blindspots.study.estimate.estimate", estimate)
+    given = ["--model", "exported:model.pt2?size=12", "--pairs", "10", "--trust-file"]
+    assert call(["estimate", *given, "--trust-remote-code"]) == 2
+    assert asked == [Trust(file=True, remote_code=True)]

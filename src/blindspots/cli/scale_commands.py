@@ -109,6 +109,7 @@ def estimate(
         ),
         machine=machine.settings(),
         classes=model_flags.classes,
+        trust=model_flags.trust(),
     )
     keep_freed_memory()
     result = estimate_run(request, traversal, pairs, Reporter(output.quiet))
