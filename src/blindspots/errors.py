@@ -26,6 +26,10 @@ class WorkFailed(BlindspotsError, RuntimeError):
     """Work that broke on the way (disk full, out of memory); what is finished is kept."""
 
 
+class ModelFailed(WorkFailed):
+    """A model that raised while it was asked, whatever it raised."""
+
+
 class LimitExceeded(BlindspotsError):
     """A number of a run that is beyond a limit it was checked for, or is not known."""
 

@@ -203,3 +203,19 @@ def test_eight_bits_round_and_come_back_exactly(value):
     levels = torch.tensor([value], dtype=torch.uint8)
     assert to_8bit(from_8bit(levels)) == levels
     assert to_8bit(from_8bit(levels) + 0.49 / 255) == levels
+
+
+@pytest.mark.parametrize(
+    "fault", [ValueError("odd pixels"), MemoryError("1 GiB"), SystemExit(3), AssertionError()]
+)
+def test_a_model_that_raises_later_ends_the_work_in_a_sentence(fault):
+    class Raises(Counting):
+        def forward(self, images):
+            if self.with_gradient > 2:
+                raise fault
+            return super().forward(images)
+
+    model = toy(Raises(random_linear(0)))
+    pairs = [Pair(str(i), *random_images(2, seed=i), label=-1) for i in range(3)]
+    with pytest.raises(bs.WorkFailed, match=f"raised {type(fault).__name__} .*finished pairs are"):
+        list(Engine(Evaluator(model), bs.Reference(max_steps=20), slots=1).run(pairs))

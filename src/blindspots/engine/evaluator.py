@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.errors import UsageError, WorkFailed, first_line
+from blindspots.errors import BlindspotsError, ModelFailed, UsageError, WorkFailed, first_line
 from blindspots.images import ImageSet
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
@@ -249,7 +249,17 @@ class Evaluator:
         return self._plain_answer(images)
 
     def _plain_answer(self, images: Tensor) -> Tensor:
-        return self._answer(self.model, images)
+        try:
+            return self._answer(self.model, images)
+        except (BlindspotsError, torch.OutOfMemoryError):
+            raise
+        # A user's module may raise anything, and end the process too.
+        except (Exception, SystemExit) as error:
+            said = f"{type(error).__name__} ({first_line(error)})"
+            raise ModelFailed(
+                f"{self.model.name} raised {said} when it was asked about {len(images)} images; "
+                "finished pairs are kept; mend the model, then the same command resumes"
+            ) from error
 
     def _answer(self, model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         """float32 answers; bf16 covers the model alone, never a score or an objective."""
