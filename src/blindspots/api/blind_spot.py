@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -14,10 +15,11 @@ from blindspots.api.traverse import traverse
 from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
-from blindspots.measure.metrics import reach, rmse
+from blindspots.measure.metrics import rmse
 from blindspots.methods import make_method
 from blindspots.methods.method import Method
 from blindspots.models.classifier import Classifier
+from blindspots.reporting.tables.nulls import reach
 
 
 @dataclass
@@ -144,4 +146,5 @@ def _reach(model: Classifier, one: Traversal, delta: float) -> float:
     whole = segment(model, one.source, one.found, one.label)
     ends = segment(model, one.source, rounded, one.label, points=2)
     inside = min(whole.minimum, float(ends.confidence[-1])) >= whole.p_source - delta
-    return reach(one.rmse, float(rmse(one.source[None], one.target[None])), inside)
+    line = rmse(one.source[None], one.target[None]).numpy()
+    return float(reach(np.array([one.rmse]), line)[0]) if inside else 0.0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindspots.api.open_run import open_run
-from blindspots.api.run_table import RunTable
+from blindspots.api.run_table import Rendered, RunTable
 from blindspots.errors import LimitExceeded, UsageError
 from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
@@ -18,7 +18,7 @@ from blindspots.study.transfer import judge_run
 
 
 @dataclass(frozen=True, repr=False)
-class RunComparison:
+class RunComparison(Rendered):
     """Paired differences with 95 % intervals and a verdict; `str` gives them as text.
 
     `comparison`: the same as data.
@@ -41,35 +41,13 @@ class RunComparison:
         if worse:
             raise LimitExceeded("; ".join(one.verdicts[0].rstrip(".") for one in worse))
 
-    def to_text(self) -> str:
-        """The tables as `blindspots compare` prints them."""
-        return render(self.comparison)
-
-    def to_latex(self) -> str:
-        """The tables as LaTeX, which needs booktabs."""
-        return render(self.comparison, "latex")
-
-    def to_markdown(self) -> str:
-        """The tables as Markdown."""
-        return render(self.comparison, "markdown")
-
-    def to_csv(self) -> str:
-        """The differences as CSV, with every digit."""
-        return render(self.comparison, "csv")
-
-    def to_json(self) -> str:
-        """The differences as JSON, with every digit and every definition."""
-        return render(self.comparison, "json")
+    def render(self, style: str = "text", width: int | None = None) -> str:  # noqa: ARG002
+        """The tables as text, csv, latex, markdown or json."""
+        return render(self.comparison, style)
 
     def write_page(self, path: str | Place) -> Place:
         """Write the comparison as one HTML page; its path."""
         return write_page(self.comparison, find_place(path))
-
-    def __str__(self) -> str:
-        return self.to_text()
-
-    def __repr__(self) -> str:
-        return self.to_text()
 
 
 def compare(

@@ -1,5 +1,6 @@
 """A table of a run, ready for a paper, a page or a notebook."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
@@ -95,8 +96,41 @@ def _png(image: "Tensor") -> bytes:
 _PARTS = ("mean", "std", "n")
 
 
+class Rendered(ABC):
+    """What `blindspots` prints in one of five styles; `str` and `repr` give it as text."""
+
+    @abstractmethod
+    def render(self, style: str = "text", width: int | None = None) -> str: ...
+
+    def to_text(self, width: int | None = None) -> str:
+        """As the command prints it, at most `width` columns wide; None: any."""
+        return self.render("text", width)
+
+    def to_latex(self) -> str:
+        """As LaTeX, which needs booktabs."""
+        return self.render("latex")
+
+    def to_markdown(self) -> str:
+        """As Markdown."""
+        return self.render("markdown")
+
+    def to_csv(self) -> str:
+        """As CSV, with every digit."""
+        return self.render("csv")
+
+    def to_json(self) -> str:
+        """As JSON, with every digit and every definition."""
+        return self.render("json")
+
+    def __str__(self) -> str:
+        return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+
 @dataclass(frozen=True, repr=False)
-class RunTable:
+class RunTable(Rendered):
     """A table of a run: models in rows, numbers in columns; `str` gives it as text.
 
     `table`: the same as data, every cell with mean, standard deviation (ddof 0) and count.
@@ -107,26 +141,6 @@ class RunTable:
     def render(self, style: str = "text", width: int | None = None) -> str:
         """The table as text, csv, latex, markdown or json; `width`: of text, in columns."""
         return render(self.table, style, width)
-
-    def to_text(self, width: int | None = None) -> str:
-        """The table as `blindspots table` prints it, at most `width` columns wide; None: any."""
-        return render(self.table, "text", width)
-
-    def to_latex(self) -> str:
-        """The table as LaTeX, which needs booktabs."""
-        return render(self.table, "latex")
-
-    def to_markdown(self) -> str:
-        """The table as Markdown."""
-        return render(self.table, "markdown")
-
-    def to_csv(self) -> str:
-        """The table as CSV, with every digit."""
-        return render(self.table, "csv")
-
-    def to_json(self) -> str:
-        """The table as JSON, with every digit and every definition."""
-        return render(self.table, "json")
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per row of the table, as a pandas DataFrame with every digit.
@@ -146,12 +160,6 @@ class RunTable:
                 values = [getattr(cell, part) for cell in cells]
                 frame[f"{column.key}_{part}"] = [float("nan") if v is None else v for v in values]
         return to_frame(frame)
-
-    def __str__(self) -> str:
-        return self.to_text()
-
-    def __repr__(self) -> str:
-        return self.to_text()
 
     def _repr_html_(self) -> str:
         columns = self.table.columns

@@ -48,7 +48,6 @@ def compare(
         Seed of the resamples.
     """
     from blindspots.api.compare_runs import compare as compare_runs
-    from blindspots.reporting.compare import render
 
     if not runs:
         raise UsageError("no run was given; expected directories, as in blindspots compare DIR DIR")
@@ -57,7 +56,7 @@ def compare(
     compared = compare_runs(*runs, model=model, baseline=baseline, table=table, seed=seed)
     if html is not None:
         compared.write_page(html)
-    print(render(compared.comparison, "json" if output.json else format), end="")
+    print(compared.render("json" if output.json else format), end="")
     if fail_if == "worse":
         compared.raise_if_worse()
 

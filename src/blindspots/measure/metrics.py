@@ -41,16 +41,6 @@ def rmse(a: Images, b: Images) -> PerSample:
     return (_precise(a) - _precise(b)).square().flatten(1).mean(1).sqrt()
 
 
-def reach(found: float, line: float, inside: bool) -> float:
-    """How far towards the target a model cannot see: 1 − `found` / `line`, in [0, 1].
-
-    `found`: RMSE of found image and target; `line`: of source and target. `inside`: whether the
-    whole segment is, also after 8-bit rounding; 0 where it is not. 1: the model cannot tell the
-    two apart along a straight line.
-    """
-    return max(0.0, 1 - found / line) if inside and line > 0 else 0.0
-
-
 def linf(a: Images, b: Images) -> PerSample:
     """Largest absolute difference of a pixel's channel, for each pair of images; in [0, 1]."""
     return (_precise(a) - _precise(b)).abs().flatten(1).amax(1)

@@ -23,7 +23,7 @@ from blindspots.reporting.tables.table import (
 from blindspots.store.reader import Run, finite, of_model
 
 _KEYS = ["source_id", "target_id"]
-_LINE = ["random_pair_rmse", "interpolation_rmse"]
+_LINE = ["random_pair_rmse", "interpolation_t"]
 PAIR_COLUMNS = (
     *("source_id", "target_id", "rmse", "lpips"),
     *("p_source", "p_found_8bit", "segment_inside"),
@@ -58,14 +58,16 @@ def reach_rows(run: Run, model: str, pairs: pa.Table) -> pa.Table | None:
     return pa.table(
         {
             **{key: joined[key] for key in _KEYS},
-            "reach": np.where(inside, _reach(value["rmse"], line), 0.0),
-            "reach_line": _reach(value["interpolation_rmse"], line),
+            "reach": np.where(inside, reach(value["rmse"], line), 0.0),
+            # On a straight line distances shrink as the way goes: its reach is how far it holds.
+            "reach_line": value["interpolation_t"],
             "blind": (inside & like).astype(float),
         }
     )
 
 
-def _reach(distance: np.ndarray, line: np.ndarray) -> np.ndarray:
+def reach(distance: np.ndarray, line: np.ndarray) -> np.ndarray:
+    """1 − `distance` / `line`, in [0, 1]: RMSE of found image, and of source, to the target."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.clip(np.where(line > 0, 1 - distance / line, 0.0), 0.0, 1.0)
 
