@@ -14,6 +14,7 @@ TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 # Scores in [0, 1], of which the drops above are a sensible choice.
 PROBABILITIES = ("confidence", "group")
 SIMPLEX_SAMPLES = 2000
+LPIPS_FILE = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which LPIPS looks through
 LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 

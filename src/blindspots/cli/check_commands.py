@@ -4,19 +4,23 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
-from blindspots.cli.options import Output, RunPlace, check_file, key_values, make_number
+from blindspots.cli.options import (
+    REPEATED,
+    Output,
+    RunPlace,
+    check_file,
+    key_values,
+    make_number,
+)
 from blindspots.errors import UsageError
 from blindspots.store.atomic import write_text
 
 DEFAULT_OUTPUT = Output()
-Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def compare(
     *runs: RunPlace,
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     baseline: str | None = None,
     table: Literal["distance", "confidence", "summary"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
@@ -65,9 +69,9 @@ def check(
     run: RunPlace,
     /,
     *,
-    max: Annotated[tuple[str, ...], Repeated] = (),
-    min: Annotated[tuple[str, ...], Repeated] = (),
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    max: Annotated[tuple[str, ...], REPEATED] = (),
+    min: Annotated[tuple[str, ...], REPEATED] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     junit: Path | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from blindspots.cli.options import (
+    MACHINE,
+    OUTPUT,
+    REPEATED,
+    SWITCH,
+    WHAT,
     BackendFlags,
     MachineFlags,
     MethodFlags,
@@ -20,6 +25,7 @@ from blindspots.cli.options import (
     terminal_width,
     warn_of_images,
 )
+from blindspots.cli.startup import check_typed, start
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -36,28 +42,27 @@ DEMO_SOURCES = 4
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 DEFAULT_BACKEND = BackendFlags()
-
-Repeated = Parameter(negative=(), consume_multiple=False)
+IN_WHAT, IN_OUTPUT, IN_MACHINE = (Parameter(group=one) for one in (WHAT, OUTPUT, MACHINE))
 
 
 def run(
     *,
-    model: Annotated[tuple[str, ...], Repeated],
-    images: str,
-    out: RunPlace,
+    model: Annotated[tuple[str, ...], REPEATED, IN_WHAT],
+    images: Annotated[str, IN_WHAT],
+    out: Annotated[RunPlace, IN_WHAT],
     model_flags: ModelFlags = DEFAULT_MODEL,
     method: MethodFlags = DEFAULT_METHOD,
-    sources: int = 20,
-    targets_per_source: int = 2,
-    pairs: Path | None = None,
-    seed: int = 0,
-    keep: Literal["none", "found", "path"] | None = None,
+    sources: Annotated[int, IN_WHAT] = 20,
+    targets_per_source: Annotated[int, IN_WHAT] = 2,
+    pairs: Annotated[Path | None, IN_WHAT] = None,
+    seed: Annotated[int, IN_WHAT] = 0,
+    keep: Annotated[Literal["none", "found", "path"] | None, IN_OUTPUT] = None,
     machine: MachineFlags = DEFAULT_MACHINE,
-    lpips_weights: Path | None = None,
-    shard: str | None = None,
-    predictions: RunPlace | None = None,
+    lpips_weights: Annotated[Path | None, IN_OUTPUT] = None,
+    shard: Annotated[str | None, IN_MACHINE] = None,
+    predictions: Annotated[RunPlace | None, IN_MACHINE] = None,
     backend: BackendFlags = DEFAULT_BACKEND,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, SWITCH, IN_OUTPUT] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Traverse pairs of images for one or more models; tables, figures and a report.
@@ -92,13 +97,17 @@ def run(
         Print the plan and its cost, and write nothing.
     """
     from blindspots.settings import WHOLE, ScienceSettings, parse_shard
+
+    specs = model_specs(model, model_flags)
+    check_typed(specs, images, classes=model_flags.classes, pairs=pairs, weights=lpips_weights)
+    reporter = start(output)
     from blindspots.study.subjects import RunRequest
 
     traversal, score = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
     part = WHOLE if shard is None else parse_shard(shard)
     request = RunRequest(
-        models=model_specs(model, model_flags),
+        models=specs,
         images=images,
         science=ScienceSettings(**science),
         machine=machine.settings(keep=keep, lpips_weights=lpips_weights, shard=part),
@@ -107,7 +116,8 @@ def run(
         trust=model_flags.trust(),
         predictions=predictions,
     )
-    _do(request, traversal, out, output, dry_run, backend.build(machine.device))
+    doer = backend.build(machine.device)
+    _do(request, traversal, out, output, doer, reporter, dry_run=dry_run)
 
 
 def demo(
@@ -126,6 +136,7 @@ def demo(
     sources
         How many sources; each gets two targets.
     """
+    reporter = start(output)
     from blindspots.methods import make_method
     from blindspots.scores import Confidence
     from blindspots.settings import ScienceSettings
@@ -138,7 +149,7 @@ def demo(
         science=ScienceSettings(**_science(method, score, 0, machine, sources, 2)),
         machine=machine.settings(),
     )
-    _do(request, method, out, output, dry_run=False, backend=DEFAULT_BACKEND.build(machine.device))
+    _do(request, method, out, output, DEFAULT_BACKEND.build(machine.device), reporter)
 
 
 def _science(
@@ -162,14 +173,14 @@ def _do(
     method: Any,
     out: Place,
     output: Output,
-    dry_run: bool,
     backend: "Backend",
+    reporter: "Reporter",
+    *,
+    dry_run: bool = False,
 ) -> None:
     from blindspots.api.run_study import execute
-    from blindspots.progress import Reporter
     from blindspots.study.prepare import prepare
 
-    reporter = Reporter(output.quiet)
     announce = partial(_say_plan, reporter=reporter)
     if dry_run:
         prepared = prepare(request, out, reporter)

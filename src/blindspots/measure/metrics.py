@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError
-from blindspots.schema import LPIPS_SMALLEST
+from blindspots.schema import LPIPS_FILE, LPIPS_SMALLEST
 
 Images = Float[Tensor, "batch channel height width"]
 PerSample = Float[Tensor, " batch"]
@@ -30,7 +30,6 @@ SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
-LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 _LPIPS_SHA256 = "7be5be79"
 _LPIPS_LAYERS = (1, 4, 7, 9, 11)
 _LPIPS_SHIFT, _LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
@@ -120,8 +119,8 @@ def find_lpips(weights: str | Path | None = None) -> tuple[Lpips | None, str | N
     if cached.is_file():
         return Lpips(cached), None
     return None, (
-        f"LPIPS was left out because its backbone {LPIPS_FILE} is not in {cached.parent}; fetch it "
-        "with torchvision.models.alexnet(weights='DEFAULT') or give --lpips-weights FILE"
+        f"LPIPS was left out because its backbone {LPIPS_FILE} is not in torch's hub cache; fetch "
+        "it with torchvision.models.alexnet(weights='DEFAULT') or give --lpips-weights FILE"
     )
 
 

@@ -46,9 +46,7 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     directory, one that may not be read, and one without a single readable image.
     """
     said_options(spec, {})
-    directory = user_path(spec.name)
-    if not directory.is_dir():
-        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    directory = check_folder(spec)
     names, others = _walk(directory)
     folders = _class_folders(directory, names)
     strays = [
@@ -74,6 +72,14 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     others = [name for name in others if name != _METADATA]
     notes += _phrase(others, "files were passed over, their suffix being no image's")
     return replace(listing, notes=notes)
+
+
+def check_folder(spec: Spec) -> Path:
+    """The directory of `folder:DIR`; refused where there is none."""
+    directory = user_path(spec.name)
+    if not directory.is_dir():
+        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    return directory
 
 
 def _metadata(
@@ -239,6 +245,12 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
     names = _names(spec)
     entries = [_file_entry(spec, name) for name in names]
     return collect(str(spec), entries, len(entries), reporter, expected=_EXAMPLE)
+
+
+def check_files(spec: Spec) -> None:
+    """Refuse `files:` of which one is not there."""
+    for name in _names(spec):
+        _file_entry(spec, name)
 
 
 def _names(spec: Spec) -> list[str]:
