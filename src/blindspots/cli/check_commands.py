@@ -29,7 +29,7 @@ def compare(
     seed: int = 0,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Compare runs, or the models of runs, on the same pairs, with 95 % intervals and a verdict.
+    """Compare runs, or models of runs, on the same pairs, with intervals and a verdict.
 
     Parameters
     ----------
@@ -77,14 +77,12 @@ def check(
 ) -> None:
     """Check a run's numbers against limits, for continuous integration.
 
-    Exit status 3 where one is broken.
-
     Parameters
     ----------
     run
         Run directory.
     max
-        The most a column of the summary may be, as in segment_inside=0.5; may be repeated.
+        The most a column of the summary may be, as in reach=0.99; may be repeated.
     min
         The least it may be; may be repeated.
     model
@@ -99,13 +97,14 @@ def check(
     result = open_run(run).check(max=_limits("max", max), min=_limits("min", min), model=model)
     if junit is not None:
         write_text(junit, result.as_junit())
-    if output.json or not output.quiet:
+    shown = output.json or not output.quiet
+    if shown:
         output.show(result.as_json, lambda: "\n".join(one.text() for one in result.findings))
-    result.raise_if_broken()
+    result.raise_if_broken(named=not shown)
 
 
 def _limits(kind: str, texts: tuple[str, ...]) -> dict[str, float]:
-    limits = key_values(f"--{kind}", texts, "segment_inside=0.5")
+    limits = key_values(f"--{kind}", texts, "reach=0.99")
     for column, text in limits.items():
         if not isfinite(make_number(text)):
             raise UsageError(

@@ -33,8 +33,6 @@ def doctor(
 ) -> None:
     """Look at a model before trusting it: what is wrong, why it matters, what to type.
 
-    Exit status 1 where something would make results wrong.
-
     Parameters
     ----------
     spec

@@ -39,8 +39,6 @@ def explore(
 ) -> None:
     """Watch traversals live in the browser: pick two images, see one become the other.
 
-    Serves 127.0.0.1 alone, until Ctrl-C. Without models the four embedded ones.
-
     Parameters
     ----------
     model

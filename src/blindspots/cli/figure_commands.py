@@ -75,8 +75,6 @@ def widths(
 ) -> None:
     """Measure how wide paths are: confidence in random directions orthogonal to them.
 
-    Pairs that are measured already with these settings are not measured again.
-
     Parameters
     ----------
     run

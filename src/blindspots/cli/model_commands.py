@@ -15,21 +15,15 @@ DEFAULT_OUTPUT = Output()
 
 def models(*, output: Output = DEFAULT_OUTPUT) -> None:
     """List what can be loaded: the embedded models, and the schemes with an example each."""
-    from rich.console import Console
-    from rich.table import Table
-
     from blindspots.models.load import list_models
 
     rows = list_models()
     if output.json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+        accuracy = f"; {row['clean']} clean, {row['pgd']} under PGD" if row["clean"] else ""
+        print(f"{row['spec']}\n    {row['what']}{accuracy}")
 
 
 def train(

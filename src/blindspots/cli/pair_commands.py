@@ -65,8 +65,6 @@ def sensitivity(
 ) -> None:
     """The contrast: targeted PGD, a change nobody sees that changes the prediction.
 
-    50 steps of 2/255 in the l-infinity ball of 8/255, started at the image.
-
     Parameters
     ----------
     image

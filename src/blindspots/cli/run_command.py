@@ -26,6 +26,7 @@ from blindspots.cli.options import (
     warn_of_images,
 )
 from blindspots.cli.startup import check_typed, start
+from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ if TYPE_CHECKING:
     from blindspots.study.subjects import RunRequest
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
-DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
-DEMO_SOURCES = 4
+# Of this seed the first six sources are of six classes.
+DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=18"
+DEMO_SOURCES, DEMO_TARGETS = 6, 3
+# At the method's own most steps one pair in thirty stays far from its target.
+DEMO_STEPS = 48
+PHOTO_MODEL, PHOTO_IMAGES = "zoo:efficientnet-lite0", "sample:photos"
+PHOTO_SOURCES, PHOTO_TARGETS = 3, 2
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 DEFAULT_BACKEND = BackendFlags()
@@ -66,8 +72,6 @@ def run(
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Traverse pairs of images for one or more models; tables, figures and a report.
-
-    With the same --out it resumes where it was stopped.
 
     Parameters
     ----------
@@ -123,30 +127,43 @@ def run(
 def demo(
     *,
     out: RunPlace = Path("demo"),
-    sources: int = DEMO_SOURCES,
+    sources: int | None = None,
+    photos: Annotated[bool, SWITCH] = False,
+    images: str | None = None,
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Run the main job on the four embedded models and the embedded images, without a network.
+    """Run the main job on the four embedded models and images, without a network.
 
     Parameters
     ----------
     out
         Run directory.
     sources
-        How many sources; each gets two targets.
+        How many sources, 6 unless given; each gets three targets. Of photos 3, with two each.
+    photos
+        Photographs and a real ImageNet classifier instead, which the extra photos brings.
+    images
+        Image spec of your own photographs, beside --photos.
     """
+    from blindspots.settings import ScienceSettings
+
+    if images is not None and not photos:
+        raise UsageError(f"--images {images} goes with --photos alone; type --photos too")
+    models = [PHOTO_MODEL] if photos else [f"zoo:{name}" for name in DEMO_MODELS]
+    shown = (images or PHOTO_IMAGES) if photos else DEMO_IMAGES
+    check_typed(models, shown)
     reporter = start(output)
     from blindspots.methods import make_method
     from blindspots.scores import Confidence
-    from blindspots.settings import ScienceSettings
     from blindspots.study.subjects import RunRequest
 
-    method, score = make_method(), Confidence()
+    method, score = make_method(settings={"max_steps": str(DEMO_STEPS)}), Confidence()
+    count, targets = (PHOTO_SOURCES, PHOTO_TARGETS) if photos else (DEMO_SOURCES, DEMO_TARGETS)
     request = RunRequest(
-        models=[f"zoo:{name}" for name in DEMO_MODELS],
-        images=DEMO_IMAGES,
-        science=ScienceSettings(**_science(method, score, 0, machine, sources, 2)),
+        models=models,
+        images=shown,
+        science=ScienceSettings(**_science(method, score, 0, machine, sources or count, targets)),
         machine=machine.settings(),
     )
     _do(request, method, out, output, DEFAULT_BACKEND.build(machine.device), reporter)
@@ -221,10 +238,11 @@ def describe_preflight(name: str, preflight: "Preflight") -> str:
 
 
 def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
-    from blindspots.study.prepare import most_evaluations
+    from blindspots.study.prepare import measured_forwards, most_evaluations
 
     planned = prepared.pairs.of_one_model
     pairs = dict.fromkeys(prepared.pairs, len(planned))
+    forwards = {what: n * len(pairs) for what, n in measured_forwards(planned).items()}
     cost = int(most_evaluations(method, planned).sum() * len(pairs))
     lines = [
         f"{name}: {count} pairs of {planned.sources} sources "
@@ -233,10 +251,14 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     ]
     lines += [
         f"method: {method}",
-        f"cost: at most {cost:,} evaluations, and the forwards of what is measured",
+        f"cost: at most {cost:,} evaluations, and forwards (half an evaluation each) of what is "
+        f"measured: {', '.join(f'{count:,} for {what}' for what, count in forwards.items())}",
     ]
     output.show(
-        lambda: {"plan": prepared.plan, "cost": {"pairs": pairs, "evaluations": cost}},
+        lambda: {
+            "plan": prepared.plan,
+            "cost": {"pairs": pairs, "evaluations": cost, "forwards": forwards},
+        },
         lambda: "\n".join(lines),
     )
 
@@ -251,11 +273,10 @@ def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
 
 
 def show(out: Place, output: Output, reporter: "Reporter") -> None:
-    """Tables, figures and report of a finished run; the tables and the report's path printed."""
+    """Tables, figures and report of a finished run; what was found is printed, then what next."""
     from blindspots.reporting.publish import publish
 
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
         published = publish(out, terminal_width())
         tick(1)
-    text = "" if output.quiet else f"{published.text}\n\n"
-    output.show(published.as_json, lambda: f"{text}{published.report}")
+    output.show(published.as_json, lambda: published.report if output.quiet else published.text)

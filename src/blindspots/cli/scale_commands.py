@@ -28,7 +28,7 @@ def merge(
     allow_missing: Annotated[bool, SWITCH] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Join the run directories of a plan's shards; tables, figures and a report as run makes them.
+    """Join the run directories of a plan's shards; tables, figures and a report.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def estimate(
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """What a run of many pairs will take: times a few pairs here, extrapolates, says how surely.
+    """What a run of many pairs will take: times a few, extrapolates, says how surely.
 
     Parameters
     ----------

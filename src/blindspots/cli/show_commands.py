@@ -14,7 +14,7 @@ def table(
     run: RunPlace,
     /,
     *,
-    table: Literal["distance", "confidence", "summary", "transfer"] | None = None,
+    table: Literal["distance", "confidence", "simplices", "summary", "transfer"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
     output: Output = DEFAULT_OUTPUT,
 ) -> None:

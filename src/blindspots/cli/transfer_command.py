@@ -33,8 +33,6 @@ def transfer(
 ) -> None:
     """Ask other models about the found images of a run: do they believe them too?
 
-    The run's own models judge each other, and the given ones judge all of them.
-
     Parameters
     ----------
     run
