@@ -31,7 +31,9 @@ def test_a_row_is_what_the_public_simplex_says_of_the_saved_images(finished):
     found = [found_image(finished, pair["pair_id"]) for pair in pairs]
     source = saved_image(finished, row["source_id"])
     seed = generator(0, row["source_id"]).initial_seed()
-    cloud = bs.simplex(model, source, found, pairs[0]["source_class"], samples=SIMPLEX_SAMPLES, seed=seed)
+    cloud = bs.simplex(
+        model, source, found, pairs[0]["source_class"], samples=SIMPLEX_SAMPLES, seed=seed
+    )
     assert row["fraction"] < 0.97
     assert row["fraction"] == pytest.approx(cloud.fraction(0.2), abs=0.005)
     assert (row["low"], row["high"]) == pytest.approx(cloud.interval(0.2), abs=0.005)
