@@ -11,9 +11,9 @@ from blindspots.cli.options import Output
 from blindspots.errors import UsageError
 from blindspots.images.classes import read_class_table
 from blindspots.images.sources import check_spec
-from blindspots.models.schemes import check_files, parse_model_spec
+from blindspots.models.schemes import check_files, check_weights, parse_model_spec
 from blindspots.progress import Reporter
-from blindspots.schema import LPIPS_FILE
+from blindspots.schema import LPIPS_DOWNLOAD
 from blindspots.specs import read_text
 
 
@@ -37,8 +37,8 @@ def check_typed(
         read_class_table(classes)
     if pairs is not None:
         read_text(pairs, f"--pairs {pairs}")
-    if weights is not None and not weights.is_file():
-        raise UsageError(f"there is no file {weights} with LPIPS's backbone; give {LPIPS_FILE}")
+    if weights is not None and str(weights) != LPIPS_DOWNLOAD:
+        check_weights(weights)
 
 
 def check_image_files(*files: Path) -> None:
