@@ -147,9 +147,7 @@ def _unlistable(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
-def _class_folders(
-    directory: Path, names: Sequence[str], runs: Sequence[str]
-) -> tuple[str, ...]:
+def _class_folders(directory: Path, names: Sequence[str], runs: Sequence[str]) -> tuple[str, ...]:
     """All visible sub-folders, also those without images; none where no image lies in one."""
     if not any("/" in name for name in names):
         return ()

@@ -105,14 +105,14 @@ def start_process(config: bytes, threads: int) -> WorkerProcess:
     here, there = context.Pipe()
     given = (there, config, threads, os.getpid())
     process = context.Process(target=_work, args=given, daemon=True)
-    with contextlib.nullcontext() if _MAIN.encode() in config else _without_script():
+    with contextlib.nullcontext() if _MAIN.encode() in config else without_script():
         process.start()
     there.close()
     return WorkerProcess(process, here)
 
 
 @contextlib.contextmanager
-def _without_script() -> Iterator[None]:
+def without_script() -> Iterator[None]:
     """Inside, processes that are started do not import the user's script.
 
     It would start the run anew in each of them where it has no `if __name__ == "__main__"`.
