@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
@@ -38,6 +39,11 @@ class Reporter:
         self.quiet = quiet
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks on: at a terminal or in a notebook."""
+        return self.console.is_terminal or self.console.is_jupyter
+
     def say(self, text: str) -> None:
         """A line of its own."""
         if not self.quiet:
@@ -66,7 +72,7 @@ class Reporter:
         """Count up to `total` units; what it yields is told each amount done."""
         if self.quiet or total <= 0:
             yield lambda _amount: None
-        elif self.console.is_terminal:
+        elif self.console.is_terminal or _notebook(self.console):
             with _bar(self.console, unit) as bar:
                 task = bar.add_task(what, total=total)
                 yield lambda amount: bar.advance(task, amount)
@@ -74,6 +80,11 @@ class Reporter:
             lines = _Lines(self, what, total, unit)
             yield lines.advance
             lines.end()
+
+
+def _notebook(console: Console) -> bool:
+    # Rich moves a bar in a notebook with ipywidgets; without them it would print a warning.
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 class _Rate(ProgressColumn):

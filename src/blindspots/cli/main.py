@@ -9,10 +9,11 @@ from cyclopts import CycloptsError
 from rich.console import Console
 
 from blindspots.cli.commands import app as app
-from blindspots.errors import BlindspotsError
+from blindspots.errors import BlindspotsError, shortage
 from blindspots.store.atomic import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
+_GOES_ON = "mend that, then the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +41,11 @@ def call(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        return _say(f"{storage_failure(error)}; mend that, then the same command goes on", 1)
+        return _say(f"{storage_failure(error)}; {_GOES_ON}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if short := shortage(error):
+            return _say(f"{short}; {_GOES_ON}", 1)
+        raise
     return 0
 
 

@@ -29,7 +29,7 @@ from blindspots.measure.hulls import (
 )
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
-from blindspots.models.classifier import class_name
+from blindspots.models.classifier import Classifier, class_name
 from blindspots.progress import Reporter
 from blindspots.schema import (
     PROBABILITIES,
@@ -84,9 +84,10 @@ class Recomputation:
         batch: int | None,
         lpips_weights: Path | None,
         trust: Trust,
+        own: Sequence[Classifier] = (),
     ) -> "Recomputation":
         """With the model of that spec; refused where that is another one now."""
-        model = load_again(facts, trust).to(find_device(device))
+        model = load_again(facts, trust, own=own).to(find_device(device))
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0

@@ -74,7 +74,7 @@ def factory_in_module(spec: Spec) -> Callable[..., Any]:
             return _callable(importlib.import_module(module_name), factory, spec)
         except BlindspotsError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -89,7 +89,7 @@ def factory_in_file(spec: Spec) -> Callable[..., Any]:
             return _callable(_run(path), factory, spec)
         except BlindspotsError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -103,7 +103,7 @@ def made_by(
     said = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     try:
         made = factory(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"{spec.name.rpartition(':')[2]}({said}) failed: {type(error).__name__}: "
             f"{first_line(error)}{'; ' * bool(hint)}{hint}"
@@ -159,7 +159,7 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder.resolve()))
 
 
-def _import_failed(spec: Spec, error: Exception) -> str:
+def _import_failed(spec: Spec, error: BaseException) -> str:
     return (
         f"{spec.scheme}:{spec.name} cannot be imported: {type(error).__name__}: {first_line(error)}"
     )

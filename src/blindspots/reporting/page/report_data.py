@@ -27,6 +27,7 @@ from blindspots.reporting.tables import Cell, Column, Kind, Table, TableRow, bui
 from blindspots.reporting.tables.render import shown
 from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words, glossary
 from blindspots.schema import Ending
+from blindspots.specs import without_folders
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Row, Run, codes, finite
@@ -51,7 +52,7 @@ _BLIND = {
 def run_facts(run: Run) -> dict[str, Any]:
     """Groups of (name, text): plan, run, versions, models, notes, skipped and converted images."""
     info = run.info
-    return {
+    facts = {
         "plan": _plan(run),
         "run": _known(
             {
@@ -70,6 +71,16 @@ def run_facts(run: Run) -> dict[str, Any]:
         "skipped": _listed(info.images.skipped),
         "converted": _listed(info.images.converted),
     }
+    return _without_folders(facts)
+
+
+def _without_folders(facts: Any) -> Any:
+    """The same, without what the paths in it tell of the machine they are of."""
+    if isinstance(facts, Mapping):
+        return {key: _without_folders(value) for key, value in facts.items()}
+    if isinstance(facts, list | tuple):
+        return type(facts)(map(_without_folders, facts))
+    return without_folders(facts) if isinstance(facts, str) else facts
 
 
 def _plan(run: Run) -> Facts:
