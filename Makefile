@@ -3,14 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
-UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+UV := $(BIN)/uv pip install --system-certs --compile-bytecode --python $(BIN)/python --constraint constraints.txt
 
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers soak fuzz clean
+  benchmark-walks benchmark-workers readme soak fuzz clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -68,6 +68,9 @@ benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; d
 benchmark-scale: $(VENV)/installed-dev ## a million pairs planned, resumed, tabled; docs/scaling.md
 	$(BIN)/python -m benchmarks.scale
 
+readme: $(VENV)/installed-dev ## README's numbers and pictures, from the demo
+	$(BIN)/python -m benchmarks.readme
+
 benchmark-walks: $(VENV)/installed ## how many files a question walks through; docs/architecture.md
 	$(BIN)/python -m benchmarks.trace
 
@@ -81,6 +84,7 @@ clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo
 
 $(VENV)/bin/uv:
+	@echo "setting up $(VENV): on Linux about 6 GB on the disk, nearly all of it torch and CUDA's libraries"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "blindspots needs Python 3.11 or newer, $$($(PYTHON) --version) was found; type make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
