@@ -8,7 +8,7 @@ UV := $(BIN)/uv pip install --system-certs --compile-bytecode --python $(BIN)/py
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
+.PHONY: help demo explore test test-slow test-docs test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
   benchmark-walks benchmark-workers readme soak fuzz clean
 
@@ -26,6 +26,9 @@ test: $(VENV)/installed-dev ## the fast test suite
 
 test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-docs: $(VENV)/installed-dev ## type every command of README and docs, the demo again
+	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process tests/study tests/store -m faults -n 6 --timeout 1800
