@@ -12,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -51,6 +52,20 @@ class Reporter:
     def warn(self, text: str) -> None:
         """A line that is said even when quiet was asked for."""
         self.console.print(f"warning: {text}", markup=False, style="yellow")
+
+    @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say what goes on while nothing can be counted: with a clock on a terminal."""
+        if self.quiet:
+            yield
+        elif self.console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=self.console, transient=True) as shown:
+                shown.add_task(what, total=None)
+                yield
+        else:
+            self.say(f"{what} …")
+            yield
 
     @contextmanager
     def work(self, what: str, total: float, unit: str) -> Iterator[Ticker]:
