@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import bootstrap
 
 from blindspots.cli.main import call
-from blindspots.reporting.compare import FORMATS, compare, render
 from blindspots.reporting.bootstrap import cluster_intervals
+from blindspots.reporting.compare import FORMATS, compare, render
 from blindspots.reporting.compare.comparison_page import page_html
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows

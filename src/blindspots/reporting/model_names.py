@@ -34,7 +34,7 @@ def title_of(facts: ModelFacts, names: Names | None = None) -> str:
 
 def _in_words(facts: ModelFacts) -> str:
     spec = without_folders(facts.name or facts.spec).split("?")[0]
-    plain = spec.rpartition("…/")[2].partition(":")[2] or spec
+    plain = (spec.partition(":")[2] or spec).rpartition("…/")[2]
     plain = plain.split(":")[0].removesuffix(".py").split(".")[0]
     words = [word for word in re.split(r"[-_ /]+", plain) if word]
     trained = facts.training_epsilon is not None
@@ -45,10 +45,12 @@ def _in_words(facts: ModelFacts) -> str:
 
 
 def _spelled(word: str) -> str:
-    family = re.match(r"[A-Za-z]+(?:v\d)?", word)
+    family = re.match(r"[A-Za-z]+?(?:v\d)?(?=\d|$)", word)
     known = _SPELLED.get(family[0].lower()) if family else None
-    return word if known is None or family is None else f"{known}{'-' * (word != family[0])}" + (
-        word[len(family[0]) :]
+    return (
+        word
+        if known is None or family is None
+        else f"{known}{'-' * (word != family[0])}" + (word[len(family[0]) :])
     )
 
 
