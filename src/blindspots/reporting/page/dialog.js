@@ -3,7 +3,7 @@ import { columns, endingOf, pairById, picture, report, sameOf, score, sees, sour
 import { walk } from "./walk.js";
 
 /** @typedef {import("./run.js").Pair} Pair */
-const ADDRESS = /^#pair=(.+)$/;
+const ADDRESS = /^#pair=([\w-]+)$/;
 
 /** The dialog of a pair: closed by a click beside it, opened by the address of the page. */
 export function startDialog() {
@@ -15,7 +15,7 @@ export function startDialog() {
 }
 
 function openAddress() {
-  const pair = pairById(decodeURIComponent(location.hash.match(ADDRESS)?.[1] ?? ""));
+  const pair = pairById(location.hash.match(ADDRESS)?.[1] ?? "");
   if (pair) openPair(pair);
 }
 
@@ -31,7 +31,7 @@ export function openPair(pair) {
     el("p", { class: "aside" }, `${titleOf(pair.model)}. ${pair.arrived ? "" : endingOf(pair).sentence}`), others(pair),
     el("div", { class: "split" }, el("div", {}, ...body), numbersOf(pair))));
   dialog.dataset.pair = pair.id;
-  history.replaceState(null, "", `#pair=${encodeURIComponent(pair.id)}`);
+  history.replaceState(null, "", `#pair=${pair.id}`);
   if (!dialog.open) dialog.showModal();
 }
 

@@ -60,7 +60,7 @@ function starOf(pairs, label) {
 
 /** One or two limbs need no star: each is a bar from the source to its found image. */
 function bars(pairs) {
-  return el("div", { class: "bars" }, ...pairs.map((pair) => el("button", { type: "button", class: "limb", "aria-label": `Open the pair ${segmentWords(pair)}`, onclick: () => openPair(pair) },
+  return el("div", { class: "bars" }, ...pairs.map((pair) => el("button", { type: "button", class: "ray", "aria-label": `Open the pair ${segmentWords(pair)}`, onclick: () => openPair(pair) },
     picture(sourceImage(pair), ""), ribbon(pair.segment), picture(foundImage(pair), foundWords(pair)),
     el("span", { class: "person" }, pair.target), el("span", { class: "model" }, sure(pair.numbers.p_found)))));
 }
