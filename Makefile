@@ -87,7 +87,7 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
 $(VENV)/installed: $(VENV)/bin/uv pyproject.toml constraints.txt
-	$(UV) --editable .
+	$(UV) --editable '.[torch]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

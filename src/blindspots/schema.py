@@ -14,6 +14,10 @@ TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 # Scores in [0, 1], of which the drops above are a sensible choice.
 PROBABILITIES = ("confidence", "group")
 SIMPLEX_SAMPLES = 2000
+# Methods that take all targets of a source at once, and scores whose targets lie outside what they
+# hold: which rows there must be is told where the classes cannot be imported, too.
+GROUPED_METHODS, CONFINED_SCORES = ("fan",), ("group",)
+FORWARD = 0.5  # what a forward costs without its gradient, in evaluations
 LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 

@@ -12,7 +12,7 @@ import pytest
 from blindspots.cli.main import call
 from blindspots.explorer.app_state import facts
 from blindspots.explorer.serve import ADDRESS, listen
-from blindspots.models.zoo import NAMES
+from blindspots.models.catalog import ZOO as NAMES
 from tests.support.explorer_client import SHAPES, ZOO, wait_until
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import Rendered, RunTable
-from blindspots.errors import LimitExceeded, UsageError
+from blindspots.errors import LimitExceeded, UsageError, computing
 from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
@@ -14,7 +14,6 @@ from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS, Kind
 from blindspots.reporting.publish import publish_transfer
 from blindspots.settings import Trust
 from blindspots.store.paths import Place, check_writable, find_place
-from blindspots.study.transfer import judge_run
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,6 +102,9 @@ def transfer(
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
     a judge lacks the sources' classes, or a model is given that is no spec.
     """
+    with computing():
+        from blindspots.study.transfer import judge_run
+
     opened = open_run(run)
     specs = [models] if isinstance(models, str) else list(models)
     for spec in specs:

@@ -62,14 +62,14 @@ def explore(
     from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.explorer.app_state import ExplorerConfig, load
     from blindspots.explorer.serve import check_origin, listen, serve
-    from blindspots.models.zoo import NAMES
+    from blindspots.models.catalog import ZOO
     from blindspots.store.paths import check_writable
 
     keep_freed_memory()
     check_writable(out)
     origins = [check_origin(one) for one in origin]
     connection = listen(port)
-    zoo = () if run else tuple(f"zoo:{name}" for name in NAMES)
+    zoo = () if run else tuple(f"zoo:{name}" for name in ZOO)
     wanted = ExplorerConfig(
         models=model_specs(model, model_flags) or zoo,
         images=images or DEFAULT_IMAGES,

@@ -16,7 +16,7 @@ def models(*, output: Output = DEFAULT_OUTPUT) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from blindspots.models.load import list_models
+    from blindspots.models.catalog import list_models
 
     rows = list_models()
     if output.json:
@@ -53,7 +53,7 @@ def train(
         Train for seconds, to see that everything works.
     """
     from blindspots.engine.evaluator import keep_freed_memory
-    from blindspots.models.zoo import card
+    from blindspots.models.catalog import card
     from blindspots.progress import Reporter
     from blindspots.training.train import train as train_model
 

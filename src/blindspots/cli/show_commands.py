@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
+from blindspots.errors import can_compute
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 
@@ -84,9 +85,11 @@ def verify(
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
     from blindspots.api.open_run import open_run
-    from blindspots.engine.evaluator import keep_freed_memory
 
-    keep_freed_memory()
+    if can_compute():
+        from blindspots.engine.evaluator import keep_freed_memory
+
+        keep_freed_memory()
     allowed = trust.trust()
     result = open_run(run).verify(
         device=device,

@@ -7,17 +7,18 @@
 | `ssim` | Wang et al. 2004, Gaussian window 11, σ 1.5, K₁ .01, K₂ .03, valid region | |
 | `Lpips` | Σ_layers mean_xy Σ_c w_c (φ̂_c(a) − φ̂_c(b))², AlexNet | Zhang et al. 2018 |
 
-SSIM is written out here because torchmetrics ≥ 1.4.2 averages over padded borders, and LPIPS
-because its classes fetch their backbone from the network and check no file that is already there.
+SSIM is written out here because torchmetrics ≥ 1.4.2 averages over padded borders and kornia, which
+does not, would be a dependency for twenty lines; LPIPS because its classes fetch their backbone from
+the network and check no file that is already there.
 """
 
 import hashlib
-from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError
@@ -32,6 +33,7 @@ _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
 LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 _LPIPS_SHA256 = "7be5be79"
+_HEADS = Path(__file__).with_name("lpips-heads.safetensors")
 _LPIPS_LAYERS = (1, 4, 7, 9, 11)
 _LPIPS_SHIFT, _LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
@@ -70,7 +72,8 @@ class Lpips(nn.Module):
     """Learned perceptual distance (AlexNet, version 0.1) of pairs of images in [0, 1].
 
     `weights`: torchvision's AlexNet state dict, `alexnet-owt-7be5be79.pth`; its SHA-256 must begin
-    with the digits in that name, else it is refused. The linear heads come with torchmetrics.
+    with the digits in that name, else it is refused. The linear heads lie beside
+    this module, under their own licence.
     """
 
     def __init__(self, weights: str | Path, *, sha256: str = _LPIPS_SHA256) -> None:
@@ -173,10 +176,5 @@ def _alexnet_features(weights: Path) -> nn.Sequential:
 
 
 def _linear_heads() -> list[Float[Tensor, "1 channel 1 1"]]:
-    # Found, not imported: torchmetrics takes seconds to import.
-    package = find_spec("torchmetrics")
-    assert package is not None
-    assert package.origin is not None
-    file = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
-    state = cast(dict[str, Tensor], torch.load(file, map_location="cpu", weights_only=True))
-    return [state[f"lin{layer}.model.1.weight"] for layer in range(len(_LPIPS_LAYERS))]
+    heads = load_file(_HEADS)
+    return [heads[f"head{layer}"] for layer in range(len(_LPIPS_LAYERS))]

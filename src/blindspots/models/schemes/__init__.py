@@ -22,6 +22,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from blindspots.errors import UsageError
+from blindspots.models.catalog import EXAMPLE, ZOO
 from blindspots.models.classifier import Classifier
 from blindspots.models.schemes import (
     clip,
@@ -37,8 +38,6 @@ from blindspots.models.schemes import (
 from blindspots.settings import Trust
 from blindspots.specs import Spec, parse_spec
 
-EXAMPLE = "timm:resnet50.a1_in1k"
-
 SCHEMES: Mapping[str, Callable[[Spec, Trust], Classifier]] = {
     "zoo": embedded.load,
     "timm": timm.load,
@@ -53,21 +52,6 @@ SCHEMES: Mapping[str, Callable[[Spec, Trust], Classifier]] = {
 }
 # Their specs name code that is run without a question, which only whoever types one may do.
 CODE_SCHEMES = frozenset({"python", "file"})
-
-EXAMPLES: Mapping[str, str] = {
-    "timm:resnet50.a1_in1k": "timm's architectures with published weights, fetched when online",
-    "timm:resnet18?num_classes=10&weights=FILE.safetensors&classes=FILE": "the same with your own",
-    "timm:vit_small_patch14_dinov2.lvd142m?num_classes=0": "the same without classes: embeddings",
-    "torchvision:resnet50:IMAGENET1K_V2": "torchvision's models with published weights",
-    "hf:facebook/convnext-tiny-224": "transformers' image classifiers, from the hub",
-    "hf:./DIRECTORY": "the same from a local directory; backbones such as DINOv2 give embeddings",
-    "clip:openai/clip-vit-base-patch32?classes=FILE": "CLIP as a zero-shot classifier",
-    "robustbench:Salman2020Do_R50?weights=FILE.pt": "RobustBench's checkpoints",
-    "madrylab:resnet50_linf_eps4.0": "the Madry lab's robust ImageNet models, from the hub",
-    "exported:FILE.pt2": "a program that torch.export saved (runs it: --trust-file)",
-    "python:package.module:factory?size=224&weights=FILE": "what your function makes (runs it)",
-    "file:model.py:factory?size=224&weights=FILE": "the same, from a Python file (runs it)",
-}
 
 _EXPORT = (
     "export the model as a .pt2 instead, with "
@@ -95,10 +79,8 @@ def _meant(name: str) -> list[str]:
     import timm as timm_library
     from torchvision import models
 
-    from blindspots.models.zoo import NAMES
-
     holders = {
-        "zoo": name in NAMES,
+        "zoo": name in ZOO,
         "timm": timm_library.is_model(name),
         "torchvision": name in models.list_models(module=models),
         "robustbench": name in robustbench.CARDS,
