@@ -119,8 +119,8 @@ class MachineSettings:
     kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
     plan is long enough to pay for it.
     `keep`: none, found or path; None: path below 1,000 pairs per model, else found.
-    `lpips_weights`: AlexNet's weights; None: the usual cache. `shard`: the share of the plan's
-    sources that is worked on.
+    `lpips_weights`: AlexNet's weights, or "download"; None: torch's hub cache. `shard`: the share
+    of the plan's sources that is worked on.
     """
 
     device: str = "auto"

@@ -83,7 +83,7 @@ def run(
     keep
         What stays on disk: path below 1,000 pairs per model, else found.
     lpips_weights
-        AlexNet weights for LPIPS; without them the column is empty.
+        AlexNet weights for LPIPS, or download; without them the column is empty.
     shard
         Work on a share of the sources alone, as 3/64; blindspots merge joins them.
     predictions
