@@ -92,6 +92,8 @@ def test_without_arguments_it_has_the_zoo_and_the_sample_and_opens_the_browser(
 
     monkeypatch.setattr("blindspots.explorer.serve.serve", serve)
     monkeypatch.chdir(tmp_path)
+    # Nothing can be written here: that matters when a case is saved.
+    monkeypatch.setattr("os.access", lambda *_: False)
     assert call(["explore", "--port", "0", "--origin", "http://localhost:9000/"]) == 0
     assert told["origins"] == ["http://localhost:9000"]
     assert told["models"] == [f"zoo:{name}" for name in NAMES]

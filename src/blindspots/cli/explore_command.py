@@ -23,7 +23,7 @@ def explore(
     model: Annotated[tuple[str, ...], Repeated] = (),
     images: str | None = None,
     run: RunPlace | None = None,
-    out: Path = Path("explorer-cases"),
+    out: Path | None = None,
     port: int = 8327,
     origin: Annotated[tuple[str, ...], Repeated] = (),
     no_open: Annotated[bool, Parameter(negative=())] = False,
@@ -45,7 +45,8 @@ def explore(
     run
         Run directory whose images and pairs to show, instead of --images.
     out
-        Directory in which saved cases are made, each a small run directory.
+        Directory in which saved cases are made, each a small run directory; explorer-cases unless
+        given.
     port
         Port on 127.0.0.1; 0 takes any free one.
     origin
@@ -66,14 +67,16 @@ def explore(
     from blindspots.store.paths import check_writable
 
     keep_freed_memory()
-    check_writable(out)
+    # Whoever only looks needs no place to save: it is asked for when a case is.
+    if out is not None:
+        check_writable(out)
     origins = [check_origin(one) for one in origin]
     connection = listen(port)
     zoo = () if run else tuple(f"zoo:{name}" for name in ZOO)
     wanted = ExplorerConfig(
         models=model_specs(model, model_flags) or zoo,
         images=images or DEFAULT_IMAGES,
-        out=out,
+        out=out or Path("explorer-cases"),
         run=run,
         classes=model_flags.classes,
         device=device,

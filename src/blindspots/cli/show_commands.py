@@ -41,17 +41,21 @@ def table(
         print("\n\n".join(tables.values()))
 
 
-def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
+def report(
+    run: RunPlace, /, *, out: RunPlace | None = None, output: Output = DEFAULT_OUTPUT
+) -> None:
     """Build report.html, tables and figures of a run again.
 
     Parameters
     ----------
     run
         Run directory.
+    out
+        Directory to write them into, as for a run that is read-only; the run's unless given.
     """
     from blindspots.api.open_run import open_run
 
-    published = open_run(run).publish()
+    published = open_run(run).publish(out)
     output.show(published.as_json, lambda: published.report)
 
 

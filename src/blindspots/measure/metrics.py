@@ -8,8 +8,8 @@
 | `Lpips` | Σ_layers mean_xy Σ_c w_c (φ̂_c(a) − φ̂_c(b))², AlexNet | Zhang et al. 2018 |
 
 SSIM is written out here because torchmetrics ≥ 1.4.2 averages over padded borders, and kornia,
-which does not, would be a dependency for twenty lines; LPIPS because its classes fetch their backbone
-from the network and check no file that is already there.
+which does not, would be a dependency for twenty lines; LPIPS because its classes fetch their
+backbone from the network and check no file that is already there.
 """
 
 import hashlib

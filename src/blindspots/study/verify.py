@@ -153,13 +153,13 @@ def verify_run(
     run kept no found images, or a model is no longer the one that was run.
     """
     run, computed = Run(path), can_compute()
-    if computed:
-        _check(run, trust)
     if not len(run.columns.pairs_of(started=True, names=["pair_id"])):
         raise UsageError(
             f"{path} has no pair that was traversed, so there is nothing to verify; expected a run "
             "with some: look at blindspots table --table summary"
         )
+    if computed:
+        _check(run, trust)
     listed = (run.path / MANIFEST).is_file()
     result = Verification(listed=listed, finished=run.finished, computed=computed)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)

@@ -177,12 +177,14 @@ def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
     return np.where(started[endings], places[owners], -1)
 
 
-def write_report(run: Run, tables: Mapping[Kind, Table] | None = None) -> Place:
+def write_report(
+    run: Run, tables: Mapping[Kind, Table] | None = None, out: Place | None = None
+) -> Place:
     """`report.html` in the run's directory: self-contained, opens from disk; returns its path.
 
-    `tables`: the run's, where they are built already.
+    `tables`: the run's, where they are built already. `out`: another directory to write it into.
     """
-    return write_text(run.path / "report.html", page_html(report_data(run, tables)))
+    return write_text((out or run.path) / "report.html", page_html(report_data(run, tables)))
 
 
 def page_html(data: ReportData) -> str:
