@@ -107,15 +107,14 @@ class Verification:
             lines.append("not finished: nobody looked for rows that are still to come")
         if not self.listed:
             lines.append(f"no {MANIFEST}: the hashes of the files were not compared")
+        differs = bool(self.different or self.problems)
         if not self.computed:
-            lines.append(
-                "torch is not installed: no number was computed again; type "
-                "pip install 'blindspots[torch]'"
+            verdict = "differ" if differs else "agree"
+            note = "torch is not installed: no number was computed again; type "
+            return "\n".join(
+                [*lines, f"{note}pip install 'blindspots[torch]'", f"files and plan {verdict}"]
             )
-        differs = self.different or self.problems
         verdict = "differs" if differs else "agrees within float tolerance"
-        if not self.computed:
-            verdict = "files and plan differ" if differs else "files and plan agree"
         return "\n".join(
             [f"{'column':<25} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
         )
