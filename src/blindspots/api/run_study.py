@@ -20,6 +20,7 @@ from blindspots.methods import describe_method
 from blindspots.methods.method import Method
 from blindspots.models.classifier import Classifier
 from blindspots.progress import Reporter
+from blindspots.reporting.selection import striking_case
 from blindspots.scores import Score, describe_score
 from blindspots.settings import (
     WHOLE,
@@ -31,8 +32,10 @@ from blindspots.settings import (
 )
 from blindspots.store.lock import refuse_held
 from blindspots.store.paths import Place, check_writable, find_place
+from blindspots.store.reader import Run
 from blindspots.store.writer import check_own
 from blindspots.study.backends.backend import Backend, choose_backend
+from blindspots.study.contrast import add_contrast
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
@@ -153,6 +156,8 @@ def execute(
     prepared = prepare(request, out, reporter)
     announce(prepared)
     Experiment(prepared, method, out, command, reporter, backend).execute()
+    if prepared.shard.whole:
+        add_contrast(out, prepared.subjects, striking_case(Run(out)))
     return prepared
 
 
