@@ -19,7 +19,11 @@ html_theme, html_title = "furo", f"Blindspots {version}"
 html_static_path, html_css_files = ["_static"], ["site.css"]
 # The live report and the notebooks, made by live.py.
 html_extra_path = ["_live/site"]
-html_theme_options = {"source_repository": REPOSITORY, "source_branch": "main", "source_directory": "docs/"}
+html_theme_options = {
+    "source_repository": REPOSITORY,
+    "source_branch": "main",
+    "source_directory": "docs/",
+}
 html_copy_source = False
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
@@ -45,7 +49,11 @@ def _read(_app: object, page: str, source: list[str]) -> None:
 
     text = FILLED[page]() if page in FILLED else ""
     text = source[0].replace("% generated", text)
-    source[0] = colab(page, _link_out(text), REPOSITORY) if page.startswith("tutorials/") else _link_out(text)
+    source[0] = (
+        colab(page, _link_out(text), REPOSITORY)
+        if page.startswith("tutorials/")
+        else _link_out(text)
+    )
 
 
 def setup(app) -> None:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from blindspots.errors import UsageError
 from blindspots.models.repositories import published_file
 from blindspots.models.weights import read_weights
-from blindspots.schema import LPIPS_SMALLEST
+from blindspots.schema import LPIPS_DOWNLOAD, LPIPS_FILE, LPIPS_SMALLEST
 
 Images = Float[Tensor, "batch channel height width"]
 PerSample = Float[Tensor, " batch"]
@@ -33,10 +33,7 @@ SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
-LPIPS_FILE = "alexnet-owt-7be5be79.pth"
 _HEADS = Path(__file__).with_name("lpips-heads.safetensors")
-# What is typed in place of a file to have torchvision's fetched.
-LPIPS_DOWNLOAD = "download"
 # Of the float32 values of the five convolutions, weight before bias, from the first to the last.
 _LPIPS_SHA256 = "2b566cc3a4d6f0a7"
 _LPIPS_SHAPES = ((64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3))

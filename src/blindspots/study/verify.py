@@ -4,7 +4,7 @@ A row that is missing or doubled, a null where a value belongs and a file that i
 disagreements, as a wrong number is one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
@@ -23,6 +23,7 @@ from blindspots.store.reader import ModelFacts, Run
 from blindspots.study.audit import UNFORESEEN, Disagreements, audit
 
 if TYPE_CHECKING:
+    from blindspots.models.classifier import Classifier
     from blindspots.study.recompute import Computed
 
 CONFIDENCE, DISTANCE, SHARE, NONE = 1e-3, 1e-4, 0.05, 1e-9
@@ -143,13 +144,15 @@ def verify_run(
     trust: Trust = NO_TRUST,
     sources: int | None = None,
     images: str | None = None,
+    own: "Sequence[Classifier]" = (),
 ) -> Verification:
     """Compare all of a run with its manifest and its plan, and recompute its numbers and pictures.
 
     In another batch size than the run's, unless `batch` names one. `sources`: recompute only all
     that starts from so many of them, the same draw each time; None: from all. `images`: a spec of
-    the images themselves, with which the saved sources and targets are compared. Refused where the
-    run kept no found images, or a model is no longer the one that was run.
+    the images themselves, with which the saved sources and targets are compared. `own`: models
+    that the caller holds, taken where they are the run's. Refused where the run kept no found
+    images, or a model is no longer the one that was run.
     """
     run, computed = Run(path), can_compute()
     if not len(run.columns.pairs_of(started=True, names=["pair_id"])):
@@ -158,24 +161,24 @@ def verify_run(
             "with some: look at blindspots table --table summary"
         )
     if computed:
-        _check(run, trust)
+        _check(run, trust, own)
     listed = (run.path / MANIFEST).is_file()
     result = Verification(listed=listed, finished=run.finished, computed=computed)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
     result.problems.take("files", files)
     result.problems.extend(audit(run))
     if computed or images is not None:
-        _compute(run, result, sources, images, reporter, device, batch, lpips_weights, trust)
+        _compute(run, result, sources, images, reporter, device, batch, lpips_weights, trust, own)
     result.problems.close()
     return result
 
 
-def _check(run: Run, trust: Trust) -> None:
-    from blindspots.study.reload import check_kept, check_stored_spec
+def _check(run: Run, trust: Trust, own: "Sequence[Classifier]") -> None:
+    from blindspots.study.reload import check_kept, check_loadable
 
     check_kept(run, "verified")
     for facts in run.info.models:
-        check_stored_spec(facts.spec, trust)
+        check_loadable(facts, trust, own=own)
 
 
 def _compute(
