@@ -87,7 +87,7 @@ soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; d
 
 docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
 	$(BIN)/python docs/live.py
-	$(BIN)/sphinx-build -W --keep-going -j 2 -q docs docs/_build
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 dist: $(VENV)/installed-release ## build wheel and sdist into dist/, and check what an index would show
 	rm -rf dist

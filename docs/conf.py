@@ -11,6 +11,7 @@ _PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="ut
 REPOSITORY = _PROJECT["urls"]["Repository"]
 
 project, author = "Blindspots", _PROJECT["authors"][0]["name"]
+copyright = f"{author}, under the Apache License 2.0"
 version = release = _PROJECT["version"]
 extensions = ["myst_nb", "sphinx.ext.autodoc"]
 exclude_patterns = ["_build", "_live"]
@@ -28,10 +29,10 @@ html_copy_source = False
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4
 # Names of fields, endings and shapes are no words of a language that can be coloured.
-suppress_warnings = ["misc.highlighting_failure"]
+suppress_warnings = ["misc.highlighting_failure", "toc.empty_glob"]
 nb_execution_mode, nb_execution_raise_on_error = "force", True
 nb_execution_in_temp = True
-nb_execution_timeout, nb_merge_streams = 300, True
+nb_execution_timeout, nb_output_stderr = 300, "remove"
 
 autodoc_typehints, autodoc_member_order = "none", "bysource"
 # Docstrings mark code as Markdown does.

@@ -6,8 +6,6 @@ from collections.abc import Callable
 import blindspots as bs
 from blindspots.cli.main import app
 
-COLAB = "https://colab.research.google.com/assets/colab-badge.svg"
-
 
 def api() -> str:
     """A directive per public name, by kind."""
@@ -40,7 +38,7 @@ def colab(page: str, text: str, repository: str) -> str:
     address = f"https://colab.research.google.com/github/{owner}/blob/notebooks/{name}.ipynb"
     title, _, rest = text.partition("\n\n# ")[2].partition("\n")
     head = text.partition("\n\n# ")[0]
-    return f"{head}\n\n# {title}\n\n[![Open in Colab]({COLAB})]({address})\n{rest}"
+    return f"{head}\n\n# {title}\n\n[Open in Colab]({address}){{.colab}}\n{rest}"
 
 
 def _kind(thing: object) -> str:
