@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers soak fuzz clean
+  benchmark-walks benchmark-workers soak fuzz torture clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -76,6 +76,9 @@ benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.
 
 soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; docs/scaling.md
 	$(BIN)/python -m benchmarks.soak
+
+torture: $(VENV)/installed-dev ## kill, fill the disk, stop, flood; docs/scaling.md
+	$(BIN)/python -m benchmarks.torture --page docs/scaling.md
 
 clean: ## remove the environment and the demo
 	rm -rf $(VENV) demo
