@@ -48,9 +48,7 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     directory, one that may not be read, and one without a single readable image.
     """
     said_options(spec, {})
-    directory = user_path(spec.name)
-    if not directory.is_dir():
-        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    directory = check_folder(spec)
     names, others, runs = _walk(directory)
     folders = _class_folders(directory, names, runs)
     strays = [
@@ -77,6 +75,14 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     notes += _phrase(others, "files were passed over, their suffix being no image's")
     notes += _phrase(runs, "folders were passed over, being runs of blindspots")
     return replace(listing, notes=notes)
+
+
+def check_folder(spec: Spec) -> Path:
+    """The directory of `folder:DIR`; refused where there is none."""
+    directory = user_path(spec.name)
+    if not directory.is_dir():
+        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    return directory
 
 
 def _metadata(
@@ -258,6 +264,12 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
     names = _names(spec)
     entries = [_file_entry(spec, name) for name in names]
     return collect(str(spec), entries, len(entries), reporter, expected=_EXAMPLE)
+
+
+def check_files(spec: Spec) -> None:
+    """Refuse `files:` of which one is not there."""
+    for name in _names(spec):
+        _file_entry(spec, name)
 
 
 def _names(spec: Spec) -> list[str]:
