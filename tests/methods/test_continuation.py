@@ -98,13 +98,14 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
 def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
     module, source, target, normal = linear_case(seed)
-    result = traverse(module, source, target, bs.Star())
+    result = traverse(module, source, target, bs.Star(tolerance=1e-6, max_steps=80))
     moved = result.found - target
     along = (moved * normal).sum() / normal.square().sum() * normal
     torch.testing.assert_close(moved, along, atol=1e-4, rtol=0)
     deep = margin(module(result.found), result.label)
     floor = bs.Confidence().height_at(result.p_source - 0.2)
-    assert floor + 1.0 - 1e-3 <= deep <= floor + bs.Star().aim
+    rounding = min(1.0, float(normal.abs().sum()) / 510)
+    assert floor + rounding - 1e-3 <= deep <= floor + bs.Star().aim
 
 
 @METHOD

@@ -29,9 +29,8 @@ class Fan(HullMethod):
 
     The settings are `Star`'s. `max_steps` m: steps of 2 k + 2 evaluations each, for k targets,
     shared equally between them: 2 + 2/k a target and step. `tolerance`: the RMSE that every corner
-    must have. `clearance`: at most 0.9 of what the source has, or half of what the corners have
-    where that is more: a face sags between its corners, and those of an unsure source are surer
-    than itself. A fan has no final look: what it returns are the last corners whose sampled hull
+    must have. `clearance`: the most that κ may be, which is also half of what the corners have:
+    a face sags between its corners, and those of an unsure source are surer than itself. A fan has no final look: what it returns are the last corners whose sampled hull
     was inside; where there were none, the last that were inside themselves; else the source.
     """
 

@@ -36,9 +36,8 @@ class Star(HullMethod):
 
     `delta` δ. `max_steps` m: steps of four evaluations each at most (`budget`). `tolerance`: the
     RMSE to the target, in [0, 1] units, at which a pair that is held has `reached` it.
-    `clearance` κ, in logits: how far inside every evaluated point must be, at most 0.9 of what the
-    source is. `aim` a, in logits: how
-    far inside the first corrections aim; then it adapts. `pull`, `last_pull`: the share of the way
+    `clearance`, in logits: the most that κ may be. `aim` a, in logits: how far inside the first
+    corrections aim; then it adapts. `pull`, `last_pull`: the share of the way
     back to the target in the first and the last step. `memory`: steps whose gradients are still
     used. Settings at or below 0 are refused.
     """
