@@ -32,6 +32,11 @@ points nearer to it than t = 0.03, which would move a corner more than 33-fold, 
 Where the worst shortfall has not become smaller for six steps, gradients there lead nowhere: the
 corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
+
+Before it ends, the segment to every corner is looked at, at 201 points. One that leaves the level
+set is bent further at its worst point while steps are left (the last four are kept for that); then
+its end goes back to the last t up to which everything is inside and where at most half of δ is
+lost. So every segment that is returned is inside at all 201 points.
 """
 
 from abc import abstractmethod
@@ -48,6 +53,7 @@ from blindspots.methods.method import (
     Evaluation,
     Method,
     Problem,
+    choose,
     clearance_needed,
     code,
     least_multipliers,
@@ -70,11 +76,13 @@ from blindspots.scores.score import Differentiated
 DEEPER, NEAR = 1.15, 1.5
 LARGEST_AIM = 60.0
 PATIENCE, PROGRESS, RETREAT = 6, 0.25, 0.8
-LEAST_WEIGHT = 0.03**2
+GOLDEN, LEAST_T = (5**0.5 - 1) / 2, 0.03
 LEAST_AIM = 1.5
 SOURCE_TIMES = 8.0
 WORST_SHARE = 0.9
 CONFIRMATIONS = 4
+LOOK, REPAIRS = 201, 4
+CUT_SHARE = 0.5
 
 Weights = Float[Tensor, "batch points corners"]
 Held = TypeVar("Held", bound="HullState")
@@ -265,8 +273,49 @@ class HullMethod(Method):
         """Close enough and held several times in a row, or out of steps."""
         targets = problem.target.reshape(now.found.shape)
         close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
-        ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), RUNNING)
-        return torch.where(close & (now.held >= CONFIRMATIONS), code(Ending.REACHED), ending)
+        held = now.held >= CONFIRMATIONS
+        late = (now.steps >= self.max_steps - REPAIRS) & held
+        over = late | (now.steps >= self.max_steps)
+        ending = torch.where(over, code(Ending.BUDGET), RUNNING)
+        return torch.where(close & held, code(Ending.REACHED), ending)
+
+    def sweep(self) -> Float[Tensor, "look"]:
+        """201 equally spaced points, both ends included."""
+        return torch.linspace(0, 1, LOOK)
+
+    def swept(  # type: ignore[override]
+        self, problem: Problem, state: HullState, score: Float[Tensor, "batch corners look"]
+    ) -> HullState:
+        """Go on where a segment leaves the level set; without steps left, cut it there."""
+        lost = problem.p_source[:, None, None] - score
+        whole = (lost <= self.delta).flatten(1).all(dim=1)
+        again = ~whole & (state.steps < self.max_steps)
+        cut = self._cut(problem, state, score, (lost <= self.delta).cumprod(dim=2) == 1)
+        state = _where(whole | again, state, cut)
+        deeper = replace(
+            state,
+            ending=torch.where(again, RUNNING, state.ending),
+            held=torch.where(again, 0, state.held),
+            aim=torch.where(again, state.aim * DEEPER, state.aim),
+        )
+        lowest, place = score.min(dim=2)
+        rows = torch.arange(len(place), device=place.device)
+        worst = torch.diag_embed(self.sweep().to(score)[place])
+        worst = worst[rows[:, None], lowest.argsort(dim=1)]
+        draw = state.draws[rows, state.steps.clamp(max=self.max_steps)].clone()
+        draw[:, : worst.shape[1] - 1] = worst[:, 1:]
+        return self.propose(problem, deeper, worst[:, 0], draw)
+
+    def _cut(self, problem: Problem, state: HullState, score: Tensor, within: Tensor) -> HullState:
+        """Every end back at the last t up to which all is `within`, with room below it."""
+        roomy = problem.p_source[:, None, None] - score <= CUT_SHARE * self.delta
+        places = torch.arange(score.shape[2], device=score.device)
+        kept = torch.where(within.all(dim=2, keepdim=True), places == places[-1], within & roomy)
+        last = torch.where(kept, places, 0).amax(dim=2)
+        t = self.sweep().to(score)[last][..., None, None, None]
+        shorter = torch.lerp(problem.source[:, None], state.found, t)
+        there = score.gather(2, last[..., None])[..., 0]
+        return replace(state, found=shorter, score=there)
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
@@ -276,7 +325,7 @@ class HullMethod(Method):
         pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
-        counts = (now.plane_weights.square().sum(dim=2) > LEAST_WEIGHT) & (now.plane_scale > 0)
+        counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & (now.plane_scale > 0)
         need = torch.where(counts, lacking, -torch.inf)
         multipliers = least_multipliers(gram(now), need)
         bend = torch.einsum(
@@ -293,6 +342,12 @@ class HullMethod(Method):
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
         return now.plane_weights[torch.arange(len(lowest), device=lowest.device), lowest]
+
+
+def _where(mask: Bool[Tensor, "batch"], yes: HullState, no: HullState) -> HullState:
+    """What was found as in `yes` where the mask holds, else as in `no`."""
+    found, score = (choose(mask, getattr(yes, n), getattr(no, n)) for n in ("found", "score"))
+    return replace(yes, found=found, score=score)
 
 
 def mixtures(source: Tensor, corners: Corners, weights: Weights) -> Tensor:

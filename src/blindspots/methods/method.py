@@ -137,7 +137,9 @@ class Method(ABC):
         """Where to look at segments before their pairs end; None: nowhere."""
         return None
 
-    def swept(self, problem: Problem, state: State, score: Float[Tensor, "batch look"]) -> State:
+    def swept(
+        self, problem: Problem, state: State, score: Float[Tensor, "batch targets look"]
+    ) -> State:
         """The state after the look at the segments of pairs that were about to end."""
         del problem, score
         return state
