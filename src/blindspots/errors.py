@@ -6,6 +6,13 @@ BlindspotsError        anything this package raises on purpose        exit statu
 └── LimitExceeded      a run is beyond a limit it was checked for     exit status 3
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+# What the extra torch brings; everything that computes needs it, what reads a run does not.
+COMPUTING = ("torch", "torchvision", "timm")
+
 
 class BlindspotsError(Exception):
     """The base of every error raised on purpose; its text is meant for the user."""
@@ -39,6 +46,27 @@ class LimitExceeded(BlindspotsError):
 Refused = UsageError
 
 
+def can_compute() -> bool:
+    """Whether torch is installed."""
+    return find_spec(COMPUTING[0]) is not None
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Around an import: where it needs torch, and that is not installed, what to type is said."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in COMPUTING:
+            raise
+        raise UsageError(
+            f"this needs {missing}, which is not installed; without it runs can be read alone, by "
+            "table, report, compare, check, plot and the first half of verify; type "
+            "pip install 'blindspots[torch]'"
+        ) from error
+
+
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, or its kind where it has none."""
     lines = str(error).strip().splitlines()
@@ -53,3 +81,17 @@ def plain_text(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory for something, which torch says of the CPU's in words alone."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this machine was short of, as a sentence; None where that is not why it was raised."""
+    if is_out_of_memory(error):
+        return "there is not enough memory"
+    if "can't start new thread" in str(error):
+        return "the system lets this user start no more threads"
+    return None

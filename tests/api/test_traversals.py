@@ -2,8 +2,11 @@
 
 import base64
 import io
+import os
 import re
 import sys
+from contextlib import nullcontext
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -13,6 +16,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import blindspots as bs
+from blindspots import progress
+from blindspots.progress import Reporter
 from tests.support.toys import convolutional, random_images, toy
 
 SIDE, SNAPSHOTS = 12, 4
@@ -147,6 +152,15 @@ def test_another_file_is_refused(tmp_path, content):
         bs.Traversals.load(file)
 
 
+def test_what_is_saved_can_be_read_by_whom_the_umask_lets(result, tmp_path):
+    before = os.umask(0o027)
+    try:
+        saved = result.save(tmp_path / "result.safetensors")
+    finally:
+        os.umask(before)
+    assert saved.stat().st_mode & 0o777 == 0o640
+
+
 def test_an_id_of_several_lines_is_not_saved(model, images, tmp_path):
     method = bs.Reference(max_steps=1)
     result = bs.traverse(model, images[:1], images[1:2], method=method, ids=["a\nb"])
@@ -207,3 +221,18 @@ def test_a_bar_is_drawn_on_a_terminal(model, images, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     bs.traverse(model, images[:1], images[1:2], method=bs.Reference(max_steps=1))
     assert "traversing" in capsys.readouterr().err
+
+
+def test_a_bar_is_drawn_in_a_notebook_that_can_move_one(monkeypatch):
+    reporter, drawn = Reporter(), []
+    monkeypatch.setattr(
+        progress, "_bar", lambda *_: drawn.append("bar") or nullcontext(MagicMock())
+    )
+    monkeypatch.setattr(progress, "find_spec", lambda name: name == "ipywidgets" or None)
+    with reporter.work("traversing", 3, "pairs"):
+        assert not reporter.watched
+    assert drawn == []
+    monkeypatch.setattr(reporter.console, "is_jupyter", True)
+    with reporter.work("traversing", 3, "pairs"):
+        assert reporter.watched
+    assert drawn == ["bar"]

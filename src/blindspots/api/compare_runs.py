@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blindspots.api.arguments import as_models
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import Rendered, RunTable
-from blindspots.errors import LimitExceeded, UsageError
+from blindspots.errors import LimitExceeded, UsageError, computing
 from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
@@ -14,7 +15,6 @@ from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS, Kind
 from blindspots.reporting.publish import publish_transfer
 from blindspots.settings import Trust
 from blindspots.store.paths import Place, check_writable, find_place
-from blindspots.study.transfer import judge_run
 
 
 @dataclass(frozen=True, repr=False)
@@ -84,7 +84,7 @@ def compare(
 
 def transfer(
     run: Any,
-    models: str | Sequence[str] = (),
+    models: Any = (),
     *,
     device: str = "auto",
     batch: int | None = None,
@@ -95,23 +95,21 @@ def transfer(
 ) -> RunTable:
     """Whether other models believe a run's found images too: the table, a column per judge.
 
-    `run`: a directory or an open run; its own models judge each other. `models`: specs of further
-    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device.
-    `trust_run_code`: run the code that file: and python: models of the run name. Writes
-    `transfer.parquet`, its table and its figure into the directory.
+    `run`: a directory or an open run; its own models judge each other. `models`: further judges, a
+    spec, a `Classifier`, a `torch.nn.Module` of the images' size that takes [0, 1], or a list.
+    `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device. `trust_run_code`: run
+    the code that file: and python: models of the run name. Writes `transfer.parquet`, its table and
+    its figure into the directory.
 
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
-    a judge lacks the sources' classes, or a model is given that is no spec.
+    a judge lacks the sources' classes, or what is given is no model.
     """
+    with computing():
+        from blindspots.study.transfer import judge_run
+
     opened = open_run(run)
-    specs = [models] if isinstance(models, str) else list(models)
-    for spec in specs:
-        if not isinstance(spec, str):
-            raise UsageError(
-                f"a {type(spec).__name__} was given as a judge; expected specs; type "
-                "models=['zoo:shapes-vit']"
-            )
+    judges = as_models(models, opened.models[0].size)
     check_writable(opened.path)
     trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
-    judge_run(opened.path, specs, device, batch, Reporter(quiet=not progress), trust)
+    judge_run(opened.path, judges, device, batch, Reporter(quiet=not progress), trust)
     return RunTable(publish_transfer(opened.path))

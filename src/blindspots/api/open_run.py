@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blindspots.api.run_table import RunTable, arrow_frame
 from blindspots.errors import UsageError
@@ -130,20 +130,22 @@ class OpenRun(Run):
             out=out,
         )
 
-    def report(self) -> Place:
+    def report(self, out: str | Place | None = None) -> Place:
         """Build report.html, tables and figures of the run again; the report's file.
 
-        Raises `UsageError` where the directory cannot be written.
+        `out`: the directory they are written into; None: that of the run. Raises `UsageError` where
+        it cannot be written.
         """
-        return self.publish().report
+        return self.publish(out).report
 
-    def publish(self) -> "Published":
+    def publish(self, out: str | Place | None = None) -> "Published":
         """What `report` writes: where the report is, and the slides' tables as text and data."""
         from blindspots.reporting.publish import publish
-        from blindspots.store.paths import check_writable
+        from blindspots.store.paths import check_writable, find_place
 
-        check_writable(self.path)
-        return publish(self.path)
+        place = self.path if out is None else find_place(out)
+        check_writable(place)
+        return publish(self.path, out=place)
 
     def verify(
         self,
@@ -153,6 +155,7 @@ class OpenRun(Run):
         sources: int | None = None,
         images: str | None = None,
         lpips_weights: str | Path | None = None,
+        models: Any = (),
         trust_file: bool = False,
         trust_remote_code: bool = False,
         trust_run_code: bool = False,
@@ -164,18 +167,21 @@ class OpenRun(Run):
         `sources`: only what starts from so many sources of each model; None: all. `different`
         names the columns that deviate and `problems` tells what else disagrees,
         `raise_if_different()` fails for both, `text()` tells all. `images`: a spec of the images
-        themselves, with which the saved sources and targets are compared.
+        themselves, with which the saved sources and targets are compared. `models`: models in
+        memory, as `blindspots.run` took them; those that are the run's are not loaded.
         `trust_run_code`: run the code that file: and python: models of the run name.
 
         Raises `UsageError` where found images were not kept or a model is no longer the same.
         """
+        from blindspots.api.arguments import as_models
         from blindspots.settings import Trust
         from blindspots.study.verify import verify_run
 
         weights = None if lpips_weights is None else Path(lpips_weights)
         trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
         reporter = Reporter(quiet=not progress)
-        return verify_run(self.path, device, batch, weights, reporter, trust, sources, images)
+        own = as_models(models, self.models[0].size, specs=False)
+        return verify_run(self.path, device, batch, weights, reporter, trust, sources, images, own)
 
     def check(
         self,

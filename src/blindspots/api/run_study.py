@@ -86,7 +86,7 @@ def run(
     `backend`, `workers`: who does the work, as the command's flags; what is in memory stays in this
     process.
     `report`: whether tables, figures and report.html are made. `progress`: whether bars are drawn
-    on standard error; None: on a terminal.
+    on standard error; None: on a terminal and in a notebook.
 
     Raises `UsageError` before anything is written, and `WorkFailed` where the disk is full or
     memory ran out: what is finished is kept.
@@ -214,7 +214,7 @@ def _images(given: Any, classes: str | Path | None) -> tuple[ImageSet | None, st
 
 
 def _reporter(progress: bool | None) -> Reporter:
-    shown = Reporter().console.is_terminal if progress is None else progress
+    shown = Reporter().watched if progress is None else progress
     return Reporter(quiet=not shown)
 
 

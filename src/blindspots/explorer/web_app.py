@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blindspots.errors import UsageError
@@ -27,8 +28,12 @@ from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
+<<<<<<< HEAD
 from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.store.reader import Run
+=======
+from blindspots.store.paths import check_writable
+>>>>>>> main
 
 
 def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
@@ -184,7 +189,20 @@ def _results(app: FastAPI, hub: AppState) -> None:
 
     @app.post("/api/cases")
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
+<<<<<<< HEAD
         case, events = await _case(hub, body)
+=======
+        found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
+        check_case(found)
+        check_writable(hub.out)
+        # Rows come model after model, in the order of the results that are saved.
+        ordered = [one for name in hub.subjects for one in found if one.model == name]
+        case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
+        models = dict.fromkeys(one.model for one in ordered)
+        parts = [_part(name, case.rows, hub.subject(name)) for name in models]
+        events = await hub.collect(parts)
+        events.sort(key=lambda event: list(models).index(event["row"]["model"]))
+>>>>>>> main
         return {"path": str(await asyncio.to_thread(case.write, hub.out, events))}
 
     @app.post("/api/reports")
@@ -238,6 +256,7 @@ def _handle_errors(app: FastAPI) -> None:
     for kind, status in ((Missing, 404), (UsageError, 400), (Busy, 503)):
         app.add_exception_handler(kind, _as_json(status))
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(RequestValidationError, _misfit)
     # The server logs what this stands for, with its trace; the page gets the sentence alone.
     app.add_exception_handler(Exception, _went_wrong)
@@ -253,6 +272,12 @@ def _as_json(status: int) -> Callable:
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": str(error.detail)}, error.status_code)
+
+
+async def _left(_: Request, error: Exception) -> Response:
+    """Nobody reads this: the visitor left in the middle of a request."""
+    del error
+    return Response(status_code=400)
 
 
 async def _misfit(_: Request, error: Exception) -> Response:
