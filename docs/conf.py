@@ -48,12 +48,9 @@ def _read(_app: object, page: str, source: list[str]) -> None:
     from generated import FILLED, colab
 
     text = FILLED[page]() if page in FILLED else ""
-    text = source[0].replace("% generated", text)
-    source[0] = (
-        colab(page, _link_out(text), REPOSITORY)
-        if page.startswith("tutorials/")
-        else _link_out(text)
-    )
+    text = _link_out(source[0].replace("% generated", text))
+    tutorial = page.startswith("tutorials/")
+    source[0] = colab(page, text, REPOSITORY) if tutorial else text
 
 
 def setup(app) -> None:
