@@ -20,7 +20,7 @@ from blindspots.schema import ALL_TABLES, Ending
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-PAGES = sorted(page for page in (*ROOT.glob("*.md"), *DOCS.glob("*.md")) if page.exists())
+PAGES = sorted([*ROOT.glob("*.md"), *DOCS.glob("*.md"), *DOCS.glob("tutorials/*.md")])
 
 CODE = re.compile(r"`(blindspots[\w.]*):([\w.]+)`")
 FILE = re.compile(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|js|css|html|yml|toml|txt))`")
