@@ -47,6 +47,10 @@ app.command("blindspots.cli.doctor_command:doctor", name="doctor")
 zoo.command("blindspots.cli.model_commands:train", name="train")
 zoo.command("blindspots.cli.model_commands:evaluate", name="evaluate")
 app.command(zoo)
+leaderboard = App(name="leaderboard", help="Claims on fixed pairs that carry their proof.")
+for _name in ("protocols", "draw", "run", "submit", "verify", "merge", "build"):
+    leaderboard.command(f"blindspots.cli.leaderboard_commands:{_name}", name=_name)
+app.command(leaderboard)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
