@@ -3,6 +3,7 @@
 import ast
 import importlib
 import inspect
+import os
 import statistics
 import subprocess
 import sys
@@ -102,6 +103,16 @@ def test_what_works_without_an_extra_does_not_load_its_library():
         *("cli.main", "diagnosis"),
     )
     assert not {*EXTRAS} & loaded_by([f"blindspots.{name}" for name in names])
+
+
+def test_above_a_clone_of_its_name_the_package_is_found(tmp_path):
+    (tmp_path / "blindspots").symlink_to(ROOT, target_is_directory=True)
+    code = "import blindspots; print(blindspots.__file__)"
+    path = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=path
+    )
+    assert found.stdout.strip().endswith("blindspots/__init__.py"), found.stderr
 
 
 def loaded_by(names):

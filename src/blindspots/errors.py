@@ -53,3 +53,17 @@ def plain_text(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was no memory for something, which torch says of the CPU's in words alone."""
+    return isinstance(error, MemoryError) or "can't allocate memory" in str(error)
+
+
+def shortage(error: BaseException) -> str | None:
+    """What this machine was short of, as a sentence; None where that is not why it was raised."""
+    if is_out_of_memory(error):
+        return "there is not enough memory"
+    if "can't start new thread" in str(error):
+        return "the system lets this user start no more threads"
+    return None

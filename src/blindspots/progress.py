@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Protocol, runtime_checkable
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     ProgressColumn,
+    SpinnerColumn,
     Task,
     TextColumn,
     TimeElapsedColumn,
@@ -37,6 +39,11 @@ class Reporter:
         self.quiet = quiet
         self.console = Console(stderr=True, highlight=False, soft_wrap=True)
 
+    @property
+    def watched(self) -> bool:
+        """Whether somebody looks on: at a terminal or in a notebook."""
+        return self.console.is_terminal or self.console.is_jupyter
+
     def say(self, text: str) -> None:
         """A line of its own."""
         if not self.quiet:
@@ -47,11 +54,25 @@ class Reporter:
         self.console.print(f"warning: {text}", markup=False, style="yellow")
 
     @contextmanager
+    def busy(self, what: str) -> Iterator[None]:
+        """Say what goes on while nothing can be counted: with a clock on a terminal."""
+        if self.quiet:
+            yield
+        elif self.console.is_terminal:
+            columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+            with Progress(*columns, console=self.console, transient=True) as shown:
+                shown.add_task(what, total=None)
+                yield
+        else:
+            self.say(f"{what} …")
+            yield
+
+    @contextmanager
     def work(self, what: str, total: float, unit: str) -> Iterator[Ticker]:
         """Count up to `total` units; what it yields is told each amount done."""
         if self.quiet or total <= 0:
             yield lambda _amount: None
-        elif self.console.is_terminal:
+        elif self.console.is_terminal or _notebook(self.console):
             with _bar(self.console, unit) as bar:
                 task = bar.add_task(what, total=total)
                 yield lambda amount: bar.advance(task, amount)
@@ -59,6 +80,11 @@ class Reporter:
             lines = _Lines(self, what, total, unit)
             yield lines.advance
             lines.end()
+
+
+def _notebook(console: Console) -> bool:
+    # Rich moves a bar in a notebook with ipywidgets; without them it would print a warning.
+    return console.is_jupyter and find_spec("ipywidgets") is not None
 
 
 class _Rate(ProgressColumn):

@@ -13,7 +13,10 @@ STRAIGHT_METHODS = ("fan", "star")
 TRIANGLE_DROPS = (0.0, 0.1, 0.2, 0.3)
 # Scores in [0, 1], of which the drops above are a sensible choice.
 PROBABILITIES = ("confidence", "group")
-SIMPLEX_SAMPLES = 2000
+SIMPLEX_SAMPLES = 500  # a fraction's 95 % interval is then at most 0.09 wide
+SIMPLEX_COUNTS = (SIMPLEX_SAMPLES, 2000)  # the second in runs of earlier versions
+LPIPS_FILE = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which LPIPS looks through
+LPIPS_DOWNLOAD = "download"  # typed in place of a file, to have torchvision's fetched
 LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 

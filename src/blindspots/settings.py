@@ -51,12 +51,12 @@ class ScienceSettings:
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, get_args(Precision))
         check_seed(self.seed)
-        for name, least in (("sources", 1), ("targets_per_source", 1)):
-            if getattr(self, name) < least:
+        for name, usual in (("sources", 20), ("targets_per_source", 2)):
+            if getattr(self, name) < 1:
                 option = "--" + name.replace("_", "-")
                 raise UsageError(
-                    f"{option} {getattr(self, name)} was given; expected at least {least}, "
-                    f"as in {option} 2"
+                    f"{option} {getattr(self, name)} was given; expected at least 1, "
+                    f"as in {option} {usual}"
                 )
 
     def identity(self) -> dict[str, Any]:
@@ -119,8 +119,8 @@ class MachineSettings:
     kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
     plan is long enough to pay for it.
     `keep`: none, found or path; None: path below 1,000 pairs per model, else found.
-    `lpips_weights`: AlexNet's weights; None: the usual cache. `shard`: the share of the plan's
-    sources that is worked on.
+    `lpips_weights`: AlexNet's weights, or "download"; None: torch's hub cache. `shard`: the share
+    of the plan's sources that is worked on.
     """
 
     device: str = "auto"

@@ -45,7 +45,7 @@ def test_open_runs_and_models_of_one_run_are_compared(runs, tmp_path):
         (lambda runs: bs.compare(runs[0], table="transfer"), "table='transfer' was given"),
         (lambda runs: bs.compare(runs[0], model="zoo:c"), "zoo:c"),
         (lambda _: bs.compare("nothing"), "is not a run"),
-        (lambda runs: bs.transfer(runs[0], [tiny_model.build()]), "a Classifier was given as a"),
+        (lambda runs: bs.transfer(runs[0], [3]), "3 was given as the model"),
         (lambda _: bs.doctor(torch.nn.Identity()), "a Identity was given as the model"),
     ],
 )
@@ -63,6 +63,32 @@ def test_a_transfer_is_the_commands_table_and_is_stored(copy, no_figures, capsys
     assert table.to_markdown() == bs.open_run(copy).table("transfer").to_markdown()
     assert call(["table", str(copy), "--table", "transfer", "--format", "markdown"]) == 0
     assert capsys.readouterr().out.strip() == table.to_markdown().strip()
+
+
+def test_models_in_memory_judge_and_are_not_loaded(copy, no_figures):
+    run, other = bs.open_run(copy), tiny_model.build()
+    own = [bs.load_model(facts.spec, trust_file=True) for facts in run.models]
+    with torch.no_grad():
+        next(other.parameters()).mul_(-1)
+    before = {name: value.clone() for name, value in other.state_dict().items()}
+    table = bs.transfer(run, [*own, other])
+    assert set(run.transfer["judge"]) == {*(facts.name for facts in run.models), other.name}
+    assert table.to_markdown() == run.table("transfer").to_markdown()
+    assert all(torch.equal(before[name], value) for name, value in other.state_dict().items())
+    with pytest.raises(bs.UsageError, match="loading it runs that code"):
+        run.verify()
+    assert run.verify(models=own).problems == []
+    with pytest.raises(bs.UsageError, match="was given as the model; expected"):
+        run.verify(models="zoo:shapes-resnet")
+
+
+def test_a_run_of_a_model_in_memory_is_verified_with_it(tmp_path, tiny_images, no_figures):
+    model = tiny_model.build()
+    images = bs.load_images(tiny_images, model)
+    run = bs.run(model=model, images=images, out=tmp_path / "run", sources=3, report=False)
+    with pytest.raises(bs.UsageError, match=r"from Python give it as models=\[model\]"):
+        run.verify()
+    assert run.verify(models=model).problems == []
 
 
 def test_a_model_is_diagnosed_by_spec_or_as_it_is(tiny_images):

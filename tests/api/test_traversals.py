@@ -4,6 +4,8 @@ import base64
 import io
 import re
 import sys
+from contextlib import nullcontext
+from unittest.mock import MagicMock
 
 import numpy as np
 import pandas as pd
@@ -13,6 +15,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import blindspots as bs
+from blindspots import progress
+from blindspots.progress import Reporter
 from tests.support.toys import convolutional, random_images, toy
 
 SIDE, SNAPSHOTS = 12, 4
@@ -207,3 +211,18 @@ def test_a_bar_is_drawn_on_a_terminal(model, images, capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     bs.traverse(model, images[:1], images[1:2], method=bs.Reference(max_steps=1))
     assert "traversing" in capsys.readouterr().err
+
+
+def test_a_bar_is_drawn_in_a_notebook_that_can_move_one(monkeypatch):
+    reporter, drawn = Reporter(), []
+    monkeypatch.setattr(
+        progress, "_bar", lambda *_: drawn.append("bar") or nullcontext(MagicMock())
+    )
+    monkeypatch.setattr(progress, "find_spec", lambda name: name == "ipywidgets" or None)
+    with reporter.work("traversing", 3, "pairs"):
+        assert not reporter.watched
+    assert drawn == []
+    monkeypatch.setattr(reporter.console, "is_jupyter", True)
+    with reporter.work("traversing", 3, "pairs"):
+        assert reporter.watched
+    assert drawn == ["bar"]

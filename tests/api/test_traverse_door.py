@@ -1,10 +1,14 @@
 """What a researcher hands to `traverse` first is accepted, or refused with a sentence."""
 
+import base64
+import io
+import re
 import warnings
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 import blindspots as bs
@@ -124,6 +128,7 @@ def corners(model):
 def test_hulls_take_a_batch_axis_of_one_arrays_and_a_label_as_a_tensor(model, corners):
     images, label = corners
     plain = bs.triangle(model, *images, label, steps=3)
+    assert re.fullmatch(r"<triangle of 10 points: source \S+, mean \S+, minimum \S+>", repr(plain))
     loose = bs.triangle(
         model, *(x[None].double().numpy() for x in images), torch.tensor([label]), 3
     )
@@ -133,6 +138,21 @@ def test_hulls_take_a_batch_axis_of_one_arrays_and_a_label_as_a_tensor(model, co
     cloud = bs.simplex(model, images[:1], images[1:], label, 20)
     again = bs.simplex(model, images[0], list(images[1:]), label, 20)
     assert torch.equal(cloud.confidence, again.confidence)
+
+
+def test_a_triangle_shows_itself_in_a_notebook_at_its_true_distances():
+    model, images = toy(convolutional()), random_images(3)
+    shown = bs.triangle(model, *images, 0, steps=3)
+    (data,) = re.findall(r'base64,([^"]+)"', shown._repr_html_())
+    with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 20) or ()) > 10
+    assert f"{float((images[0] - images[1]).square().mean().sqrt()):.3f}"[1:] in "".join(
+        text.get_text() for text in shown.plot().texts
+    )
+    authors = bs.triangle(model, *images, 0, grid="reference")
+    assert "<img" not in authors._repr_html_()
+    with pytest.raises(bs.UsageError, match="lacks two corners"):
+        authors.plot()
 
 
 def test_a_hull_of_a_plain_module_warns(model, corners):

@@ -1,13 +1,16 @@
 """A real Chromium, or a sentence why there is none; no request may leave the disk."""
 
+import json
 import shutil
 from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from blindspots.reporting.page import write_report
-from blindspots.store.reader import Run
+from blindspots.reporting.selection import named_pairs, striking_case
+from blindspots.store.reader import CONTRAST_FILE, Run
 from tests.support.run_factory import Factory
 
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
@@ -15,6 +18,7 @@ DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 DEVICES = ("desktop", "phone", "dark phone")
 STAYS = ("file:", "data:", "blob:")
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-resnet-at")
+TITLES = ("Shapes ResNet", "Shapes ResNet, adversarially trained")
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +40,20 @@ def chromium():
 def report(tmp_path_factory):
     """The report of a small run: two models, five sources, three targets each."""
     factory = Factory(size=32, sources=5, targets=3, classes=("a<b>", "b", "c d", "e", "f", "g"))
-    return write_report(Run(factory.write(tmp_path_factory.mktemp("run"))))
+    return write_report(Run(with_contrast(factory.write(tmp_path_factory.mktemp("run")))))
+
+
+def with_contrast(path):
+    """The run with what PGD made of its headline pair's source, which here is its mirror image."""
+    run, file = Run(path), path / "run.json"
+    row = named_pairs(run, [striking_case(run)])[0]
+    (path / "figures").mkdir()
+    source = run.image(row["source_id"], row["model"])
+    Image.fromarray(source[:, ::-1]).save(path / CONTRAST_FILE)
+    said = {"before": "b", "p_before": 0.97, "after": "c d", "p_after": 0.88, "linf": 8 / 255}
+    contrast = {"pair_id": row["pair_id"], **said, "epsilon": 8 / 255, "steps": 50}
+    file.write_text(json.dumps({**json.loads(file.read_text()), "contrast": contrast}))
+    return path
 
 
 @contextmanager
@@ -144,7 +161,18 @@ def violations(page, part=None, **options):
 
 
 def pair_table(page):
-    page.locator("#pair-tools label", has_text="Table").click()
+    page.locator("#all-pairs > summary").click()
+
+
+def unfold(page, words):
+    """Opens what is folded under these words."""
+    page.locator("summary", has_text=words).click()
+
+
+def downloaded(page, press):
+    with page.expect_download() as waiting:
+        press()
+    return waiting.value
 
 
 def wait_for_place(slider, least):

@@ -5,8 +5,16 @@ import pytest
 
 from blindspots.reporting.page import write_report
 from blindspots.store.reader import Run
-from tests.browser.conftest import MODELS, check_accessible, opened, pair_table
-from tests.support.run_factory import Factory
+from tests.browser.conftest import (
+    MODELS,
+    TITLES,
+    check_accessible,
+    opened,
+    pair_table,
+    unfold,
+    with_contrast,
+)
+from tests.support.run_factory import ZOO, Factory
 
 pytestmark = pytest.mark.browser
 
@@ -25,24 +33,72 @@ SHIFT = """async () => {
 }"""
 
 
-def test_the_first_screen_shows_the_case_and_on_a_desk_the_models(shown):
+def test_the_first_screen_holds_the_claim_with_its_control(shown):
     heading = shown.locator("h1")
     assert "You see" in heading.inner_text()
     assert "99.9" in heading.inner_text()
     height = shown.viewport_size["height"]
-    box = shown.locator("#case-player .stage").bounding_box()
-    assert box["width"] > 150
-    assert box["y"] + box["height"] < height
-    if shown.viewport_size["width"] > 1000:
-        table = shown.locator("#short table").bounding_box()
-        assert table["y"] + table["height"] < height
+    for side in ("real", "found"):
+        box = shown.locator(f"#claim .{side} canvas").bounding_box()
+        assert box["width"] > 150
+        assert box["y"] + box["height"] < height
+    chart = shown.locator("#claim .along .chart").bounding_box()
+    assert chart["y"] < height
 
 
-def test_endings_are_told_in_words(shown):
-    words = shown.locator("#endings").inner_text()
+def test_the_claim_comes_before_the_numbers_and_the_tables_last(shown):
+    order = ["#claim", "#models", "#contrast", "#grids", "#sources", "#pairs", "#more"]
+    tops = [shown.locator(one).bounding_box()["y"] for one in order]
+    assert tops == sorted(tops)
+    assert shown.locator("#more > details[open]").count() == 0
+
+
+def test_the_page_is_about_five_screens(chromium, tmp_path):
+    run = Run(with_contrast(Factory(size=32, sources=4, models=ZOO, method="star").write(tmp_path)))
+    with opened(chromium, write_report(run)) as page:
+        page.set_viewport_size({"width": 1440, "height": 900})
+        assert page.evaluate("document.documentElement.scrollHeight") < 6 * 900
+
+
+def test_each_model_has_one_number_with_its_null_its_interval_and_a_sentence(shown, report):
+    rows = shown.locator("#models .measured li")
+    assert rows.locator("h3").all_inner_texts() == list(TITLES)
+    assert rows.locator("code").all_inner_texts() == list(MODELS)
+    first = rows.first.inner_text()
+    for words in ("Reach", " to ", "plain mix .20", "Blind pairs", "of 15 pairs", "of the way"):
+        assert words in first
+    assert rows.first.locator("svg rect").count() >= 6
+
+
+def test_both_ways_to_be_wrong_are_shown(shown):
+    section = shown.locator("#contrast")
+    assert section.locator("h3").all_inner_texts() == ["Over-sensitive", "Under-sensitive"]
+    assert section.locator("img").count() == 6
+    words = section.inner_text()
+    assert "no pixel moved by more than 8/255" in words
+    assert "the model: c d 88.0" in words
+
+
+def test_the_footer_says_how_the_page_was_made_and_what_comes_next(shown):
+    words = shown.locator("footer").inner_text()
+    for part in ("blindspots run --model zoo:shapes-resnet", "blindspots verify", "arXiv 2310.19"):
+        assert part in words
+    assert "--model file:model.py:build" in words
+
+
+def test_endings_are_told_in_words_where_something_failed(page):
+    unfold(page, "How the traversals ended")
+    words = page.locator("#endings").inner_text()
     assert "All steps were done." in words
     assert "The model does not give the source its class" in words
     assert "zoo:shapes-resnet-at 15" in words
+
+
+def test_endings_are_left_out_where_nothing_failed(chromium, tmp_path):
+    run = Run(Factory(size=8, sources=2, frames=3, unstarted=False).write(tmp_path))
+    with opened(chromium, write_report(run)) as page:
+        assert page.locator("#endings").count() == 0
+        assert "used up" not in page.locator("body").inner_text()
 
 
 def test_every_field_has_a_name_and_every_picture_words(shown):
@@ -63,13 +119,12 @@ def test_nothing_moves_once_it_is_there(page):
 
 
 def test_a_pair_opens_by_keyboard_and_closes_again(page):
-    page.locator("#pair-list .card").first.focus()
+    page.locator(".card").first.focus()
     page.keyboard.press("Enter")
     dialog = page.locator("#pair-dialog")
     assert dialog.is_visible()
     assert "You see" in dialog.inner_text()
     assert "evaluations" in dialog.inner_text()
-    assert "All steps were done." in dialog.inner_text()
     assert dialog.evaluate("one => one.scrollWidth <= one.clientWidth + 1")
     page.keyboard.press("Escape")
     assert dialog.is_hidden()
@@ -77,41 +132,55 @@ def test_a_pair_opens_by_keyboard_and_closes_again(page):
 
 def test_a_number_explains_itself_to_pointer_and_keyboard(page):
     tooltip = page.locator("#definition")
-    term = page.locator("#short .sort", has_text="RMSE")
+    term = page.locator("#models .term", has_text="Reach").first
     term.focus()
-    assert "Root mean square" in tooltip.inner_text()
+    assert "A lower bound on the model's blindness" in tooltip.inner_text()
     assert term.get_attribute("aria-describedby") == "definition"
     box = tooltip.bounding_box()
     assert box["x"] >= 0
     assert box["x"] + box["width"] <= page.viewport_size["width"]
     page.keyboard.press("Escape")
     assert tooltip.is_hidden()
-    page.locator("#short .sort", has_text="p found").hover()
-    assert "found image" in tooltip.inner_text()
+    page.locator("#models .term", has_text="Blind pairs").first.hover()
+    assert "looks like the target" in tooltip.inner_text()
 
 
-def test_the_worst_pairs_come_first_whichever_way_a_number_runs(desk, report):
-    rows = Run(report.parent).pair_rows(started=True)
-    for key, worst in (("rmse", min), ("segment_min", max)):
-        desk.select_option("#ends-choice", key)
-        first = desk.locator("#ends-view .card").first
-        assert first.get_attribute("data-pair") == worst(rows, key=lambda r: r[key])["pair_id"]
-        assert desk.locator("#ends-view h4").first.inner_text().startswith("Worst:")
-    desk.select_option("#ends-choice", "steps")
-    assert desk.locator("#ends-view h4").first.inner_text() == "The lowest steps"
+def test_the_nearest_pairs_come_first_and_those_that_did_not_get_there_last(desk, report):
+    rows = Run(report.parent).pair_rows()
+    ends = desk.locator("#ends-view .end")
+    assert ends.locator("h3").all_inner_texts() == ["Nearest to the target", "Did not get there"]
+    nearest = ends.first.locator(".card").evaluate_all("all => all.map((a) => a.dataset.pair)")
+    known = sorted((r for r in rows if r["rmse"] is not None), key=lambda r: r["rmse"])
+    assert nearest == [row["pair_id"] for row in known[: len(nearest)]]
+    assert desk.locator("#ends-view .card").count() <= 12
+    assert "does not give the source its class" in ends.last.inner_text()
 
 
-def test_the_grid_changes_with_the_model(page):
-    page.locator("#grid-choice").select_option(label=MODELS[1])
-    assert page.locator("#grid-view img").count() > 0
-    region = page.locator("#grid-view .scroll")
-    assert MODELS[1] in region.get_attribute("aria-label")
+def test_a_normal_and_a_trained_model_stand_side_by_side_on_the_same_images(desk):
+    grids = desk.locator("#grid-view > div")
+    assert grids.locator("h3").all_inner_texts() == list(TITLES)
+    left, right = (grid.bounding_box() for grid in grids.all())
+    assert left["y"] == right["y"]
+    alts = [grid.locator("img").evaluate_all(ALTS) for grid in grids.all()]
+    assert alts[0] == alts[1]
+
+
+ALTS = "all => all.map((one) => one.alt.replace(/, the model.*/, ''))"
+
+
+def test_of_several_models_any_two_can_stand_side_by_side(chromium, tmp_path):
+    run = Run(Factory(size=8, sources=3, frames=3, models=ZOO).write(tmp_path))
+    with opened(chromium, write_report(run)) as page:
+        choice = page.locator("#grid-view select").nth(1)
+        assert choice.locator("option:checked").inner_text() == TITLES[1]
+        choice.select_option(label="Shapes ViT")
+        region = page.locator("#grid-view .scroll").nth(1)
+        assert "Shapes ViT" in region.get_attribute("aria-label")
 
 
 def test_a_cell_of_the_grid_opens_the_pair_that_it_shows(desk, report):
     run = Run(report.parent)
-    desk.locator("#grid-choice").select_option(label=MODELS[0])
-    cell = desk.locator("#grid-view button").nth(1)
+    cell = desk.locator("#grid-view > div").first.locator("button").nth(1)
     row = cell.locator("xpath=ancestor::tr").locator("th").inner_text()
     cell.click()
     pair_id = desk.locator("#pair-dialog").get_attribute("data-pair")
@@ -120,9 +189,23 @@ def test_a_cell_of_the_grid_opens_the_pair_that_it_shows(desk, report):
     assert pair["target_name"] in cell.locator("img").get_attribute("alt")
 
 
+def test_what_is_cut_shows_that_it_goes_on(chromium, tmp_path):
+    """On a phone a table that is wider than the window has a shadow where it goes on."""
+    run = Run(Factory(size=8, sources=3, frames=3).write(tmp_path))
+    with opened(chromium, write_report(run)) as page:
+        page.set_viewport_size({"width": 390, "height": 844})
+        cut = page.locator(".scroll").evaluate_all(
+            "all => all.filter((one) => one.scrollWidth > one.clientWidth + 1)"
+            ".map((one) => getComputedStyle(one).backgroundImage)"
+        )
+        unfold(page, "Distance of the found")
+        assert all("linear-gradient" in one for one in cut)
+
+
 def test_a_hostile_class_name_is_shown_as_text(page):
+    pair_table(page)
     page.fill("#pair-search", "a<b>")
-    assert page.locator("#pair-list .card", has_text="a<b>").count() > 0
+    assert page.locator("#pair-list tr", has_text="a<b>").count() > 0
 
 
 def test_on_paper_the_tools_are_gone_and_the_content_is_there(chromium, report):
@@ -132,14 +215,14 @@ def test_on_paper_the_tools_are_gone_and_the_content_is_there(chromium, report):
 
 
 def check_printed(desk):
-    for hidden in ("nav", "#pair-tools", ".table-tools", "#case-player .views"):
+    for hidden in ("nav", "#pair-tools", ".table-tools", "#claim .controls"):
         assert desk.locator(hidden).first.is_hidden()
     for shown in (
         "h1",
-        "#short table",
+        "#models svg >> nth=0",
         ".star >> nth=0",
         ".heat >> nth=0",
-        "#pair-list .card >> nth=0",
+        ".card >> nth=0",
     ):
         assert desk.locator(shown).is_visible()
     assert desk.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
@@ -153,9 +236,9 @@ def test_nothing_moves_by_itself_where_motion_is_not_wanted(chromium, report):
         behaviour = "getComputedStyle(document.documentElement).scrollBehavior"
         assert page.evaluate(behaviour) == "auto"
         assert page.evaluate("document.getAnimations().length") == 0
-        before = page.locator("#case-player input[type=range]").input_value()
+        before = page.locator("#claim input[type=range]").input_value()
         page.clock.run_for(5_000)
-        assert page.locator("#case-player input[type=range]").input_value() == before
+        assert page.locator("#claim input[type=range]").input_value() == before
 
 
 def test_axe_finds_nothing_in_the_page_its_table_and_its_dialog(page):
@@ -171,8 +254,8 @@ def test_a_run_of_many_pairs_says_what_is_shown(chromium, tmp_path):
         assert f"all {total} pairs" in words
         assert "200 of them" in words
         assert "2 lowest and 2 highest" in words
+        pair_table(page)
         assert page.locator("#pair-count").inner_text() == "200 of 200 pairs"
-        assert page.locator("#ends-view .card").count() == 4
 
 
 @pytest.mark.parametrize(
@@ -183,10 +266,10 @@ def test_a_run_of_many_pairs_says_what_is_shown(chromium, tmp_path):
 def test_what_a_run_lacks_is_said_or_left_out(chromium, tmp_path, wishes):
     path = Factory(size=16, sources=3, frames=3, **{"targets": 2, **wishes}).write(tmp_path)
     with opened(chromium, write_report(Run(path))) as page:
-        assert page.locator("#pair-list .card").count() > 0
+        assert page.locator(".card").count() > 0
         assert page.locator(".map").count() == (0 if "targets" in wishes else 2)
         assert page.locator("#triangle-label").is_visible() == ("targets" not in wishes)
-        page.locator("#pair-list .card").first.click()
+        page.locator(".card").first.click()
         assert page.locator("#pair-dialog").is_visible()
 
 
@@ -194,4 +277,5 @@ def test_a_run_without_pairs_is_still_a_page(chromium, tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with opened(chromium, write_report(Run(tmp_path))) as page:
         assert page.locator("h1").inner_text() == "Nothing was traversed yet."
+        pair_table(page)
         assert page.locator("#pair-count").inner_text() == "0 of 0 pairs"

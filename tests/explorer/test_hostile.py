@@ -4,12 +4,13 @@ import io
 import json
 import socket
 import struct
+import time
 import zlib
 
 import pytest
 from PIL import Image
 
-from blindspots.explorer import guard, image_catalog
+from blindspots.explorer import guard, image_catalog, serve
 from blindspots.explorer.model_thread import WENT_WRONG
 from blindspots.explorer.serve import ADDRESS
 from tests.support.explorer_client import ZOO, explorer, wait_until
@@ -255,6 +256,64 @@ def test_of_a_polyglot_only_the_pixels_stay(client):
     assert headers["Content-Type"] == "image/png"
     assert content.startswith(b"\x89PNG")
     assert script not in content
+
+
+def gif(frames):
+    """A GIF of one pixel and so many frames, 23 bytes each."""
+    head = b"GIF89a" + struct.pack("<HHBBB", 1, 1, 0x80, 0, 0) + bytes(6)
+    frame = b"!\xf9\x04\0\0\0\0\0,\0\0\0\0\1\0\1\0\0\x02\x02D\x01\0"
+    return head + frames * frame + b";"
+
+
+def test_a_strip_is_refused_unopened(client):
+    for size in ((49_000_000, 1), (1, 49_000_000), (20_000, 100)):
+        status, answer = client.upload(bomb(*size), "strip.png")
+        assert (status, "times as many one way as the other" in answer["error"]) == (400, True)
+
+
+def test_a_film_of_half_a_million_frames_is_a_picture_at_once(client):
+    began = time.monotonic()
+    assert client.upload(gif(500_000), "film.gif")[0] == 200
+    assert time.monotonic() - began < 5
+
+
+def half_an_upload(client, length=10**6):
+    """A connection on which the first bytes of an upload have come."""
+    connection = socket.create_connection((ADDRESS, client.port), timeout=20)
+    connection.sendall(
+        f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nOrigin: {client.origin}"
+        "\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {length}\r\n\r\n--x\r\n".encode()
+    )
+    return connection
+
+
+def test_a_visitor_who_leaves_in_the_middle_of_an_upload_is_not_reported(client, caplog):
+    for _ in range(3):
+        half_an_upload(client).close()
+    assert client.upload(gif(1), "plain.gif")[0] == 200
+    assert caplog.text == ""
+
+
+def test_slow_uploads_are_ended_and_no_more_than_a_few_come_at_once(client, monkeypatch):
+    monkeypatch.setattr(guard, "SECONDS_A_BODY", 1.0)
+    monkeypatch.setattr(guard, "MOST_UPLOADS_AT_ONCE", 2)
+    slow = [half_an_upload(client) for _ in range(5)]
+    statuses = sorted(status_of(connection.recv(65536)) for connection in slow)
+    assert statuses == [408, 408, 503, 503, 503]
+    for connection in slow:
+        connection.close()
+    assert client.upload(gif(1), "plain.gif")[0] == 200
+
+
+def test_connections_are_bounded_and_closed_where_nothing_is_asked(client, monkeypatch):
+    monkeypatch.setattr(serve, "MOST_CONNECTIONS", 4)
+    monkeypatch.setattr(serve, "SECONDS_TO_ASK", 0.5)
+    idle = [socket.create_connection((ADDRESS, client.port), timeout=20) for _ in range(8)]
+    for connection in idle:
+        assert connection.recv(1) == b""
+        connection.close()
+    assert client.get("/api/start")[0] == 200
 
 
 def test_uploads_are_forgotten_before_they_fill_the_memory(client, monkeypatch):

@@ -135,3 +135,15 @@ def test_nothing_to_read_is_refused(tmp_path, content, says):
 def test_a_wrong_spec_is_refused(spec, says):
     with pytest.raises(UsageError, match=says):
         load_images(spec)
+
+
+@pytest.mark.scheme("images:folder", "notes")
+def test_what_a_run_saved_among_the_images_is_passed_over_with_a_note(photos):
+    before = load_images(f"folder:{photos}")
+    write(photos / "run" / "run.json", b"{}")
+    write(photos / "run" / "parts" / "pairs.parquet", b"")
+    write(photos / "run" / "images" / "cat.png", seed=7)
+    images = load_images(f"folder:{photos}")
+    assert images.ids == before.ids
+    assert images.class_names == before.class_names
+    assert "1 folders were passed over, being runs of blindspots: run" in images.notes

@@ -1,8 +1,11 @@
 """Distances against scikit-image, lpips, torchmetrics and their formulas."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import blindspots as bs
 from blindspots.engine.evaluator import Evaluator
@@ -10,6 +13,7 @@ from blindspots.errors import UsageError
 from blindspots.measure import metrics
 from blindspots.measure.hulls import Corners
 from blindspots.measure.measurer import Measurer
+from blindspots.models import repositories
 from tests.support.pictures import write_backbone
 
 
@@ -73,7 +77,9 @@ def backbone(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ours(backbone):
-    return metrics.Lpips(backbone, sha256="")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(metrics, "_LPIPS_SHA256", "")
+        return metrics.Lpips(backbone)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:torchvision")
@@ -111,8 +117,39 @@ def test_lpips_of_images_too_small_for_its_backbone_is_refused(ours):
 
 
 def test_a_backbone_of_another_hash_is_refused(backbone):
-    with pytest.raises(UsageError, match=r"SHA-256 begins with .*, not 7be5be79"):
+    with pytest.raises(UsageError, match=r"values' SHA-256 begins with .*, not [0-9a-f]{8}; exp"):
         metrics.find_lpips(backbone)
+
+
+def test_a_file_without_the_convolutions_is_no_backbone(tmp_path):
+    save_file({"fc.weight": torch.zeros(2, 2), "fc.bias": torch.zeros(2)}, tmp_path / "w.pth")
+    with pytest.raises(UsageError, match=r"lacks the convolutions of torchvision's AlexNet; give"):
+        metrics.find_lpips(tmp_path / "w.pth")
+
+
+def test_a_download_that_cannot_be_had_names_the_file_instead(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(repositories, "answers", lambda _: False)
+    with pytest.raises(UsageError, match=r"cannot be had .*; give a file that has them as"):
+        metrics.find_lpips("download")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_download_is_fetched_once(backbone, tmp_path, monkeypatch):
+    fetched = []
+
+    def fetch(address, file, progress):
+        fetched.append((address.rpartition("/")[2], progress))
+        shutil.copy(backbone, file)
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", fetch)
+    monkeypatch.setattr(repositories, "answers", lambda _: True)
+    monkeypatch.setattr(repositories, "file_digest", lambda _: "7be5be79")
+    monkeypatch.setattr(metrics, "_LPIPS_SHA256", "")
+    assert metrics.find_lpips("download")[0] is not None
+    assert metrics.find_lpips("download")[0] is not None
+    assert fetched == [(metrics.LPIPS_FILE, False)]
 
 
 def test_a_missing_backbone_is_refused_only_where_it_was_asked_for(tmp_path, monkeypatch):
@@ -121,7 +158,7 @@ def test_a_missing_backbone_is_refused_only_where_it_was_asked_for(tmp_path, mon
     assert found is None
     assert note is not None
     assert "--lpips-weights FILE" in note
-    with pytest.raises(UsageError, match="no file"):
+    with pytest.raises(UsageError, match="no weights file"):
         metrics.find_lpips(tmp_path / "none.pth")
 
 

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,9 +75,21 @@ class Site:
             line, cwd=self.folder, env=environment(), preexec_fn=_interruptible, **pipes
         )
 
-    def drive(self, *arguments: str, **how: object) -> Driver:
-        """A forked driver of another command."""
-        return start_driver(arguments, self.folder, environment(), **how)
+    def drive(
+        self, *arguments: str, within: Mapping[str, str] | None = None, **how: object
+    ) -> Driver:
+        """A forked driver of another command; `within`: another environment than usual."""
+        return start_driver(arguments, self.folder, within or environment(), **how)
+
+    def ends_as_it_starts(self, what: str) -> dict[str, str]:
+        """An environment in which each new Python ends whose command line has this in it."""
+        folder = self.folder / "site"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(
+            f"import os, sys\nif {what!r} in ' '.join(sys.orig_argv):\n    os._exit(3)\n"
+        )
+        own = environment()
+        return {**own, "PYTHONPATH": os.pathsep.join((str(folder), own["PYTHONPATH"]))}
 
     def arguments(self, out: Path | str | None = None, *options: str) -> list[str]:
         """The command of the run."""

@@ -3,6 +3,8 @@
 import os
 import resource
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +18,7 @@ from tests.process.runs import (
     assert_not_redone,
     assert_same,
     ended,
+    environment,
     found,
     kill,
     wait,
@@ -123,3 +126,37 @@ def test_a_worker_that_dies_of_its_pairs_every_time_ends_the_run_with_their_name
     deadly = ["--model", model_spec("deadly"), *site.given, *how, "--out", str(site.out)]
     error = ended(site.drive("run", *deadly), 1)
     assert "4 workers ended one after the other" in error
+
+
+@pytest.mark.parametrize("backend", ["processes", "ray"])
+def test_workers_whose_processes_end_before_they_begin_end_the_run_in_a_sentence(site, backend):
+    """As where a machine lacks a library: each new process ends as Python comes up."""
+    site.go(0)
+    broken = site.ends_as_it_starts("multiprocessing")
+    error = ended(site.start(site.out, *BACKENDS[backend], within=broken), 1)
+    assert "workers ended one after the other before their first pair" in error
+    assert "finished pairs are kept" in error
+    assert error.count("a worker ended") <= 16
+    site.finish()
+
+
+def test_ray_workers_that_cannot_start_at_all_end_the_run_in_a_sentence(site):
+    site.go(0)
+    broken = site.ends_as_it_starts("default_worker")
+    impatient = {"blindspots.study.backends.leader.PATIENCE": 5.0}
+    driver = site.start(site.out, *BACKENDS["ray"], within=broken, settings=impatient)
+    error = ended(driver, 1)
+    assert "none of 2 workers could be started in 5 s" in error
+
+
+def test_a_script_without_a_guard_does_not_start_its_run_anew_in_every_worker(site, undisturbed):
+    site.go(0)
+    script = site.folder / "script.py"
+    line = site.arguments(None, *PROCESSES)
+    script.write_text(f"from blindspots.cli import main\nmain({line!r})\n")
+    said = subprocess.run(
+        [sys.executable, script], cwd=site.folder, env=environment(), capture_output=True, text=True
+    )
+    assert said.returncode == 0, said.stderr
+    assert "worker ended" not in said.stderr
+    assert_same(site.out, undisturbed)

@@ -12,8 +12,8 @@ import pytest
 from scipy.stats import bootstrap
 
 from blindspots.cli.main import call
+from blindspots.reporting.bootstrap import cluster_intervals
 from blindspots.reporting.compare import FORMATS, compare, render
-from blindspots.reporting.compare.bootstrap import cluster_intervals
 from blindspots.reporting.compare.comparison_page import page_html
 from blindspots.store.reader import Run
 from tests.support.run_factory import Factory, null_row, pair_row, triangle_row, write_rows
@@ -90,7 +90,7 @@ def test_resamples_are_the_same_for_the_same_seed_and_in_parts(monkeypatch):
     whole = cluster_intervals(values, np.ones((20, 3)), seed=5)
     assert whole == cluster_intervals(values, np.ones((20, 3)), seed=5)
     assert whole != cluster_intervals(values, np.ones((20, 3)), seed=6)
-    monkeypatch.setattr("blindspots.reporting.compare.bootstrap._AT_ONCE", 20 * 1000)
+    monkeypatch.setattr("blindspots.reporting.bootstrap._AT_ONCE", 20 * 1000)
     assert whole == cluster_intervals(values, np.ones((20, 3)), seed=5)
 
 

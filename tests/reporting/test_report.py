@@ -1,5 +1,7 @@
 """The report is one file: whole, escaped, without an address that leads out of it."""
 
+import base64
+import io
 import json
 import re
 from dataclasses import replace
@@ -8,18 +10,31 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.numpy import save_file
+from scipy.stats import binomtest
 
 import blindspots.reporting.page
+from blindspots.errors import UsageError
+from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.page import write_report
 from blindspots.reporting.page.inline import bundle
+from blindspots.reporting.page.model_numbers import wilson
 from blindspots.reporting.page.report_data import page_html, report_data
-from blindspots.reporting.page.views import SCHEMA, percent, spoken, with_article
+from blindspots.reporting.page.sentences import percent, spoken, with_article
+from blindspots.reporting.page.views import SCHEMA
 from blindspots.reporting.tables import build_table, render
+from blindspots.schema import NULLS, PREDICTIONS
 from blindspots.store.reader import Run
-from tests.support.run_factory import Factory, pair_row, write_rows
+from tests.support.run_factory import ZOO, Factory, pair_row, write_rows
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
+TRAINED = "Shapes ResNet, adversarially trained"
 VOID = {"meta", "link", "input", "img", "br"}
 
 
@@ -105,20 +120,69 @@ def test_pictures_are_embedded_once_a_file(page):
     data = data_of(page)
     started = [pair for pair in data["pairs"] if pair["numbers"]["rmse"] is not None]
     for pair in started:
-        for name in ("found", "strip", "residual"):
+        for name in ("found", "strip", "to_target", "to_source"):
             assert pair["pictures"][name].startswith("data:image/webp;base64,")
     keys = {pair[key] for pair in started for key in ("source_key", "target_key")}
     assert data["images"].keys() == keys
 
 
-def test_distances_on_the_way_are_measured_on_the_exact_snapshots(run, page):
-    pair = next(pair for pair in data_of(page)["pairs"] if pair["arrived"])
-    row = next(row for row in run.pair_rows() if row["pair_id"] == pair["id"])
-    frames = np.stack(run.frames(pair["id"], 3)).astype(float)
+def test_a_way_that_is_a_segment_needs_no_snapshots(tmp_path):
+    run = Run(Factory(size=8, sources=2, frames=3, method="star").write(tmp_path))
+    for pair in report_data(run).pairs:
+        assert (pair.pictures.strip, pair.path, pair.steps) == (None, [], [])
+
+
+def unpacked(uri):
+    image = Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
+    return np.asarray(image.convert("RGB")).astype(int)
+
+
+@pytest.mark.parametrize(("which", "gain"), [("target", 16), ("source", 1)])
+def test_differences_are_those_of_the_exact_images_each_at_its_own_gain(tmp_path, which, gain):
+    """Where nothing differs nothing is seen: a lossy preview times a gain shows its own faults."""
+    run = Run(Factory(size=128, sources=2, frames=3, unstarted=False).write(tmp_path))
+    row = run.pair_rows(started=True)[0]
+    end = run.image(row[f"{which}_id"], row["model"]).astype(np.float32) / 255
+    exact = end.copy()
+    exact[:, 64:] = np.clip(exact[:, 64:] + 0.5 / gain / 1.5, 0, 1)
+    stored = {"found": np.ascontiguousarray(exact.transpose(2, 0, 1))}
+    save_file(stored, run.path / "found" / f"{row['pair_id']}.safetensors")
+    run = Run(run.path)
+    pair = next(p for p in report_data(run).pairs if p.id == row["pair_id"])
+    assert report_data(run).gains[which] == gain
+    shown = unpacked(getattr(pair.pictures, f"to_{which}"))
+    assert shown[:, :56].max() <= 2
+    raised = (gain * 255 * (exact - end))[:, 72:]
+    assert np.abs(shown[:, 72:] - raised).mean() < 6
+
+
+def test_the_pictures_of_the_first_screen_lose_nothing(tmp_path):
+    run = Run(Factory(size=128, sources=2, frames=3).write(tmp_path))
+    data = report_data(run)
+    row = next(r for r in run.pair_rows() if r["pair_id"] == data.case.pair_id)
+    assert np.array_equal(unpacked(data.exact["found"]), run.found(row["pair_id"]))
     for which in ("source", "target"):
-        end = run.image(row[f"{which}_id"], row["model"])
-        expected = np.sqrt(((frames - end) ** 2).mean(axis=(1, 2, 3))) / 255
-        assert pair["pictures"][f"path_{which}_rmse"] == pytest.approx(expected, abs=1e-5)
+        stored = run.image(row[f"{which}_id"], row["model"])
+        assert np.array_equal(unpacked(data.exact[which]), stored)
+
+
+def test_the_plain_mix_stands_beside_every_way(run, page):
+    nulls = {(r["model"], r["source_id"], r["target_id"]): r for r in run.null_rows()}
+    for pair in data_of(page)["pairs"]:
+        null = nulls.get((pair["model"], pair["source_id"], pair["target_id"]))
+        expected = null["interpolation_confidence"] if null else []
+        assert pair["plain"] == pytest.approx(expected, abs=1e-5)
+        assert pair["plain_until"] == (null and null["interpolation_t"])
+
+
+def test_what_the_model_says_of_the_real_target_is_its_prediction(tmp_path):
+    path = Factory(size=8, sources=3, frames=3, models=ZOO[:1]).write(tmp_path)
+    row = Run(path).pair_rows(started=True)[0]
+    said = {"model": ZOO[0], "image_id": row["target_id"], "confidence": 0.75, "p_label": 0.75}
+    rows = [{**said, "predicted": row["target_class"]}]
+    pq.write_table(pa.Table.from_pylist(rows, schema=PREDICTIONS), path / "predictions.parquet")
+    pairs = {pair.id: pair for pair in report_data(Run(path)).pairs}
+    assert pairs[row["pair_id"]].target_said == (row["target_name"], 0.75)
 
 
 @pytest.mark.parametrize(
@@ -126,8 +190,8 @@ def test_distances_on_the_way_are_measured_on_the_exact_snapshots(run, page):
     [
         ("star", "along one straight line"),
         ("fan", "along one straight line"),
-        ("adaptive", "step by step"),
-        ("reference", "step by step"),
+        ("adaptive", "step by step in directions"),
+        ("reference", "step by step in directions"),
     ],
 )
 def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewhere(
@@ -137,7 +201,7 @@ def test_the_way_is_told_in_per_cent_where_it_is_a_segment_and_in_steps_elsewher
     page = Page(page_html(report_data(run)))
     straight = {model["straight"] for model in data_of(page)["models"]}
     assert straight == {way == "along one straight line"}
-    assert f"was changed, {way}" in words(page)
+    assert f"was changed {way} it hardly notices" in words(page)
 
 
 def test_triangles_are_drawn_from_the_stored_grid(run, page):
@@ -225,15 +289,104 @@ def test_every_table_is_on_the_page_with_every_cell(run, page):
                 assert row["cells"][column["key"]]["text"] in words(page)
 
 
-def test_rows_below_a_model_and_published_ones_are_told_apart(run):
+def test_baselines_stand_below_the_models_once_where_they_are_alike(run):
+    (table,) = (one for one in report_data(run).tables if one["kind"] == "distance")
+    shown = [row["title"] or row["label"] for row in table["rows"]]
+    assert shown == ["Shapes ResNet", TRAINED, "random pair", "straight line", "target itself"]
+    other = Run(Factory(size=8, sources=2, frames=3).write(run.path.parent / "other"))
+    nulls = [{**r, "interpolation_rmse": 0.1} for r in other.null_rows(ZOO[0])]
+    write_nulls = pa.Table.from_pylist([*nulls, *other.null_rows(ZOO[1])], schema=NULLS)
+    pq.write_table(write_nulls, other.path / "nulls.parquet")
+    (table,) = (one for one in report_data(Run(other.path)).tables if one["kind"] == "distance")
+    shown = [row["title"] or row["label"] for row in table["rows"]][3:5]
+    assert shown == ["straight line, Shapes ResNet", f"straight line, {TRAINED}"]
+
+
+def test_own_rows_baselines_and_published_ones_are_told_apart(run):
     data = report_data(run)
-    null = {**data.headline["rows"][0], "title": "random pair", "origin": "random_pair"}
-    published = {**data.headline["rows"][0], "label": "theirs", "origin": "slides"}
-    rows = [data.headline["rows"][0], null, published]
-    text = page_html(replace(data, headline={**data.headline, "rows": rows}))
-    assert '<tr class="own"><th scope="row">zoo:shapes-resnet</th>' in text
+    (table,) = (one for one in data.tables if one["kind"] == "confidence")
+    null = {**table["rows"][0], "title": "random pair", "origin": "random_pair"}
+    published = {**table["rows"][0], "label": "theirs", "origin": "slides"}
+    rows = [table["rows"][0], null, published]
+    text = page_html(replace(data, tables=[{**table, "rows": rows}]))
+    assert '<tr class="own"><th scope="row">Shapes ResNet</th>' in text
     assert '<tr class="below"><th scope="row">random pair</th>' in text
     assert '<tr class="published"><th scope="row">theirs</th>' in text
+
+
+def test_models_are_called_as_people_call_them_and_their_spec_stands_small(run):
+    page = Page(page_html(report_data(run, names={ZOO[1]: "ResNet of the clinic"})))
+    assert "ResNet of the clinic" in words(page)
+    assert "Shapes ResNet" in words(page)
+    assert ZOO[1] in words(page)
+    with pytest.raises(UsageError, match="--name zoo:shapes-resnett"):
+        report_data(run, names={"zoo:shapes-resnett": "x"})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("folder:/home/me/photos", "folder:…/photos"),
+        ("blindspots run --out /tmp/a/b --model 'file:/srv/m.py:build?size=8'", None),
+        ("not in /root/.cache/torch/hub", "not in …/hub"),
+        ("file:~/work/model.py:build", "file:…/model.py:build"),
+        ("s3://bucket/a/b", "s3://bucket/a/b"),
+        ("timm:resnet50.a1_in1k, and 8/255", "timm:resnet50.a1_in1k, and 8/255"),
+        ("folder:photos/new", "folder:photos/new"),
+    ],
+)
+def test_no_folder_of_this_machine_is_shown(text, shown):
+    shown = shown or "blindspots run --out …/b --model 'file:…/m.py:build?size=8'"
+    assert without_folders(text) == shown
+
+
+def test_no_page_holds_a_path_of_the_machine_that_made_it(tmp_path):
+    secret = "/home/someone/secret"
+    notes = [f"lpips is null: not in {secret}/cache"]
+    info = {"command": f"blindspots run --out {secret}/run", "notes": notes}
+    info["images"] = {"spec": f"folder:{secret}/photos", "count": 3, "skipped": []}
+    models = [f"file:{secret}/model.py:build"]
+    run = Run(Factory(size=8, sources=2, models=models, frames=3, info=info).write(tmp_path))
+    text = page_html(report_data(run))
+    assert "secret/" not in text
+    assert "blindspots run --out …/run" in text
+
+
+def test_every_model_has_its_one_number_beside_its_null(run):
+    one, other = report_data(run).numbers
+    rows = run.pair_rows(ZOO[0], started=True)
+    inside = [r["segment_inside"] and r["p_found_8bit"] >= r["p_source"] - 0.2 for r in rows]
+    reach = [max(1 - r["rmse"] / 0.3, 0) * i for r, i in zip(rows, inside, strict=True)]
+    assert one.reach.value == pytest.approx(np.mean(reach))
+    assert one.reach.low <= one.reach.value <= one.reach.high
+    assert one.line.value == pytest.approx(0.2)
+    assert one.pairs == other.pairs == len(rows)
+    assert f"{sum(r['rmse'] <= 0.02 and i for r, i in zip(rows, inside, strict=True))} of" in (
+        one.count
+    )
+    assert "after 20\u00a0%" in one.sentence
+
+
+@given(st.integers(0, 40), st.integers(1, 40))
+def test_wilsons_interval_is_that_of_scipy(hits, count):
+    hits = min(hits, count)
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    share, low, high = wilson(hits, count)
+    assert (share, low, high) == pytest.approx((hits / count, *expected))
+
+
+def test_a_run_without_baselines_says_that_reach_is_not_known(tmp_path):
+    run = Run(Factory(size=8, sources=2, frames=3, nulls=False).write(tmp_path))
+    page = page_html(report_data(run))
+    assert "reach is not known" in page
+
+
+def test_found_images_of_a_source_together_have_their_table(tmp_path):
+    run = Run(Factory(size=8, sources=2, targets=3, frames=3).write(tmp_path))
+    (table,) = (one for one in report_data(run).tables if one["kind"] == "simplices")
+    assert table["rows"][0]["cells"]["fraction"]["mean"] == 0.5
+    assert table["rows"][0]["cells"]["k"]["text"] == "3 ± 0"
+    assert "Mixtures of a source with all its found images" in page_html(report_data(run))
 
 
 def test_modules_are_bundled_once_in_the_order_they_need():

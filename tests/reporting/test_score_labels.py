@@ -232,8 +232,7 @@ def test_the_report_names_the_margin_and_scales_it(margins):
     assert titles["p_found"] == "found margin"
     assert "δ = 0.2" not in data.glossary
     text = page_html(data).partition('<script type="application/json"')[0]
-    assert "each number is the margin of the class on the left, in logits" in text
-    assert "with a high found margin is a blind spot" in text
+    assert "Each number is the margin of the class on the left, in logits" in text
     assert "<span>margin, in logits −5</span>" in text
     assert set(re.findall(r"\w+ confidence", text)) == {"Mean confidence"}
 
@@ -274,7 +273,7 @@ def test_margins_are_compared_as_margins_and_within_their_own_delta(margins):
     assert summary["p_found"].title == "found margin"
     text = comparison_html(compare([margins])).partition('<script type="application/json"')[0]
     assert "confidence" not in text
-    assert "each number is the margin of the class on the left, in logits" in text
+    assert "Each number is the margin of the class on the left, in logits" in text
 
 
 def test_a_run_knows_its_words(margins, tmp_path):

@@ -70,7 +70,8 @@ def test_addresses(tmp_path):
     assert str(find_place("s3://bucket/run") / "parts") == "s3://bucket/run/parts"
 
 
-@pytest.mark.parametrize("backend", ["serial", pytest.param("processes", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("backend", ["serial", "processes"])
 def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, run, local, bucket, backend, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ["--backend", backend, *(["--workers", "1"] if backend == "processes" else [])]
@@ -81,6 +82,7 @@ def test_a_run_in_a_store_is_the_run_on_a_disk(tmp_path, run, local, bucket, bac
     assert_same_run(local, fetch(f"{bucket}/run", tmp_path / "copy"), ("pairs", "triangles"))
 
 
+@pytest.mark.faults
 def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
     out = f"{bucket}/deep/er/run"
     put(local, out)
@@ -107,6 +109,7 @@ def test_what_reads_runs_reads_them_there(tmp_path, local, bucket, capsys):
         assert find_place(page).read_bytes().startswith(b"<!doctype html>")
 
 
+@pytest.mark.faults
 def test_a_run_resumes_there_and_does_damaged_rows_again(tmp_path, run, local, bucket, capsys):
     out = f"{bucket}/run"
     put(local, out)

@@ -45,7 +45,7 @@ def one_load():
     """Every verification loads the models afresh; here each is loaded once."""
     loaded = {}
 
-    def load(facts, trust):
+    def load(facts, trust, own=()):
         if facts.spec not in loaded:
             loaded[facts.spec] = load_again(facts, trust)
         return loaded[facts.spec]

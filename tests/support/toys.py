@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from blindspots import Classifier
 
 SIDE = 4
+OUT_OF_MEMORY = torch.OutOfMemoryError("out of memory")
 PIXELS = 3 * SIDE * SIDE
 
 
@@ -65,15 +66,15 @@ class Counting(nn.Module):
 
 
 class Cramped(nn.Module):
-    """Runs out of memory with more than `most` images at once."""
+    """Runs out of memory with more than `most` images at once, as a GPU or as a processor says."""
 
-    def __init__(self, module: nn.Module, most: int) -> None:
+    def __init__(self, module: nn.Module, most: int, error: Exception = OUT_OF_MEMORY) -> None:
         super().__init__()
-        self.module, self.most = module, most
+        self.module, self.most, self.error = module, most, error
 
     def forward(self, images: Tensor) -> Tensor:
         if len(images) > self.most:
-            raise torch.OutOfMemoryError("out of memory")
+            raise self.error
         return self.module(images)
 
 

@@ -92,7 +92,9 @@ def test_a_range_holds_no_time_of_0_however_much_times_differ():
     assert Measured(0.0, 0.0).low == Measured(0.0, 0.0).high == 0
 
 
-def test_the_trust_that_is_given_reaches_the_model(monkeypatch):
+def test_the_trust_that_is_given_reaches_the_model(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.pt2").touch()
     asked = []
 
     def estimate(request, *_):

@@ -2,7 +2,11 @@
 
 import json
 import shutil
+import threading
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import blindspots as bs
@@ -12,6 +16,7 @@ from blindspots.store.writer import Store
 from blindspots.study.run import Experiment
 from tests.support.runs import Cut, assert_same_rows, assert_same_run
 from tests.support.tiny import MODEL, run, without_figures
+from tests.support.tiny_model import NAMES
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 # Two sources with a simplex each, by their places among the images.
@@ -191,3 +196,40 @@ def test_another_plan_or_shard_in_the_directory_is_refused_with_the_difference(
     assert "seed is 0 there and 2 here" in error
     assert resume(tiny_images, place, whole, "--shard", "1/3") == 2
     assert "holds the whole plan" in capsys.readouterr().err
+
+
+def test_a_run_whose_own_tables_its_pattern_of_images_matches_goes_on(
+    tmp_path, monkeypatch, tiny_images
+):
+    """`*/*.parquet` is data/all.parquet at first, and run/pairs.parquet too when it resumes."""
+    monkeypatch.chdir(tmp_path)
+    files = sorted(Path(tiny_images.removeprefix("folder:")).rglob("*.png"))
+    labels = [NAMES.index(file.parent.name) for file in files]
+    table = pa.table({"image": [file.read_bytes() for file in files], "label": labels})
+    Path("data").mkdir()
+    pq.write_table(table, "data/all.parquet")
+    for _ in range(2):
+        assert run("parquet:*/*.parquet", "run", "--sources", "4", "--targets-per-source", "1") == 0
+
+
+@pytest.mark.parametrize("most", [0, 2, 4])
+def test_a_system_that_starts_no_more_threads_ends_the_run_in_a_sentence_and_it_resumes(
+    place, whole, tmp_path, tiny_images, monkeypatch, capsys, most
+):
+    shutil.copy(place / "pairs.csv", tmp_path)
+    original, started = threading.Thread.start, []
+
+    def start(thread):
+        started.append(thread)
+        if len(started) > most:
+            raise RuntimeError("can't start new thread")
+        original(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", start)
+        assert resume(tiny_images, tmp_path, "run") == 1
+    said = " ".join(capsys.readouterr().err.split())
+    assert "start no more threads; mend that, then the same command goes on" in said
+    assert "Traceback" not in said
+    assert resume(tiny_images, tmp_path, "run") == 0
+    assert_same_run(tmp_path / "run", whole)

@@ -55,6 +55,19 @@ def as_model(given: Any, size: tuple[int, ...], depth: int = 3) -> Classifier:
     return Classifier(given, size=(size[0], size[1]), name=type(given).__name__).to(weights.device)
 
 
+def as_models(given: Any, size: Sequence[int] | None, specs: bool = True) -> list[Any]:
+    """A model, a spec or a list of them as a list; plain modules are wrapped, for images of `size`.
+
+    Refused: what is no model, and a spec where `specs` is False.
+    """
+    listed = list(given) if isinstance(given, list | tuple) else [given]
+    height, width = size or (0, 0)
+    return [
+        one if specs and isinstance(one, str) else as_model(one, (height, width), depth=4)
+        for one in listed
+    ]
+
+
 def as_images(what: str, given: Any) -> Images:
     """The images as float32 `(batch, 3, height, width)` on the CPU, in [0, 1].
 

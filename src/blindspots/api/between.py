@@ -1,6 +1,10 @@
 """`segment`, `triangle`, `simplex`: the confidence between images, without files."""
 
-from typing import Any, Literal
+import io
+from dataclasses import dataclass
+from html import escape
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
 
 from torch import nn
 
@@ -15,10 +19,58 @@ from blindspots.api.arguments import (
     check_classes,
     check_sizes,
 )
+from blindspots.api.run_table import picture
 from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.errors import UsageError
 from blindspots.measure.hulls import Corners, Hull, Segment, Simplex, segments, simplices, triangles
+from blindspots.measure.metrics import rmse
 from blindspots.scores import Score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Triangle(Hull):
+    """The confidence over a triangle; a notebook shows it as a picture.
+
+    As `Hull`; `corners`: the images of source, found 1 and found 2.
+    """
+
+    corners: Corners | None = None
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The triangle with its corners at their true distances.
+
+        Raises `UsageError` for the authors' grid, which lacks two corners.
+        """
+        from blindspots.reporting.figures import triangle as draw
+
+        if self.strict or self.corners is None:
+            raise UsageError(
+                "the authors' grid was given, which lacks two corners; expected the full grid; "
+                "type blindspots.triangle(…, grid='full').plot()"
+            )
+        images = [image.permute(1, 2, 0).numpy() for image in self.corners.images]
+        pairs = combinations(self.corners.images, 2)
+        a, b, c = (float(rmse(one[None], other[None])) for one, other in pairs)
+        return draw(images, self.confidence.numpy(), sides=(a, b, c), ax=ax)
+
+    def __repr__(self) -> str:
+        return (
+            f"<triangle of {len(self.confidence)} points: source {self.p_source:.4f}, "
+            f"mean {self.mean:.4f}, minimum {self.minimum:.4f}>"
+        )
+
+    def _repr_html_(self) -> str:
+        from blindspots.reporting.figures.style import figure_of
+
+        words = repr(self)
+        if self.strict:
+            return f"<p>{escape(words)}</p>"
+        with io.BytesIO() as file:
+            figure_of(self.plot()).savefig(file, format="png")
+            return f"<p>{escape(words)}</p>{picture(file.getvalue(), words, 'width:24em')}"
 
 
 def segment(
@@ -58,7 +110,7 @@ def triangle(
     grid: Literal["full", "reference"] = "full",
     score: Score | None = None,
     evaluator: Evaluator | None = None,
-) -> Hull:
+) -> Triangle:
     """The confidence over the triangle source, found 1, found 2 on the grid of step 1/steps.
 
     `grid="full"`: all (steps+1)(steps+2)/2 points, inside means at least p_source − d.
@@ -72,7 +124,7 @@ def triangle(
     images = {"source": source, "found_1": found_1, "found_2": found_2}
     asker, corners = _ready(model, label, score, evaluator, **images)
     (hull,) = triangles(asker, [corners], steps, grid=grid)
-    return hull
+    return Triangle(hull.weights, hull.confidence, hull.height, hull.strict, corners)
 
 
 def simplex(

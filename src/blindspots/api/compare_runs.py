@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from blindspots.api.arguments import as_models
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import Rendered, RunTable
 from blindspots.errors import LimitExceeded, UsageError
@@ -84,7 +85,7 @@ def compare(
 
 def transfer(
     run: Any,
-    models: str | Sequence[str] = (),
+    models: Any = (),
     *,
     device: str = "auto",
     batch: int | None = None,
@@ -95,23 +96,18 @@ def transfer(
 ) -> RunTable:
     """Whether other models believe a run's found images too: the table, a column per judge.
 
-    `run`: a directory or an open run; its own models judge each other. `models`: specs of further
-    judges. `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device.
-    `trust_run_code`: run the code that file: and python: models of the run name. Writes
-    `transfer.parquet`, its table and its figure into the directory.
+    `run`: a directory or an open run; its own models judge each other. `models`: further judges, a
+    spec, a `Classifier`, a `torch.nn.Module` of the images' size that takes [0, 1], or a list.
+    `device`: auto, cpu, cuda …; `batch`: images at once, None: by the device. `trust_run_code`: run
+    the code that file: and python: models of the run name. Writes `transfer.parquet`, its table and
+    its figure into the directory.
 
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
-    a judge lacks the sources' classes, or a model is given that is no spec.
+    a judge lacks the sources' classes, or what is given is no model.
     """
     opened = open_run(run)
-    specs = [models] if isinstance(models, str) else list(models)
-    for spec in specs:
-        if not isinstance(spec, str):
-            raise UsageError(
-                f"a {type(spec).__name__} was given as a judge; expected specs; type "
-                "models=['zoo:shapes-vit']"
-            )
+    judges = as_models(models, opened.models[0].size)
     check_writable(opened.path)
     trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
-    judge_run(opened.path, specs, device, batch, Reporter(quiet=not progress), trust)
+    judge_run(opened.path, judges, device, batch, Reporter(quiet=not progress), trust)
     return RunTable(publish_transfer(opened.path))

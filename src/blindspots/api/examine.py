@@ -123,16 +123,18 @@ def doctor(
     Raises `UsageError` where either cannot be read, or the model takes no image of its size.
     """
     keep_freed_memory()
+    reporter = Reporter(quiet=not progress)
     table = None if classes is None else Path(classes)
     if isinstance(model, str) and isinstance(images, str):
         trust = Trust(file=trust_file, remote_code=trust_remote_code)
-        judged, held = admit(model, images, table, device, trust)
+        with reporter.busy(f"loading {model}"):
+            judged, held = admit(model, images, table, device, trust)
     else:
         judged = load_model(model) if isinstance(model, str) else _classifier(model)
         given = images.for_model(judged) if isinstance(images, ImageSet) else None
         held = given or load_images(images, judged, classes=table)
     seen = min(len(held), LEAST_IMAGES)
-    with Reporter(quiet=not progress).work("looking at clean images", seen, "images") as tick:
+    with reporter.work("looking at clean images", seen, "images") as tick:
         return Diagnosis(judged, held, diagnose(judged, held, batch=batch, tick=tick))
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from blindspots.api.run_table import RunTable, arrow_frame
 from blindspots.errors import UsageError
@@ -144,6 +144,7 @@ class OpenRun(Run):
         sources: int | None = None,
         images: str | None = None,
         lpips_weights: str | Path | None = None,
+        models: Any = (),
         trust_file: bool = False,
         trust_remote_code: bool = False,
         trust_run_code: bool = False,
@@ -155,18 +156,21 @@ class OpenRun(Run):
         `sources`: only what starts from so many sources of each model; None: all. `different`
         names the columns that deviate and `problems` tells what else disagrees,
         `raise_if_different()` fails for both, `text()` tells all. `images`: a spec of the images
-        themselves, with which the saved sources and targets are compared.
+        themselves, with which the saved sources and targets are compared. `models`: models in
+        memory, as `blindspots.run` took them; those that are the run's are not loaded.
         `trust_run_code`: run the code that file: and python: models of the run name.
 
         Raises `UsageError` where found images were not kept or a model is no longer the same.
         """
+        from blindspots.api.arguments import as_models
         from blindspots.settings import Trust
         from blindspots.study.verify import verify_run
 
         weights = None if lpips_weights is None else Path(lpips_weights)
         trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
         reporter = Reporter(quiet=not progress)
-        return verify_run(self.path, device, batch, weights, reporter, trust, sources, images)
+        own = as_models(models, self.models[0].size, specs=False)
+        return verify_run(self.path, device, batch, weights, reporter, trust, sources, images, own)
 
     def check(
         self,

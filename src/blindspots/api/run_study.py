@@ -20,6 +20,7 @@ from blindspots.methods import describe_method
 from blindspots.methods.method import Method
 from blindspots.models.classifier import Classifier
 from blindspots.progress import Reporter
+from blindspots.reporting.selection import striking_case
 from blindspots.scores import Score, describe_score
 from blindspots.settings import (
     WHOLE,
@@ -31,8 +32,10 @@ from blindspots.settings import (
 )
 from blindspots.store.lock import refuse_held
 from blindspots.store.paths import Place, check_writable, find_place
+from blindspots.store.reader import Run
 from blindspots.store.writer import check_own
 from blindspots.study.backends.backend import Backend, choose_backend
+from blindspots.study.contrast import add_contrast
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
@@ -83,7 +86,7 @@ def run(
     `backend`, `workers`: who does the work, as the command's flags; what is in memory stays in this
     process.
     `report`: whether tables, figures and report.html are made. `progress`: whether bars are drawn
-    on standard error; None: on a terminal.
+    on standard error; None: on a terminal and in a notebook.
 
     Raises `UsageError` before anything is written, and `WorkFailed` where the disk is full or
     memory ran out: what is finished is kept.
@@ -153,6 +156,8 @@ def execute(
     prepared = prepare(request, out, reporter)
     announce(prepared)
     Experiment(prepared, method, out, command, reporter, backend).execute()
+    if prepared.shard.whole:
+        add_contrast(out, prepared.subjects, striking_case(Run(out)))
     return prepared
 
 
@@ -209,7 +214,7 @@ def _images(given: Any, classes: str | Path | None) -> tuple[ImageSet | None, st
 
 
 def _reporter(progress: bool | None) -> Reporter:
-    shown = Reporter().console.is_terminal if progress is None else progress
+    shown = Reporter().watched if progress is None else progress
     return Reporter(quiet=not shown)
 
 

@@ -1,24 +1,19 @@
 """A table of a run, ready for a paper, a page or a notebook."""
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING
-
-from blindspots.reporting.tables import Cell, Table, render
-from blindspots.reporting.tables.render import shown
-
-if TYPE_CHECKING:
-    import pandas as pd
 import base64
 import io
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from blindspots.errors import UsageError
+from blindspots.reporting.tables import Cell, Table, render
+from blindspots.reporting.tables.render import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from blindspots.api.traversals import Traversal
-
 
 _SIDE = 96
 
@@ -78,18 +72,22 @@ def _cells(one: "Traversal") -> str:
 def _picture(image: "Tensor | None", alt: str, caption: str) -> str:
     if image is None:
         return f"–<br>{escape(caption)}"
-    data = base64.b64encode(_png(image)).decode()
     style = f"height:{_SIDE}px;image-rendering:pixelated"
-    picture = f'<img alt="{escape(alt)}" style="{style}" src="data:image/png;base64,{data}">'
-    return f"{picture}<br>{escape(caption)}"
+    return f"{picture(_png(image), alt, style)}<br>{escape(caption)}"
+
+
+def picture(png: bytes, alt: str, style: str = "") -> str:
+    """A picture inside a page, with the words that stand for it."""
+    data = base64.b64encode(png).decode()
+    return f'<img alt="{escape(alt)}" style="{style}" src="data:image/png;base64,{data}">'
 
 
 def _png(image: "Tensor") -> bytes:
     pixels = (255 * image.numpy()).round().clip(0, 255).astype(np.uint8)
-    picture = Image.fromarray(pixels.transpose(1, 2, 0))
-    picture.thumbnail((2 * _SIDE, 2 * _SIDE))
+    small = Image.fromarray(pixels.transpose(1, 2, 0))
+    small.thumbnail((2 * _SIDE, 2 * _SIDE))
     with io.BytesIO() as file:
-        picture.save(file, "PNG")
+        small.save(file, "PNG")
         return file.getvalue()
 
 

@@ -59,7 +59,8 @@ def traverse(
     several targets of a source together (`Fan`); None: pairs whose source is bitwise equal with the
     same label are a group. `batch`: images evaluated at once. `snapshots`: about how many images of
     each path to keep; 0: none. `on_pair`: called with each `Traversal` when its pair has ended, in
-    that order. `progress`: whether a bar is drawn on standard error; None: on a terminal.
+    that order. `progress`: whether a bar is drawn on standard error; None: on a terminal
+    and in a notebook.
 
     Raises `UsageError` for another type, dtype, number of axes, size or range, for a label that is
     no class, a wrong number of labels, ids or groups, and groups of different sources.
@@ -98,7 +99,7 @@ def _told(
 
 def _bar(progress: bool | None, pairs: int) -> AbstractContextManager[Ticker]:
     reporter = Reporter()
-    shown = reporter.console.is_terminal if progress is None else progress
+    shown = reporter.watched if progress is None else progress
     return Reporter(quiet=not shown).work("traversing", pairs, "pairs")
 
 

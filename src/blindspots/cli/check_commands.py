@@ -4,19 +4,23 @@ from math import isfinite
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
-from blindspots.cli.options import Output, RunPlace, check_file, key_values, make_number
+from blindspots.cli.options import (
+    REPEATED,
+    Output,
+    RunPlace,
+    check_file,
+    key_values,
+    make_number,
+)
 from blindspots.errors import UsageError
 from blindspots.store.atomic import write_text
 
 DEFAULT_OUTPUT = Output()
-Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def compare(
     *runs: RunPlace,
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     baseline: str | None = None,
     table: Literal["distance", "confidence", "summary"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
@@ -25,7 +29,7 @@ def compare(
     seed: int = 0,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Compare runs, or the models of runs, on the same pairs, with 95 % intervals and a verdict.
+    """Compare runs, or models of runs, on the same pairs, with intervals and a verdict.
 
     Parameters
     ----------
@@ -65,22 +69,20 @@ def check(
     run: RunPlace,
     /,
     *,
-    max: Annotated[tuple[str, ...], Repeated] = (),
-    min: Annotated[tuple[str, ...], Repeated] = (),
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    max: Annotated[tuple[str, ...], REPEATED] = (),
+    min: Annotated[tuple[str, ...], REPEATED] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     junit: Path | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Check a run's numbers against limits, for continuous integration.
-
-    Exit status 3 where one is broken.
 
     Parameters
     ----------
     run
         Run directory.
     max
-        The most a column of the summary may be, as in segment_inside=0.5; may be repeated.
+        The most a column of the summary may be, as in reach=0.99; may be repeated.
     min
         The least it may be; may be repeated.
     model
@@ -95,13 +97,14 @@ def check(
     result = open_run(run).check(max=_limits("max", max), min=_limits("min", min), model=model)
     if junit is not None:
         write_text(junit, result.as_junit())
-    if output.json or not output.quiet:
+    shown = output.json or not output.quiet
+    if shown:
         output.show(result.as_json, lambda: "\n".join(one.text() for one in result.findings))
-    result.raise_if_broken()
+    result.raise_if_broken(named=not shown)
 
 
 def _limits(kind: str, texts: tuple[str, ...]) -> dict[str, float]:
-    limits = key_values(f"--{kind}", texts, "segment_inside=0.5")
+    limits = key_values(f"--{kind}", texts, "reach=0.99")
     for column, text in limits.items():
         if not isfinite(make_number(text)):
             raise UsageError(

@@ -11,6 +11,7 @@ from blindspots.cli.options import (
     say_notes,
     warn_of_images,
 )
+from blindspots.cli.startup import check_typed, start
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,8 +33,6 @@ def doctor(
 ) -> None:
     """Look at a model before trusting it: what is wrong, why it matters, what to type.
 
-    Exit status 1 where something would make results wrong.
-
     Parameters
     ----------
     spec
@@ -41,10 +40,11 @@ def doctor(
     images
         Image spec to try it on, with labels where possible.
     """
-    from blindspots.api.examine import doctor as examine
-    from blindspots.progress import Reporter
-
     (whole,) = model_specs((spec,), model_flags)
+    check_typed((whole,), images, classes=model_flags.classes)
+    reporter = start(output)
+    from blindspots.api.examine import doctor as examine
+
     diagnosis = examine(
         whole,
         images,
@@ -55,7 +55,6 @@ def doctor(
         trust_remote_code=model_flags.trust_remote_code,
         progress=not output.quiet,
     )
-    reporter = Reporter(output.quiet)
     say_notes(diagnosis.notes, reporter)
     warn_of_images(diagnosis.images, reporter, "--json")
     if output.json:

@@ -5,36 +5,39 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from blindspots.cli.options import ModelFlags, Output, RunPlace, model_specs
+from blindspots.cli.options import (
+    REPEATED,
+    SWITCH,
+    ModelFlags,
+    Output,
+    RunPlace,
+    model_specs,
+)
+from blindspots.cli.startup import check_typed, start
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
+from blindspots.store.reader import Run
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_IMAGES = "sample:shapes"
 NEEDED = ("fastapi", "python_multipart", "uvicorn")
 
-Repeated = Parameter(negative=(), consume_multiple=False)
-
 
 def explore(
     *,
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     images: str | None = None,
     run: RunPlace | None = None,
     out: Path = Path("explorer-cases"),
     port: int = 8327,
-    origin: Annotated[tuple[str, ...], Repeated] = (),
-    no_open: Annotated[bool, Parameter(negative=())] = False,
+    origin: Annotated[tuple[str, ...], REPEATED] = (),
+    no_open: Annotated[bool, SWITCH] = False,
     device: str = "auto",
     model_flags: ModelFlags = DEFAULT_MODEL,
-    trust_run_code: Annotated[bool, Parameter(negative=())] = False,
+    trust_run_code: Annotated[bool, SWITCH] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Watch traversals live in the browser: pick two images, see one become the other.
-
-    Serves 127.0.0.1 alone, until Ctrl-C. Without models the four embedded ones.
 
     Parameters
     ----------
@@ -59,19 +62,22 @@ def explore(
         Run the Python code that file: and python: models of the run name.
     """
     _check(images, run)
-    from blindspots.engine.evaluator import keep_freed_memory
+    specs = model_specs(model, model_flags)
+    check_typed(specs, images, classes=model_flags.classes)
+    if run is not None:
+        Run(run)
+    reporter = start(output)
     from blindspots.explorer.app_state import ExplorerConfig, load
     from blindspots.explorer.serve import check_origin, listen, serve
     from blindspots.models.zoo import NAMES
     from blindspots.store.paths import check_writable
 
-    keep_freed_memory()
     check_writable(out)
     origins = [check_origin(one) for one in origin]
     connection = listen(port)
     zoo = () if run else tuple(f"zoo:{name}" for name in NAMES)
     wanted = ExplorerConfig(
-        models=model_specs(model, model_flags) or zoo,
+        models=specs or zoo,
         images=images or DEFAULT_IMAGES,
         out=out,
         run=run,
@@ -80,7 +86,9 @@ def explore(
         trust=replace(model_flags.trust(), run_code=trust_run_code),
     )
     show = not no_open
-    serve(load(wanted), connection, lambda url: _say(url, output), show=show, origins=origins)
+    with reporter.busy("loading models and images"):
+        state = load(wanted)
+    serve(state, connection, lambda url: _say(url, output), show=show, origins=origins)
 
 
 def _check(images: str | None, run: Place | None) -> None:

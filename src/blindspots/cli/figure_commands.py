@@ -2,9 +2,8 @@
 
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
 from blindspots.cli.options import (
+    REPEATED,
     MachineFlags,
     Output,
     RunPlace,
@@ -12,11 +11,11 @@ from blindspots.cli.options import (
     check_file,
     make_number,
 )
+from blindspots.cli.startup import start
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
-Repeated = Parameter(negative=(), consume_multiple=False)
 FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
 
 
@@ -25,8 +24,8 @@ def plot(
     /,
     *,
     figure: FigureName,
-    pair: Annotated[tuple[str, ...], Repeated] = (),
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    pair: Annotated[tuple[str, ...], REPEATED] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     format: Literal["pdf", "svg", "png"] | None = None,
     columns: Literal[1, 2] = 1,
     out: RunPlace | None = None,
@@ -63,8 +62,8 @@ def widths(
     run: RunPlace,
     /,
     *,
-    pair: Annotated[tuple[str, ...], Repeated] = (),
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    pair: Annotated[tuple[str, ...], REPEATED] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     directions: int = 256,
     radii: str = "0.5,1,1.5,2",
     points: int = 11,
@@ -75,8 +74,6 @@ def widths(
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Measure how wide paths are: confidence in random directions orthogonal to them.
-
-    Pairs that are measured already with these settings are not measured again.
 
     Parameters
     ----------
@@ -99,13 +96,10 @@ def widths(
     batch_size
         Images at once, or auto.
     """
-    from blindspots.engine.evaluator import keep_freed_memory
-    from blindspots.progress import Reporter
     from blindspots.reporting.selection import named_models, named_pairs, representative_pairs
     from blindspots.store.paths import check_writable
     from blindspots.store.reader import Run
     from blindspots.store.width_rows import WIDTHS_FILE, WidthSettings
-    from blindspots.study.widths import measure_widths
 
     asked = tuple(make_number(text) for text in radii.split(","))
     settings = WidthSettings(directions=directions, radii=asked, points=points, seed=seed)
@@ -114,8 +108,9 @@ def widths(
     rows = named_pairs(read, pair) or representative_pairs(read, named_models(read, model))
     if not rows:
         raise UsageError(f"{run} holds no traversed pair, so no path has a width")
-    keep_freed_memory()
-    reporter = Reporter(output.quiet)
+    reporter = start(output)
+    from blindspots.study.widths import measure_widths
+
     stored = measure_widths(read, rows, settings, device, batch, reporter, trust.trust())
     output.show(lambda: stored, lambda: run / WIDTHS_FILE)
 

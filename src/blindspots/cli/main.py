@@ -3,54 +3,17 @@
 import sys
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from io import TextIOWrapper
 
-from cyclopts import App, CycloptsError
+from cyclopts import CycloptsError
 from rich.console import Console
 
-from blindspots.errors import BlindspotsError
+from blindspots.cli.commands import app as app
+from blindspots.errors import BlindspotsError, shortage
 from blindspots.store.atomic import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
-
-app = App(
-    name="blindspots",
-    help="Find, measure and show the blind spots of vision models.",
-    version=lambda: version("blindspots"),
-    help_epilogue=(
-        "Exit status: 0 done; 1 the work failed on the way, finished pairs are kept; "
-        "2 refused, nothing written; 3 a checked limit is broken; "
-        "130 interrupted, finished pairs are kept."
-    ),
-    suppress_keyboard_interrupt=False,
-    result_action="return_none",
-)
-zoo = App(name="zoo", help="Train or check the embedded models.")
-app.command("blindspots.cli.run_command:demo", name="demo")
-app.command("blindspots.cli.run_command:run", name="run")
-app.command("blindspots.cli.scale_commands:merge", name="merge")
-app.command("blindspots.cli.scale_commands:estimate", name="estimate")
-app.command("blindspots.cli.pair_commands:traverse", name="traverse")
-app.command("blindspots.cli.pair_commands:sensitivity", name="sensitivity")
-app.command("blindspots.cli.show_commands:table", name="table")
-app.command("blindspots.cli.show_commands:report", name="report")
-app.command("blindspots.cli.show_commands:verify", name="verify")
-app.command("blindspots.cli.transfer_command:transfer", name="transfer")
-app.command("blindspots.cli.figure_commands:plot", name="plot")
-app.command("blindspots.cli.figure_commands:widths", name="widths")
-app.command("blindspots.cli.check_commands:compare", name="compare")
-app.command("blindspots.cli.check_commands:check", name="check")
-app.command("blindspots.cli.explore_command:explore", name="explore")
-app.command("blindspots.cli.model_commands:models", name="models")
-app.command("blindspots.cli.doctor_command:doctor", name="doctor")
-zoo.command("blindspots.cli.model_commands:train", name="train")
-zoo.command("blindspots.cli.model_commands:evaluate", name="evaluate")
-app.command(zoo)
-leaderboard = App(name="leaderboard", help="Claims on fixed pairs that carry their proof.")
-for _name in ("protocols", "draw", "run", "submit", "verify", "merge", "build"):
-    leaderboard.command(f"blindspots.cli.leaderboard_commands:{_name}", name=_name)
-app.command(leaderboard)
+_GOES_ON = "mend that, then the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -78,7 +41,11 @@ def call(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
-        return _say(f"{storage_failure(error)}; mend that, then the same command goes on", 1)
+        return _say(f"{storage_failure(error)}; {_GOES_ON}", 1)
+    except (MemoryError, RuntimeError) as error:
+        if short := shortage(error):
+            return _say(f"{short}; {_GOES_ON}", 1)
+        raise
     return 0
 
 

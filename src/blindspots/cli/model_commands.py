@@ -4,30 +4,26 @@ import json
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
-from blindspots.cli.options import Output
+from blindspots.cli.options import (
+    SWITCH,
+    Output,
+)
+from blindspots.cli.startup import start
 
 DEFAULT_OUTPUT = Output()
 
 
 def models(*, output: Output = DEFAULT_OUTPUT) -> None:
     """List what can be loaded: the embedded models, and the schemes with an example each."""
-    from rich.console import Console
-    from rich.table import Table
-
     from blindspots.models.load import list_models
 
     rows = list_models()
     if output.json:
         print(json.dumps(rows, indent=2))
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
-    Console(highlight=False).print(table)
+        accuracy = f"; {row['clean']} clean, {row['pgd']} under PGD" if row["clean"] else ""
+        print(f"{row['spec']}\n    {row['what']}{accuracy}")
 
 
 def train(
@@ -36,7 +32,7 @@ def train(
     *,
     out: Path | None = None,
     seed: int = 0,
-    smoke: Annotated[bool, Parameter(negative=())] = False,
+    smoke: Annotated[bool, SWITCH] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Train an embedded model from nothing but this repository, and write its model card.
@@ -52,14 +48,12 @@ def train(
     smoke
         Train for seconds, to see that everything works.
     """
-    from blindspots.engine.evaluator import keep_freed_memory
+    reporter = start(output)
     from blindspots.models.zoo import card
-    from blindspots.progress import Reporter
     from blindspots.training.train import train as train_model
 
-    keep_freed_memory()
     folder = out or Path("zoo")
-    train_model(name, folder, smoke=smoke, seed=seed, report=Reporter(output.quiet).say)
+    train_model(name, folder, smoke=smoke, seed=seed, report=reporter.say)
     print(json.dumps(card(name, folder), indent=2))
 
 
@@ -71,9 +65,7 @@ def evaluate(name: str, /, *, output: Output = DEFAULT_OUTPUT) -> None:
     name
         shapes-resnet, shapes-resnet-at, shapes-vit or shapes-vit-at.
     """
-    from blindspots.engine.evaluator import keep_freed_memory
+    start(output)
     from blindspots.training.train import evaluate as evaluate_model
 
-    del output
-    keep_freed_memory()
     print(json.dumps(evaluate_model(name), indent=2))

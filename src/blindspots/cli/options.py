@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Group, Parameter
 
 from blindspots.errors import UsageError
 from blindspots.settings import (
@@ -33,13 +33,23 @@ if TYPE_CHECKING:
     from blindspots.study.backends.backend import Backend
 
 
+# The headings under which --help lists options; what stands under none comes first.
+WHAT, MODEL, METHOD, OUTPUT, MACHINE, TRUST = (
+    Group(name, sort_key=order)
+    for order, name in enumerate(("What", "Model", "Method", "Output", "Machine", "Trust"), start=1)
+)
+
+REPEATED = Parameter(negative=(), consume_multiple=False, show_default=False)
+SWITCH = Parameter(negative=(), show_default=False)
+_TRUSTED = Parameter(negative=(), show_default=False, group=TRUST)
+
 RunPlace = Annotated[
     Place,
     Parameter(converter=lambda _, tokens: find_place(tokens[0].value), n_tokens=1, metavar="PATH"),
 ]
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=OUTPUT)
 @dataclass(frozen=True, kw_only=True)
 class Output:
     """How a command speaks.
@@ -52,15 +62,15 @@ class Output:
         Print no progress and no notes.
     """
 
-    json: Annotated[bool, Parameter(negative=())] = False
-    quiet: Annotated[bool, Parameter(negative=())] = False
+    json: Annotated[bool, SWITCH] = False
+    quiet: Annotated[bool, SWITCH] = False
 
     def show(self, data: Callable[[], Any], text: Callable[[], object]) -> None:
         """Print a result: its data as JSON where that is asked for, else its text."""
         print(json.dumps(data(), indent=2) if self.json else text(), flush=True)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=TRUST)
 @dataclass(frozen=True, kw_only=True)
 class TrustFlags:
     """Which code that comes with a model may be run; never written into a spec or a run.
@@ -73,14 +83,14 @@ class TrustFlags:
         Run the Python files that come with hf: models.
     """
 
-    trust_file: Annotated[bool, Parameter(negative=())] = False
-    trust_remote_code: Annotated[bool, Parameter(negative=())] = False
+    trust_file: Annotated[bool, _TRUSTED] = False
+    trust_remote_code: Annotated[bool, _TRUSTED] = False
 
     def trust(self) -> Trust:
         return Trust(file=self.trust_file, remote_code=self.trust_remote_code)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=TRUST)
 @dataclass(frozen=True, kw_only=True)
 class RunTrustFlags(TrustFlags):
     """Which code may be run when the models of a run directory are loaded again.
@@ -95,13 +105,13 @@ class RunTrustFlags(TrustFlags):
         Run the Python code that file: and python: models of the run name.
     """
 
-    trust_run_code: Annotated[bool, Parameter(negative=())] = False
+    trust_run_code: Annotated[bool, _TRUSTED] = False
 
     def trust(self) -> Trust:
         return replace(super().trust(), run_code=self.trust_run_code)
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MODEL)
 @dataclass(frozen=True, kw_only=True)
 class ModelFlags(TrustFlags):
     """What may be given beside a single --model instead of inside its spec; and trust, for all.
@@ -131,10 +141,10 @@ class ModelFlags(TrustFlags):
     std: str | None = None
     size: int | None = None
     classes: Path | None = None
-    model_arg: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    model_arg: Annotated[tuple[str, ...], REPEATED] = ()
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=METHOD)
 @dataclass(frozen=True, kw_only=True)
 class MethodFlags:
     """Which traversal, and its settings.
@@ -154,7 +164,7 @@ class MethodFlags:
 
     method: str = "star"
     delta: float | None = None
-    set: Annotated[tuple[str, ...], Parameter(negative=(), consume_multiple=False)] = ()
+    set: Annotated[tuple[str, ...], REPEATED] = ()
     score: str = "confidence"
 
     def build(self) -> "tuple[Method, Score]":
@@ -170,7 +180,7 @@ class MethodFlags:
         return make_method(self.method, settings, delta=score.default_delta), score
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MACHINE)
 @dataclass(frozen=True, kw_only=True)
 class MachineFlags:
     """Where and how the work is done.
@@ -287,7 +297,7 @@ def check_file(option: str, file: Place, example: str) -> None:
     )
 
 
-@Parameter(name="*")
+@Parameter(name="*", group=MACHINE)
 @dataclass(frozen=True, kw_only=True)
 class BackendFlags:
     """Where the work is done, and by how many.

@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.cli.options import MachineFlags, MethodFlags, ModelFlags, Output, model_specs
+from blindspots.cli.startup import check_image_files, check_typed, start
+from blindspots.progress import Reporter
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
@@ -37,12 +39,12 @@ def traverse(
     seed
         Seed of the method's random draws.
     """
+    check_image_files(source, target)
+    reporter, spec = _start(model, model_flags, output)
     from blindspots.api.single import traverse_files
-    from blindspots.progress import Reporter
 
     traversal, score = method.build()
-    loaded = _load(model, model_flags, machine, out)
-    reporter = Reporter(output.quiet)
+    loaded = _load(spec, model_flags, machine, out, reporter)
     files, precision = (source, target), machine.precision
     row = traverse_files(
         loaded, files, traversal, seed, out, reporter, score=score, precision=precision
@@ -63,8 +65,6 @@ def sensitivity(
 ) -> None:
     """The contrast: targeted PGD, a change nobody sees that changes the prediction.
 
-    50 steps of 2/255 in the l-infinity ball of 8/255, started at the image.
-
     Parameters
     ----------
     image
@@ -76,10 +76,12 @@ def sensitivity(
     out
         Directory for perturbed.png, sensitivity.png, sensitivity.svg and result.json.
     """
+    check_image_files(image)
+    reporter, spec = _start(model, model_flags, output)
     from blindspots.api.single import sensitivity_of
     from blindspots.engine.pgd import PGD
 
-    loaded = _load(model, model_flags, machine, out)
+    loaded = _load(spec, model_flags, machine, out, reporter)
     row = sensitivity_of(loaded, image, target, PGD(), out)
     text = (
         f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
@@ -88,17 +90,24 @@ def sensitivity(
     output.show(lambda: row, lambda: text)
 
 
-def _load(model: str, flags: ModelFlags, machine: MachineFlags, out: Path) -> Any:
-    from blindspots.engine.evaluator import check_precision, find_device, keep_freed_memory, lay_out
+def _start(model: str, flags: ModelFlags, output: Output) -> tuple[Reporter, str]:
+    (spec,) = model_specs((model,), flags)
+    check_typed((spec,), classes=flags.classes)
+    return start(output), spec
+
+
+def _load(
+    spec: str, flags: ModelFlags, machine: MachineFlags, out: Path, reporter: Reporter
+) -> Any:
+    from blindspots.engine.evaluator import check_precision, find_device, lay_out
     from blindspots.models.load import load_trusted
     from blindspots.store.paths import check_writable
 
-    keep_freed_memory()
     check_writable(out)
-    (spec,) = model_specs((model,), flags)
     device, settings = find_device(machine.device), machine.settings()
     check_precision(machine.precision, device)
-    return lay_out(load_trusted(spec, flags.trust()).to(device), settings.layout)
+    with reporter.busy(f"loading {spec}"):
+        return lay_out(load_trusted(spec, flags.trust()).to(device), settings.layout)
 
 
 def _traversed(row: dict[str, Any], out: Path) -> str:

@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from blindspots.cli.options import (
+    MACHINE,
+    OUTPUT,
+    REPEATED,
+    SWITCH,
+    WHAT,
     BackendFlags,
     MachineFlags,
     MethodFlags,
@@ -20,6 +25,8 @@ from blindspots.cli.options import (
     terminal_width,
     warn_of_images,
 )
+from blindspots.cli.startup import check_typed, start
+from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -33,38 +40,40 @@ if TYPE_CHECKING:
     from blindspots.study.subjects import RunRequest
 
 DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
-DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=0"
-DEMO_SOURCES = 4
+# Of this seed the first six sources are of six classes.
+DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=18"
+DEMO_SOURCES, DEMO_TARGETS = 6, 3
+# At the method's own most steps one pair in thirty stays far from its target.
+DEMO_STEPS = 48
+PHOTO_MODEL, PHOTO_IMAGES = "zoo:efficientnet-lite0", "sample:photos"
+PHOTO_SOURCES, PHOTO_TARGETS = 3, 2
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
 DEFAULT_BACKEND = BackendFlags()
-
-Repeated = Parameter(negative=(), consume_multiple=False)
+IN_WHAT, IN_OUTPUT, IN_MACHINE = (Parameter(group=one) for one in (WHAT, OUTPUT, MACHINE))
 
 
 def run(
     *,
-    model: Annotated[tuple[str, ...], Repeated],
-    images: str,
-    out: RunPlace,
+    model: Annotated[tuple[str, ...], REPEATED, IN_WHAT],
+    images: Annotated[str, IN_WHAT],
+    out: Annotated[RunPlace, IN_WHAT],
     model_flags: ModelFlags = DEFAULT_MODEL,
     method: MethodFlags = DEFAULT_METHOD,
-    sources: int = 20,
-    targets_per_source: int = 2,
-    pairs: Path | None = None,
-    seed: int = 0,
-    keep: Literal["none", "found", "path"] | None = None,
+    sources: Annotated[int, IN_WHAT] = 20,
+    targets_per_source: Annotated[int, IN_WHAT] = 2,
+    pairs: Annotated[Path | None, IN_WHAT] = None,
+    seed: Annotated[int, IN_WHAT] = 0,
+    keep: Annotated[Literal["none", "found", "path"] | None, IN_OUTPUT] = None,
     machine: MachineFlags = DEFAULT_MACHINE,
-    lpips_weights: Path | None = None,
-    shard: str | None = None,
-    predictions: RunPlace | None = None,
+    lpips_weights: Annotated[Path | None, IN_OUTPUT] = None,
+    shard: Annotated[str | None, IN_MACHINE] = None,
+    predictions: Annotated[RunPlace | None, IN_MACHINE] = None,
     backend: BackendFlags = DEFAULT_BACKEND,
-    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    dry_run: Annotated[bool, SWITCH, IN_OUTPUT] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Traverse pairs of images for one or more models; tables, figures and a report.
-
-    With the same --out it resumes where it was stopped.
 
     Parameters
     ----------
@@ -85,7 +94,7 @@ def run(
     keep
         What stays on disk: path below 1,000 pairs per model, else found.
     lpips_weights
-        AlexNet weights for LPIPS; without them the column is empty.
+        AlexNet weights for LPIPS, or download; without them the column is empty.
     shard
         Work on a share of the sources alone, as 3/64; blindspots merge joins them.
     predictions
@@ -94,13 +103,17 @@ def run(
         Print the plan and its cost, and write nothing.
     """
     from blindspots.settings import WHOLE, ScienceSettings, parse_shard
+
+    specs = model_specs(model, model_flags)
+    check_typed(specs, images, classes=model_flags.classes, pairs=pairs, weights=lpips_weights)
+    reporter = start(output)
     from blindspots.study.subjects import RunRequest
 
     traversal, score = method.build()
     science = _science(traversal, score, seed, machine, sources, targets_per_source)
     part = WHOLE if shard is None else parse_shard(shard)
     request = RunRequest(
-        models=model_specs(model, model_flags),
+        models=specs,
         images=images,
         science=ScienceSettings(**science),
         machine=machine.settings(keep=keep, lpips_weights=lpips_weights, shard=part),
@@ -109,38 +122,53 @@ def run(
         trust=model_flags.trust(),
         predictions=predictions,
     )
-    _do(request, traversal, out, output, dry_run, backend.build(machine.device))
+    doer = backend.build(machine.device)
+    _do(request, traversal, out, output, doer, reporter, dry_run=dry_run)
 
 
 def demo(
     *,
     out: RunPlace = Path("demo"),
-    sources: int = DEMO_SOURCES,
+    sources: int | None = None,
+    photos: Annotated[bool, SWITCH] = False,
+    images: str | None = None,
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Run the main job on the four embedded models and the embedded images, without a network.
+    """Run the main job on the four embedded models and images, without a network.
 
     Parameters
     ----------
     out
         Run directory.
     sources
-        How many sources; each gets two targets.
+        How many sources, 6 unless given; each gets three targets. Of photos 3, with two each.
+    photos
+        Photographs and a real ImageNet classifier instead, which the extra photos brings.
+    images
+        Image spec of your own photographs, beside --photos.
     """
+    from blindspots.settings import ScienceSettings
+
+    if images is not None and not photos:
+        raise UsageError(f"--images {images} goes with --photos alone; type --photos too")
+    models = [PHOTO_MODEL] if photos else [f"zoo:{name}" for name in DEMO_MODELS]
+    shown = (images or PHOTO_IMAGES) if photos else DEMO_IMAGES
+    check_typed(models, shown)
+    reporter = start(output)
     from blindspots.methods import make_method
     from blindspots.scores import Confidence
-    from blindspots.settings import ScienceSettings
     from blindspots.study.subjects import RunRequest
 
-    method, score = make_method(), Confidence()
+    method, score = make_method(settings={"max_steps": str(DEMO_STEPS)}), Confidence()
+    count, targets = (PHOTO_SOURCES, PHOTO_TARGETS) if photos else (DEMO_SOURCES, DEMO_TARGETS)
     request = RunRequest(
-        models=[f"zoo:{name}" for name in DEMO_MODELS],
-        images=DEMO_IMAGES,
-        science=ScienceSettings(**_science(method, score, 0, machine, sources, 2)),
+        models=models,
+        images=shown,
+        science=ScienceSettings(**_science(method, score, 0, machine, sources or count, targets)),
         machine=machine.settings(),
     )
-    _do(request, method, out, output, dry_run=False, backend=DEFAULT_BACKEND.build(machine.device))
+    _do(request, method, out, output, DEFAULT_BACKEND.build(machine.device), reporter)
 
 
 def _science(
@@ -164,14 +192,14 @@ def _do(
     method: Any,
     out: Place,
     output: Output,
-    dry_run: bool,
     backend: "Backend",
+    reporter: "Reporter",
+    *,
+    dry_run: bool = False,
 ) -> None:
     from blindspots.api.run_study import execute
-    from blindspots.progress import Reporter
     from blindspots.study.prepare import prepare
 
-    reporter = Reporter(output.quiet)
     announce = announce_plan(reporter)
     if dry_run:
         prepared = prepare(request, out, reporter)
@@ -217,10 +245,11 @@ def describe_preflight(name: str, preflight: "Preflight") -> str:
 
 
 def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
-    from blindspots.study.prepare import most_evaluations
+    from blindspots.study.prepare import measured_forwards, most_evaluations
 
     planned = prepared.pairs.of_one_model
     pairs = dict.fromkeys(prepared.pairs, len(planned))
+    forwards = {what: n * len(pairs) for what, n in measured_forwards(planned).items()}
     cost = int(most_evaluations(method, planned).sum() * len(pairs))
     lines = [
         f"{name}: {count} pairs of {planned.sources} sources "
@@ -229,10 +258,14 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
     ]
     lines += [
         f"method: {method}",
-        f"cost: at most {cost:,} evaluations, and the forwards of what is measured",
+        f"cost: at most {cost:,} evaluations, and forwards (half an evaluation each) of what is "
+        f"measured: {', '.join(f'{count:,} for {what}' for what, count in forwards.items())}",
     ]
     output.show(
-        lambda: {"plan": prepared.plan, "cost": {"pairs": pairs, "evaluations": cost}},
+        lambda: {
+            "plan": prepared.plan,
+            "cost": {"pairs": pairs, "evaluations": cost, "forwards": forwards},
+        },
         lambda: "\n".join(lines),
     )
 
@@ -247,11 +280,10 @@ def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
 
 
 def show(out: Place, output: Output, reporter: "Reporter") -> None:
-    """Tables, figures and report of a finished run; the tables and the report's path printed."""
+    """Tables, figures and report of a finished run; what was found is printed, then what next."""
     from blindspots.reporting.publish import publish
 
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
         published = publish(out, terminal_width())
         tick(1)
-    text = "" if output.quiet else f"{published.text}\n\n"
-    output.show(published.as_json, lambda: f"{text}{published.report}")
+    output.show(published.as_json, lambda: published.report if output.quiet else published.text)

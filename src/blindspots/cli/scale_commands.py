@@ -4,9 +4,9 @@ import shlex
 import sys
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from blindspots.cli.options import (
+    REPEATED,
+    SWITCH,
     MachineFlags,
     MethodFlags,
     ModelFlags,
@@ -14,11 +14,10 @@ from blindspots.cli.options import (
     RunPlace,
     model_specs,
 )
+from blindspots.cli.startup import check_typed, start
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
-
-Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def merge(
@@ -26,10 +25,10 @@ def merge(
     /,
     *others: RunPlace,
     out: RunPlace,
-    allow_missing: Annotated[bool, Parameter(negative=())] = False,
+    allow_missing: Annotated[bool, SWITCH] = False,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """Join the run directories of a plan's shards; tables, figures and a report as run makes them.
+    """Join the run directories of a plan's shards; tables, figures and a report.
 
     Parameters
     ----------
@@ -65,11 +64,11 @@ def estimate(
     method: MethodFlags = DEFAULT_METHOD,
     sources: int | None = None,
     targets_per_source: int = 2,
-    gpu: Annotated[tuple[str, ...], Repeated] = (),
+    gpu: Annotated[tuple[str, ...], REPEATED] = (),
     machine: MachineFlags = DEFAULT_MACHINE,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
-    """What a run of many pairs will take: times a few pairs here, extrapolates, says how surely.
+    """What a run of many pairs will take: times a few, extrapolates, says how surely.
 
     Parameters
     ----------
@@ -87,9 +86,10 @@ def estimate(
         A GPU, as NAME=RATE,SPEEDUP: dollars an hour, and how many times as fast as this machine;
         may be repeated.
     """
-    from blindspots.engine.evaluator import keep_freed_memory
+    specs = model_specs((model,), model_flags)
+    check_typed(specs, images, classes=model_flags.classes)
+    reporter = start(output)
     from blindspots.methods import describe_method
-    from blindspots.progress import Reporter
     from blindspots.scores import describe_score
     from blindspots.settings import ScienceSettings
     from blindspots.study.estimate import estimate as estimate_run
@@ -98,7 +98,7 @@ def estimate(
 
     cards, (traversal, score) = [parse_gpu_price(text) for text in gpu], method.build()
     request = RunRequest(
-        models=model_specs((model,), model_flags),
+        models=specs,
         images=images,
         science=ScienceSettings(
             method=describe_method(traversal),
@@ -111,6 +111,5 @@ def estimate(
         classes=model_flags.classes,
         trust=model_flags.trust(),
     )
-    keep_freed_memory()
-    result = estimate_run(request, traversal, pairs, Reporter(output.quiet))
+    result = estimate_run(request, traversal, pairs, reporter)
     output.show(lambda: result.as_json(cards), lambda: result.text(cards))

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
+from blindspots.cli.startup import check_typed, start
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 
@@ -13,7 +14,7 @@ def table(
     run: RunPlace,
     /,
     *,
-    table: Literal["distance", "confidence", "summary", "transfer"] | None = None,
+    table: Literal["distance", "confidence", "simplices", "summary", "transfer"] | None = None,
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -84,11 +85,12 @@ def verify(
         AlexNet weights for LPIPS; without them it is not recomputed.
     """
     from blindspots.api.open_run import open_run
-    from blindspots.engine.evaluator import keep_freed_memory
 
-    keep_freed_memory()
-    allowed = trust.trust()
-    result = open_run(run).verify(
+    opened, allowed = open_run(run), trust.trust()
+    if images is not None:
+        check_typed(images=images)
+    start(output)
+    result = opened.verify(
         device=device,
         batch=MachineFlags(batch_size=batch_size).batch(),
         sources=sources,

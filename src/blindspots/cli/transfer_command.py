@@ -3,9 +3,9 @@
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
 from blindspots.cli.options import (
+    REPEATED,
+    SWITCH,
     MachineFlags,
     ModelFlags,
     Output,
@@ -13,28 +13,25 @@ from blindspots.cli.options import (
     model_specs,
     terminal_width,
 )
+from blindspots.cli.startup import check_typed, start
 from blindspots.errors import UsageError
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
-
-Repeated = Parameter(negative=(), consume_multiple=False)
 
 
 def transfer(
     run: RunPlace,
     /,
     *,
-    model: Annotated[tuple[str, ...], Repeated] = (),
+    model: Annotated[tuple[str, ...], REPEATED] = (),
     model_flags: ModelFlags = DEFAULT_MODEL,
-    trust_run_code: Annotated[bool, Parameter(negative=())] = False,
+    trust_run_code: Annotated[bool, SWITCH] = False,
     device: str = "auto",
     batch_size: str = "auto",
     format: Literal["text", "csv", "latex", "markdown", "json"] = "text",
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Ask other models about the found images of a run: do they believe them too?
-
-    The run's own models judge each other, and the given ones judge all of them.
 
     Parameters
     ----------
@@ -51,13 +48,10 @@ def transfer(
     format
         How to print the table.
     """
-    from blindspots.api.compare_runs import transfer as ask_judges
-    from blindspots.engine.evaluator import keep_freed_memory
     from blindspots.reporting.tables import render
     from blindspots.store.paths import check_writable
     from blindspots.store.reader import Run
 
-    keep_freed_memory()
     check_writable(Run(run).path)
     batch = MachineFlags(batch_size=batch_size).batch()
     trust = replace(model_flags.trust(), run_code=trust_run_code)
@@ -68,9 +62,14 @@ def transfer(
             f"options of a model were given beside {len(model)} models; they go with exactly one "
             "--model; write them into each spec, as in --model 'NAME?mean=0.5,0.5,0.5'"
         )
+    specs = model_specs(model, model_flags)
+    check_typed(specs, classes=model_flags.classes)
+    start(output)
+    from blindspots.api.compare_runs import transfer as ask_judges
+
     asked = ask_judges(
         run,
-        model_specs(model, model_flags),
+        specs,
         device=device,
         batch=batch,
         trust_file=trust.file,

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from blindspots.diagnosis.sample import Evidence, Finding, Level
 from blindspots.engine.evaluator import Evaluator, free_memory
-from blindspots.errors import first_line
+from blindspots.errors import ModelFailed, first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
 from blindspots.scores.score import margin
@@ -49,7 +49,9 @@ def check_attached(evaluator: Evaluator, images: Images, labels: Classes) -> lis
     """
     try:
         said = _differentiate(evaluator, images, labels)
-    except (RuntimeError, NotImplementedError) as error:
+    except ModelFailed as error:
+        if not isinstance(error.__cause__, RuntimeError):
+            raise
         return [_finding(Level.WRONG, _detached(error), _ATTACH, {"attached": False})]
     flat = said.gradient.flatten(1)
     finite, zero = flat.isfinite().all(dim=1), (flat == 0).all(dim=1)
@@ -124,7 +126,7 @@ def _differentiate(evaluator: Evaluator, images: Images, labels: Classes) -> Eva
 
 
 def _detached(error: Exception) -> str:
-    reason = first_line(error)
+    reason = first_line(error.__cause__ or error)
     unused = "does not require grad" in reason or "not have been used" in reason
     return f"there is none: {'the output is cut off from the image' if unused else reason}"
 

@@ -15,10 +15,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.errors import BlindspotsError, ModelFailed, UsageError, WorkFailed, first_line
+from blindspots.errors import (
+    BlindspotsError,
+    ModelFailed,
+    UsageError,
+    WorkFailed,
+    first_line,
+    is_out_of_memory,
+)
 from blindspots.images import ImageSet
 from blindspots.methods.method import Evaluation
-from blindspots.models.classifier import Classifier
+from blindspots.models.classifier import Classifier, answer_fault
 from blindspots.scores import Confidence, Differentiated, Kept, Score
 from blindspots.settings import Precision, check_choice
 
@@ -234,7 +241,8 @@ class Evaluator:
         with torch.enable_grad(), arithmetic(self.precision, self.model.device):
             answer = (self._compiled_answer if self.compiled else self._plain_answer)(images)
             value = self.score.value(what, answer, kept)
-            (gradient,) = torch.autograd.grad(value.sum(), images)
+            with self._asked("for its gradient", images):
+                (gradient,) = torch.autograd.grad(value.sum(), images)
         answer, value = answer.detach(), value.detach()
         slope = self.score.slope(what, value)
         return Evaluation(self.score(answer, kept), value, slope, gradient.contiguous())
@@ -249,15 +257,24 @@ class Evaluator:
         return self._plain_answer(images)
 
     def _plain_answer(self, images: Tensor) -> Tensor:
-        try:
+        with self._asked("", images):
             return self._answer(self.model, images)
+
+    @contextmanager
+    def _asked(self, what: str, images: Tensor) -> Iterator[None]:
+        """Tell what the model raises inside as its failure, and any want of memory as such."""
+        try:
+            yield
         except (BlindspotsError, torch.OutOfMemoryError):
             raise
         # A user's module may raise anything, and end the process too.
         except (Exception, SystemExit) as error:
+            if isinstance(error, RuntimeError) and is_out_of_memory(error):
+                raise torch.OutOfMemoryError(first_line(error)) from error
             said = f"{type(error).__name__} ({first_line(error)})"
+            asked = " ".join(filter(None, (what, f"about {len(images)} images")))
             raise ModelFailed(
-                f"{self.model.name} raised {said} when it was asked about {len(images)} images; "
+                f"{self.model.name} raised {said} when it was asked {asked}; "
                 "finished pairs are kept; mend the model, then the same command resumes"
             ) from error
 
@@ -265,7 +282,13 @@ class Evaluator:
         """float32 answers; bf16 covers the model alone, never a score or an objective."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
-            return model(images).float()
+            answer = model(images)
+        if fault := answer_fault(answer, len(images)):
+            raise ModelFailed(
+                f"{self.model.name} {fault}, which it did not at first; finished pairs are kept; "
+                "mend the model, then the same command resumes"
+            )
+        return answer.float()
 
     @cached_property
     def _compiled_model(self) -> Callable[[Tensor], Tensor]:

@@ -8,13 +8,7 @@ from typing import Any, TypeVar
 
 from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
 from blindspots.errors import UsageError
-from blindspots.explorer.image_catalog import (
-    MOST_BYTES,
-    MOST_PIXELS,
-    ImageCatalog,
-    Missing,
-    run_images,
-)
+from blindspots.explorer.image_catalog import ImageCatalog, Missing, run_images
 from blindspots.explorer.model_thread import (
     Busy,
     Event,
@@ -24,6 +18,7 @@ from blindspots.explorer.model_thread import (
     ThreadBudget,
 )
 from blindspots.explorer.result_cache import ResultCache, Stored
+from blindspots.explorer.upload_decoder import MOST_BYTES, MOST_PIXELS
 from blindspots.images import ImageSet, load_images
 from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.models.classifier import Classifier
@@ -85,6 +80,7 @@ class AppState:
     def close(self) -> None:
         for worker in self.workers.values():
             worker.close()
+        self.gallery.uploads.close()
 
     def subject(self, name: str) -> Subject:
         if name not in self.subjects:

@@ -9,8 +9,10 @@ visitor's own browser, and can give this address a name of its own (DNS rebindin
 | `Origin` is ours where it is given, and given with every POST | drive-by requests |
 | `Sec-Fetch-Site` is no other site, but for opening the page | the same without an origin |
 | the body's length, as said and as it comes | uploads that fill the memory |
+| the seconds that a body takes; how many uploads come at once | slow ones that hold files open |
 """
 
+import asyncio
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,10 +20,11 @@ from typing import Any
 from fastapi import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from blindspots.explorer.image_catalog import MOST_BYTES
+from blindspots.explorer.upload_decoder import MOST_BYTES
 
 MOST_BODY = 64 * 2**10
 UPLOADS = "/api/uploads"
+MOST_UPLOADS_AT_ONCE, SECONDS_A_BODY = 8, 30.0
 _MULTIPART = 2**16
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
@@ -45,6 +48,7 @@ class Guard:
         own = [f"http://{name}:{port}" for name in ("127.0.0.1", "localhost")]
         self._origins = {*own, *origins}
         self._hosts = {origin.partition("://")[2] for origin in self._origins}
+        self._uploading = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -53,9 +57,20 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
         elif refusal := self.refusal(scope["method"], scope["path"], scope["headers"]):
             await _refuse(send, *refusal)
+        elif scope["path"] == UPLOADS:
+            await self._upload(scope, receive, send)
         else:
-            limit = most_body(scope["path"])
-            await self._app(scope, _limited(receive, limit), _protected(send))
+            await self._app(scope, _limited(receive, MOST_BODY), _protected(send))
+
+    async def _upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._uploading >= MOST_UPLOADS_AT_ONCE:
+            await _refuse(send, 503, f"{self._uploading} images are coming in already; wait a bit")
+            return
+        self._uploading += 1
+        try:
+            await self._app(scope, _limited(receive, most_body(UPLOADS)), _protected(send))
+        finally:
+            self._uploading -= 1
 
     def refusal(self, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Refusal | None:
         """Why a request is not answered: a status and a sentence; None where it is."""
@@ -102,13 +117,19 @@ def _by_name(headers: list[tuple[bytes, bytes]]) -> Mapping[str, list[str]]:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """The request's body, which must not become longer than it may, whatever it said."""
-    came = 0
+    """The request's body, which must not become longer than it may, in bytes and in seconds."""
+    came, until, whole = 0, asyncio.get_running_loop().time() + SECONDS_A_BODY, False
 
     async def counted() -> Message:
-        nonlocal came
-        message = await receive()
+        nonlocal came, whole
+        try:
+            # Afterwards it is asked whether the visitor has left, which may be never.
+            async with asyncio.timeout_at(None if whole else until):
+                message = await receive()
+        except TimeoutError as error:
+            raise HTTPException(408, "the request took too long to come") from error
         came += len(message.get("body", b""))
+        whole = not message.get("more_body", False)
         if came > most:
             raise HTTPException(413, "the request is larger than it may be")
         return message

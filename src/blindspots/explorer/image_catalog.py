@@ -4,42 +4,34 @@ import base64
 import hashlib
 import io
 import threading
-import warnings
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from io import BytesIO
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
-from PIL import Image, UnidentifiedImageError
+from jaxtyping import Float
+from PIL import Image
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
-from blindspots.images.decode import Unreadable, decode
+from blindspots.explorer.upload_decoder import Pixels, UploadDecoder
 from blindspots.images.imageset import ImageSet
 from blindspots.images.listing import Item, Listing, image_id
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.reporting.selection import class_name
 from blindspots.store.reader import Row, Run
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
-MOST_BYTES = 16 * 2**20
-MOST_PIXELS = 50_000_000
 MOST_UPLOADS = 100
 _NAME_LENGTH = 60
-_EXPECTED = "expected a JPEG, PNG, WebP or GIF image"
 SMALL = 96
 JPEG_QUALITY = 88
 GAIN = 50
-Pixels = UInt8[np.ndarray, "height width 3"]
 MOST_LISTED, MOST_SEEN = 600, 400
 
 
@@ -60,18 +52,17 @@ class Uploads:
     def __init__(self, geometries: Iterable[Preprocessing]) -> None:
         self._geometries = list(dict.fromkeys(geometries))
         self._kept: OrderedDict[str, Upload] = OrderedDict()
-        self._one_at_a_time = threading.Lock()
+        self._decoder, self._adding = UploadDecoder(), threading.Lock()
 
     def add(self, name: str, data: bytes) -> Upload:
-        # One at a time, because a decoded photograph may take hundreds of megabytes.
-        with self._one_at_a_time:
-            image = validated(data)
-            plain = PurePosixPath(name.replace("\\", "/")).name[:_NAME_LENGTH] or "image"
-            upload = Upload(
-                image_id(plain, hashlib.sha256(data).hexdigest()),
-                plain,
-                {geometry: np.array(geometry(image)) for geometry in self._geometries},
-            )
+        shown = self._decoder.decode(data, self._geometries)
+        plain = PurePosixPath(name.replace("\\", "/")).name[:_NAME_LENGTH] or "image"
+        upload = Upload(
+            image_id(plain, hashlib.sha256(data).hexdigest()),
+            plain,
+            dict(zip(self._geometries, shown, strict=True)),
+        )
+        with self._adding:
             self._kept[upload.id] = upload
             self._kept.move_to_end(upload.id)
             while len(self._kept) > MOST_UPLOADS:
@@ -81,32 +72,8 @@ class Uploads:
     def get(self, image: str) -> Upload | None:
         return self._kept.get(image)
 
-
-def validated(data: bytes) -> Image.Image:
-    """The image in uploaded bytes; its kind and its size are read before it is decoded."""
-    if len(data) > MOST_BYTES:
-        raise UsageError(
-            f"the file has more than {MOST_BYTES >> 20} MB; scale the image down first"
-        )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=FORMATS) as header:
-                width, height = header.size
-    except Image.DecompressionBombError as error:
-        raise UsageError(_too_many()) from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
-        raise UsageError(f"the file is no image that can be read here; {_EXPECTED}") from error
-    if width * height > MOST_PIXELS:
-        raise UsageError(_too_many())
-    try:
-        return decode(data).image
-    except Unreadable as error:
-        raise UsageError(f"the file cannot be used: {error}; {_EXPECTED}") from error
-
-
-def _too_many() -> str:
-    return f"the image has more than {MOST_PIXELS // 10**6} million pixels; scale it down first"
+    def close(self) -> None:
+        self._decoder.close()
 
 
 def pixels_of(image: Float[Tensor, "3 height width"]) -> Pixels:

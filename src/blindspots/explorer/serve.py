@@ -1,5 +1,6 @@
 """Starts the server: a socket on 127.0.0.1 first, so that a taken port is refused at once."""
 
+import asyncio
 import re
 import socket
 import threading
@@ -7,6 +8,7 @@ import webbrowser
 from collections.abc import Callable, Sequence
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from blindspots.errors import UsageError
 from blindspots.explorer.app_state import AppState
@@ -14,7 +16,26 @@ from blindspots.explorer.web_app import create_app
 
 ADDRESS = "127.0.0.1"
 MOST_CONNECTIONS = 200
-SECONDS_TO_CLOSE = 2
+SECONDS_TO_CLOSE, SECONDS_TO_ASK = 2, 20.0
+
+
+class Connection(H11Protocol):
+    """A visitor's connection, closed where there are too many or where nothing is asked on it."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        if len(self.connections) >= MOST_CONNECTIONS:
+            transport.abort()
+            return
+        super().connection_made(transport)
+        self.loop.call_later(SECONDS_TO_ASK, self._close_unasked)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport is not None:
+            super().connection_lost(exc)
+
+    def _close_unasked(self) -> None:
+        if self.cycle is None and not self.transport.is_closing():
+            self.transport.abort()
 
 
 def listen(port: int) -> socket.socket:
@@ -56,6 +77,7 @@ def server(hub: AppState, connection: socket.socket, origins: Sequence[str] = ()
     return uvicorn.Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             server_header=False,

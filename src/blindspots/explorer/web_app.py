@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from blindspots.errors import UsageError
@@ -220,6 +221,7 @@ def _handle_errors(app: FastAPI) -> None:
     for kind, status in ((Missing, 404), (UsageError, 400), (Busy, 503)):
         app.add_exception_handler(kind, _as_json(status))
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(RequestValidationError, _misfit)
     # The server logs what this stands for, with its trace; the page gets the sentence alone.
     app.add_exception_handler(Exception, _went_wrong)
@@ -235,6 +237,12 @@ def _as_json(status: int) -> Callable:
 async def _http_error(_: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": str(error.detail)}, error.status_code)
+
+
+async def _left(_: Request, error: Exception) -> Response:
+    """Nobody reads this: the visitor left in the middle of a request."""
+    del error
+    return Response(status_code=400)
 
 
 async def _misfit(_: Request, error: Exception) -> Response:

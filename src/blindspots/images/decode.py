@@ -107,6 +107,8 @@ def _read(reader: Callable[[bytes], T], data: bytes) -> T:
         ) from error
     except Image.DecompressionBombError as error:
         raise Unreadable(_TOO_LARGE) from error
+    except MemoryError as error:
+        raise Unreadable("there is not enough memory for it") from error
     except Exception as error:
         if data.startswith(_PNG) and _LONG_TEXT.search(str(error)):
             bare = _without_texts(data)

@@ -9,7 +9,7 @@ import numpy as np
 
 from blindspots.leaderboard.protocol import Protocol
 from blindspots.leaderboard.witnesses import Judgement, by_pair
-from blindspots.reporting.compare.bootstrap import cluster_intervals
+from blindspots.reporting.bootstrap import cluster_intervals
 
 Level = Literal["delta", "margin"]
 LEVELS: tuple[Level, ...] = ("delta", "margin")

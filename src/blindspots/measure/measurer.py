@@ -100,20 +100,22 @@ class Measurer:
             "confidence": hull.confidence.tolist(),
         }
 
-    def simplices(self, corners: Iterable[tuple[str, Corners]], seed: int) -> Iterator[Columns]:
+    def simplices(
+        self, corners: Iterable[tuple[str, Corners]], seed: int, samples: int = SIMPLEX_SAMPLES
+    ) -> Iterator[Columns]:
         """The columns about each simplex (source id, (source, *found)), in one stream.
 
         Its samples are keyed by the run's `seed` and the source's id.
         """
         seeded = ((c, generator(seed, source).initial_seed()) for source, c in corners)
-        return map(self.simplex, simplices(self.evaluator.exact, seeded, SIMPLEX_SAMPLES))
+        return map(self.simplex, simplices(self.evaluator.exact, seeded, samples))
 
     def simplex(self, cloud: Simplex) -> Columns:
         """The columns about a simplex."""
         low, high = cloud.interval(self.delta)
         return {
             "p_source": cloud.p_source,
-            "samples": SIMPLEX_SAMPLES,
+            "samples": len(cloud.confidence) - 1,
             "fraction": cloud.fraction(self.delta),
             "low": low,
             "high": high,

@@ -12,6 +12,7 @@ because its classes fetch their backbone from the network and check no file that
 """
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
@@ -21,7 +22,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError
-from blindspots.schema import LPIPS_SMALLEST
+from blindspots.models.repositories import published_file
+from blindspots.models.weights import read_weights
+from blindspots.schema import LPIPS_DOWNLOAD, LPIPS_FILE, LPIPS_SMALLEST
 
 Images = Float[Tensor, "batch channel height width"]
 PerSample = Float[Tensor, " batch"]
@@ -30,8 +33,10 @@ SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
-LPIPS_FILE = "alexnet-owt-7be5be79.pth"
-_LPIPS_SHA256 = "7be5be79"
+# Of the float32 values of the five convolutions, weight before bias, from the first to the last.
+_LPIPS_SHA256 = "2b566cc3a4d6f0a7"
+_LPIPS_SHAPES = ((64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3))
+_EXPECTED = f"torchvision's AlexNet; give {LPIPS_FILE}, or type --lpips-weights {LPIPS_DOWNLOAD}"
 _LPIPS_LAYERS = (1, 4, 7, 9, 11)
 _LPIPS_SHIFT, _LPIPS_SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 
@@ -69,14 +74,13 @@ def ssim(a: Images, b: Images) -> PerSample:
 class Lpips(nn.Module):
     """Learned perceptual distance (AlexNet, version 0.1) of pairs of images in [0, 1].
 
-    `weights`: torchvision's AlexNet state dict, `alexnet-owt-7be5be79.pth`; its SHA-256 must begin
-    with the digits in that name, else it is refused. The linear heads come with torchmetrics.
+    `weights`: any file of tensors with the five convolutions of torchvision's AlexNet, such as
+    `alexnet-owt-7be5be79.pth`, by whatever names; refused where their values are others.
     """
 
-    def __init__(self, weights: str | Path, *, sha256: str = _LPIPS_SHA256) -> None:
+    def __init__(self, weights: str | Path) -> None:
         super().__init__()
-        _check_hash(Path(weights), sha256)
-        self.features = _alexnet_features(Path(weights))
+        self.features = _alexnet_features(_convolutions(Path(weights)))
         self.heads = nn.ParameterList(_linear_heads())
         self.register_buffer("shift", torch.tensor(_LPIPS_SHIFT).view(1, 3, 1, 1))
         self.register_buffer("scale", torch.tensor(_LPIPS_SCALE).view(1, 3, 1, 1))
@@ -111,18 +115,26 @@ class Lpips(nn.Module):
 def find_lpips(weights: str | Path | None = None) -> tuple[Lpips | None, str | None]:
     """LPIPS where its backbone is on this machine, else None and a sentence that says what to do.
 
-    `weights`: the backbone's file; None: `alexnet-owt-7be5be79.pth` in torch's hub cache. Nothing
-    is downloaded. Refused: a given file that is missing, and any file of another hash.
+    `weights`: the backbone's file; "download": torchvision's, fetched once into torch's hub cache;
+    None: that file where it is there already. Refused: a given file that is missing, one that
+    cannot be fetched, and any with other values.
     """
     if weights is not None:
-        return Lpips(weights), None
+        return Lpips(_fetched() if str(weights) == LPIPS_DOWNLOAD else weights), None
     cached = Path(torch.hub.get_dir()) / "checkpoints" / LPIPS_FILE
     if cached.is_file():
         return Lpips(cached), None
     return None, (
-        f"LPIPS was left out because its backbone {LPIPS_FILE} is not in {cached.parent}; fetch it "
-        "with torchvision.models.alexnet(weights='DEFAULT') or give --lpips-weights FILE"
+        f"LPIPS was left out because its backbone {LPIPS_FILE} is not in torch's hub cache; type "
+        f"--lpips-weights {LPIPS_DOWNLOAD} to fetch its 244 MB once, or --lpips-weights FILE"
     )
+
+
+def _fetched() -> Path:
+    from torchvision.models import AlexNet_Weights
+
+    instead = "give a file that has them as --lpips-weights FILE"
+    return published_file(AlexNet_Weights.DEFAULT.url, "weights of AlexNet for LPIPS", instead)
 
 
 def _precise(values: Tensor) -> Tensor:
@@ -147,26 +159,37 @@ def _slide(maps: Tensor, window: Float[Tensor, " taps"], dim: int) -> Tensor:
     return total
 
 
-def _check_hash(path: Path, expected: str) -> None:
-    if not path.is_file():
-        raise UsageError(f"there is no file {path} with LPIPS's backbone; give {LPIPS_FILE}")
-    with path.open("rb") as file:
-        actual = hashlib.file_digest(file, "sha256").hexdigest()
-    if not actual.startswith(expected):
+def _convolutions(path: Path) -> list[Tensor]:
+    """The weights and biases of LPIPS's backbone, told by their shapes, in the network's order."""
+    state = read_weights(path).state
+    found: list[Tensor] = []
+    for out, into, side in _LPIPS_SHAPES:
+        fitting = [k for k, v in state.items() if v.shape == (out, into, side, side)]
+        biases = [key.removesuffix("weight") + "bias" for key in fitting]
+        if len(fitting) != 1 or biases[0] not in state:
+            raise UsageError(f"{path} lacks the convolutions of {_EXPECTED}")
+        found += [state[fitting[0]].float(), state[biases[0]].float()]
+    if not (digest := _digest(found)).startswith(_LPIPS_SHA256):
         raise UsageError(
-            f"{path} is not LPIPS's backbone: its SHA-256 begins with {actual[:8]}, "
-            f"not {expected}; give torchvision's {LPIPS_FILE}"
+            f"{path} is not LPIPS's backbone: its values' SHA-256 begins with {digest[:8]}, not "
+            f"{_LPIPS_SHA256[:8]}; expected {_EXPECTED}"
         )
+    return found
 
 
-def _alexnet_features(weights: Path) -> nn.Sequential:
+def _digest(tensors: Iterable[Tensor]) -> str:
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        digest.update(tensor.contiguous().numpy().astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _alexnet_features(tensors: Sequence[Tensor]) -> nn.Sequential:
     from torchvision.models import alexnet
 
-    state = cast(dict[str, Tensor], torch.load(weights, map_location="cpu", weights_only=True))
     with torch.device("meta"):
         features = alexnet(weights=None).features
-    own = {key.removeprefix("features."): state[key] for key in state if key.startswith("feat")}
-    features.load_state_dict(own, assign=True)
+    features.load_state_dict(dict(zip(features.state_dict(), tensors, strict=True)), assign=True)
     # Out of place: an activation that is kept must not be overwritten by the layer after it.
     layers = [nn.ReLU() if isinstance(layer, nn.ReLU) else layer for layer in features]
     return nn.Sequential(*layers[: max(_LPIPS_LAYERS) + 1])

@@ -41,7 +41,7 @@ def check_embeddings(name: str, output: object, batch: int) -> Float[Tensor, "ba
 
 def check_shape(name: str, output: object, batch: int) -> Float[Tensor, "batch outputs"]:
     """The output unchanged, whatever its values; refused where its shape is not that."""
-    fault = _shape_fault(output, batch, least=1)
+    fault = answer_fault(output, batch, least=1)
     if fault:
         raise UsageError(f"{name} {fault}; it must return a tensor of shape (batch, outputs)")
     return cast(Tensor, output)
@@ -62,12 +62,13 @@ def _single_logit(output: object, batch: int) -> str:
 
 
 def _fault(output: object, batch: int, least: int) -> str | None:
-    fault = _shape_fault(output, batch, least)
+    fault = answer_fault(output, batch, least)
     finite = fault or bool(cast(Tensor, output).isfinite().all())
     return fault or (None if finite else "returns NaN or infinity for a grey image")
 
 
-def _shape_fault(output: object, batch: int, least: int) -> str | None:
+def answer_fault(output: object, batch: int, least: int = 1) -> str | None:
+    """Why an answer is no tensor of real numbers `(batch, outputs)`; None where it is one."""
     if not isinstance(output, Tensor):
         inside = ", whose .logits are wanted" if hasattr(output, "logits") else ""
         return f"returns a {type(output).__name__}, not a tensor{inside}"

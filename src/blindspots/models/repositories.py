@@ -1,6 +1,8 @@
 """What transformers saves and the hub serves: a directory here, or ORG/NAME in the hub's cache."""
 
+import hashlib
 import importlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -199,6 +201,44 @@ def hub_answers() -> bool:
     from huggingface_hub import constants
 
     return not constants.HF_HUB_OFFLINE and answers(constants.ENDPOINT)
+
+
+def published_file(address: str, what: str, instead: str) -> Path:
+    """A file that torchvision publishes, from torch's hub cache or fetched; refused where neither.
+
+    `address`: where it is published, the hash's first digits in its name. `what`: what refusals
+    call it. `instead`: what to do where it cannot be had.
+    """
+    file = Path(torch.hub.get_dir()) / "checkpoints" / address.rpartition("/")[2]
+    if not file.exists():
+        _fetch(address, file, what, instead)
+    expected = re.search(r"-([0-9a-f]{8,})\.", file.name)
+    if expected and not file_digest(file).startswith(expected[1]):
+        raise UsageError(
+            f"{file} is not the file that torchvision published (its SHA-256 does not begin with "
+            f"{expected[1]}); remove it, and it is fetched again"
+        )
+    return file
+
+
+def _fetch(address: str, file: Path, what: str, instead: str) -> None:
+    from huggingface_hub import constants
+
+    try:
+        if constants.HF_HUB_OFFLINE or not answers(address):
+            raise OSError("it is not in torch's hub cache and cannot be reached")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(address, str(file), progress=False)
+    except OSError as error:
+        raise UsageError(
+            f"the published {what} cannot be had ({first_line(error)}); {instead}"
+        ) from error
+
+
+def file_digest(file: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def answers(address: str) -> bool:

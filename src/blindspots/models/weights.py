@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError, first_line
+from blindspots.models.schemes import check_weights
 
 _NESTS = ("state_dict", "model", "model_state_dict")
 _SHOWN = 4
@@ -125,8 +126,7 @@ def fit_weights(
 
 def read_weights(path: Path, entry: str | None = None) -> Weights:
     """The tensors in a weights file by key; refused as `load_weights` says."""
-    if not path.is_file():
-        raise UsageError(f"there is no weights file {path}; give a .safetensors or .pth file")
+    check_weights(path)
     found = _read_safetensors(path) if _is_safetensors(path) else _read_pickle(path)
     while isinstance(found, list | tuple) and len(found) == 1:
         found = found[0]

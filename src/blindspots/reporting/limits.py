@@ -76,12 +76,12 @@ class Check:
                 SubElement(case, "failure", message=_sentence(one)).text = one.text()
         return tostring(suite, encoding="unicode") + "\n"
 
-    def raise_if_broken(self) -> None:
+    def raise_if_broken(self, *, named: bool = True) -> None:
+        """Raise `LimitExceeded` where a limit is broken; `named`: its text says which."""
         if self.broken:
             words = "; ".join(_sentence(finding) for finding in self.broken)
-            raise LimitExceeded(
-                f"{len(self.broken)} of {len(self.findings)} limits broken: {words}"
-            )
+            said = f"{len(self.broken)} of {len(self.findings)} limits broken"
+            raise LimitExceeded(f"{said}: {words}" if named else said)
 
 
 def check_run(run: Run, limits: Sequence[Limit], models: Sequence[str] = ()) -> Check:
@@ -92,8 +92,8 @@ def check_run(run: Run, limits: Sequence[Limit], models: Sequence[str] = ()) -> 
     """
     if not limits:
         raise UsageError(
-            "no limit was given; expected at least one, as in --max segment_inside=0.5, or "
-            "run.check(max={'segment_inside': 0.5})"
+            "no limit was given; expected at least one, as in --max reach=0.99, or "
+            "run.check(max={'reach': 0.99})"
         )
     if not run.finished:
         raise UsageError(
@@ -126,7 +126,7 @@ def _check_column(limit: Limit, values: Mapping[str, Mapping[str, float | None]]
         hint = nearest_names(limit.column, sorted(known)) or "expected a column of the summary"
         raise UsageError(
             f"--{limit.kind} {limit.column}={limit.bound:g} was given, which names no column of "
-            f"the summary; {hint}; type it as in --max segment_inside=0.5"
+            f"the summary; {hint}; type it as in --max reach=0.99"
         )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from blindspots.reporting.figures import run_transfer, save, write_figures
 from blindspots.reporting.page import write_report
+from blindspots.reporting.plain_words import next_steps, run_in_words
 from blindspots.reporting.tables import Kind, Table, build_table, build_tables, render
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, make_folder
@@ -17,7 +18,7 @@ SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's report is, and its two tables as text and as data."""
+    """Where a run's report is, what was found in a few lines, and the slides' tables as data."""
 
     path: Place
     report: Place
@@ -31,19 +32,19 @@ class Published:
 def publish(path: str | Place, width: int | None = None) -> Published:
     """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
 
-    `width`: of the terminal, in columns; tables wider than it are turned. None: no limit.
+    `width`: of the terminal, in columns; None: there is none.
     """
     run = Run(path)
     tables = build_tables(run)
     for table in tables.values():
         _write_table(run, table)
     write_figures(run, run.path / "figures")
-    report, told = write_report(run, tables), {kind: tables[kind] for kind in SLIDES_TABLES}
+    report = write_report(run, tables)
     return Published(
         run.path,
         report,
-        "\n\n".join(render(table, "text", width) for table in told.values()),
-        {kind: json.loads(render(table, "json")) for kind, table in told.items()},
+        f"{run_in_words(run, width)}\n\n{next_steps(report, run.path)}",
+        {kind: json.loads(render(tables[kind], "json")) for kind in SLIDES_TABLES},
     )
 
 

@@ -99,12 +99,13 @@ def hold(directory: Place) -> Iterator[None]:
     _clear(lock.with_name(TAKEOVER))
     stop = threading.Event()
     beats = threading.Thread(target=_beat, args=(lock, stop), daemon=True)
-    beats.start()
     try:
+        beats.start()
         yield
     finally:
         stop.set()
-        beats.join()
+        if beats.ident:
+            beats.join()
         if (holder := read_holder(directory)) and holder.is_this_process:
             lock.unlink(missing_ok=True)
 

@@ -29,6 +29,7 @@ OWN = (
     *(INFO_FILE, "manifest.sha256", "run.lock", "report.html", "damaged"),
     *("parts", *PICTURES, "tables", "figures", *(f"{table}.parquet" for table in ALL_TABLES)),
 )
+CONTRAST_FILE = "figures/contrast.png"
 Row = dict[str, Any]
 Pixels = np.ndarray  # uint8, (height, width, 3)
 
@@ -310,6 +311,11 @@ class Run:
     def exact(self, pair_id: str) -> np.ndarray | None:
         """The exact found image, float32 (3, height, width) in [0, 1]; None where not kept."""
         return load_exact(self._pictures["found"], pair_id)
+
+    def contrast(self) -> Pixels | None:
+        """The source of the headline pair after PGD, 8 bits; None where it was not made."""
+        file = inside(self.path / "figures", CONTRAST_FILE.split("/")[1])
+        return read_pixels(file.read_bytes()) if file.is_file() else None
 
     def kept(self, pair_id: str) -> bool:
         """Whether the found image of a pair was kept."""

@@ -157,10 +157,12 @@ class ModelFacts:
 
     `size`: (height, width) in pixels. `training_epsilon`: the l-infinity radius in [0, 1] it was
     adversarially trained for. `image_suffix`: what its copies of sources and targets end with.
+    `title`: what people call it, where they said so.
     """
 
     spec: str = ""
     name: str = ""
+    title: str | None = field(default=None, metadata=LEFT_OUT)
     fingerprint: str = ""
     num_classes: int | None = None
     size: Sequence[int] | None = None
@@ -195,6 +197,25 @@ class ShardFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SensitivityFacts:
+    """The contrast to a run's headline pair: PGD on its source, towards its target's class.
+
+    `before`, `after`: the names of the classes that the model gives, with `p_before`, `p_after`.
+    `linf`: of the change, at most `epsilon`. The image is `figures/contrast.png`, exact in 8 bits.
+    """
+
+    pair_id: str = ""
+    before: str = ""
+    p_before: float | None = None
+    after: str = ""
+    p_after: float | None = None
+    linf: float | None = None
+    epsilon: float | None = None
+    steps: int | None = None
+    more: Facts = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunInfo:
     """The whole of `run.json`, its members in the order in which they are written.
 
@@ -203,7 +224,7 @@ class RunInfo:
     rows here, by model, as `row_sum` has them. `straight`: whether the method's
     path is the segment (None in runs before it was stored). `found_dropped`: found images
     were removed on purpose. `finished`: None while the run is not. `tables`: the SHA-256 of each.
-    `shards`: of a merged run alone.
+    `shards`: of a merged run alone. `contrast`: of the headline pair, where it was asked for.
     """
 
     format: int = FORMAT
@@ -230,6 +251,7 @@ class RunInfo:
     seconds: float | None = field(default=None, metadata=LEFT_OUT)
     tables: Mapping[str, str] = field(default_factory=dict)
     shards: Sequence[ShardFacts] | None = field(default=None, metadata=LEFT_OUT)
+    contrast: SensitivityFacts | None = field(default=None, metadata=LEFT_OUT)
     more: Facts = field(default_factory=dict)
 
     @property

@@ -18,8 +18,8 @@ from blindspots.methods.method import Method
 from blindspots.schema import (
     ALL_TABLES,
     LPIPS_SMALLEST,
+    SIMPLEX_COUNTS,
     SIMPLEX_FEWEST,
-    SIMPLEX_SAMPLES,
     STARTED,
     YOUNGER,
     Ending,
@@ -287,9 +287,15 @@ class ModelAudit:
             yield f"simplices.parquet has {word} row of {source} for {self.facts.name}"
         yield from self._nulls_of("simplices")
         for row in rows:
-            for name, value in (("k", counts.get(row["source_id"])), ("samples", SIMPLEX_SAMPLES)):
-                if row[name] != value:
-                    yield f"simplices row of {row['source_id']}: {name} is {row[name]}, not {value}"
+            for name, allowed in (
+                ("k", (counts.get(row["source_id"]),)),
+                ("samples", SIMPLEX_COUNTS),
+            ):
+                if row[name] not in allowed:
+                    yield (
+                        f"simplices row of {row['source_id']}: {name} is {row[name]}, "
+                        f"not {' or '.join(map(str, allowed))}"
+                    )
 
     def _predictions(self) -> Iterator[str]:
         rows = {row["image_id"]: row for row in self._rows("predictions")}

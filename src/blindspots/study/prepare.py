@@ -13,9 +13,11 @@ from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.images.listing import seeded_order
+from blindspots.measure.hulls import REFINED_POINTS
 from blindspots.methods import METHODS
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter
+from blindspots.schema import SEGMENT_POINTS, SIMPLEX_FEWEST, SIMPLEX_SAMPLES, TRIANGLE_STEPS
 from blindspots.settings import LEAST_IMAGES, Shard
 from blindspots.store.paths import Place
 from blindspots.store.prediction_rows import write_predictions_file
@@ -233,6 +235,22 @@ def most_evaluations(method: Method, pairs: PlannedPairs) -> Float64[np.ndarray,
     counts, company = np.unique(pairs.group_size, return_inverse=True)
     costs = np.array([method.most_evaluations(count) / count for count in counts.tolist()])
     return costs[company] if len(pairs) else np.zeros(0)
+
+
+def measured_forwards(pairs: PlannedPairs) -> dict[str, int]:
+    """At most how many forwards of a model measure what its pairs found, by what is measured.
+
+    A source's own image is asked about with each of its hulls.
+    """
+    targets = np.unique(pairs.source, return_counts=True)[1]
+    triangle = (TRIANGLE_STEPS + 1) * (TRIANGLE_STEPS + 2) // 2
+    hulls = (targets * (targets - 1) // 2).sum()
+    return {
+        "segments": len(pairs) * (SEGMENT_POINTS + REFINED_POINTS),
+        "triangles": int(hulls) * triangle,
+        "simplices": int((targets >= SIMPLEX_FEWEST).sum()) * (SIMPLEX_SAMPLES + 1),
+        "nulls": len(pairs) * SEGMENT_POINTS,
+    }
 
 
 def pairs_by_model(

@@ -3,7 +3,8 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import tee
+from itertools import chain, groupby, tee
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,12 +29,12 @@ from blindspots.measure.hulls import (
 )
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
-from blindspots.models.classifier import class_name
+from blindspots.models.classifier import Classifier, class_name
 from blindspots.progress import Reporter
 from blindspots.schema import (
     PROBABILITIES,
     SEGMENT_POINTS,
-    SIMPLEX_SAMPLES,
+    SIMPLEX_COUNTS,
     TRIANGLE_STEPS,
 )
 from blindspots.scores import make_score
@@ -83,9 +84,10 @@ class Recomputation:
         batch: int | None,
         lpips_weights: Path | None,
         trust: Trust,
+        own: Sequence[Classifier] = (),
     ) -> "Recomputation":
         """With the model of that spec; refused where that is another one now."""
-        model = load_again(facts, trust).to(find_device(device))
+        model = load_again(facts, trust, own=own).to(find_device(device))
         size = batch or max(1, batch_size(model.size, model.device) // 2 - 1)
         lpips, _ = find_lpips(lpips_weights)
         delta = run.delta if run.delta is not None else 0.0
@@ -300,16 +302,28 @@ class Recomputation:
         stars = defaultdict(list)
         for _, pair in sorted(pairs.items()):
             stars[pair["source_id"]].append(pair)
-        own = [row for row in stored if len(stars[row["source_id"]]) == row["k"]]
-        corners = ((row["source_id"], self._corners(stars[row["source_id"]])) for row in own)
-        measured = self.measurer.simplices(corners, self.run.plan.get("seed", 0))
+        own = [
+            row
+            for count in SIMPLEX_COUNTS
+            for row in stored
+            if row["samples"] == count and len(stars[row["source_id"]]) == row["k"]
+        ]
+        seed = self.run.plan.get("seed", 0)
+        measured = chain.from_iterable(
+            self.measurer.simplices(
+                ((one["source_id"], self._corners(stars[one["source_id"]])) for one in rows),
+                seed,
+                count,
+            )
+            for count, rows in groupby(own, itemgetter("samples"))
+        )
         return own, (self._simplex(*two) for two in zip(own, measured, strict=True))
 
     def _simplex(self, row: Row, again: dict[str, Any]) -> dict[str, Any]:
         # At a delta of 0 rounding decides which samples are inside.
         unsure = 0.0 if self.measurer.delta else 1.0
         fraction = _within(row["fraction"], again["fraction"], unsure)
-        low, high = wilson(min(1.0, max(0.0, row["fraction"] or 0.0)), SIMPLEX_SAMPLES)
+        low, high = wilson(min(1.0, max(0.0, row["fraction"] or 0.0)), row["samples"])
         return again | {"fraction": fraction, "low": low, "high": high}
 
     def _nulls(

@@ -1,7 +1,8 @@
 """A run's models and images, loaded again from what it stored."""
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from math import nan
 
@@ -35,18 +36,45 @@ def check_stored_spec(spec: str, trust: Trust, typed: Collection[str] = ()) -> N
         )
 
 
-def load_again(facts: ModelFacts, trust: Trust, typed: Collection[str] = ()) -> Classifier:
-    """The model that was run, on the CPU; refused where its spec now loads another.
+def check_loadable(
+    facts: ModelFacts,
+    trust: Trust,
+    typed: Collection[str] = (),
+    own: Sequence[Classifier] = (),
+) -> None:
+    """Refuse a model that only its maker has, or whose spec runs code that the user did not trust.
 
-    `typed`: specs that the user named; only those may run code without `trust.run_code`.
+    `own`: models that the caller holds; one that is the run's is taken as it is.
     """
+    if _among(own, facts) is not None:
+        return
     if facts.spec.startswith(f"{MEMORY}:"):
         raise UsageError(
             f"{facts.name} was handed to blindspots.run in memory, so it cannot be loaded again; "
-            "expected a run of models by spec; type model='file:model.py:build' there"
+            "expected that model; from Python give it as models=[model], or run it by spec: "
+            "model='file:model.py:build'"
         )
     check_stored_spec(facts.spec, trust, typed)
-    model = load_trusted(facts.spec, trust)
+
+
+def _among(own: Sequence[Classifier], facts: ModelFacts) -> Classifier | None:
+    return next((model for model in own if model.has_fingerprint(facts.fingerprint)), None)
+
+
+def load_again(
+    facts: ModelFacts,
+    trust: Trust,
+    typed: Collection[str] = (),
+    own: Sequence[Classifier] = (),
+) -> Classifier:
+    """The model that was run, on the CPU or of `own`; refused where its spec now loads another.
+
+    `typed`, `own`: as in `check_loadable`.
+    """
+    check_loadable(facts, trust, typed, own)
+    held = _among(own, facts)
+    # A copy: it is moved to a device and laid out, which is no business of the caller's.
+    model = load_trusted(facts.spec, trust) if held is None else deepcopy(held)
     if not model.has_fingerprint(facts.fingerprint):
         raise UsageError(
             f"{facts.spec} is not the model that was run (fingerprint {model.fingerprint()}, "

@@ -125,6 +125,7 @@ class Experiment:
             command=self.command,
             started=stored.started or utc_now(),
             seconds=stored.seconds or 0.0,
+            contrast=stored.contrast,
         )
 
     @cached_property

@@ -86,7 +86,8 @@ def load_subjects(request: RunRequest, reporter: Reporter) -> list[Subject]:
     geometries: dict[Any, str] = {}
     subjects: list[Subject] = []
     for spec in request.models:
-        model = _load_model(request, spec)
+        with reporter.busy(f"loading {spec}"):
+            model = _load_model(request, spec)
         if listing is None:
             listing = images = load_images(
                 request.images, model, classes=request.classes, reporter=reporter

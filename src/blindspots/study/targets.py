@@ -106,12 +106,19 @@ def draw_targets(classes: Classes, count: int, seed: int) -> Targets:
     twice the same, never of a conflicting class (the slides' protocol). Refused, with the
     counts, where no such choice exists.
     """
+    drawn = _drawn(classes, count, seed)
+    if drawn is None:
+        fewer = range(min(count - 1, len(classes) - 1), 0, -1)
+        most = next((n for n in fewer if _drawn(classes, n, seed) is not None), 0)
+        raise UsageError(_impossible(classes, count, most))
+    return drawn
+
+
+def _drawn(classes: Classes, count: int, seed: int) -> Targets | None:
     random = np.random.default_rng([seed, count])
     drawn = None if _hopeless(classes, count) else _repaired_draw(classes, count, random)
     if drawn is None and len(classes) <= LARGEST_FLOW:
         drawn = _flow_draw(classes, count, random)
-    if drawn is None:
-        raise UsageError(_impossible(classes, count))
     return drawn
 
 
@@ -257,10 +264,10 @@ def _few_sources(science: ScienceSettings, subjects: Sequence[Subject]) -> str:
     )
 
 
-def _impossible(classes: Classes, count: int) -> str:
+def _impossible(classes: Classes, count: int, possible: int) -> str:
     largest, most = Counter(map(tuple, classes.tolist())).most_common(1)[0]
     return (
         f"{len(classes)} correctly classified sources were found, {most} of them of the class "
         f"{largest[0]}, and {count} targets of another class were asked for each; give more images "
-        f"of other classes, or ask for fewer with --targets-per-source"
+        f"of other classes{f', or type --targets-per-source {possible}' if possible else ''}"
     )

@@ -5,6 +5,7 @@ for comparison, about its clean source and target, as the traversed model saw th
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,7 +31,7 @@ from blindspots.store.reader import Row, Run
 from blindspots.study.reload import (
     Image,
     check_kept,
-    check_stored_spec,
+    check_loadable,
     load_again,
     saved_found,
     saved_image,
@@ -61,16 +62,17 @@ class TransferJudges:
 
 def judge_run(
     path: str | Place,
-    specs: Sequence[str],
+    judges: Sequence[str | Classifier],
     device: str,
     batch: int | None,
     reporter: Reporter,
     trust: Trust = NO_TRUST,
 ) -> Place:
-    """Ask the run's models and those of `specs` about every found image; the file of the answers.
+    """Ask the run's models and `judges` about every found image; the file of the answers.
 
-    Writes `transfer.parquet`, whole. Refused before any work: a run without found images, a model
-    that is no longer the one that was run, a given model that lacks the sources' classes.
+    `judges`: specs and models; a run's model that is among them is not loaded again. Writes
+    `transfer.parquet`, whole. Refused before any work: a run without found images, a model that is
+    no longer the one that was run, a given model that lacks the sources' classes.
     """
     run, place = Run(path), find_device(device)
     check_kept(run, "judged")
@@ -86,8 +88,8 @@ def judge_run(
             "expected a run with some: look at blindspots table --table summary"
         )
     for facts in run.models:
-        check_stored_spec(facts.spec, trust, specs)
-    bench = _bench(run, specs, rows, trust)
+        check_loadable(facts, trust, *_kinds(judges))
+    bench = _bench(run, judges, rows, trust)
     for note in bench.notes:
         reporter.say(f"note: {note}")
     total = sum(len(rows[model]) for model, _ in bench.classes)
@@ -142,10 +144,10 @@ def _by_number(model: Classifier, judge: Classifier, wanted: set[int]) -> Classe
 
 
 def _bench(
-    run: Run, specs: Sequence[str], rows: dict[str, list[Row]], trust: Trust
+    run: Run, judges: Sequence[str | Classifier], rows: dict[str, list[Row]], trust: Trust
 ) -> TransferJudges:
-    own = {facts.name: load_again(facts, trust, specs) for facts in run.models}
-    given = _given(specs, own, trust)
+    own = {facts.name: load_again(facts, trust, *_kinds(judges)) for facts in run.models}
+    given = _given(judges, own, trust)
     classes, notes = {}, []
     for name, model in own.items():
         wanted = {row["source_class"] for row in rows[name]}
@@ -162,18 +164,25 @@ def _bench(
     return TransferJudges(own, given, classes, tuple(notes))
 
 
-def _given(specs: Sequence[str], own: dict[str, Classifier], trust: Trust) -> dict[str, Classifier]:
+def _kinds(judges: Sequence[str | Classifier]) -> tuple[list[str], list[Classifier]]:
+    specs = [judge for judge in judges if isinstance(judge, str)]
+    return specs, [judge for judge in judges if isinstance(judge, Classifier)]
+
+
+def _given(
+    judges: Sequence[str | Classifier], own: dict[str, Classifier], trust: Trust
+) -> dict[str, Classifier]:
     """The given models that are not among the run's own; of equal short names by their specs."""
     known = {model.fingerprint() for model in own.values()}
     given: dict[str, Classifier] = {}
-    for spec in specs:
-        model = load_trusted(spec, trust)
+    for judge in judges:
+        model = load_trusted(judge, trust) if isinstance(judge, str) else deepcopy(judge)
         fingerprint = model.fingerprint()
         if fingerprint in known:
             continue
         known.add(fingerprint)
         if model.name in own or model.name in given:
-            model.name = spec
+            model.name = judge if isinstance(judge, str) else f"{model.name}-{fingerprint[:8]}"
         given[model.name] = model
     return given
 

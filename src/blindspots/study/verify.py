@@ -4,7 +4,7 @@ A row that is missing or doubled, a null where a value belongs and a file that i
 disagreements, as a wrong number is one.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import load_images
+from blindspots.models.classifier import Classifier
 from blindspots.progress import Reporter
 from blindspots.schema import TABLES
 from blindspots.settings import NO_TRUST, Trust
@@ -23,7 +24,7 @@ from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
 from blindspots.study.audit import UNFORESEEN, Disagreements, audit
 from blindspots.study.recompute import Computed, Recomputation
-from blindspots.study.reload import check_kept, check_stored_spec, draw_rows
+from blindspots.study.reload import check_kept, check_loadable, draw_rows
 
 CONFIDENCE, DISTANCE, SHARE, NONE = 1e-3, 1e-4, 0.05, 1e-9
 METRICS = ("rmse", "linf", "ssim", "lpips")
@@ -134,13 +135,15 @@ def verify_run(
     trust: Trust = NO_TRUST,
     sources: int | None = None,
     images: str | None = None,
+    own: Sequence[Classifier] = (),
 ) -> Verification:
     """Compare all of a run with its manifest and its plan, and recompute its numbers and pictures.
 
     In another batch size than the run's, unless `batch` names one. `sources`: recompute only all
     that starts from so many of them, the same draw each time; None: from all. `images`: a spec of
-    the images themselves, with which the saved sources and targets are compared. Refused where the
-    run kept no found images, or a model is no longer the one that was run.
+    the images themselves, with which the saved sources and targets are compared. `own`: models
+    that the caller holds, taken where they are the run's. Refused where the run kept no found
+    images, or a model is no longer the one that was run.
     """
     run = Run(path)
     check_kept(run, "verified")
@@ -150,7 +153,7 @@ def verify_run(
             "with some: look at blindspots table --table summary"
         )
     for facts in run.info.models:
-        check_stored_spec(facts.spec, trust)
+        check_loadable(facts, trust, own=own)
     listed = (run.path / MANIFEST).is_file()
     result = Verification(listed=listed, finished=run.finished)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
@@ -159,7 +162,7 @@ def verify_run(
     originals = load_images(images, reporter=reporter) if images is not None else None
     for facts in run.info.models:
         rows = draw_rows(run, facts.name, sources)
-        again = Recomputation.load(run, facts, device, batch, lpips_weights, trust)
+        again = Recomputation.load(run, facts, device, batch, lpips_weights, trust, own)
         if originals is not None:
             result.problems.take("images", again.originals(originals, rows.pairs))
         for one in _guarded(facts, again.rows(rows, reporter)):

@@ -13,21 +13,29 @@
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blindspots.images.classes import ClassTable, read_class_table, read_mapping
-from blindspots.images.imageset import ImageSet
-from blindspots.images.labels import Viewer
 from blindspots.images.listing import Listing
 from blindspots.images.sources.embedded_sample import list_sample
-from blindspots.images.sources.files import MAP, list_files, list_folder
+from blindspots.images.sources.files import (
+    MAP,
+    check_files,
+    check_folder,
+    list_files,
+    list_folder,
+    named_files,
+)
 from blindspots.images.sources.huggingface import list_huggingface
-from blindspots.images.sources.in_memory import list_in_memory
 from blindspots.images.sources.parquet_files import list_parquet
 from blindspots.images.sources.torchvision_sets import list_torchvision
 from blindspots.images.sources.webdataset import list_webdataset
 from blindspots.progress import Reporter, silent
 from blindspots.specs import Spec, parse_spec
+
+if TYPE_CHECKING:
+    from blindspots.images.imageset import ImageSet
+    from blindspots.images.labels import Viewer
 
 _EXAMPLE = "folder:photos"
 
@@ -40,15 +48,28 @@ _SCHEMES: Mapping[str, Callable[[Spec, Reporter], Listing]] = {
     "torchvision": list_torchvision,
     "webdataset": list_webdataset,
 }
+# What can be refused before anything is read.
+_CHECKS: Mapping[str, Callable[[Spec], object]] = {
+    "files": check_files,
+    "folder": check_folder,
+    "parquet": lambda spec: named_files(spec, spec.name),
+}
+
+
+def check_spec(text: str) -> None:
+    """Refuse a spec that is malformed, or whose files are not there; no image is read."""
+    spec = parse_spec(text, _SCHEMES, _EXAMPLE)
+    if spec.scheme in _CHECKS:
+        _CHECKS[spec.scheme](spec)
 
 
 def load_images(
     spec: Any,
-    model: Viewer | None = None,
+    model: "Viewer | None" = None,
     *,
     classes: ClassTable | str | Path | None = None,
     reporter: Reporter | None = None,
-) -> ImageSet:
+) -> "ImageSet":
     """The images that a spec names, or that are in memory already, as `model` sees them.
 
     `spec`: a spec such as "folder:photos"; or a list of PIL images; or a data set, whose items are
@@ -66,6 +87,9 @@ def load_images(
     its pixels are asked for. Refused: an unknown scheme or option, a source without a readable
     image, and classes whose mapping would be a guess.
     """
+    from blindspots.images.imageset import ImageSet
+    from blindspots.images.sources.in_memory import list_in_memory
+
     table = read_class_table(classes) if isinstance(classes, str | Path) else classes
     if not isinstance(spec, str):
         held, own = list_in_memory(spec, reporter or silent())

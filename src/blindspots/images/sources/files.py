@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from io import StringIO
+from itertools import takewhile
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -46,11 +47,9 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     directory, one that may not be read, and one without a single readable image.
     """
     said_options(spec, {})
-    directory = user_path(spec.name)
-    if not directory.is_dir():
-        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
-    names, others = _walk(directory)
-    folders = _class_folders(directory, names)
+    directory = check_folder(spec)
+    names, others, runs = _walk(directory)
+    folders = _class_folders(directory, names, runs)
     strays = [
         Issue(name, "it lies beside the class folders")
         for name in names
@@ -73,7 +72,16 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
     notes += _phrase(empty, "folders hold no image")
     others = [name for name in others if name != _METADATA]
     notes += _phrase(others, "files were passed over, their suffix being no image's")
+    notes += _phrase(runs, "folders were passed over, being runs of blindspots")
     return replace(listing, notes=notes)
+
+
+def check_folder(spec: Spec) -> Path:
+    """The directory of `folder:DIR`; refused where there is none."""
+    directory = user_path(spec.name)
+    if not directory.is_dir():
+        raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
+    return directory
 
 
 def _metadata(
@@ -110,9 +118,9 @@ def _entry(directory: Path, name: str, label: str | None) -> Entry:
     return Entry(name, label, partial(read_file, directory / name))
 
 
-def _walk(directory: Path) -> tuple[list[str], list[str]]:
-    """The relative paths of image files, and of other files, sorted; hidden ones left out."""
-    images, others, seen = [], [], set()
+def _walk(directory: Path) -> tuple[list[str], list[str], list[str]]:
+    """The relative paths of image files, other files and runs, sorted; hidden ones left out."""
+    images, others, runs, seen = [], [], [], set()
     for root, folders, files in os.walk(directory, followlinks=True, onerror=_unlistable):
         seen.add(os.path.realpath(root))
         folders[:] = sorted(
@@ -121,22 +129,36 @@ def _walk(directory: Path) -> tuple[list[str], list[str]]:
             if _is_visible(name) and os.path.realpath(Path(root, name)) not in seen
         )
         below = Path(root).relative_to(directory).as_posix()
+        if below != "." and _is_run(Path(root)):
+            runs.append(below)
+            folders.clear()
+            continue
         for name in filter(lambda file: file[0] != ".", files):
             is_image = os.path.splitext(name)[1].lower() in SUFFIXES  # noqa: PTH122 (a Path each)
             (images if is_image else others).append(name if below == "." else f"{below}/{name}")
-    return sorted(images), sorted(others)
+    return sorted(images), sorted(others), sorted(runs)
+
+
+def _in_run(file: Path, said: int) -> bool:
+    """Whether a run holds a file, below the folders that were said by their names."""
+    return any(_is_run(Path(*file.parts[:depth])) for depth in range(said + 1, len(file.parts)))
+
+
+def _is_run(folder: Path) -> bool:
+    """Whether a folder is a run's: the pictures and tables in it are none that a user gave."""
+    return (folder / "run.json").is_file() and (folder / "parts").is_dir()
 
 
 def _unlistable(error: OSError) -> None:
     raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
 
-def _class_folders(directory: Path, names: Sequence[str]) -> tuple[str, ...]:
+def _class_folders(directory: Path, names: Sequence[str], runs: Sequence[str]) -> tuple[str, ...]:
     """All visible sub-folders, also those without images; none where no image lies in one."""
     if not any("/" in name for name in names):
         return ()
     folders = (path.name for path in directory.iterdir() if path.is_dir())
-    visible = {composed(name) for name in folders if _is_visible(name)}
+    visible = {composed(name) for name in folders if _is_visible(name) and name not in runs}
     return tuple(sorted(visible, key=int if all(map(is_number, visible)) else None))
 
 
@@ -203,7 +225,9 @@ def _matching(spec: Spec, name: str) -> list[Path]:
         return [path]
     start = Path(path.anchor) if path.is_absolute() else Path()
     relative = str(path.relative_to(start)) if path.is_absolute() else str(path)
-    found = sorted(one for one in start.glob(relative) if one.is_file()) if "*" in name else []
+    matching = start.glob(relative) if "*" in name else ()
+    said = len(list(takewhile(lambda part: "*" not in part, path.parts)))
+    found = sorted(one for one in matching if one.is_file() and not _in_run(one, said))
     if not found:
         raise missing_file(spec, path)
     return found
@@ -239,6 +263,12 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
     names = _names(spec)
     entries = [_file_entry(spec, name) for name in names]
     return collect(str(spec), entries, len(entries), reporter, expected=_EXAMPLE)
+
+
+def check_files(spec: Spec) -> None:
+    """Refuse `files:` of which one is not there."""
+    for name in _names(spec):
+        _file_entry(spec, name)
 
 
 def _names(spec: Spec) -> list[str]:

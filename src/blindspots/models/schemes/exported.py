@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from blindspots.errors import UsageError, first_line
 from blindspots.models.classifier import Classifier
+from blindspots.models.schemes import exported_file
 from blindspots.models.spec_options import SourceInfo, assemble, model_options, refuse_others
 from blindspots.settings import Trust
-from blindspots.specs import Spec, user_path
+from blindspots.specs import Spec
 
 _DIMS = 4
 
@@ -47,9 +48,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     """
     options = model_options(spec)
     refuse_others(spec, options)
-    path = user_path(spec.name)
-    if not path.is_file():
-        raise UsageError(f"{spec} names no file ({path}); type exported:model.pt2 --trust-file")
+    path = exported_file(spec)
     if options.weights is not None:
         raise UsageError(
             f"{spec} was given; an exported program has its weights inside; leave it away"

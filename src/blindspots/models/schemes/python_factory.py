@@ -15,10 +15,11 @@ from torch import nn
 from blindspots.errors import BlindspotsError, UsageError, first_line
 from blindspots.images.classes import ClassTable
 from blindspots.models.classifier import Classifier
+from blindspots.models.schemes import function_of, python_file
 from blindspots.models.spec_options import SourceInfo, assemble, misspelt, model_options, short_name
 from blindspots.models.weights import Fitted, load_weights
 from blindspots.settings import Trust
-from blindspots.specs import Spec, nearest_names, user_path
+from blindspots.specs import Spec, nearest_names
 
 
 def load_from_module(spec: Spec, trust: Trust) -> Classifier:
@@ -67,13 +68,13 @@ def factory_in_module(spec: Spec) -> Callable[..., Any]:
 
     Refused where the module cannot be imported or has no such function.
     """
-    module_name, factory = _split(spec, "python:package.module:factory")
+    module_name, factory = function_of(spec, "python:package.module:factory")
     with _importable(Path.cwd()):
         try:
             return _callable(importlib.import_module(module_name), factory, spec)
         except BlindspotsError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -82,18 +83,13 @@ def factory_in_file(spec: Spec) -> Callable[..., Any]:
 
     Refused where there is no such file, where it fails, and where it has no such function.
     """
-    file, factory = _split(spec, "file:model.py:factory")
-    path = user_path(file)
-    if path.suffix != ".py" or not path.is_file():
-        raise UsageError(
-            f"{spec} names no Python file ({path}); type file:model.py:factory?size=224"
-        )
+    path, factory = python_file(spec)
     with _importable(path.parent):
         try:
             return _callable(_run(path), factory, spec)
         except BlindspotsError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -107,7 +103,7 @@ def made_by(
     said = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     try:
         made = factory(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UsageError(
             f"{spec.name.rpartition(':')[2]}({said}) failed: {type(error).__name__}: "
             f"{first_line(error)}{'; ' * bool(hint)}{hint}"
@@ -118,13 +114,6 @@ def made_by(
             "the factory must return a torch.nn.Module that maps images to logits"
         )
     return made
-
-
-def _split(spec: Spec, example: str) -> tuple[str, str]:
-    where, _, factory = spec.name.rpartition(":")
-    if not where or not all(part.isidentifier() for part in factory.split(".")):
-        raise UsageError(f"{spec} does not name a function; write it as in {example}?size=224")
-    return where, factory
 
 
 def _callable(module: ModuleType, name: str, spec: Spec) -> Callable[..., Any]:
@@ -170,7 +159,7 @@ def _importable(folder: Path) -> Iterator[None]:
         sys.path.remove(str(folder.resolve()))
 
 
-def _import_failed(spec: Spec, error: Exception) -> str:
+def _import_failed(spec: Spec, error: BaseException) -> str:
     return (
         f"{spec.scheme}:{spec.name} cannot be imported: {type(error).__name__}: {first_line(error)}"
     )

@@ -1,20 +1,18 @@
 """`torchvision:NAME[:WEIGHTS]`: torchvision's classifiers, with published weights or a file's."""
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
-import torch
 from torch import nn
 
 from blindspots.errors import UsageError, first_line
 from blindspots.images.classes import ClassTable, table_of
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
-from blindspots.models.repositories import answers
+from blindspots.models.repositories import file_digest, published_file
 from blindspots.models.spec_options import (
     ModelOptions,
     SourceInfo,
@@ -46,7 +44,9 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     weights = _published(name, tag)
     if not tag and options.weights is not None:
         weights = _of_file(name, options.weights) or weights
-    file = options.weights or _published_file(spec, weights)
+    name_apart = short_name(spec)
+    instead = f"type {name_apart}?weights=FILE, or run once with a network"
+    file = options.weights or published_file(weights.url, f"weights of {name_apart}", instead)
     heads = _AUXILIARY.get(name, ())
     module = _build(name, _with_heads(heads, options, file), weights)
     fitted = load_weights(module, file, short_name(spec), entry=options.entry, unused=heads)
@@ -58,7 +58,7 @@ def _of_file(name: str, file: Path) -> Any:
     """The entry of the enumeration whose published file this is, by its hash; None: of no one."""
     from torchvision import models
 
-    digest = _digest(file) if file.is_file() else ""
+    digest = file_digest(file) if file.is_file() else ""
     for weights in models.get_model_weights(name):
         published = re.search(r"-([0-9a-f]{8,})\.", weights.url)
         if published and digest.startswith(published[1]):
@@ -135,40 +135,6 @@ def _as_published(name: str, weights: Any) -> dict[str, Any]:
     if name.startswith("vit_"):
         return {"image_size": weights.meta["min_size"][0]}
     return {}
-
-
-def _published_file(spec: Spec, weights: Any) -> Path:
-    """The published file in torch's hub cache, fetched when online; refused where it is neither."""
-    file = Path(torch.hub.get_dir()) / "checkpoints" / weights.url.rpartition("/")[2]
-    if not file.exists():
-        _fetch(spec, weights.url, file)
-    expected = re.search(r"-([0-9a-f]{8,})\.", file.name)
-    if expected and not _digest(file).startswith(expected[1]):
-        raise UsageError(
-            f"{file} is not the file that torchvision published (its SHA-256 does not begin with "
-            f"{expected[1]}); remove it, or give it as weights=FILE"
-        )
-    return file
-
-
-def _fetch(spec: Spec, address: str, file: Path) -> None:
-    from huggingface_hub import constants
-
-    try:
-        if constants.HF_HUB_OFFLINE or not answers(address):
-            raise OSError("it is not in torch's hub cache and cannot be reached")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(address, str(file), progress=False)
-    except OSError as error:
-        raise UsageError(
-            f"the published weights of {short_name(spec)} cannot be had ({first_line(error)}); "
-            f"type {short_name(spec)}?weights=FILE, or run once with a network"
-        ) from error
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _known(weights: Any, options: ModelOptions, notes: tuple[str, ...]) -> SourceInfo:

@@ -17,12 +17,11 @@ from blindspots.reporting.compare.differences import Comparison, Difference
 from blindspots.reporting.compare.pairing import ComparedModel, PairSelection, choose, subjects_of
 from blindspots.reporting.page.inline import fill
 from blindspots.reporting.page.report_data import page_data, run_facts, spread, spread_keys
+from blindspots.reporting.page.sentences import PairText, case_of
 from blindspots.reporting.page.views import (
-    PairText,
     ReportData,
     RunEntry,
     Spread,
-    case_of,
     id_prefixes,
 )
 from blindspots.reporting.score_labels import words_of

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from blindspots.errors import UsageError
-from blindspots.reporting.compare.bootstrap import Interval, cluster_intervals
+from blindspots.reporting.bootstrap import Interval, cluster_intervals
 from blindspots.reporting.compare.pairing import ComparedModel, contrasts, find_subjects
 from blindspots.reporting.score_labels import ScoreWords, number, words_of
 from blindspots.reporting.tables import Column

@@ -1,12 +1,12 @@
 import { el } from "./dom.js";
 
 /**
- * Offers a text as a file to keep.
+ * Offers a file to keep.
  * @param {string} name of the file
- * @param {string} text
+ * @param {string|Blob} content a text is one of comma-separated values
  */
-export function download(name, text) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+export function download(name, content) {
+  const address = URL.createObjectURL(typeof content === "string" ? new Blob([content], { type: "text/csv" }) : content);
   el("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 1000);
 }

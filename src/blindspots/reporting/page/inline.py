@@ -6,7 +6,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -131,7 +131,9 @@ def json_block(data: dict[str, Any]) -> Markup:
 
 
 BUDGET = 11_500_000
-RESIDUAL_GAIN = 4
+# Each difference has its own gain: the found image is near to its target and far from its source.
+GAINS = {"target": 16, "source": 1}
+LARGEST = 512
 _SMALL = 96
 _GREY = 128
 _PROBES = 6
@@ -160,17 +162,16 @@ SIZES = (
 
 @dataclass(frozen=True)
 class PairPictures:
-    """A pair's own pictures as data URIs, and what was measured on its exact snapshots.
+    """A pair's own pictures as data URIs; None: not kept.
 
-    `strip`: the snapshots side by side. `residual`: found − target, `RESIDUAL_GAIN` times, about
-    grey. `path_source_rmse`, `path_target_rmse`: of each snapshot. None or empty: not kept.
+    `strip`: the snapshots side by side, where the way is no segment. `to_target`, `to_source`: the
+    absolute differences of the exact images, each times its own of `GAINS`.
     """
 
     found: str | None = None
     strip: str | None = None
-    residual: str | None = None
-    path_source_rmse: list[float] = field(default_factory=list)
-    path_target_rmse: list[float] = field(default_factory=list)
+    to_target: str | None = None
+    to_source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -197,19 +198,21 @@ class Pictures:
         return {self.run.image_path(*key).stem: key for key in sorted(keys)}
 
     def of_pair(self, row: Row) -> PairPictures:
-        found = self.run.found(row["pair_id"])
-        frames = self.run.frames(row["pair_id"], len(row["path_step"] or ()))
-        source, target = (self._image(row, which) for which in ("source_id", "target_id"))
+        found, steps = self.run.found(row["pair_id"]), len(row["path_step"] or ())
+        frames = [] if self.run.straight else self.run.frames(row["pair_id"], steps)
+        exact = None if found is None else exact_found(self.run, row["pair_id"])
         return PairPictures(
             found=self._uri(found),
             strip=self._strip(frames),
-            residual=self._residual(found, target),
-            path_source_rmse=_distances(frames, source),
-            path_target_rmse=_distances(frames, target),
+            to_target=self._gap(row, "target", exact),
+            to_source=self._gap(row, "source", exact),
         )
 
-    def _image(self, row: Row, which: str) -> Pixels | None:
-        return self.run.image(row[which], row["model"]) if row[which] else None
+    def _gap(self, row: Row, which: str, found: np.ndarray | None) -> str | None:
+        end = self.run.image(row[f"{which}_id"], row["model"]) if row[f"{which}_id"] else None
+        if found is None or end is None or found.shape != end.shape:
+            return None
+        return self._uri(eight_bits(GAINS[which] * np.abs(found - end)))
 
     def _uri(self, pixels: Pixels | None) -> str | None:
         if pixels is None:
@@ -223,11 +226,30 @@ class Pictures:
         strip = np.concatenate([scaled(frame, self.sizes.frame) for frame in frames], 1)
         return data_uri(strip, self.sizes.quality)
 
-    def _residual(self, found: Pixels | None, target: Pixels | None) -> str | None:
-        if found is None or target is None or found.shape != target.shape:
-            return None
-        signed = RESIDUAL_GAIN * (found.astype(np.int16) - target) + _GREY
-        return self._uri(signed.clip(0, 255).astype(np.uint8))
+
+def exact_found(run: Run, pair_id: str) -> np.ndarray | None:
+    """The found image in levels of 0 to 255, (height, width, 3); rounded where no exact one is."""
+    exact = run.exact(pair_id)
+    if exact is None:
+        rounded = run.found(pair_id)
+        return None if rounded is None else rounded.astype(np.float32)
+    return 255 * exact.transpose(1, 2, 0)
+
+
+def eight_bits(levels: np.ndarray) -> Pixels:
+    return levels.round().clip(0, 255).astype(np.uint8)
+
+
+def signed(change: np.ndarray, gain: float) -> str:
+    """A change of levels, times `gain`, about grey, as a data URI without loss."""
+    return data_uri(scaled(eight_bits(gain * change + _GREY), LARGEST))
+
+
+def exact_pictures(run: Run, row: Row) -> dict[str, str]:
+    """Source, target and found of a pair without loss, as far as they were kept."""
+    images = {which: run.image(row[f"{which}_id"], row["model"]) for which in ("source", "target")}
+    kept = {**images, "found": run.found(row["pair_id"])}
+    return {which: data_uri(scaled(one, LARGEST)) for which, one in kept.items() if one is not None}
 
 
 def fitting(run: Run, rows: Sequence[Row]) -> Pictures:
@@ -245,7 +267,7 @@ def expected_length(pictures: Pictures) -> float:
     rows = pictures.rows[:: max(1, len(pictures.rows) // _PROBES)]
     few = replace(pictures, rows=rows)
     own = [pictures.of_pair(row) for row in rows]
-    singles = [len(uri or "") for one in own for uri in (one.found, one.strip, one.residual)]
+    singles = [len(uri or "") for one in own for uri in vars(one).values()]
     shared = [len(uri) for uri in few.images().values()]
     apiece = sum(shared) / len(shared) if shared else 0
     return sum(singles) / max(len(rows), 1) * len(pictures.rows) + apiece * len(pictures.files())
@@ -274,8 +296,3 @@ def rmse(a: Pixels, b: Pixels) -> float | None:
         return None
     gap = a.astype(np.float32) - b
     return float(np.sqrt(np.square(gap).mean()) / 255)
-
-
-def _distances(frames: Sequence[Pixels], other: Pixels | None) -> list[float]:
-    known = [] if other is None else [rmse(frame, other) for frame in frames]
-    return [] if None in known else [round(value, 5) for value in known if value is not None]

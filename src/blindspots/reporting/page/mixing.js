@@ -16,7 +16,7 @@ export function loaded(address) {
 }
 
 /**
- * Draws the weighted mean of pictures. Canvas alone: no pixel is read, so files may be mixed too.
+ * Draws the weighted mean of pictures. Canvas alone: no pixel is read, so it is quick.
  * @param {HTMLCanvasElement} canvas takes the size of the first picture
  * @param {HTMLImageElement[]} images
  * @param {number[]} weights summing to 1
@@ -32,38 +32,6 @@ export function mixInto(canvas, images, weights) {
     pen.drawImage(image, 0, 0, canvas.width, canvas.height);
   });
   pen.globalAlpha = 1;
-}
-
-/**
- * Makes what is drawn `gain` times as bright; by doubling, which every browser can.
- * @param {HTMLCanvasElement} canvas
- * @param {number} gain
- */
-export function amplify(canvas, gain) {
-  const pen = canvas.getContext("2d");
-  let done = 1;
-  if (gain < 1) {
-    pen.fillStyle = `rgba(0, 0, 0, ${1 - gain})`;
-    pen.fillRect(0, 0, canvas.width, canvas.height);
-    return;
-  }
-  pen.globalCompositeOperation = "lighter";
-  for (; done * 2 <= gain; done *= 2) pen.drawImage(canvas, 0, 0);
-  pen.globalCompositeOperation = "source-over";
-}
-
-/**
- * Draws a part of one picture and takes another from it: the absolute difference.
- * @param {HTMLCanvasElement} canvas
- * @param {(pen: CanvasRenderingContext2D) => void} draw the first
- * @param {(pen: CanvasRenderingContext2D) => void} other the second
- */
-export function differenceInto(canvas, draw, other) {
-  const pen = cleared(canvas, canvas.width, canvas.height);
-  draw(pen);
-  pen.globalCompositeOperation = "difference";
-  other(pen);
-  pen.globalCompositeOperation = "source-over";
 }
 
 /**

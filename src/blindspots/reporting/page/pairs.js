@@ -1,30 +1,21 @@
 import { byId, el, number } from "./dom.js";
-import { card } from "./cards.js";
 import { csvText, download } from "./csv.js";
 import { openPair } from "./dialog.js";
 import { inOrder } from "./tables.js";
-import { columns, endingOf, foundImage, picture, report, sourceImage, started } from "./run.js";
+import { columns, endingOf, foundImage, picture, report, sourceImage, started, titleOf } from "./run.js";
 
 const PAGE = 24;
-const NAMES = ["search", "model", "ending", "sort", "direction", "csv", "count", "list", "more"];
-const state = { key: "rmse", falling: false, view: "cards", shown: PAGE };
+const NAMES = ["search", "model", "csv", "count", "list", "more"];
+const state = { key: "rmse", falling: false, shown: PAGE };
 const tools = /** @type {Record<string, any>} */ ({});
 
-/** The pairs one by one, as cards or as a table. */
+/** All pairs as a table that is searched, sorted and kept; drawn when it is opened. */
 export function startPairs() {
   for (const name of NAMES) tools[name] = byId(`pair-${name}`);
-  for (const { name } of report.models) tools.model.append(el("option", { value: name }, name));
-  for (const ending of report.endings) tools.ending.append(el("option", { value: ending.ending }, ending.title));
-  for (const { key, title } of columns) tools.sort.append(el("option", { value: key }, title));
-  tools.sort.value = state.key;
-  for (const name of ["search", "model", "ending"]) tools[name].addEventListener("input", fresh);
-  tools.sort.addEventListener("input", () => sortBy(tools.sort.value, state.falling));
-  tools.direction.addEventListener("click", () => sortBy(state.key, !state.falling));
+  for (const { name, title } of report.models) tools.model.append(el("option", { value: name }, title));
+  for (const name of ["search", "model"]) tools[name].addEventListener("input", fresh);
   tools.more.addEventListener("click", () => { state.shown += 2 * PAGE; showPairs(); });
   tools.csv.addEventListener("click", () => download("pairs.csv", csvOf(chosenPairs())));
-  for (const choice of document.querySelectorAll("input[name=view]")) {
-    choice.addEventListener("change", () => { state.view = /** @type {HTMLInputElement} */ (choice).value; fresh(); });
-  }
   byId("pair-tools").addEventListener("submit", (event) => event.preventDefault());
   showPairs();
 }
@@ -34,25 +25,15 @@ function fresh() {
   showPairs();
 }
 
-function sortBy(key, falling) {
-  Object.assign(state, { key, falling });
-  tools.sort.value = key;
-  tools.direction.textContent = falling ? "highest first" : "lowest first";
-  fresh();
-}
-
 /** The pairs that pass the filters, in order; those without the number last, either way. */
 function chosenPairs() {
   const tests = tools.search.value.toLowerCase().split(/\s+/).filter(Boolean).map(testOf);
-  const passes = (pair) =>
-    (!tools.model.value || pair.model === tools.model.value) &&
-    (!tools.ending.value || pair.ending === tools.ending.value) &&
-    tests.every((test) => test(pair));
+  const passes = (pair) => (!tools.model.value || pair.model === tools.model.value) && tests.every((test) => test(pair));
   return report.pairs.filter(passes).sort((a, b) => inOrder(numberOf(a, state.key), numberOf(b, state.key), state.falling));
 }
 
 const numberOf = (pair, key) => (pair.numbers[key] === null ? null : Number(pair.numbers[key]));
-const haystack = (pair) => [pair.source, pair.target ?? "", pair.model, endingOf(pair).title, pair.ending, pair.id].join(" ").toLowerCase();
+const haystack = (pair) => [pair.source, pair.target ?? "", pair.model, titleOf(pair.model), endingOf(pair).title, pair.ending, pair.id].join(" ").toLowerCase();
 
 /** What a word of the search asks of a pair: a condition such as rmse<.02, or to be found in it. */
 function testOf(word) {
@@ -66,14 +47,14 @@ function showPairs() {
   const chosen = chosenPairs();
   const shown = chosen.slice(0, state.shown);
   tools.count.textContent = `${chosen.length} of ${report.pairs.length} pairs`;
-  tools.list.replaceChildren(state.view === "cards" ? el("ul", { class: "cards" }, ...shown.map((pair) => card(pair))) : table(shown, chosen));
+  tools.list.replaceChildren(table(shown, chosen));
   tools.more.hidden = shown.length === chosen.length;
 }
 
 function table(pairs, chosen) {
   const head = el("tr", {}, ...["pair", report.run.kind, "ending"].map((word) => el("th", { scope: "col", class: "words" }, word)), ...columns.map(heading));
   const body = pairs.map((pair) => el("tr", { "data-pair": pair.id },
-    el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, pair.model),
+    el("th", { scope: "row" }, miniature(pair)), el("td", { class: "words" }, titleOf(pair.model)),
     el("td", { class: "words" }, el("span", { class: "term", tabindex: 0, "data-definition": endingOf(pair).sentence }, endingOf(pair).title)),
     ...columns.map(({ key, digits }) => el("td", {}, number(pair.numbers[key], digits)))));
   const traversed = chosen.filter(started);
@@ -96,7 +77,8 @@ function spread(pairs, { key, digits, percent }) {
 function heading({ key, title, definition }) {
   const sort = key !== state.key ? "none" : state.falling ? "descending" : "ascending";
   const turn = () => {
-    sortBy(key, key === state.key && !state.falling);
+    Object.assign(state, { key, falling: key === state.key && !state.falling });
+    fresh();
     tools.list.querySelector(`[data-key="${key}"]`).focus();
   };
   return el("th", { scope: "col", "aria-sort": sort },

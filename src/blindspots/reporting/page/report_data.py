@@ -8,9 +8,21 @@ import numpy as np
 import pyarrow as pa
 
 from blindspots.reporting.figures.style import colour_ramp
-from blindspots.reporting.page.inline import fill
+from blindspots.reporting.model_names import Names, titles, without_folders
+from blindspots.reporting.page.inline import (
+    GAINS,
+    LARGEST,
+    data_uri,
+    exact_found,
+    exact_pictures,
+    fill,
+    scaled,
+    signed,
+)
+from blindspots.reporting.page.model_numbers import model_numbers, simplex_table
+from blindspots.reporting.page.sentences import DIGITS, case_of, percent, spoken
 from blindspots.reporting.page.views import (
-    DIGITS,
+    ContrastEntry,
     EndingEntry,
     ModelEntry,
     ReportData,
@@ -18,7 +30,6 @@ from blindspots.reporting.page.views import (
     Shown,
     Side,
     Spread,
-    case_of,
     views_of,
 )
 from blindspots.reporting.score_labels import ScoreWords, scales, words_of
@@ -32,30 +43,21 @@ from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Row, Run, codes, finite
 
 Facts = list[tuple[str, str]]
-BINS = 32
+BINS, CONTRAST_GAIN = 32, 12
 _SCORE = (
     *("name", "probability", "of_classes", "noun", "axis", "each"),
     *("source", "found", "sees", "gives"),
 )
-_HEADLINE = ("pairs", "rmse", "p_found", "segment_mean", "segment_inside", "source_linf_epsilons")
-# Near to the target, far from the source, and believed all the way: that is to be blind.
-_BLIND = {
-    "low": {"rmse", "linf", "lpips", "source_ssim"},
-    "high": {
-        *("ssim", "p_found", "p_found_8bit", "segment_mean", "segment_min", "segment_inside"),
-        *("p_path_min", "source_rmse", "source_linf", "source_lpips"),
-    },
-}
 
 
 def run_facts(run: Run) -> dict[str, Any]:
     """Groups of (name, text): plan, run, versions, models, notes, skipped and converted images."""
     info = run.info
     return {
+        "command": without_folders(info.command),
         "plan": _plan(run),
         "run": _known(
             {
-                "Command": info.command,
                 "Started": info.started,
                 "Finished": info.finished or "not yet",
                 "Duration": _duration(info.seconds),
@@ -65,8 +67,8 @@ def run_facts(run: Run) -> dict[str, Any]:
             }
         ),
         "versions": _known(info.versions),
-        "models": [(facts.name, _model_facts(facts)) for facts in run.models],
-        "notes": list(info.notes),
+        "models": [(without_folders(facts.name), _model_facts(facts)) for facts in run.models],
+        "notes": [without_folders(note) for note in info.notes],
         "skipped": _listed(info.images.skipped),
         "converted": _listed(info.images.converted),
     }
@@ -135,11 +137,13 @@ def _duration(seconds: float | None) -> str | None:
 
 
 def _listed(entries: Iterable[Mapping[str, str]]) -> Facts:
-    return [(entry.get("name", "?"), entry.get("reason", "")) for entry in entries]
+    said = ((entry.get("name", "?"), entry.get("reason", "")) for entry in entries)
+    return [(without_folders(name), without_folders(reason)) for name, reason in said]
 
 
 def _known(facts: Mapping[str, Any]) -> Facts:
-    return [(name, str(value)) for name, value in facts.items() if value not in (None, "")]
+    known = ((name, value) for name, value in facts.items() if value not in (None, ""))
+    return [(name, without_folders(str(value))) for name, value in known]
 
 
 def spreads(run: Run) -> list[Spread]:
@@ -177,29 +181,38 @@ def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
     return np.where(started[endings], places[owners], -1)
 
 
-def write_report(run: Run, tables: Mapping[Kind, Table] | None = None) -> Place:
+def write_report(
+    run: Run, tables: Mapping[Kind, Table] | None = None, names: Names | None = None
+) -> Place:
     """`report.html` in the run's directory: self-contained, opens from disk; returns its path.
 
-    `tables`: the run's, where they are built already.
+    `tables`: the run's, where they are built already; `names`: what its models are called.
     """
-    return write_text(run.path / "report.html", page_html(report_data(run, tables)))
+    return write_text(run.path / "report.html", page_html(report_data(run, tables, names)))
 
 
 def page_html(data: ReportData) -> str:
     return fill("report.html", data)
 
 
-def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> ReportData:
+def report_data(
+    run: Run, tables: Mapping[Kind, Table] | None = None, names: Names | None = None
+) -> ReportData:
     """Everything the page shows of a run; `tables`: the run's, where they are built already.
 
-    Tables, spreads and endings count every pair. One by one are shown those of `sample`.
+    Numbers, tables, spreads and endings count every pair. One by one are shown those of `sample`.
+    `names`: what models are called, by name or spec.
     """
-    chosen, words = sample(run), words_of(run)
+    chosen, words, called = sample(run), words_of(run), titles(run, names)
     rows = run.columns.rows("pairs", "pair_id", chosen.ids)
     tables = build_tables(run) if tables is None else tables
-    models = [facts.name for facts in run.models]
+    labels = {facts.name: without_folders(facts.name) for facts in run.models}
+    case = next((row for row in rows if row["pair_id"] == chosen.case), None)
     return page_data(
-        [(Side(run, one, one), [row for row in rows if row["model"] == one]) for one in models],
+        [
+            (Side(run, m, label), [r for r in rows if r["model"] == m])
+            for m, label in labels.items()
+        ],
         run=RunEntry(
             run.name,
             run.labelled,
@@ -209,17 +222,53 @@ def report_data(run: Run, tables: Mapping[Kind, Table] | None = None) -> ReportD
             extremes=chosen.extremes,
         ),
         words=words,
-        case=next((case_of(row, words) for row in rows if row["pair_id"] == chosen.case), None),
+        titles={labels[name]: title for name, title in called.items()},
+        case=None if case is None else replace(case_of(case, words), model=labels[case["model"]]),
+        exact={} if case is None else exact_pictures(run, case),
+        contrast=None if case is None else _contrast(run, case),
+        numbers=[
+            model_numbers(run, one, called[one.name], without_folders(one.spec or one.name))
+            for one in run.models
+        ],
         glossary={column.title: column.definition for column in glossary(words)},
-        headline=_table(_headline(tables["summary"])),
-        tables=[_table(table) for table in tables.values() if table.columns and table.rows],
-        spreads=spreads(run),
+        tables=[_table(t, called) for t in (*tables.values(), simplex_table(run)) if t.columns],
+        spreads=[_labelled(one, labels) for one in spreads(run)],
         facts=run_facts(run),
     )
 
 
-def page_data(shown: Shown, *, words: ScoreWords, **own: Any) -> ReportData:
-    """The data of a page on which these pairs of each side are shown; `own`: its other fields."""
+def _labelled(one: Spread, labels: Mapping[str, str]) -> Spread:
+    return replace(one, counts={labels[name]: counts for name, counts in one.counts.items()})
+
+
+def _contrast(run: Run, row: Row) -> ContrastEntry | None:
+    facts, perturbed = run.info.contrast, run.contrast()
+    source, found = run.image(row["source_id"], row["model"]), exact_found(run, row["pair_id"])
+    if facts is None or facts.pair_id != row["pair_id"] or perturbed is None:
+        return None
+    if source is None or found is None or not perturbed.shape == source.shape == found.shape:
+        return None
+    return ContrastEntry(
+        perturbed=data_uri(scaled(perturbed, LARGEST)),
+        change=signed(perturbed.astype(np.float32) - source, CONTRAST_GAIN),
+        gain=CONTRAST_GAIN,
+        levels=round(255 * (facts.linf or 0)),
+        before=spoken(facts.before),
+        p_before=percent(facts.p_before or 0.0),
+        after=spoken(facts.after),
+        p_after=percent(facts.p_after or 0.0),
+        reached=facts.before != facts.after,
+        found_change=signed(found - source, 0.5),
+    )
+
+
+def page_data(
+    shown: Shown, *, words: ScoreWords, titles: Mapping[str, str] | None = None, **own: Any
+) -> ReportData:
+    """The data of a page on which these pairs of each side are shown; `own`: its other fields.
+
+    `titles`: what the sides are called, by label.
+    """
     views, sides = views_of(shown), [side for side, _ in shown]
     deltas = [side.run.delta for side in sides if side.run.delta is not None]
     rows = [row for _, own_rows in shown for row in own_rows]
@@ -230,27 +279,21 @@ def page_data(shown: Shown, *, words: ScoreWords, **own: Any) -> ReportData:
             "digits": DIGITS,
             **scales(words, rows, grids, max(deltas, default=None))._asdict(),
         },
-        models=[_model_entry(side) for side in sides],
-        columns=[_column(column_in_words(column, words)) for column in PAIR_NUMBERS],
+        models=[_model_entry(side, (titles or {}).get(side.label, side.label)) for side in sides],
+        columns=[asdict(column_in_words(column, words)) for column in PAIR_NUMBERS],
         endings=_endings(sides, words),
+        gains=GAINS,
         colours=colour_ramp(),
         **views._asdict(),
         **own,
     )
 
 
-def _model_entry(side: Side) -> ModelEntry:
+def _model_entry(side: Side, title: str) -> ModelEntry:
     facts, run = side.run.facts(side.model), side.run
     height, width = facts.size or (1, 1)
     aspect = round(width / height, 4)
-    return ModelEntry(side.label, facts.training_epsilon, aspect, run.delta, run.straight)
-
-
-def _column(column: Column) -> dict[str, Any]:
-    return {
-        **asdict(column),
-        "blind": next((e for e, keys in _BLIND.items() if column.key in keys), None),
-    }
+    return ModelEntry(side.label, title, facts.training_epsilon, aspect, run.delta, run.straight)
 
 
 def _endings(sides: Sequence[Side], words: ScoreWords) -> list[EndingEntry]:
@@ -267,28 +310,46 @@ def _endings(sides: Sequence[Side], words: ScoreWords) -> list[EndingEntry]:
     return [entry for entry in entries if entry.counts]
 
 
-def _headline(table: Table) -> Table:
-    chosen = tuple(column for column in table.columns if column.key in _HEADLINE)
-    return replace(table, kind="headline", title="In short", columns=chosen, transposed=False)
-
-
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: Table, called: Mapping[str, str]) -> dict[str, Any]:
+    rows = [_table_row(row, table.columns, called) for row in table.rows]
+    own = [row for row in rows if row["origin"] == "run"]
+    below = [row for row in rows if row["origin"] != "run"]
     return {
         "kind": table.kind,
         "title": table.title,
         "transposed": table.transposed,
         "columns": [asdict(column) for column in table.columns],
-        "rows": [_table_row(row, table.columns) for row in table.rows],
-        "notes": list(table.notes),
-        "csv": render(table, "csv"),
+        "rows": [*own, *_shared(below)] if table.kind == "distance" else rows,
+        "notes": [without_folders(note) for note in table.notes],
+        "csv": without_folders(render(table, "csv")),
     }
 
 
-def _table_row(row: TableRow, columns: Sequence[Column]) -> Row:
+def _shared(rows: Sequence[Row]) -> list[Row]:
+    """Rows below the models' own, kind by kind: one where all models have the same distances."""
+    kinds: dict[str, list[Row]] = {}
+    for row in rows:
+        kinds.setdefault(row["title"], []).append(row)
+    return [row for title, own in kinds.items() for row in _once(title, own)]
+
+
+def _once(title: str, rows: Sequence[Row]) -> Sequence[Row]:
+    own = "p_found"  # of a random pair each model's own p source
+    distances = [{k: c["text"] for k, c in row["cells"].items() if k != own} for row in rows]
+    if title and all(each == distances[0] for each in distances):
+        said = {row["cells"][own]["text"] for row in rows if own in row["cells"]}
+        cells = {**rows[0]["cells"]}
+        if len(said) > 1:
+            cells[own] = {**Cell().as_json(), "text": "–"}
+        return [{**rows[0], "cells": cells}]
+    return [{**row, "title": title and f"{title}, {row['label']}"} for row in rows]
+
+
+def _table_row(row: TableRow, columns: Sequence[Column], called: Mapping[str, str]) -> Row:
     cells = {column.key: row.cells.get(column.key, Cell()) for column in columns}
     texts = {column.key: shown(cells[column.key], column) for column in columns}
     return {
-        "label": row.label,
+        "label": called.get(row.label, without_folders(row.label)),
         "title": row.title,
         "origin": row.origin,
         "cells": {key: {**cell.as_json(), "text": texts[key]} for key, cell in cells.items()},

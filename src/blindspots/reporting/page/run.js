@@ -6,9 +6,8 @@ import { shot } from "./shot.js";
  * @typedef {object} PairPictures
  * @property {string|null} found
  * @property {string|null} strip
- * @property {string|null} residual
- * @property {number[]} path_source_rmse
- * @property {number[]} path_target_rmse
+ * @property {string|null} to_target
+ * @property {string|null} to_source
  */
 /**
  * @typedef {object} Pair
@@ -27,8 +26,11 @@ import { shot } from "./shot.js";
  * @property {string} caption
  * @property {Record<string, number|boolean|null>} numbers
  * @property {Array<number|null>} segment
+ * @property {Array<number|null>} plain
+ * @property {number|null} plain_until
  * @property {number[]} steps
  * @property {Array<number|null>} path
+ * @property {[string, number]|null} target_said
  * @property {PairPictures} pictures
  */
 /**
@@ -41,7 +43,7 @@ import { shot } from "./shot.js";
  * @property {Array<number|null>} confidence
  * @property {number[]} sides
  */
-/** @typedef {{key: string, title: string, definition: string, digits: number, percent: boolean, blind: string|null}} Column */
+/** @typedef {{key: string, title: string, definition: string, digits: number, percent: boolean}} Column */
 
 /** The data of the page: `ReportData` in Python, see docs/report.md. */
 export const report = JSON.parse(document.getElementById("run-data").textContent);
@@ -79,8 +81,8 @@ export const startedPairs = report.pairs.filter(started);
 export const endingOf = (pair) => endings.get(pair.ending);
 /** @param {Pair} pair @returns {number} width of its images by their height */
 export const aspectOf = (pair) => models.get(pair.model).aspect;
-/** @param {Pair} pair @returns {boolean} whether its way is a segment */
-export const straight = (pair) => models.get(pair.model).straight;
+/** @param {string} name @returns {string} what a model is called */
+export const titleOf = (name) => models.get(name).title;
 /**
  * The level below which a model is outside the superlevel set.
  * @param {string} model
@@ -100,18 +102,6 @@ export const sourceImage = (pair) => report.images[pair.source_key];
 export const targetImage = (pair) => report.images[pair.target_key];
 /** @param {Pair} pair */
 export const foundImage = (pair) => pair.pictures.found;
-
-const file = (folder, name) => (name ? `${folder}/${encodeURIComponent(name)}.png` : null);
-/**
- * Where a pair's exact pictures lie beside this file, if the run directory does.
- * @param {Pair} pair
- */
-export const filesOf = (pair) => ({
-  source: file("images", pair.source_key),
-  target: file("images", pair.target_key),
-  found: file("found", pair.id),
-  strip: pair.path.length ? file("path", pair.id) : null,
-});
 
 /** "the model sees" where it does believe in the source's class, else how little it does. */
 export const sees = (pair) => `the model ${pair.believes ? score.sees : `still ${score.gives}`}`;

@@ -1,17 +1,18 @@
 import { byId, el } from "./dom.js";
+import { startEnds } from "./cards.js";
 import { histograms } from "./chart.js";
+import { startClaim } from "./claim.js";
 import { startDefinitions } from "./definitions.js";
 import { startDialog } from "./dialog.js";
-import { startEnds, startGrid } from "./gallery.js";
+import { startGrids } from "./grids.js";
 import { startPairs } from "./pairs.js";
-import { linkPlayers, player } from "./player.js";
-import { column, pairById, report } from "./run.js";
+import { column, report } from "./run.js";
 import { startSources } from "./sources.js";
 import { startTables } from "./tables.js";
 
 function startSpread() {
   const choice = byId("spread-choice"), view = byId("spread-view");
-  if (!report.spreads.length) return byId("spread")?.remove();
+  if (!choice) return;
   const keys = report.spreads.map((spread) => spread.key);
   for (const key of keys) choice.append(el("option", { value: key }, column(key).title));
   choice.value = keys.includes("segment_min") ? "segment_min" : keys[0];
@@ -21,30 +22,28 @@ function startSpread() {
     view.replaceChildren(el("p", { class: "aside" }, definition), el("div", { class: "spreads" }, ...histograms(spread, title, digits)));
   };
   choice.addEventListener("change", show);
-  return show();
+  show();
 }
 
-/** The players of the first screen, side by side where there are several; gives the first pair. */
-function startCases() {
-  const places = /** @type {HTMLElement[]} */ ([...document.querySelectorAll(".case-player")]);
-  const pairs = places.map((place) => pairById(place.dataset.pair));
-  const players = pairs.map((pair) => player(pair));
-  places.forEach((place, i) => place.append(players[i]));
-  linkPlayers(players);
-  return pairs[0];
+/** What lies folded is unfolded by the address that leads into it. */
+function unfold() {
+  const wanted = location.hash.slice(1);
+  byId(wanted)?.closest("details")?.setAttribute("open", "");
 }
 
 function start() {
-  const pair = startCases();
+  const pair = startClaim();
   startDefinitions();
   // The page of a comparison has tables of its own.
-  startTables([report.headline, ...report.tables].filter(Boolean));
+  startTables(report.tables);
   startSpread();
-  startGrid(pair?.model);
+  startGrids();
   startEnds();
   startSources(pair?.source_id);
   startPairs();
   startDialog();
+  addEventListener("hashchange", unfold);
+  unfold();
 }
 
 start();

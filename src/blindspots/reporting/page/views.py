@@ -7,77 +7,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 from blindspots.reporting.page.inline import PairPictures, Pictures, fitting_together, rmse
-from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords, number, words_of
-from blindspots.reporting.selection import SEED, layout_of
+from blindspots.reporting.page.model_numbers import ModelNumbers
+from blindspots.reporting.page.sentences import PairText, spoken, with_article
+from blindspots.reporting.score_labels import words_of
+from blindspots.reporting.selection import SEED, GridLayout, Spot, layout_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.store.reader import Row, Run, reached_target
 
-DIGITS = 2
-SCHEMA = 4
+SCHEMA = 5
 Shown = Sequence[tuple["Side", Sequence[Row]]]
-
-
-@dataclass(frozen=True)
-class PairText:
-    """One pair in words: what a person sees, what the model sees, how surely.
-
-    `arrived`: whether the image came near enough to be named like its target. `believes`: whether
-    the model holds the source's class more likely than not. `percent`: how surely; of a score that
-    is no probability its name and value.
-    """
-
-    pair_id: str
-    model: str
-    seen: str
-    believed: str
-    source: str
-    target: str
-    percent: str
-    believes: bool
-    arrived: bool
-
-
-def case_of(row: Row, words: ScoreWords = CONFIDENCE) -> PairText:
-    """The words of a stored pair that started; `words`: of the score that was held."""
-    target = spoken(row["target_name"], row["target_class"])
-    source = spoken(row["source_name"], row["source_class"])
-    return PairText(
-        pair_id=row["pair_id"],
-        model=row["model"],
-        seen=with_article(target),
-        believed=words.believe(source, with_article(source)),
-        source=source,
-        target=target,
-        percent=surely(row["p_found"], words),
-        believes=row["p_found"] >= words.even,
-        arrived=reached_target(row),
-    )
-
-
-def spoken(name: str | None, index: int | None = None) -> str:
-    """A class name for a sentence: no underscores; a bare number becomes "class 7"."""
-    text = (name or "").replace("_", " ").strip()
-    if not text or text.isdigit():
-        return f"class {text or index}" if text or index is not None else "unknown"
-    return text
-
-
-def with_article(name: str) -> str:
-    """ "a goose", "an academic gown"; "class 7" stays as it is."""
-    if name.startswith("class ") or name == "unknown":
-        return name
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
-
-
-def surely(value: float, words: ScoreWords) -> str:
-    """A score in a sentence: "99.9 %", "margin 9.21"."""
-    return percent(value) if words.probability else f"{words.noun} {number(value, DIGITS)}"
-
-
-def percent(value: float) -> str:
-    """A confidence as a percentage that never rounds up to certainty."""
-    return f"{min(100 * value, 99.9) if value < 1 else 100:.1f}\u00a0%"
 
 
 @dataclass(frozen=True)
@@ -121,12 +60,14 @@ class RunEntry:
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model; `epsilon`: what it was trained to withstand; `aspect`: width / height of images.
+    """A model; `title`: in words; `epsilon`: what it was trained to withstand, in [0, 1].
 
-    `delta`: the drop that its run allowed; `straight`: whether its paths are segments.
+    `aspect`: width / height of images. `delta`: the drop that its run allowed; `straight`: whether
+    its paths are segments.
     """
 
     name: str
+    title: str
     epsilon: float | None
     aspect: float
     delta: float | None
@@ -145,9 +86,12 @@ class EndingEntry:
 class PairEntry:
     """A pair: names and numbers as stored, its way, its pictures.
 
-    `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points.
-    `steps`, `path`: step and confidence of each snapshot. `believed`, `believes`: see `PairText`.
-    `caption`: what a bare number is of: the source's class, or its group.
+    `source_key`, `target_key`: into `images`. `segment`: confidence at equally spaced points from
+    source to found; `plain`: the same from source to target, which stays inside up to
+    `plain_until`. `steps`, `path`: step and confidence
+    of each snapshot, empty where the way is the segment. `believed`, `believes`: see `PairText`.
+    `caption`: what a bare number is of: the source's class, or its group. `target_said`: the class
+    that the model gives the target, and how surely.
     """
 
     id: str
@@ -165,8 +109,11 @@ class PairEntry:
     caption: str
     numbers: dict[str, Any]
     segment: list[float | None]
+    plain: list[float | None]
+    plain_until: float | None
     steps: list[int]
     path: list[float | None]
+    target_said: tuple[str, float] | None
     pictures: PairPictures
 
 
@@ -196,15 +143,35 @@ class GridEntry:
     spots: list[list[dict[str, Any] | None]]
 
 
+@dataclass(frozen=True)
+class ContrastEntry:
+    """The other way to fool the model of the first screen: a change nobody sees.
+
+    `perturbed`, `change` (times `gain`, about grey), `found_change` (times one half): data URIs.
+    """
+
+    perturbed: str
+    change: str
+    gain: int
+    levels: int
+    before: str
+    p_before: str
+    after: str
+    p_after: str
+    reached: bool
+    found_change: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
     """Everything the page shows; all JSON values. `schema` changes when a field does.
 
     `score`: the words of the score that was held, the `digits` it is written with where it is no
-    probability, and its scales: `along` of curves and limbs, `over` of colours. `columns`: the
-    numbers of every pair; `blind`: which end shows the deeper blind spot, if one does. `tables`: as
-    in `reporting.tables`, with the `text` of each cell, and the same as CSV. The page of a
-    comparison has no `headline`, `tables` and `facts`: it shows differences instead.
+    probability, and its scales: `along` of curves and limbs, `over` of colours. `exact`: the
+    pictures of the first screen's pair, nothing lost. `columns`: the numbers of every pair.
+    `gains`: of the differences in `pairs`. `numbers`: of each model. `tables`: as in
+    `reporting.tables`, with the `text` of each cell, and the same as CSV. The page of a comparison
+    has no `exact`, `contrast`, `numbers`, `tables` and `facts`: it shows differences instead.
     """
 
     schema: int = SCHEMA
@@ -215,10 +182,13 @@ class ReportData:
     columns: list[dict[str, Any]]
     glossary: dict[str, str]
     endings: list[EndingEntry]
-    headline: dict[str, Any] | None = None
+    exact: dict[str, str] = field(default_factory=dict)
+    contrast: ContrastEntry | None = None
+    numbers: list[ModelNumbers] = field(default_factory=list)
     tables: list[dict[str, Any]] = field(default_factory=list)
     spreads: list[Spread]
     facts: dict[str, Any] = field(default_factory=dict)
+    gains: dict[str, int]
     colours: list[str]
     pairs: list[PairEntry]
     triangles: list[TriangleEntry]
@@ -254,8 +224,11 @@ def views_of(shown: Shown) -> Views:
         }
         images |= {keys[run][stem]: uri for stem, uri in uris.items()}
 
+    more = {side.label: _more(side, own) for side, own in shown}
+
     def entry(side: Side, row: Row) -> PairEntry:
-        return _pair(side, row, prefixes[side.run], pictures[side.run], keys[side.run])
+        run = side.run
+        return _pair(side, row, prefixes[run], pictures[run], keys[run], more[side.label])
 
     # Pictures are read and written by Pillow, which lets other threads work meanwhile.
     with ThreadPoolExecutor() as pool:
@@ -263,7 +236,7 @@ def views_of(shown: Shown) -> Views:
         return Views(
             list(pairs),
             [triangle for side, own in shown for triangle in _triangles(side, own)],
-            [_grid(side, own, prefixes[side.run]) for side, own in shown],
+            _grids(shown, prefixes),
             images,
         )
 
@@ -273,10 +246,20 @@ def id_prefixes(sides: Iterable[Side]) -> dict[Run, str]:
     return {run: f"{place}-" if len(runs) > 1 else "" for place, run in enumerate(runs, start=1)}
 
 
+_BARE: Row = {"interpolation_confidence": None, "interpolation_t": None}
+
+
+class More(NamedTuple):
+    """What other tables hold of a side's pairs: the plain mixes, and what is said of images."""
+
+    plain: Mapping[tuple[str, str], Row]
+    said: Mapping[str, tuple[str, float]]
+
+
 def _pair(
-    side: Side, row: Row, prefix: str, pictures: Pictures, keys: Mapping[str, str]
+    side: Side, row: Row, prefix: str, pictures: Pictures, keys: Mapping[str, str], more: More
 ) -> PairEntry:
-    words = words_of(side.run)
+    words, plain = words_of(side.run), more.plain.get((row["source_id"], row["target_id"]), _BARE)
     source = spoken(row["source_name"], row["source_class"])
     source_key, target_key = (
         keys.get(side.run.image_path(image, side.model).stem) if image else None
@@ -298,10 +281,39 @@ def _pair(
         caption=words.caption(source),
         numbers={column.key: _value(row[column.key]) for column in PAIR_NUMBERS},
         segment=_rounded(row["segment_confidence"]),
-        steps=row["path_step"] or [],
-        path=_rounded(row["path_confidence"]),
+        plain=_rounded(plain["interpolation_confidence"]),
+        plain_until=_value(plain["interpolation_t"]),
+        steps=[] if side.run.straight else row["path_step"] or [],
+        path=[] if side.run.straight else _rounded(row["path_confidence"]),
+        target_said=more.said.get(row["target_id"]),
         pictures=pictures.of_pair(row),
     )
+
+
+def _more(side: Side, rows: Sequence[Row]) -> More:
+    sources = {row["source_id"] for row in rows}
+    nulls = side.run.columns.rows("nulls", "source_id", sources) if sources else []
+    plain = {
+        (null["source_id"], null["target_id"]): null
+        for null in nulls
+        if null["model"] == side.model
+    }
+    return More(plain, _said(side, rows))
+
+
+def _said(side: Side, rows: Sequence[Row]) -> dict[str, tuple[str, float]]:
+    """The class that the model gives each target, as far as its name is known, and how surely."""
+    names = {row[f"{w}_class"]: row[f"{w}_name"] for row in rows for w in ("source", "target")}
+    targets = {row["target_id"] for row in rows if row["target_id"]}
+    stored = side.run.columns.rows("predictions", "image_id", targets) if targets else []
+    return {
+        one["image_id"]: (
+            spoken(names.get(one["predicted"]), one["predicted"]),
+            _value(one["confidence"]),
+        )
+        for one in stored
+        if one["model"] == side.model and one["confidence"] is not None
+    }
 
 
 def _triangles(side: Side, rows: Sequence[Row]) -> Iterator[TriangleEntry]:
@@ -335,17 +347,34 @@ def _sides(side: Side, source: str, found: Sequence[str]) -> list[float]:
     return [round(rmse(known[a], known[b]) or 0.0, 6) for a, b in pairs]
 
 
-def _grid(side: Side, rows: Sequence[Row], prefix: str) -> GridEntry:
-    layout = layout_of([row for row in rows if _started(row)])
+def _grids(shown: Shown, prefixes: Mapping[Run, str]) -> list[GridEntry]:
+    """A grid for each side, of the same images in the same places where it has them."""
+    started = [(side, [row for row in rows if _started(row)]) for side, rows in shown]
+    first = next((layout_of(rows) for _, rows in started if rows), None)
+    return [] if first is None else [_grid(s, rows, prefixes[s.run], first) for s, rows in started]
+
+
+def _grid(side: Side, rows: list[Row], prefix: str, first: GridLayout) -> GridEntry:
+    own = {(row["source_id"], row["target_id"]): row for row in rows}
+    layout = first if any(_own(spot, own) for line in first.spots for spot in line) else None
+    layout = layout or layout_of(rows)
     return GridEntry(
         model=side.label,
         rows=[words_of(side.run).caption(spoken(name)) for name in layout.rows],
         columns=[spoken(name) for name in layout.columns],
-        spots=[
-            [spot and {"pair": prefix + spot.row["pair_id"], "clean": spot.clean} for spot in line]
-            for line in layout.spots
-        ],
+        spots=[[_spot(spot, own, prefix) for spot in line] for line in layout.spots],
     )
+
+
+def _own(spot: Spot | None, own: Mapping[tuple[str, str], Row]) -> Row | None:
+    return spot and own.get((spot.row["source_id"], spot.row["target_id"]))
+
+
+def _spot(
+    spot: Spot | None, own: Mapping[tuple[str, str], Row], prefix: str
+) -> dict[str, Any] | None:
+    row = _own(spot, own)
+    return spot and row and {"pair": prefix + row["pair_id"], "clean": spot.clean}
 
 
 def _rounded(values: Sequence[float] | None) -> list[float | None]:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Literal, get_args
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from blindspots.reporting.tables.table import (
     NULL_NUMBERS,
     NULLS,
     REACH_COLUMNS,
+    SIMPLEX_COLUMNS,
     SUMMARY_COLUMNS,
     SUMMARY_SPREADS,
     Cell,
@@ -73,9 +75,11 @@ _SLIDES_NUMBERS = {
         "DeiT-S AT": "0.76 0.08 0.59 0.07 0.20 0.09 0.43 0.14 0.63 0.15 0.76 0.12 0.73 0.06",
     },
 }
-Kind = Literal["distance", "confidence", "summary", "transfer"]
+Kind = Literal["distance", "confidence", "simplices", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+_OPTIONAL: tuple[Kind, ...] = ("simplices", "transfer")
 _READ = ("source_id", "target_id", *(field.name for field in PAIRS if is_primitive(field.type)))
+_SIMPLEX_NUMBERS = columns_of("simplex_fraction", "simplex_mean")
 _TRIANGLE_KEYS = ("mean", *(f"fraction_{drop}" for drop in TRIANGLE_DROPS), "fraction")
 
 
@@ -173,13 +177,15 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
     `distance`: found against target, pooled over pairs; below each model rows for what its found
     images are held against, which in `summary` are columns. `confidence`: per source over its
-    triangles or segments, then over sources. `summary`: one of everything. `transfer`: what other
+    triangles or segments, then over sources. `simplices`: over sources with three found images or
+    more. `summary`: one of everything. `transfer`: what other
     models say of the found images, a column per judge. Mean ± standard deviation, ddof 0; pairs
     that did not start are in no statistic.
     """
     builders = {
         "distance": _distance,
         "confidence": _confidence,
+        "simplices": simplex_table,
         "summary": _summary,
         "transfer": transfer_table,
     }
@@ -192,9 +198,34 @@ def build_table(run: Run, kind: str = "distance") -> Table:
 
 def build_tables(run: Run) -> dict[Kind, Table]:
     kinds: list[Kind] = [
-        kind for kind in KINDS if kind != "transfer" or run.arrow("transfer").num_rows
+        kind for kind in KINDS if kind not in _OPTIONAL or run.arrow(kind).num_rows
     ]
     return {kind: build_table(run, kind) for kind in kinds}
+
+
+def simplex_table(run: Run) -> Table:
+    """How much of the hull of a source and all its found images is inside, a row per model.
+
+    Mean ± standard deviation over sources with at least three found images; `simplex_low` and
+    `simplex_high` are the means of each source's own interval. Without such sources, no columns.
+    """
+    stored = run.arrow("simplices")
+    rows = tuple(
+        TableRow(facts.name, simplex_cells(run, facts.name)) for facts in run.models if len(stored)
+    )
+    note = "No source has three found images, so there is no simplex; give --targets-per-source 3."
+    title = "Confidence in the source's class over the simplex of all found images"
+    shown = SIMPLEX_COLUMNS if len(stored) else ()
+    return Table("simplices", title, shown, rows, () if len(stored) else (note,))
+
+
+def simplex_cells(run: Run, model: str) -> dict[str, Cell]:
+    """The cells of `SIMPLEX_COLUMNS` of a model."""
+    rows = of_model(run.arrow("simplices"), model)
+    names = (column.key.removeprefix("simplex_") for column in SIMPLEX_COLUMNS[1:])
+    cells = {f"simplex_{name}": spread(finite(rows[name])) for name in names}
+    given = {key: replace(cells[key], std=None) for key in ("simplex_k", "simplex_samples")}
+    return {"simplex_sources": count(len(rows)), **cells, **given}
 
 
 def _distance(run: Run) -> Table:
@@ -252,7 +283,9 @@ def _summary(run: Run) -> Table:
     rows = tuple(
         TableRow(facts.name, _summary_cells(run, facts, pairs)) for facts, pairs in _by_model(run)
     )
-    known = _drop_unknown((*REACH_COLUMNS, *SUMMARY_COLUMNS, *NULL_NUMBERS), rows)
+    known = _drop_unknown(
+        (*REACH_COLUMNS, *SUMMARY_COLUMNS, *_SIMPLEX_NUMBERS, *NULL_NUMBERS), rows
+    )
     notes = (*_lpips_note(rows), *_left_out(run), *_unlabelled_note(run))
     return Table("summary", "Summary", (*COUNT_COLUMNS, *shown, *known), rows, notes, True)
 
@@ -265,6 +298,7 @@ def _summary_cells(run: Run, facts: ModelFacts, pairs: pa.Table) -> dict[str, Ce
         **_spreads(pairs, SUMMARY_SPREADS),
         "segment_inside": share(finite(pairs["segment_inside"])),
         "source_linf_epsilons": _in_epsilons(pairs, facts.training_epsilon),
+        **simplex_cells(run, facts.name),
         **null_cells(run, facts.name),
         **_ending_cells(run, facts.name),
     }
@@ -288,7 +322,7 @@ def _spreads(pairs: pa.Table, shown: Iterable[Column]) -> dict[str, Cell]:
 
 
 def _drop_unknown(shown: tuple[Column, ...], rows: tuple[TableRow, ...]) -> tuple[Column, ...]:
-    nulls = (column.key for column in (*REACH_COLUMNS, *NULL_NUMBERS))
+    nulls = (column.key for column in (*REACH_COLUMNS, *_SIMPLEX_NUMBERS, *NULL_NUMBERS))
     optional = {"source_linf_epsilons", "source_lpips", *nulls}
     known = {key for row in rows for key, cell in row.cells.items() if cell.mean is not None}
     return tuple(column for column in shown if column.key in known | ({column.key} - optional))

@@ -236,6 +236,18 @@ _ALL = (
         "Learned perceptual distance of the same two.",
     ),
     Column("p_target", "target itself p", "Confidence in the source's class at the clean target."),
+    Column("simplex_sources", "sources", "Sources with at least three found images.", 0),
+    Column("simplex_k", "found images", "Found images of a source, the corners beside it.", 0),
+    Column("simplex_samples", "samples", "Uniform samples of each simplex.", 0),
+    Column(
+        "simplex_fraction",
+        "simplex inside",
+        "Fraction of the hull of a source and all its found images whose confidence is at least "
+        "p source − delta, by uniform samples.",
+    ),
+    Column("simplex_low", "at least", "Lower end of that fraction's 95 % interval of sampling."),
+    Column("simplex_high", "at most", "Upper end of that fraction's 95 % interval of sampling."),
+    Column("simplex_mean", "simplex conf", "Mean confidence over the same samples."),
     Column("steps", "steps", "Steps done, refused ones included.", 0),
     Column("evaluations", "evaluations", "Forward plus gradient for one image; alone a half.", 1),
     Column("seconds", "seconds", "A pair's share of the time its batches took.", 2),
@@ -263,6 +275,9 @@ def score_columns(words: ScoreWords) -> tuple[Column, ...]:
 
 
 COUNT_COLUMNS = columns_of("pairs", "sources")
+SIMPLEX_COLUMNS = columns_of(
+    *(f"simplex_{name}" for name in ("sources", "k", "samples", "fraction", "low", "high", "mean"))
+)
 REACH_COLUMNS = columns_of("reach", "reach_line", "blind")
 DISTANCE_COLUMNS = columns_of("rmse", "linf", "ssim", "lpips")
 CONFIDENCE_COLUMNS = (

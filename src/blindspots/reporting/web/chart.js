@@ -14,11 +14,11 @@ const CONFIDENCE = { scale: UNIT, noun: "confidence", source: "p source" };
 
 /**
  * Lines over the same way, on the scale of a score or on one of their own.
- * @param {{lines: Line[], level: number|null, label: string, ends: [string, string], axis?: Axis}} options
- *   `level`: below it is outside the superlevel set
+ * @param {{lines: Line[], level: number|null, label: string, ends: [string, string], axis?: Axis, size?: {width?: number, height?: number}}} options
+ *   `level`: below it is outside the superlevel set; `size`: of the drawing, in its own units
  */
-export function lineChart({ lines, level, label, ends, axis = CONFIDENCE }) {
-  const { width, height, left, right, top, bottom } = CHART;
+export function lineChart({ lines, level, label, ends, axis = CONFIDENCE, size = {} }) {
+  const { width, height, left, right, top, bottom } = { ...CHART, ...size };
   const x = (t) => left + t * (width - left - right);
   const up = (share) => top + (1 - share) * (height - top - bottom);
   const y = (p) => up(shareOf(p, axis.scale));
@@ -54,41 +54,11 @@ function polyline({ values, places, colour, name, dash }, x, y) {
 }
 
 /**
- * Confidence and both distances over a path's snapshots, with a mark where the player stands.
- * @param {import("./run.js").Pair} pair
- * @param {(pair: import("./run.js").Pair, at: number) => string} whereabouts
- * @param {Axis} axis
- */
-export function pathChart(pair, whereabouts, axis = CONFIDENCE) {
-  const { path_source_rmse: from, path_target_rmse: to } = pair.pictures;
-  // Where the axis is another one, distances have their own over the same height.
-  const own = axis.scale.low === UNIT.low && axis.scale.high === UNIT.high ? "" : " (0 to 1)";
-  const lines = [
-    { values: pair.path, colour: "var(--model)", name: axis.noun },
-    ...(from.length ? [{ values: from, colour: "var(--quiet)", name: `RMSE from the source${own}`, scale: UNIT, dash: "2 4" }] : []),
-    ...(to.length ? [{ values: to, colour: "var(--person)", name: `RMSE to the target${own}`, scale: UNIT, dash: "7 4" }] : []),
-  ];
-  const last = pair.path.length - 1;
-  const { node, mark } = lineChart({ lines, level: null, axis, label: pathWords(pair, whereabouts, axis.noun), ends: [whereabouts(pair, 0), whereabouts(pair, last)] });
-  return {
-    node: el("div", { class: "path-chart" }, node, lineKey(lines)),
-    /** @param {number} at which snapshot */
-    mark(at) { mark(at / last); },
-  };
-}
-
-/**
  * Which line is which.
  * @param {Line[]} lines
  */
 export function lineKey(lines) {
   return el("p", { class: "key" }, ...lines.map(({ colour, name, dash }) => el("span", {}, el("i", { style: { borderTop: `2.5px ${dash ? "dashed" : "solid"} ${colour}` } }), ` ${name}`)));
-}
-
-function pathWords(pair, whereabouts, noun) {
-  const last = pair.path.length - 1;
-  const known = pair.path.filter((p) => p !== null);
-  return `${noun[0].toUpperCase()}${noun.slice(1)} along the path, ${whereabouts(pair, 0)} to ${whereabouts(pair, last)}: lowest ${number(Math.min(...known), 2)}, last ${number(pair.path[last], 2)}`;
 }
 
 /**

@@ -11,6 +11,7 @@ import { UNIT, shareOf } from "./scale.js";
  * @property {Array<string|null>} images their addresses
  * @property {string} label
  * @property {(weights: Weights) => void} moved called when a person moves the cursor
+ * @property {number} [type] the size of its letters, in units of the drawing
  */
 /**
  * @typedef {object} Grid the confidence of a triangle on the stored grid
@@ -20,23 +21,26 @@ import { UNIT, shareOf } from "./scale.js";
  * @property {import("./scale.js").Scale} [scale] of another score than the confidence
  */
 
-const BOX = { width: 300, height: 236, left: 80, bottom: 330 };
-const WIDTH = 460, HEIGHT = 430, THUMB = 78, COARSE = 2;
+const BOX = { width: 380, height: 290, left: 40, bottom: 330 };
+const WIDTH = 460, THUMB = 78, GAP = 8, COARSE = 2;
+// The width of a letter by its height, on average and a little more.
+const LETTER = 0.6, TYPE = { desk: 14, phone: 19 };
 let maps = 0;
 
 /** A triangle at its true side lengths with its images at the corners, and a cursor in it. */
 export class TriangleMap {
   /** @param {TriangleOptions} options */
-  constructor({ sides, names, images, label, moved }) {
+  constructor({ sides, names, images, label, moved, type = innerWidth > 520 ? TYPE.desk : TYPE.phone }) {
     this.corners = cornersOf(sides, BOX);
     this.weights = /** @type {Weights} */ ([1 / 3, 1 / 3, 1 / 3]);
     this.cursor = svg("g", { class: "cursor" }, svg("circle", { class: "halo", r: 8 }), svg("circle", { r: 8 }));
     const outline = this.corners.map((p) => p.map((v) => v.toFixed(1)).join(",")).join(" "), clip = `triangle-${maps++}`;
     this.heat = svg("g", { "clip-path": `url(#${clip})` });
     this.over = svg("g");
-    this.drawing = svg("svg", { class: "chart heat", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, "aria-hidden": "true" },
+    const top = this.corners[0][1] - THUMB - 2 * GAP, high = BOX.bottom + THUMB + 3 * GAP + type - top;
+    this.drawing = svg("svg", { class: "chart heat", viewBox: `0 ${top.toFixed(0)} ${WIDTH} ${high.toFixed(0)}`, "font-size": type, "aria-hidden": "true" },
       svg("clipPath", { id: clip }, svg("polygon", { points: outline })), this.heat, svg("polygon", { class: "outline", points: outline }), this.over,
-      ...thumbnails(images, names, this.corners), ...sideLengths(sides, this.corners), this.cursor);
+      ...thumbnails(images, names, this.corners, type), ...sideLengths(sides, this.corners, type), this.cursor);
     this.node = el("div", { class: "map", tabindex: 0, role: "slider", "aria-label": `${label}. Arrow keys move the cursor.`,
       "aria-valuemin": 0, "aria-valuemax": 100, "aria-roledescription": "triangle" }, this.drawing);
     followPointer(this.drawing, (point) => moved(weightsAt(point, this.corners)));
@@ -126,26 +130,39 @@ function dots(confidence, level, scale, corners) {
   }));
 }
 
-function thumbnails(images, names, corners) {
-  const [a, b, c] = corners;
+/** The source above its corner, the found images below theirs and never nearer than side by side. */
+function thumbnails(images, names, corners, type) {
+  const [a] = corners, [left, right] = below(corners), middle = (left + THUMB + right) / 2;
+  const up = a[1] - THUMB - GAP, under = BOX.bottom + GAP + 2, foot = under + THUMB + type;
+  const after = a[0] < WIDTH / 2, side = a[0] + (after ? 1 : -1) * (THUMB / 2 + GAP);
   const spots = [
-    [a[0] - THUMB / 2, a[1] - THUMB - 8, "model"],
-    [Math.max(b[0] - THUMB * 0.75, 2), b[1] + 10, "person"],
-    [Math.min(c[0] - THUMB * 0.25, WIDTH - THUMB - 2), c[1] + 10, "person"],
+    { x: a[0] - THUMB / 2, y: up, at: [side, up + THUMB / 2 + 4], room: after ? WIDTH - side : side, anchor: after ? "start" : "end", kind: "model" },
+    { x: left, y: under, at: [left, foot], room: middle - left - GAP, anchor: "start", kind: "person" },
+    { x: right, y: under, at: [right + THUMB, foot], room: right + THUMB - middle - GAP, anchor: "end", kind: "person" },
   ];
-  return spots.flatMap(([x, y, kind], k) => {
-    const left = k === 2 || (k === 0 && x + THUMB / 2 > WIDTH / 2);
-    const words = svg("text", { class: kind, x: left ? x - 8 : x + THUMB + 8, y: y + (k ? THUMB - 6 : THUMB / 2 + 4), "text-anchor": left ? "end" : "start" }, names[k]);
+  return spots.flatMap(({ x, y, at, room, anchor, kind }, k) => {
+    const words = svg("text", { class: kind, x: at[0], y: at[1], "text-anchor": anchor }, shortened(names[k], room / (LETTER * type)));
     return images[k] ? [svg("image", { href: images[k], x, y, width: THUMB, height: THUMB }), words] : [words];
   });
 }
 
-function sideLengths(sides, corners) {
+/** Where the two lower pictures begin. */
+function below([, b, c]) {
+  const middle = (b[0] + c[0]) / 2, least = (THUMB + GAP) / 2;
+  return [Math.max(Math.min(b[0], middle - least) - THUMB / 2, 1), Math.min(Math.max(c[0], middle + least) - THUMB / 2, WIDTH - THUMB - 1)];
+}
+
+function shortened(name, letters) {
+  return name.length <= letters ? name : `${name.slice(0, Math.max(Math.floor(letters) - 1, 1))}…`;
+}
+
+function sideLengths(sides, corners, type) {
   if (sides.every((side) => side === 1)) return [];
-  return [[0, 1], [0, 2], [1, 2]].map(([a, b], k) => {
-    const x = (corners[a][0] + corners[b][0]) / 2 + [-8, 8, 0][k];
-    const y = (corners[a][1] + corners[b][1]) / 2 + [0, 0, 16][k];
-    return svg("text", { x, y, dy: k === 2 ? "0.3em" : null, "text-anchor": ["end", "start", "middle"][k] }, number(sides[k]));
+  const [left, right] = below(corners), free = right - left - THUMB > 4 * type;
+  return [[0, 1], [0, 2], [1, 2]].slice(0, free ? 3 : 2).map(([a, b], k) => {
+    const x = (corners[a][0] + corners[b][0]) / 2 + [-GAP, GAP, 0][k];
+    const y = (corners[a][1] + corners[b][1]) / 2 + [0, 0, 2 * GAP][k];
+    return svg("text", { class: "length", x, y, dy: k === 2 ? "0.3em" : null, "text-anchor": ["end", "start", "middle"][k] }, number(sides[k]));
   });
 }
 

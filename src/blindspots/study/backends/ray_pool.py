@@ -134,6 +134,8 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     # Else its workers give way to everything else on the machine, this process included.
     os.environ.setdefault("RAY_worker_niceness", "0")
+    # Else Ray waits for a first worker before it begins, without end where none comes up.
+    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
     import ray
 
     if ray.is_initialized():

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import monotonic
 
 from blindspots.engine.evaluator import Subject, keep_freed_memory
-from blindspots.errors import ModelFailed, UsageError, WorkFailed
+from blindspots.errors import ModelFailed, UsageError, WorkFailed, shortage
 from blindspots.images import ImageSet
 from blindspots.measure.metrics import Lpips, find_lpips
 from blindspots.methods.method import Method
@@ -201,6 +201,10 @@ def _failure(error: Exception) -> Failed:
         return Failed("refused", str(error))
     if isinstance(error, OSError):
         return Failed("failed", storage_failure(error))
-    if isinstance(error, WorkFailed) and not isinstance(error, ModelFailed):
+    if isinstance(error, ModelFailed):
+        return Failed("error", str(error))
+    if isinstance(error, WorkFailed):
         return Failed("failed", str(error))
+    if short := shortage(error):
+        return Failed("error", short)
     return Failed("error", "".join(traceback.format_exception(error)))

@@ -12,10 +12,11 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Literal, NamedTuple
 
 from blindspots.study.backends.tasks import Task
@@ -66,6 +67,7 @@ Message = Ready | Started | Done | Progress | Warned | Failed
 
 
 _DIE_WITH_PARENT = 1
+_MAIN = "__main__"
 # A process that a driver of the system holds cannot be ended, and is not waited for.
 _ENDS = 10.0
 
@@ -103,9 +105,24 @@ def start_process(config: bytes, threads: int) -> WorkerProcess:
     here, there = context.Pipe()
     given = (there, config, threads, os.getpid())
     process = context.Process(target=_work, args=given, daemon=True)
-    process.start()
+    with contextlib.nullcontext() if _MAIN.encode() in config else without_script():
+        process.start()
     there.close()
     return WorkerProcess(process, here)
+
+
+@contextlib.contextmanager
+def without_script() -> Iterator[None]:
+    """Inside, processes that are started do not import the user's script.
+
+    It would start the run anew in each of them where it has no `if __name__ == "__main__"`.
+    """
+    script = sys.modules[_MAIN]
+    sys.modules[_MAIN] = ModuleType(_MAIN)
+    try:
+        yield
+    finally:
+        sys.modules[_MAIN] = script
 
 
 def _work(pipe: Connection, config: bytes, threads: int, parent: int) -> None:

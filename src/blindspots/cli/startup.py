@@ -1,0 +1,60 @@
+"""What a command does first: cheap refusals before torch is loaded, then a word while it loads.
+
+Every file that was typed is looked for here, by the functions that refuse it later in the same
+words: a typing error is answered within a second.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from blindspots.cli.options import Output
+from blindspots.errors import UsageError
+from blindspots.images.classes import read_class_table
+from blindspots.images.sources import check_spec
+from blindspots.models.schemes import check_files, check_weights, parse_model_spec
+from blindspots.progress import Reporter
+from blindspots.schema import LPIPS_DOWNLOAD
+from blindspots.specs import read_text
+
+
+def check_typed(
+    models: Sequence[str] = (),
+    images: str | None = None,
+    *,
+    classes: Path | None = None,
+    pairs: Path | None = None,
+    weights: Path | None = None,
+) -> None:
+    """Refuse what can be refused of specs and files without a model, and without torch.
+
+    `pairs`: the CSV file of `--pairs`; `weights`: the file of `--lpips-weights`.
+    """
+    for spec in models:
+        check_files(parse_model_spec(spec))
+    if images is not None:
+        check_spec(images)
+    if classes is not None:
+        read_class_table(classes)
+    if pairs is not None:
+        read_text(pairs, f"--pairs {pairs}")
+    if weights is not None and str(weights) != LPIPS_DOWNLOAD:
+        check_weights(weights)
+
+
+def check_image_files(*files: Path) -> None:
+    """Refuse image files that cannot be opened."""
+    for path in files:
+        try:
+            path.open("rb").close()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            raise UsageError(f"{path} cannot be read ({reason}); expected an image file") from error
+
+
+def start(output: Output) -> Reporter:
+    """A reporter for the command, with torch loaded while it says so."""
+    reporter = Reporter(output.quiet)
+    with reporter.busy("loading torch"):
+        from blindspots.engine.evaluator import keep_freed_memory
+    keep_freed_memory()
+    return reporter

@@ -1,0 +1,69 @@
+"""What models and files are called where people read: in words, without this machine's folders."""
+
+import re
+from collections.abc import Mapping
+
+from blindspots.errors import UsageError
+from blindspots.specs import nearest_names
+from blindspots.store.reader import ModelFacts, Run
+
+# An absolute path's folders; the second slash of an address is no root.
+_FOLDERS = re.compile(r"(?<![/\w.…~])(?:~|[A-Za-z]:)?/(?!/)(?:[^\s/'\"?&,;|()]+/)+")
+_SPELLED = {
+    **{name.lower(): name for name in ("ResNet", "ResNeXt", "DenseNet", "SqueezeNet", "ViT")},
+    **{name.lower(): name for name in ("DeiT", "CNN", "VGG", "ConvNeXt", "EfficientNet", "Swin")},
+    **{"mobilenetv2": "MobileNetV2", "mobilenetv3": "MobileNetV3", "alexnet": "AlexNet"},
+}
+_TRAINED = "adversarially trained"
+Names = Mapping[str, str]
+
+
+def without_folders(text: str) -> str:
+    """The text with every absolute path cut to its last part: "folder:…/photos"."""
+    return _FOLDERS.sub("…/", text)
+
+
+def title_of(facts: ModelFacts, names: Names | None = None) -> str:
+    """A model in words: as `names` call it, by its name or spec; else made of its spec.
+
+    "zoo:shapes-resnet-at" → "Shapes ResNet, adversarially trained".
+    """
+    given = (names or {}).get(facts.name) or (names or {}).get(facts.spec) or facts.title
+    return given or _in_words(facts)
+
+
+def _in_words(facts: ModelFacts) -> str:
+    spec = without_folders(facts.name or facts.spec).split("?")[0]
+    plain = (spec.partition(":")[2] or spec).rpartition("…/")[2]
+    plain = plain.split(":")[0].removesuffix(".py").split(".")[0]
+    words = [word for word in re.split(r"[-_ /]+", plain) if word]
+    trained = facts.training_epsilon is not None
+    if trained and len(words) > 1 and words[-1].lower() == "at":
+        words.pop()
+    text = " ".join(_spelled(word) for word in words) or spec
+    return f"{text[0].upper()}{text[1:]}{f', {_TRAINED}' * trained}"
+
+
+def _spelled(word: str) -> str:
+    family = re.match(r"[A-Za-z]+?(?:v\d)?(?=\d|$)", word)
+    known = _SPELLED.get(family[0].lower()) if family else None
+    return (
+        word
+        if known is None or family is None
+        else f"{known}{'-' * (word != family[0])}" + (word[len(family[0]) :])
+    )
+
+
+def titles(run: Run, names: Names | None = None) -> dict[str, str]:
+    """What each model of the run is called, by its name; no two alike.
+
+    `names`: SPEC or name → title; refused where one is of no model of the run.
+    """
+    known = [known for facts in run.models for known in (facts.name, facts.spec)]
+    for name in names or {}:
+        if name not in known:
+            hint = nearest_names(name, known) or f"it has {', '.join(dict.fromkeys(known))}"
+            raise UsageError(f"--name {name}=… was given, which is no model of {run.path}; {hint}")
+    said = {facts.name: title_of(facts, names) for facts in run.models}
+    twice = {title for title in said.values() if list(said.values()).count(title) > 1}
+    return {name: without_folders(name) if own in twice else own for name, own in said.items()}

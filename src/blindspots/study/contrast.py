@@ -1,0 +1,79 @@
+"""The contrast to a run's headline pair: what nobody sees, and the model does.
+
+PGD on the pair's source, towards its target's class, once a run: 50 steps on one image.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from PIL import Image
+
+from blindspots.engine.batch import from_8bit, to_8bit
+from blindspots.engine.evaluator import Subject
+from blindspots.engine.pgd import PGD
+from blindspots.measure.measurer import class_name
+from blindspots.store.atomic import write_bytes
+from blindspots.store.manifest import renew_entry
+from blindspots.store.paths import Place, make_folder
+from blindspots.store.reader import CONTRAST_FILE, Row, Run
+from blindspots.store.run_info import INFO_FILE, SensitivityFacts, write_run_info
+from blindspots.study.reload import saved_image
+
+
+def add_contrast(
+    out: Place, subjects: Sequence[Subject], pair_id: str | None, method: PGD | None = None
+) -> SensitivityFacts | None:
+    """Store the contrast of a finished run's pair, where it is not there yet; what is stored.
+
+    None, and nothing written, where the pair has no target class or no stored source, or the model
+    has no classes. What the model says is of the image as it is stored, in 8 bits.
+    """
+    run = Run(out)
+    stored = run.info.contrast
+    if stored is not None and stored.pair_id == pair_id and (out / CONTRAST_FILE).is_file():
+        return stored
+    rows = run.columns.rows("pairs", "pair_id", [pair_id]) if pair_id else []
+    row = rows[0] if rows else None
+    subject = next((one for one in subjects if row and one.name == row["model"]), None)
+    if row is None or subject is None or not _possible(run, row):
+        return None
+    facts, pixels = _measured(run, subject, row, method or PGD())
+    make_folder(out / CONTRAST_FILE.split("/")[0])
+    write_bytes(out / CONTRAST_FILE, pixels)
+    write_run_info(out, replace(run.info, contrast=facts))
+    renew_entry(out, INFO_FILE)
+    return facts
+
+
+def _possible(run: Run, row: Row) -> bool:
+    held = run.info.score.get("name") != "embedding"
+    known = row["target_class"] is not None and row["source_class"] is not None
+    return held and known and run.image(row["source_id"], row["model"]) is not None
+
+
+def _measured(run: Run, subject: Subject, row: Row, method: PGD) -> tuple[SensitivityFacts, bytes]:
+    source, device = saved_image(run, row["source_id"], row["model"])[None], subject.model.device
+    wanted = torch.tensor([row["target_class"]], device=device)
+    changed = from_8bit(to_8bit(method(subject.model, source.to(device), wanted).cpu()))
+    with subject.model.frozen(), torch.no_grad():
+        said = subject.model(torch.cat([source, changed]).to(device)).float().softmax(1).cpu()
+    (p_before, p_after), (before, after) = (one.tolist() for one in said.max(1))
+    facts = SensitivityFacts(
+        pair_id=row["pair_id"],
+        before=class_name(subject, before, row["source_id"]),
+        p_before=p_before,
+        after=class_name(subject, after, row["target_id"]),
+        p_after=p_after,
+        linf=(changed - source).abs().max().item(),
+        epsilon=method.epsilon,
+        steps=method.steps,
+    )
+    return facts, _png(changed[0])
+
+
+def _png(image: torch.Tensor) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(to_8bit(image).permute(1, 2, 0).numpy()).save(out, "PNG")
+    return out.getvalue()

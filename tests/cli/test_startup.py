@@ -1,0 +1,121 @@
+"""What a command says first, and how soon: help in groups, refusals without torch, a first word."""
+
+import inspect
+import json
+import subprocess
+import sys
+from importlib import import_module
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from blindspots.cli.commands import COMMANDS, GROUPS
+from blindspots.cli.main import app, call
+from blindspots.progress import Reporter
+
+EMBEDDED = "--model zoo:shapes-resnet"
+# A path that names no scheme, and files that are not there.
+CHEAP = f"""
+run --model model.pth --images sample:shapes --out out
+run --model tim:resnet18 --images sample:shapes --out out
+run {EMBEDDED} --images photos --out out
+run {EMBEDDED} --images folder:nowhere --out out
+run {EMBEDDED} --images files:nothing.png --out out
+run {EMBEDDED} --images parquet:nothing.parquet --out out
+run {EMBEDDED} --images sample:shapes --pairs none.csv --out out
+run {EMBEDDED} --images sample:shapes --lpips-weights none.pth --out out
+run --model timm:resnet18 --weights none.pth --images sample:shapes --out out
+run {EMBEDDED} --classes none.txt --images sample:shapes --out out
+traverse none.png none.png {EMBEDDED} --out out
+sensitivity none.png --target cup {EMBEDDED} --out out
+doctor file:none.py:build
+doctor exported:none.pt2
+estimate --model model.pth --pairs 9
+transfer nowhere
+verify nowhere
+widths nowhere
+explore --run nowhere
+demo --images folder:nowhere
+table nowhere
+""".strip().splitlines()
+ASKED = """
+import json, sys
+from blindspots.cli.main import call
+for line in json.loads(sys.argv[1]):
+    print(json.dumps([line, call(line.split()), "torch" in sys.modules]))
+"""
+
+
+def test_what_can_be_refused_without_a_model_is_refused_before_torch_is_loaded(tmp_path):
+    typed = [sys.executable, "-c", ASKED, json.dumps(CHEAP)]
+    done = subprocess.run(typed, capture_output=True, text=True, check=True, cwd=tmp_path)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [answer for answer in answers if answer[1:] != [2, False]] == [], done.stderr
+    assert len(answers) == len(CHEAP)
+
+
+def test_the_first_word_comes_before_torch(tmp_path):
+    code = "import sys; sys.modules['torch'] = None\nfrom blindspots.cli.main import call\n"
+    command = f"run {EMBEDDED} --images sample:shapes --out out".split()
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}call({command})"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.stderr.startswith("loading torch …\n")
+    assert "ModuleNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(("name", "entry"), COMMANDS.items())
+def test_help_says_of_a_command_what_its_function_does(name, entry):
+    group, home, words = entry
+    module, function = home.split(":")
+    own = import_module(f"blindspots.cli.{module}")
+    said = inspect.getdoc(getattr(own, function)) or ""
+    assert said.splitlines()[0] == words.splitlines()[0]
+    assert group in GROUPS
+    assert name in app
+
+
+def shown(capsys, *arguments):
+    assert call([*arguments, "--help"]) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_every_command_has_its_line_in_its_group(capsys):
+    text = shown(capsys)
+    places = [text.index(f" {group} ─") for group in GROUPS]
+    assert places == sorted(places)
+    for name in (*COMMANDS, "zoo"):
+        assert f"│ {name} " in text
+    assert text.count("Exit status:") == 1
+
+
+def test_the_options_of_run_stand_in_groups_below_an_example(capsys):
+    text = shown(capsys, "run")
+    headings = ["What", "Model", "Method", "Output", "Machine", "Trust"]
+    places = [text.index(f"╭─ {heading} ─") for heading in headings]
+    assert places == sorted(places)
+    assert text.index("blindspots run --model zoo:shapes-resnet") < places[0]
+    assert "Exit status" not in text
+    assert "[default: False]" not in text
+    assert "[default: ()]" not in text
+
+
+def test_a_reporter_says_what_it_is_busy_with(capsys):
+    with Reporter().busy("loading torch"):
+        assert capsys.readouterr().err == "loading torch …\n"
+    with Reporter(quiet=True).busy("loading torch"):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_on_a_terminal_a_clock_runs_and_leaves_nothing():
+    reporter = Reporter()
+    reporter.console = Console(file=StringIO(), force_terminal=True, width=60)
+    with reporter.busy("loading torch"):
+        assert "loading torch" in reporter.console.file.getvalue()
+    assert reporter.console.file.getvalue().endswith("\x1b[2K")

@@ -1,0 +1,99 @@
+"""What a refusal says to type succeeds: each such sentence is followed, until nothing is refused.
+
+The sentences are those of `snapshots/refusals.txt`, so a new refusal is followed too.
+"""
+
+import difflib
+import re
+import shlex
+
+import pytest
+
+from blindspots.cli.main import call
+from tests.support.refusals import COMMANDS
+from tests.support.snapshots import FOLDER, Snapshot
+from tests.system.test_messages import arguments, words
+
+__all__ = ["words"]
+
+SAID = Snapshot(FOLDER / "refusals.txt", COMMANDS, writing=False).blocks
+# "type --sources 3", "as in --batch-size 8".
+OPTION = re.compile(r"(?:type|as in) (--[a-z-]+) ('[^']+'|\S+)")
+MEANT = re.compile(r"did you mean ([^\s?]+)")
+TYPED = re.compile(r"type (blindspots [^;]+)")
+# Sentences whose advice a test of this machine cannot follow, and why.
+ELSEWHERE = {
+    "run --model resnet18": "published weights are fetched",
+    "run --model tim:resnet18": "published weights are fetched",
+    "run --model timm:resnet5O --weights {place}/misfit.pth": "its weights fit no model",
+    "run --model zoo:shapes-resnett": "the images are of other classes",
+    "run --model {tiny}:shufled": "the model of that name has its classes in another order",
+    "run --images sample:shapes?m=3": "its value is no mapping",
+    "run --pairs {place}/pairs.csv": "the name stands in the file",
+    "run --shard 5/4": "an example of a large plan",
+    "run --score margn": "a loop of 100 steps in logits",
+    "widths {place}/spoilt/other-weights --trust-run-code": "only the weights mend it",
+    "zoo train shapes-resnett --out {place}/z": "it would train",
+}
+# A made run has no models that could be asked.
+NO_MODELS = ("widths {place}/made", "explore", "estimate --gpu")
+SEVERAL = "into each spec"
+
+
+def followed(sentence: str, typed: list[str]) -> list[str] | None:
+    """The command as the refusal of it says; None: it names nothing to type."""
+    if option := OPTION.search(sentence):
+        return _with(typed, option[1], option[2].rstrip(".,;").strip("'"))
+    if meant := MEANT.search(sentence):
+        return _instead(typed, meant[1].rstrip(".,;"))
+    return None
+
+
+def _with(typed: list[str], option: str, value: str) -> list[str]:
+    """With the option's value in the place of the one that was refused."""
+    changed, places = list(typed), [i for i, word in enumerate(typed) if word == option]
+    name = value.partition("=")[0]
+    place = places[0] if places else None
+    for i in places:
+        if typed[i + 1].partition("=")[0] == name:
+            place = i
+    if place is None:
+        return [*changed, option, value]
+    changed[place + 1] = value
+    return changed
+
+
+def _instead(typed: list[str], meant: str) -> list[str]:
+    """With the word that is nearest to what was meant replaced by it."""
+    parts = {part for word in typed for part in re.split(r"[?=&]|(?<=[a-z]):", word)} | {*typed}
+    parts |= {word.rpartition(":")[0] + ":" for word in typed}
+    (wrong,) = difflib.get_close_matches(meant, parts - {meant}, n=1, cutoff=0.5)
+    return [word.replace(wrong, meant, 1) if wrong in word else word for word in typed]
+
+
+CASES = [
+    command
+    for command in COMMANDS
+    if (OPTION.search(SAID[command]) or MEANT.search(SAID[command]))
+    and command not in ELSEWHERE
+    and not command.startswith(NO_MODELS)
+    and SEVERAL not in SAID[command]
+]
+
+
+def test_what_is_not_followed_is_still_said():
+    assert [command for command in ELSEWHERE if command not in COMMANDS] == []
+
+
+@pytest.mark.parametrize("command", CASES)
+def test_what_a_refusal_says_to_type_succeeds(words, capsys, tmp_path, monkeypatch, command):
+    monkeypatch.chdir(tmp_path)
+    typed = arguments(command, words)
+    if typed[0] == "run":
+        given = "--out" in shlex.split(command)
+        typed = typed if given else [*_with(typed, "--out", "out"), "--dry-run"]
+    assert call(typed) == 2
+    said = capsys.readouterr().err
+    changed = followed(said, typed)
+    assert changed not in (None, typed), said
+    assert call(changed) in (0, 3), f"{said}{shlex.join(changed)}\n{capsys.readouterr().err}"
