@@ -84,6 +84,8 @@ def check_entry(
             f"{files.witnesses} is missing, so no witness can be asked about; expected the archive "
             f"with SHA-256 {result.entry.witnesses_sha256[:16]}; or type --files-only"
         )
+    if result.problems:
+        return result
     spec = model or result.entry.spec
     check_stored_spec(spec, trust, typed=[model] if model else [])
     judged, held = admit(spec, images_of(rules, images), classes, device, trust)

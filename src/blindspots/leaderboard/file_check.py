@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.errors import WorkFailed
-from blindspots.leaderboard.entry import Entry, EntryFiles, read_entry
+from blindspots.leaderboard.entry import Entry, EntryFiles, public_name, read_entry
 from blindspots.leaderboard.numbers import LEVELS, count_numbers, is_inside
 from blindspots.leaderboard.protocol import DIGITS, Protocol, find_protocol
 from blindspots.leaderboard.witnesses import (
@@ -92,6 +92,7 @@ def _facts(entry: Entry, protocol: Protocol) -> Iterator[str]:
         ("protocol", entry.protocol, protocol.name),
         ("protocol_version", entry.protocol_version, protocol.version),
         ("protocol_sha256", entry.protocol_sha256, protocol.sha256),
+        ("model", entry.model, public_name(entry.spec)),
         ("sha256", entry.sha256, entry.sealed().sha256),
     ):
         if told != own:
