@@ -11,7 +11,7 @@ import pytest
 
 from blindspots import load_model
 from blindspots.errors import UsageError
-from blindspots.leaderboard.entry import TOLD, Entry, read_entry
+from blindspots.leaderboard.entry import TOLD, BoardEntry, read_entry
 from blindspots.leaderboard.file_check import check_files
 from blindspots.leaderboard.numbers import LevelNumbers, Numbers
 from blindspots.leaderboard.protocol import find_protocol, write_json
@@ -58,7 +58,7 @@ def test_what_is_true_agrees(tiny_board):
 
 
 def test_every_member_has_a_lie():
-    assert set(MEMBERS) == {one.name for one in fields(Entry)}
+    assert set(MEMBERS) == {one.name for one in fields(BoardEntry)}
     assert set(TOLD) < set(MEMBERS)
 
 

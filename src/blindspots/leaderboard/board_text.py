@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from blindspots.leaderboard.entry import Entry
+from blindspots.leaderboard.entry import BoardEntry
 from blindspots.leaderboard.numbers import LevelNumbers, Numbers
 
 BINS, MOST_LABELS = 25, 12
@@ -17,7 +17,7 @@ class Board(Protocol):
     """An entry that is shown."""
 
     @property
-    def entry(self) -> Entry: ...
+    def entry(self) -> BoardEntry: ...
     @property
     def robust(self) -> tuple[float, str] | None: ...
     @property
@@ -28,7 +28,7 @@ class Board(Protocol):
     def ranked(self) -> bool: ...
 
 
-class Column(NamedTuple):
+class BoardColumn(NamedTuple):
     """A column of the ranking, with its definition."""
 
     key: str
@@ -37,31 +37,31 @@ class Column(NamedTuple):
 
 
 COLUMNS = (
-    Column("rank", "rank", "By reach within δ, least first, of entries that name enough sources."),
-    Column(
+    BoardColumn("rank", "rank", "By reach within δ, least first, where enough sources are named."),
+    BoardColumn(
         "reach",
         "reach",
         "How far towards the target the model does not see, within δ: 1 − RMSE to the target / "
         "RMSE of source and target; 0 without a witness. Mean over the pairs with its 95 % "
         "interval, sources being drawn anew. A lower bound.",
     ),
-    Column("line", "line", "How far the plain straight line holds: what needs no search."),
-    Column("blind", "blind", "The share of pairs whose witness looks like its target."),
-    Column("failures", "none", "The share of pairs without a witness."),
-    Column(
+    BoardColumn("line", "line", "How far the plain straight line holds: what needs no search."),
+    BoardColumn("blind", "blind", "The share of pairs whose witness looks like its target."),
+    BoardColumn("failures", "none", "The share of pairs without a witness."),
+    BoardColumn(
         "margin_reach",
         "reach, m ≥ 0",
         "Reach where the class must only stay more likely than all others together.",
     ),
-    Column("margin_blind", "blind, m ≥ 0", "Blind pairs at that level."),
-    Column(
+    BoardColumn("margin_blind", "blind, m ≥ 0", "Blind pairs at that level."),
+    BoardColumn(
         "coverage",
         "coverage",
         "The share of sources that the model names correctly; pairs of others are in no number.",
     ),
-    Column("robust", "robust", "Accuracy under small changes, for information: see below."),
-    Column("track", "track", "The pinned method that searched; open: another, or other settings."),
-    Column(
+    BoardColumn("robust", "robust", "Accuracy under small changes, for information: see below."),
+    BoardColumn("track", "track", "The pinned method; open: another one, or other settings."),
+    BoardColumn(
         "cost", "cost", "Evaluations per pair, as told: a forward with its gradient counts as one."
     ),
 )

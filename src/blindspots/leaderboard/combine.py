@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blindspots.errors import UsageError
-from blindspots.leaderboard.entry import Entry, EntryFiles, check_name, write_files
+from blindspots.leaderboard.entry import BoardEntry, EntryFiles, check_name, write_files
 from blindspots.leaderboard.file_check import check_files
 from blindspots.leaderboard.numbers import (
     LEVELS,
@@ -24,7 +24,7 @@ OF_THE_PAIR = ("named", "p_source", "margin", "line", "line_margin")
 ALIKE = ("protocol", "protocol_sha256", "fingerprint")
 
 
-def combine(paths: Sequence[Path], name: str, out: Path, protocol: str | None = None) -> Entry:
+def combine(paths: Sequence[Path], name: str, out: Path, protocol: str | None = None) -> BoardEntry:
     """A new entry with the best witness of each pair at each level; each line says who found it.
 
     What a pair cost is the sum over the entries. Refused where they are of several models or
@@ -63,7 +63,7 @@ def _check_witnesses(path: Path) -> None:
         )
 
 
-def _check_alike(paths: Sequence[Path], entries: Sequence[Entry]) -> None:
+def _check_alike(paths: Sequence[Path], entries: Sequence[BoardEntry]) -> None:
     for path, entry in zip(paths[1:], entries[1:], strict=True):
         for what in ALIKE:
             if getattr(entry, what) != getattr(entries[0], what):

@@ -28,7 +28,7 @@ TOLD = ("paper", "method", "seed", "versions", "evaluations")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class BoardEntry:
     """What is claimed of a model; docs/leaderboard.md says who checks what.
 
     `model`: the spec without its options, by which others know it; `spec`: how it was loaded.
@@ -56,11 +56,11 @@ class Entry:
     shown_sha256: str
     sha256: str = ""
 
-    def sealed(self) -> "Entry":
+    def sealed(self) -> "BoardEntry":
         """The same with the hash of all its other members."""
         members = {key: value for key, value in asdict(self).items() if key != "sha256"}
         text = json.dumps(members, sort_keys=True, separators=(",", ":"))
-        return Entry(**{**self.__dict__, "sha256": hashlib.sha256(text.encode()).hexdigest()})
+        return BoardEntry(**{**self.__dict__, "sha256": hashlib.sha256(text.encode()).hexdigest()})
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ def public_name(spec: str) -> str:
     return f"{scheme}:{name.rpartition('/')[2] if scheme in ('file', 'exported') else name}"
 
 
-def read_entry(path: Path) -> Entry:
+def read_entry(path: Path) -> BoardEntry:
     """The entry in a JSON file; refused in one sentence where it is none."""
-    entry = read_strictly(Entry, read_text(path, str(path)), str(path), LARGEST)
+    entry = read_strictly(BoardEntry, read_text(path, str(path)), str(path), LARGEST)
     if fault := _fault(entry, path):
         raise UsageError(f"{path} is no entry: {fault}; submit it again")
     return entry
@@ -100,11 +100,11 @@ def read_entry(path: Path) -> Entry:
 
 def write_files(
     out: Path,
-    claim: Entry,
+    claim: BoardEntry,
     lines: Sequence[Judgement],
     pictures: Mapping[str, bytes],
     trios: Mapping[str, bytes],
-) -> Entry:
+) -> BoardEntry:
     """Write both zips and then the entry, which has their hashes."""
     files = EntryFiles(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -145,7 +145,7 @@ def check_paper(address: str) -> None:
         )
 
 
-def _fault(entry: Entry, path: Path) -> str | None:
+def _fault(entry: BoardEntry, path: Path) -> str | None:
     hashes = (entry.protocol_sha256, entry.manifest_sha256, entry.witnesses_sha256)
     texts = (entry.model, entry.spec, entry.protocol, *entry.versions, *entry.versions.values())
     settings = [*entry.method, *entry.method.values()]

@@ -15,7 +15,7 @@ from blindspots.diagnosis import admit, diagnose, wrong_names
 from blindspots.engine.batch import to_8bit
 from blindspots.engine.evaluator import Evaluator, batch_size
 from blindspots.errors import UsageError
-from blindspots.leaderboard.entry import Entry, EntryFiles
+from blindspots.leaderboard.entry import BoardEntry, EntryFiles
 from blindspots.leaderboard.file_check import EntryCheck, check_files
 from blindspots.leaderboard.judge import Candidates, Judge, ProtocolImages, Witness, as_image
 from blindspots.leaderboard.numbers import (
@@ -131,7 +131,7 @@ def _recomputed(
     yield from faults
 
 
-def _random(entry: Entry) -> random.Random:
+def _random(entry: BoardEntry) -> random.Random:
     return random.Random(entry.sha256)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.errors import WorkFailed
-from blindspots.leaderboard.entry import Entry, EntryFiles, public_name, read_entry
+from blindspots.leaderboard.entry import BoardEntry, EntryFiles, public_name, read_entry
 from blindspots.leaderboard.numbers import LEVELS, count_numbers, is_inside
 from blindspots.leaderboard.protocol import DIGITS, Protocol, find_protocol
 from blindspots.leaderboard.witnesses import (
@@ -28,7 +28,7 @@ MOST_TOLD = 20
 class EntryCheck:
     """What was compared, and every disagreement, a sentence each."""
 
-    entry: Entry
+    entry: BoardEntry
     lines: int = 0
     witnesses: int = 0
     attacked: int = 0
@@ -87,7 +87,7 @@ def check_files(path: Path, given: str | None = None) -> tuple[EntryCheck, Proto
     return result, protocol, content
 
 
-def _facts(entry: Entry, protocol: Protocol) -> Iterator[str]:
+def _facts(entry: BoardEntry, protocol: Protocol) -> Iterator[str]:
     for name, told, own in (
         ("protocol", entry.protocol, protocol.name),
         ("protocol_version", entry.protocol_version, protocol.version),
@@ -100,7 +100,7 @@ def _facts(entry: Entry, protocol: Protocol) -> Iterator[str]:
 
 
 def _hashes(
-    entry: Entry, files: EntryFiles, content: Contents, shown: Contents, full: bool
+    entry: BoardEntry, files: EntryFiles, content: Contents, shown: Contents, full: bool
 ) -> Iterator[str]:
     facts: list[tuple[str, object, object]] = [
         ("shown_sha256", entry.shown_sha256, _digest(files.shown))
@@ -161,7 +161,7 @@ def _odd(line: Judgement, protocol: Protocol) -> Iterator[str]:
         yield "its cost or its distance is negative, or 0"
 
 
-def _sums(entry: Entry, lines: Sequence[Judgement], protocol: Protocol) -> Iterator[str]:
+def _sums(entry: BoardEntry, lines: Sequence[Judgement], protocol: Protocol) -> Iterator[str]:
     own, told = asdict(count_numbers(lines, protocol)), asdict(entry.numbers)
     for name, value in _flat(own).items():
         other = _flat(told)[name]

@@ -66,7 +66,7 @@ def is_inside(line: Judgement, level: Level, delta: float, slack: float = 0.0) -
 
 
 def best_witness(lines: Sequence[Judgement], level: Level, delta: float) -> Judgement | None:
-    """Of a pair's lines the one with the farthest witness inside; None where there is none."""
+    """The line with the farthest witness inside, of a pair's; None where there is none."""
     inside = [line for line in lines if is_inside(line, level, delta)]
     return max(inside, key=lambda line: (line.reach, line.witness), default=None)
 

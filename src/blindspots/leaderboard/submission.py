@@ -12,7 +12,7 @@ from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.leaderboard.entry import (
     FORMAT,
-    Entry,
+    BoardEntry,
     check_name,
     check_paper,
     public_name,
@@ -176,7 +176,7 @@ def submit(
     batch: int | None = None,
     trust: Trust,
     reporter: Reporter,
-) -> Entry:
+) -> BoardEntry:
     """Make the entry of a run, and its two zips beside it.
 
     Every found image is judged anew, in 8 bits, on the protocol's points; those whose segment is
@@ -196,7 +196,7 @@ def submit(
             lines += [_kept(line, rules) for line in own]
             tick(1)
     info = run.info
-    claim = Entry(
+    claim = BoardEntry(
         format=FORMAT,
         name=name,
         model=public_name(pairs.facts.spec),
