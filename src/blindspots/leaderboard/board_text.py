@@ -4,28 +4,13 @@ import csv
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
-from blindspots.leaderboard.entry import BoardEntry
+from blindspots.leaderboard.listed import Listed
 from blindspots.leaderboard.numbers import LevelNumbers, Numbers
 
 BINS, MOST_LABELS = 25, 12
 WIDE, HIGH, LEFT, BOTTOM = 568, 320, 56, 350
-
-
-class Board(Protocol):
-    """An entry that is shown."""
-
-    @property
-    def entry(self) -> BoardEntry: ...
-    @property
-    def robust(self) -> tuple[float, str] | None: ...
-    @property
-    def track(self) -> str: ...
-    @property
-    def page(self) -> str: ...
-    @property
-    def ranked(self) -> bool: ...
 
 
 class BoardColumn(NamedTuple):
@@ -94,13 +79,13 @@ class RankedRow:
     line_percent: str
 
 
-def ranking(rows: Sequence[Board]) -> list[RankedRow]:
+def ranking(rows: Sequence[Listed]) -> list[RankedRow]:
     """The rows in their order; only those that are ranked are counted."""
     ranks = iter(range(1, len(rows) + 1))
     return [_row(one, next(ranks) if one.ranked else None) for one in rows]
 
 
-def _row(one: Board, rank: int | None) -> RankedRow:
+def _row(one: Listed, rank: int | None) -> RankedRow:
     numbers = one.entry.numbers
     mean, low, high = numbers.delta.reach
     line = numbers.delta.line[0]
@@ -188,7 +173,7 @@ def _level_text(level: LevelNumbers, key: str) -> str:
     return _digits(mean) if low is None else f"{_digits(mean)} ({_digits(low)} to {_digits(high)})"
 
 
-def scatter_of(rows: Sequence[Board]) -> dict[str, Any]:
+def scatter_of(rows: Sequence[Listed]) -> dict[str, Any]:
     """Where each entry stands by robust accuracy and reach; few enough have their names beside."""
     known = [one for one in rows if one.robust and one.entry.numbers.delta.reach[0] is not None]
     kinds = list(dict.fromkeys(one.robust[1] for one in known if one.robust))
@@ -198,7 +183,7 @@ def scatter_of(rows: Sequence[Board]) -> dict[str, Any]:
     return {"points": points, "kinds": kinds[:3], "unknown": len(rows) - len(known)}
 
 
-def _point(one: Board, kinds: Sequence[str]) -> dict[str, Any]:
+def _point(one: Listed, kinds: Sequence[str]) -> dict[str, Any]:
     accuracy, under = one.robust or (0.0, "")
     mean, low, high = one.entry.numbers.delta.reach
     return {
