@@ -5,14 +5,14 @@ BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
 # make test VERSIONS='--resolution lowest-direct' takes the lowest versions that pyproject.toml allows.
 VERSIONS ?= --constraint constraints.txt
-UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python $(VERSIONS)
+UV := $(BIN)/uv pip install --system-certs --compile-bytecode --python $(BIN)/python $(VERSIONS)
 
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
+.PHONY: help demo explore test test-slow test-docs test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers soak fuzz torture docs dist clean
+  benchmark-walks benchmark-workers readme soak fuzz torture docs dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -28,6 +28,9 @@ test: $(VENV)/installed-dev ## the fast test suite
 
 test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
+
+test-docs: $(VENV)/installed-dev ## type every command of README and docs, the demo again
+	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process tests/study tests/store -m faults -n 6 --timeout 1800
@@ -70,6 +73,9 @@ benchmark-explorer: $(VENV)/installed-dev ## how quickly the explorer answers; d
 benchmark-scale: $(VENV)/installed-dev ## a million pairs planned, resumed, tabled; docs/scaling.md
 	$(BIN)/python -m benchmarks.scale
 
+readme: $(VENV)/installed-dev ## README's numbers and pictures, from the demo
+	$(BIN)/python -m benchmarks.readme
+
 benchmark-walks: $(VENV)/installed ## how many files a question walks through; docs/architecture.md
 	$(BIN)/python -m benchmarks.trace
 
@@ -95,6 +101,7 @@ clean: ## remove the environment, the demo and what was built
 	rm -rf $(VENV) demo dist build docs/_build docs/_live
 
 $(VENV)/bin/uv:
+	@echo "setting up $(VENV): on Linux about 6 GB on the disk, nearly all of it torch and CUDA's libraries"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "blindspots needs Python 3.11 or newer, $$($(PYTHON) --version) was found; type make PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)

@@ -16,6 +16,8 @@ from urllib.parse import quote, unquote
 
 from blindspots.errors import UsageError, first_line
 
+# A path from the root, the home or a drive; no address and no fraction.
+_FOLDERS = re.compile(r"(?<![\w./\\~])(?:~|[A-Za-z]:)?[/\\](?:[^\s/\\'\"?&,;:|<>]+[/\\])+")
 # Its names, separated by commas, are decoded one by one.
 _SEVERAL = "files"
 
@@ -60,6 +62,11 @@ def _coded(name: str) -> str:
 
 def _decoded(name: str) -> str:
     return re.sub("%25(?=(25)*3[Ff])|%3[Ff]", lambda m: "%" if m[0] == "%25" else "?", name)
+
+
+def without_folders(text: str, instead: str = "…/") -> str:
+    """The text with the folders of every absolute path in it left out: they name who was here."""
+    return _FOLDERS.sub(instead, text)
 
 
 def user_path(text: str) -> Path:

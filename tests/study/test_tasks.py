@@ -15,6 +15,7 @@ from blindspots.methods import describe_method, make_method
 from blindspots.progress import silent
 from blindspots.schema import Ending
 from blindspots.settings import ScienceSettings
+from blindspots.specs import without_folders
 from blindspots.store.writer import Store
 from blindspots.study.backends.backend import RunJob
 from blindspots.study.backends.leader import ATTEMPTS, FEWEST_WORKERS, Leader
@@ -34,7 +35,7 @@ from blindspots.study.prepare import prepare
 from blindspots.study.subjects import RunRequest
 from tests.support.sleeping_model import model_spec, save_pictures
 
-MODEL = model_spec().partition("?")[0]
+MODEL = without_folders(model_spec().partition("?")[0], "")
 
 SCIENCE = {"method": {}, "score": {}, "seed": 0, "precision": "fp32"}
 

@@ -138,6 +138,9 @@ def load(wanted: ExplorerConfig) -> AppState:
     specs = list(wanted.models) or _stored_specs(run, wanted.trust)
     device = find_device(wanted.device)
     models = [(spec, lay_out(load_trusted(spec, wanted.trust).to(device))) for spec in specs]
+    stored = {facts.spec: facts.name for facts in run.models} if run else {}
+    for spec, model in models:
+        model.name = stored.get(spec, model.name)
     name_apart(models)
     for _, model in models:
         Confidence().check_model(model.name, model.embeds, model.num_classes)

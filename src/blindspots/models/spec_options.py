@@ -12,7 +12,7 @@ from blindspots.images.classes import ClassTable, read_class_table
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
 from blindspots.models.weights import Fitted
-from blindspots.specs import Spec, nearest_names, user_path
+from blindspots.specs import Spec, nearest_names, user_path, without_folders
 
 KEYS = ("weights", "entry", "mean", "std", "size", "classes")
 # Above "img_size" for size and "num_classes" for classes, which architectures take.
@@ -190,7 +190,7 @@ def assemble(
         std=options.std or std,
         class_names=table.names if table else None,
         class_folders=table.folders if table else None,
-        name=short_name(spec),
+        name=without_folders(short_name(spec), ""),
         preprocessing=known.preprocessing.at(size) if known.preprocessing else None,
         training_epsilon=known.training_epsilon,
         embeds=known.embeds,

@@ -7,10 +7,9 @@ from dataclasses import replace
 
 from blindspots.errors import UsageError
 from blindspots.specs import nearest_names
+from blindspots.specs import without_folders as without_folders
 from blindspots.store.reader import ModelFacts, Run
 
-# An absolute path's folders; the second slash of an address is no root.
-_FOLDERS = re.compile(r"(?<![/\w.…~])(?:~|[A-Za-z]:)?/(?!/)(?:[^\s/'\"?&,;|()]+/)+")
 _SPELLED = {
     **{name.lower(): name for name in ("ResNet", "ResNeXt", "DenseNet", "SqueezeNet", "ViT")},
     **{name.lower(): name for name in ("DeiT", "CNN", "VGG", "ConvNeXt", "EfficientNet", "Swin")},
@@ -18,11 +17,6 @@ _SPELLED = {
 }
 _TRAINED = "adversarially trained"
 Names = Mapping[str, str]
-
-
-def without_folders(text: str) -> str:
-    """The text with every absolute path cut to its last part: "folder:…/photos"."""
-    return _FOLDERS.sub("…/", text)
 
 
 def title_of(facts: ModelFacts) -> str:

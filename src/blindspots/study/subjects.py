@@ -124,6 +124,11 @@ def keep_fingerprints(subjects: Sequence[Subject], stored: Any) -> list[Subject]
     `stored`: the plan's `models`, which an earlier version may have written.
     """
     known = stored if isinstance(stored, Mapping) else {}
+    for one in subjects:
+        # Names once held the folders of a file.
+        whole = one.spec.partition("?")[0]
+        if one.name not in known and whole in known:
+            one.model.name = whole
     return [
         replace(one, fingerprint=known[one.name])
         if one.name in known and one.model.has_fingerprint(known[one.name])

@@ -26,6 +26,7 @@ from blindspots.reporting.page.views import (
 )
 from blindspots.reporting.score_labels import words_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS, column_in_words
+from blindspots.specs import without_folders
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, make_folder
 
@@ -127,7 +128,7 @@ def page_html(comparison: Comparison) -> str:
         shown=joined.shown,
         number=titles[joined.shown.number],
         glossary={d.column.title: d.column.definition for d in compared} | joined.data.glossary,
-        runs=[(str(run.path), run_facts(run)) for run in runs],
+        runs=[(without_folders(str(run.path)), run_facts(run)) for run in runs],
     )
 
 
