@@ -11,19 +11,10 @@ from blindspots.reporting.bootstrap import LEVEL, RESAMPLES, Interval, cluster_i
 from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.nulls import PAIR_COLUMNS, reach_rows
-from blindspots.reporting.tables.table import (
-    LOOKS_LIKE_LPIPS,
-    LOOKS_LIKE_RMSE,
-    Column,
-    Table,
-    TableRow,
-    count,
-    spread,
-)
+from blindspots.reporting.tables.table import LOOKS_LIKE_LPIPS, LOOKS_LIKE_RMSE
 from blindspots.store.reader import ModelFacts, Run, codes, finite, of_model
 
 _WORK, _FEWEST = 4_000_000, 200  # draws of the bootstrap in all, and resamples at least
-_SPREADS = ("k", "fraction", "mean")
 _NEITHER = Interval(float("nan"), float("nan"), float("nan"))
 
 
@@ -147,31 +138,3 @@ def _sentence(reach: ReportedNumber, line: ReportedNumber) -> str:
         return "This run stored no baselines, so reach is not known."
     way = f"It does not notice {100 * reach.value:.0f}\u00a0% of the way to another picture"
     return f"{way}; along a plain mix it notices after {100 * line.value:.0f}\u00a0%."
-
-
-_SIMPLEX = (
-    Column("sources", "sources", "Sources with so many found images.", 0),
-    Column("k", "found images", "How many found images are mixed with their source.", 0),
-    Column(
-        "fraction",
-        "inside",
-        "Share of random mixtures whose confidence is at least p source − delta.",
-    ),
-    Column("mean", "conf", "Mean confidence over the same mixtures."),
-)
-
-
-def simplex_table(run: Run) -> Table:
-    """Mixtures of a source with all its found images, a row per model; no columns without any."""
-    rows = [(one.name, of_model(run.simplices, one.name)) for one in run.models]
-    cells = tuple(
-        TableRow(
-            name,
-            {"sources": count(len(own)), **{key: spread(finite(own[key])) for key in _SPREADS}},
-        )
-        for name, own in rows
-        if len(own)
-    )
-    title = "Mixtures of a source with all its found images"
-    note = "From three targets per source on. Mean ± standard deviation over sources."
-    return Table("simplices", title, _SIMPLEX if cells else (), cells, (note,))
