@@ -11,24 +11,15 @@ from blindspots.reporting.bootstrap import LEVEL, RESAMPLES, Interval, cluster_i
 from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.nulls import PAIR_COLUMNS, reach_rows
-from blindspots.reporting.tables.table import (
-    LOOKS_LIKE_LPIPS,
-    LOOKS_LIKE_RMSE,
-    Column,
-    Table,
-    TableRow,
-    count,
-    spread,
-)
+from blindspots.reporting.tables.table import LOOKS_LIKE_LPIPS, LOOKS_LIKE_RMSE
 from blindspots.store.reader import ModelFacts, Run, codes, finite, of_model
 
 _WORK, _FEWEST = 4_000_000, 200  # draws of the bootstrap in all, and resamples at least
-_SPREADS = ("k", "fraction", "mean")
 _NEITHER = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-class WithInterval:
+class ReportedNumber:
     """A number with its 95 % interval, None where not known; `text`: as it is written."""
 
     value: float | None
@@ -53,10 +44,10 @@ class ModelNumbers:
     spec: str
     sentence: str
     pairs: int
-    reach: WithInterval
-    line: WithInterval
-    blind: WithInterval
-    blind_line: WithInterval
+    reach: ReportedNumber
+    line: ReportedNumber
+    blind: ReportedNumber
+    blind_line: ReportedNumber
     count: str
     left: str
     apart: str
@@ -87,7 +78,7 @@ def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNu
     )
 
 
-def _reaches(rows: pa.Table | None) -> tuple[WithInterval, WithInterval]:
+def _reaches(rows: pa.Table | None) -> tuple[ReportedNumber, ReportedNumber]:
     if rows is None or not len(rows):
         return _measured(_NEITHER), _measured(_NEITHER)
     values = np.stack([np.nan_to_num(finite(rows[name])) for name in ("reach", "reach_line")], 1)
@@ -99,17 +90,17 @@ def _reaches(rows: pa.Table | None) -> tuple[WithInterval, WithInterval]:
     return _measured(own), _measured(line)
 
 
-def _measured(interval: Interval, percent: bool = False) -> WithInterval:
+def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
     def said(value: float) -> str:
         return f"{100 * value:.0f}" if percent else number(value, 2)
 
     value, low, high = (float(one) if isfinite(one) else None for one in interval)
     text = "–" if value is None else said(value) + "\u00a0%" * percent
     within = "" if low is None or high is None else f"{said(low)} to {said(high)}"
-    return WithInterval(value, low, high, text, within)
+    return ReportedNumber(value, low, high, text, within)
 
 
-def _share(flags: np.ndarray) -> WithInterval:
+def _share(flags: np.ndarray) -> ReportedNumber:
     return _measured(wilson(float(flags.sum()), len(flags)), percent=True)
 
 
@@ -142,36 +133,8 @@ def _agreement(run: Run, model: str) -> str:
     return f"{100 * sum(known) / len(known):.0f}\u00a0%" if known else ""
 
 
-def _sentence(reach: WithInterval, line: WithInterval) -> str:
+def _sentence(reach: ReportedNumber, line: ReportedNumber) -> str:
     if reach.value is None or line.value is None:
         return "This run stored no baselines, so reach is not known."
     way = f"It does not notice {100 * reach.value:.0f}\u00a0% of the way to another picture"
     return f"{way}; along a plain mix it notices after {100 * line.value:.0f}\u00a0%."
-
-
-_SIMPLEX = (
-    Column("sources", "sources", "Sources with so many found images.", 0),
-    Column("k", "found images", "How many found images are mixed with their source.", 0),
-    Column(
-        "fraction",
-        "inside",
-        "Share of random mixtures whose confidence is at least p source − delta.",
-    ),
-    Column("mean", "conf", "Mean confidence over the same mixtures."),
-)
-
-
-def simplex_table(run: Run) -> Table:
-    """Mixtures of a source with all its found images, a row per model; no columns without any."""
-    rows = [(one.name, of_model(run.simplices, one.name)) for one in run.models]
-    cells = tuple(
-        TableRow(
-            name,
-            {"sources": count(len(own)), **{key: spread(finite(own[key])) for key in _SPREADS}},
-        )
-        for name, own in rows
-        if len(own)
-    )
-    title = "Mixtures of a source with all its found images"
-    note = "From three targets per source on. Mean ± standard deviation over sources."
-    return Table("simplices", title, _SIMPLEX if cells else (), cells, (note,))

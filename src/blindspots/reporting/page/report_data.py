@@ -19,7 +19,7 @@ from blindspots.reporting.page.inline import (
     scaled,
     signed,
 )
-from blindspots.reporting.page.model_numbers import model_numbers, simplex_table
+from blindspots.reporting.page.model_numbers import model_numbers
 from blindspots.reporting.page.sentences import DIGITS, case_of, percent, spoken
 from blindspots.reporting.page.views import (
     ContrastEntry,
@@ -237,7 +237,7 @@ def report_data(
             for one in run.models
         ],
         glossary={column.title: column.definition for column in glossary(words)},
-        tables=[_table(t, called) for t in (*tables.values(), simplex_table(run)) if t.columns],
+        tables=[_table(t, called) for t in tables.values() if t.columns and t.rows],
         spreads=[_labelled(one, labels) for one in spreads(run)],
         facts=run_facts(run),
     )
