@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("*.md", "docs/**/*.md", "src/**/*.py", "src/**/*.js", "src/**/*.html", "benchmarks/*.py")
+PLACES = (
     "*.md",
     "docs/*.md",
     "docs/tutorials/*.md",
