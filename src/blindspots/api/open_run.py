@@ -107,19 +107,28 @@ class OpenRun(Run):
         *,
         pair: str | Sequence[str] = (),
         model: str | Sequence[str] = (),
-        columns: Literal[1, 2] = 1,
+        columns: Literal[1, 2, "1", "1.5", "2", "slide"] = 1,
+        names: Mapping[str, str] | None = None,
         format: str = "pdf",
         out: Place | None = None,
     ) -> "Drawn":
         """Write a figure for a page, as `blindspots plot` does; its `file` and what it shows.
 
-        As `plot`; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
+        As `plot`; `columns`: also 1.5 (5.5 inches) and "slide"; `names`: what models are called,
+        by name or spec; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
         """
         from blindspots.reporting.figures.paper_figures import write_figure
 
         pairs, models = _listed(pair), _listed(model)
         return write_figure(
-            self, figure, pairs=pairs, models=models, format=format, columns=columns, out=out
+            self,
+            figure,
+            pairs=pairs,
+            models=models,
+            format=format,
+            columns=columns,
+            names=names,
+            out=out,
         )
 
     def report(self, out: str | Place | None = None) -> Place:

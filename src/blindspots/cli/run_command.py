@@ -30,6 +30,8 @@ from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blindspots.progress import Reporter
     from blindspots.scores import Score
     from blindspots.store.run_info import Preflight
@@ -198,7 +200,7 @@ def _do(
     from blindspots.api.run_study import execute
     from blindspots.study.prepare import prepare
 
-    announce = partial(_say_plan, reporter=reporter)
+    announce = announce_plan(reporter)
     if dry_run:
         prepared = prepare(request, out, reporter)
         announce(prepared)
@@ -210,6 +212,11 @@ def _do(
         show(out, output, reporter)
     else:
         _show_shard(out, prepared, output)
+
+
+def announce_plan(reporter: "Reporter") -> "Callable[[Prepared], None]":
+    """What says of a plan all that a person should know before it is worked on."""
+    return partial(_say_plan, reporter=reporter)
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
