@@ -28,12 +28,9 @@ from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
-<<<<<<< HEAD
 from blindspots.reporting.page.report_data import page_html, report_data
-from blindspots.store.reader import Run
-=======
 from blindspots.store.paths import check_writable
->>>>>>> main
+from blindspots.store.reader import Run
 
 
 def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
@@ -189,20 +186,8 @@ def _results(app: FastAPI, hub: AppState) -> None:
 
     @app.post("/api/cases")
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
-<<<<<<< HEAD
-        case, events = await _case(hub, body)
-=======
-        found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
-        check_case(found)
         check_writable(hub.out)
-        # Rows come model after model, in the order of the results that are saved.
-        ordered = [one for name in hub.subjects for one in found if one.model == name]
-        case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
-        models = dict.fromkeys(one.model for one in ordered)
-        parts = [_part(name, case.rows, hub.subject(name)) for name in models]
-        events = await hub.collect(parts)
-        events.sort(key=lambda event: list(models).index(event["row"]["model"]))
->>>>>>> main
+        case, events = await _case(hub, body)
         return {"path": str(await asyncio.to_thread(case.write, hub.out, events))}
 
     @app.post("/api/reports")

@@ -28,11 +28,7 @@ _NEITHER = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
-class WithInterval:
-=======
 class ReportedNumber:
->>>>>>> main
     """A number with its 95 % interval, None where not known; `text`: as it is written."""
 
     value: float | None
@@ -57,17 +53,10 @@ class ModelNumbers:
     spec: str
     sentence: str
     pairs: int
-<<<<<<< HEAD
-    reach: WithInterval
-    line: WithInterval
-    blind: WithInterval
-    blind_line: WithInterval
-=======
     reach: ReportedNumber
     line: ReportedNumber
     blind: ReportedNumber
     blind_line: ReportedNumber
->>>>>>> main
     count: str
     left: str
     apart: str
@@ -98,11 +87,7 @@ def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNu
     )
 
 
-<<<<<<< HEAD
-def _reaches(rows: pa.Table | None) -> tuple[WithInterval, WithInterval]:
-=======
 def _reaches(rows: pa.Table | None) -> tuple[ReportedNumber, ReportedNumber]:
->>>>>>> main
     if rows is None or not len(rows):
         return _measured(_NEITHER), _measured(_NEITHER)
     values = np.stack([np.nan_to_num(finite(rows[name])) for name in ("reach", "reach_line")], 1)
@@ -114,19 +99,6 @@ def _reaches(rows: pa.Table | None) -> tuple[ReportedNumber, ReportedNumber]:
     return _measured(own), _measured(line)
 
 
-<<<<<<< HEAD
-def _measured(interval: Interval, percent: bool = False) -> WithInterval:
-    def said(value: float) -> str:
-        return f"{100 * value:.0f}" if percent else number(value, 2)
-
-    value, low, high = (float(one) if isfinite(one) else None for one in interval)
-    text = "–" if value is None else said(value) + "\u00a0%" * percent
-    within = "" if low is None or high is None else f"{said(low)} to {said(high)}"
-    return WithInterval(value, low, high, text, within)
-
-
-def _share(flags: np.ndarray) -> WithInterval:
-=======
 def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
     def said(value: float) -> str:
         return f"{100 * value:.0f}" if percent else number(value, 2)
@@ -138,7 +110,6 @@ def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
 
 
 def _share(flags: np.ndarray) -> ReportedNumber:
->>>>>>> main
     return _measured(wilson(float(flags.sum()), len(flags)), percent=True)
 
 
@@ -171,11 +142,7 @@ def _agreement(run: Run, model: str) -> str:
     return f"{100 * sum(known) / len(known):.0f}\u00a0%" if known else ""
 
 
-<<<<<<< HEAD
-def _sentence(reach: WithInterval, line: WithInterval) -> str:
-=======
 def _sentence(reach: ReportedNumber, line: ReportedNumber) -> str:
->>>>>>> main
     if reach.value is None or line.value is None:
         return "This run stored no baselines, so reach is not known."
     way = f"It does not notice {100 * reach.value:.0f}\u00a0% of the way to another picture"
