@@ -28,7 +28,7 @@ def plot(
     model: Annotated[tuple[str, ...], REPEATED] = (),
     format: Literal["pdf", "svg", "png"] | None = None,
     columns: Literal["1", "1.5", "2", "slide"] = "1",
-    name: Annotated[tuple[str, ...], Repeated] = (),
+    name: Annotated[tuple[str, ...], REPEATED] = (),
     out: RunPlace | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
