@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # The system's certificates, as git and pip use them: behind a proxy the bundled ones do not do.
-UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt
+# make test VERSIONS='--resolution lowest-direct' takes the lowest versions that pyproject.toml allows.
+VERSIONS ?= --constraint constraints.txt
+UV := $(BIN)/uv pip install --system-certs --quiet --compile-bytecode --python $(BIN)/python $(VERSIONS)
 
 # Each test process imports the same modules: their bytecode is kept even where the shell says not to.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers soak fuzz clean
+  benchmark-walks benchmark-workers soak fuzz docs dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -77,8 +79,17 @@ benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.
 soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; docs/scaling.md
 	$(BIN)/python -m benchmarks.soak
 
-clean: ## remove the environment and the demo
-	rm -rf $(VENV) demo
+docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
+	$(BIN)/python docs/live.py
+	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+
+dist: $(VENV)/installed-release ## build wheel and sdist into dist/, and check what an index would show
+	rm -rf dist
+	$(BIN)/python -m build
+	$(BIN)/twine check --strict dist/*
+
+clean: ## remove the environment, the demo and what was built
+	rm -rf $(VENV) demo dist build docs/_build docs/_live
 
 $(VENV)/bin/uv:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -87,9 +98,17 @@ $(VENV)/bin/uv:
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt uv
 
 $(VENV)/installed: $(VENV)/bin/uv pyproject.toml constraints.txt
-	$(UV) --editable .
+	$(UV) --editable '.[torch]'
 	touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
 	$(UV) --editable '.[dev,browser]'
+	touch $@
+
+$(VENV)/installed-docs: $(VENV)/installed
+	$(UV) --editable '.[docs]'
+	touch $@
+
+$(VENV)/installed-release: $(VENV)/bin/uv pyproject.toml constraints.txt
+	$(UV) --editable '.[release]'
 	touch $@

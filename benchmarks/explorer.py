@@ -21,7 +21,7 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.results import fill
-from blindspots.models.zoo import NAMES
+from blindspots.models.catalog import ZOO
 
 METHODS = ("star", "fan", "adaptive", "reference")
 ADDRESS, REPEATS, HOVERS = "127.0.0.1", 5, 60
@@ -164,7 +164,7 @@ def _read(stream: Generator[Row, None, None], stop: threading.Event) -> None:
 def measure() -> tuple[list[Row], list[Row]]:
     """The rows of both tables."""
     shown, asked, results = [], [], []
-    zoo = [f"zoo:{name}" for name in NAMES]
+    zoo = [f"zoo:{name}" for name in ZOO]
     with running(zoo) as port:
         page = Page(port)
         images = [entry["id"] for entry in page.get("/api/start")["gallery"]["images"]]

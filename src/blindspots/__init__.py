@@ -1,7 +1,6 @@
 """Blindspots: find, measure and show what a vision model cannot see."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ if TYPE_CHECKING:
     from blindspots.schema import Ending
     from blindspots.scores import Confidence, Embedding, Group, Margin
     from blindspots.store.reader import Run
+
+    __version__: str
 
 _HOMES = {
     "Adaptive": "methods.adaptive",
@@ -67,8 +68,6 @@ _HOMES = {
     "triangle": "api.between",
 }
 _MODULES = {"metrics": "api.image_distances", "plots": "reporting.figures"}
-
-__version__ = version("blindspots")
 
 __all__ = [
     "Adaptive",
@@ -113,11 +112,14 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """A public name, imported when it is first asked for: torch loads only when it is needed."""
-    if name in _MODULES:
-        return import_module(f"blindspots.{_MODULES[name]}")
-    if name not in _HOMES:
+    if name == "__version__":
+        return import_module("importlib.metadata").version("blindspots")
+    home = _MODULES.get(name) or _HOMES.get(name)
+    if home is None:
         raise AttributeError(f"module 'blindspots' has no attribute {name!r}")
-    return getattr(import_module(f"blindspots.{_HOMES[name]}"), name)
+    with import_module("blindspots.errors").computing():
+        module = import_module(f"blindspots.{home}")
+    return module if name in _MODULES else getattr(module, name)
 
 
 def __dir__() -> list[str]:

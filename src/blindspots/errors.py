@@ -6,6 +6,13 @@ BlindspotsError        anything this package raises on purpose        exit statu
 └── LimitExceeded      a run is beyond a limit it was checked for     exit status 3
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+
+# What the extra torch brings; everything that computes needs it, what reads a run does not.
+COMPUTING = ("torch", "torchvision", "timm")
+
 
 class BlindspotsError(Exception):
     """The base of every error raised on purpose; its text is meant for the user."""
@@ -37,6 +44,27 @@ class LimitExceeded(BlindspotsError):
 
 
 Refused = UsageError
+
+
+def can_compute() -> bool:
+    """Whether torch is installed."""
+    return find_spec(COMPUTING[0]) is not None
+
+
+@contextmanager
+def computing() -> Iterator[None]:
+    """Around an import: where it needs torch, and that is not installed, what to type is said."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in COMPUTING:
+            raise
+        raise UsageError(
+            f"this needs {missing}, which is not installed; without it runs can be read alone, by "
+            "table, report, compare, check, plot and the first half of verify; type "
+            "pip install 'blindspots[torch]'"
+        ) from error
 
 
 def first_line(error: BaseException) -> str:

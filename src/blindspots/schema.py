@@ -17,6 +17,10 @@ SIMPLEX_SAMPLES = 500  # a fraction's 95 % interval is then at most 0.09 wide
 SIMPLEX_COUNTS = (SIMPLEX_SAMPLES, 2000)  # the second in runs of earlier versions
 LPIPS_FILE = "alexnet-owt-7be5be79.pth"  # torchvision's AlexNet, which LPIPS looks through
 LPIPS_DOWNLOAD = "download"  # typed in place of a file, to have torchvision's fetched
+# Methods that take all targets of a source at once, and scores whose targets lie outside what they
+# hold: which rows there must be is told where the classes cannot be imported, too.
+GROUPED_METHODS, CONFINED_SCORES = ("fan",), ("group",)
+FORWARD = 0.5  # what a forward costs without its gradient, in evaluations
 LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import sys
 from contextlib import nullcontext
@@ -149,6 +150,15 @@ def test_another_file_is_refused(tmp_path, content):
         file.write_bytes(content)
     with pytest.raises(bs.UsageError, match=r"cannot be read as saved traversals .* result\.save"):
         bs.Traversals.load(file)
+
+
+def test_what_is_saved_can_be_read_by_whom_the_umask_lets(result, tmp_path):
+    before = os.umask(0o027)
+    try:
+        saved = result.save(tmp_path / "result.safetensors")
+    finally:
+        os.umask(before)
+    assert saved.stat().st_mode & 0o777 == 0o640
 
 
 def test_an_id_of_several_lines_is_not_saved(model, images, tmp_path):

@@ -22,7 +22,7 @@ from blindspots.diagnosis.sample import sign_test, signed_rank_test
 from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.images.shapes import CLASS_NAMES
 from blindspots.methods import describe_method
-from blindspots.models.zoo import NAMES
+from blindspots.models.catalog import ZOO
 from blindspots.progress import silent
 from blindspots.settings import ScienceSettings
 from blindspots.study.prepare import prepare
@@ -162,7 +162,7 @@ def test_what_is_harmless_is_left_alone(place, capsys):
         assert {one["level"] for one in found["findings"]} == {"ok"}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ZOO)
 def test_the_embedded_models_are_sound(capsys, name):
     assert call(["doctor", f"zoo:{name}", "--images", FEW, "--quiet"]) == 0
     said = capsys.readouterr()
@@ -173,7 +173,7 @@ def test_the_embedded_models_are_sound(capsys, name):
     assert max(map(len, said.out.splitlines())) <= 80
 
 
-@given(st.sampled_from(NAMES), st.integers(0, 10**6), st.integers(1, 20))
+@given(st.sampled_from(ZOO), st.integers(0, 10**6), st.integers(1, 20))
 @settings(max_examples=4)
 def test_no_false_alarm_on_few_images_of_any_seed(name, seed, count):
     model = bs.load_model(f"zoo:{name}")

@@ -253,6 +253,16 @@ def test_kept_memory_is_not_faulted_in_again():
     assert kept <= mapped / 4
 
 
+@pytest.mark.parametrize(
+    ("cuda", "mps", "chosen"),
+    [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_is_the_fastest_kind_of_device_there_is(monkeypatch, cuda, mps, chosen):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: cuda)
+    monkeypatch.setattr("torch.mps.is_available", lambda: mps)
+    assert find_device("auto").type == chosen
+
+
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="this machine has such a device")
 def test_a_device_of_another_machine_is_refused_in_one_line():
     with pytest.raises(bs.Refused) as caught:

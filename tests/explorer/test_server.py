@@ -171,6 +171,13 @@ def test_a_saved_case_is_a_run_that_is_tabled_reported_and_verified(client, pair
     assert verify_run(path, "cpu", None, None, Reporter(quiet=True)).different == []
 
 
+def test_a_case_that_cannot_be_saved_here_says_what_to_type(client, pair, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)
+    status, said = client.post("/api/cases", {"found": [event["id"] for event in pair]})
+    assert status == 400
+    assert "is read-only; name another --out" in said["error"]
+
+
 def test_results_of_different_settings_are_no_one_run(client, pair):
     source, target = client.images[:2]
     other = client.traverse(source, [target], settings={"max_steps": 5})

@@ -15,8 +15,9 @@ from torch import nn
 from blindspots.errors import UsageError
 from blindspots.images import Preprocessing, load_images
 from blindspots.models import repositories
+from blindspots.models.catalog import list_models
 from blindspots.models.classifier import Classifier
-from blindspots.models.load import list_models, load_model
+from blindspots.models.load import load_model
 from blindspots.models.schemes import SCHEMES
 from blindspots.models.schemes import timm as timm_scheme
 from blindspots.models.schemes.timm import timm_preprocessing

@@ -6,20 +6,14 @@ import pytest
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.models.zoo import (
-    NAMES,
-    TRAINING_EPSILON,
-    card,
-    is_adversarial,
-    load_zoo,
-    zoo_rows,
-)
+from blindspots.models.catalog import ZOO, card, list_models
+from blindspots.models.zoo import TRAINING_EPSILON, is_adversarial, load_zoo
 from blindspots.training.train import SMOKE, evaluate, load_split, reproduced, train
 
 HERE = Path(bs.__file__).parent / "models" / "zoo"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ZOO)
 def test_the_card_tells_what_the_weights_are(name):
     facts = card(name)
     weights = HERE / f"{name}.safetensors"
@@ -33,7 +27,7 @@ def test_the_card_tells_what_the_weights_are(name):
     assert load_zoo(name).training_epsilon == (TRAINING_EPSILON if is_adversarial(name) else None)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ZOO)
 def test_the_models_are_as_accurate_as_was_asked_for(name):
     facts = card(name)
     if is_adversarial(name):
@@ -44,7 +38,7 @@ def test_the_models_are_as_accurate_as_was_asked_for(name):
 
 
 @pytest.mark.scheme("zoo", "logits")
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ZOO)
 def test_a_part_of_the_card_is_measured_again(name):
     measured = evaluate(name, images=100, attacked=16)
     assert measured["clean_accuracy"] == pytest.approx(card(name)["clean_accuracy"], abs=0.02)
@@ -52,7 +46,7 @@ def test_a_part_of_the_card_is_measured_again(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ZOO)
 def test_the_whole_card_is_measured_again(name):
     assert reproduced(name)
 
@@ -88,14 +82,14 @@ def test_the_seed_of_a_training_draws_its_images_too(tmp_path, monkeypatch):
 
 
 def test_the_list_of_models_shows_the_cards(capsys):
-    assert [row["spec"] for row in zoo_rows()] == [f"zoo:{name}" for name in NAMES]
+    assert [row["spec"] for row in list_models()[: len(ZOO)]] == [f"zoo:{name}" for name in ZOO]
     assert call(["models"]) == 0
     shown = capsys.readouterr().out
     assert "zoo:shapes-vit-at" in shown
     assert "timm:" in shown
     assert call(["models", "--json"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)
-    assert first["clean"] == f"{card(NAMES[0])['clean_accuracy']:.1%}"
+    assert first["clean"] == f"{card(ZOO[0])['clean_accuracy']:.1%}"
 
 
 @pytest.mark.scheme("zoo", "loads")

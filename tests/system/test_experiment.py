@@ -1,6 +1,7 @@
 """The main job through the command line, on a tiny model and tiny images."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -197,3 +198,17 @@ def test_what_can_be_skipped_or_converted_is_named_and_the_run_goes_on(
         assert any(name in entry["name"] for entry in info["images"]["skipped"])
     assert "grey.png" in error
     assert any("grey.png" in entry["name"] for entry in info["images"]["converted"])
+
+
+def test_a_read_only_run_is_reported_elsewhere(finished, tmp_path, no_figures, monkeypatch, capsys):
+    def writable(path, _):
+        return not Path(path).is_relative_to(finished)
+
+    monkeypatch.setattr("os.access", writable)
+    before = {file: file.stat().st_mtime_ns for file in finished.rglob("*")}
+    assert call(["report", str(finished), "--quiet"]) == 2
+    assert "is read-only; name another --out" in capsys.readouterr().err
+    assert call(["report", str(finished), "--out", str(tmp_path / "shown"), "--quiet"]) == 0
+    assert (tmp_path / "shown" / "report.html").stat().st_size > 10_000
+    assert (tmp_path / "shown" / "tables" / "distance.csv").is_file()
+    assert {file: file.stat().st_mtime_ns for file in finished.rglob("*")} == before

@@ -7,7 +7,7 @@ from typing import Any
 from blindspots.api.arguments import as_models
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import Rendered, RunTable
-from blindspots.errors import LimitExceeded, UsageError
+from blindspots.errors import LimitExceeded, UsageError, computing
 from blindspots.progress import Reporter
 from blindspots.reporting.compare import Comparison, render, write_page
 from blindspots.reporting.compare import compare as compare_subjects
@@ -15,7 +15,6 @@ from blindspots.reporting.compare.differences import KINDS, SLIDES_KINDS, Kind
 from blindspots.reporting.publish import publish_transfer
 from blindspots.settings import Trust
 from blindspots.store.paths import Place, check_writable, find_place
-from blindspots.study.transfer import judge_run
 
 
 @dataclass(frozen=True, repr=False)
@@ -105,6 +104,9 @@ def transfer(
     Raises `UsageError` where found images were not kept, a model of the run is no longer the same,
     a judge lacks the sources' classes, or what is given is no model.
     """
+    with computing():
+        from blindspots.study.transfer import judge_run
+
     opened = open_run(run)
     judges = as_models(models, opened.models[0].size)
     check_writable(opened.path)

@@ -121,20 +121,22 @@ class OpenRun(Run):
             self, figure, pairs=pairs, models=models, format=format, columns=columns, out=out
         )
 
-    def report(self) -> Place:
+    def report(self, out: str | Place | None = None) -> Place:
         """Build report.html, tables and figures of the run again; the report's file.
 
-        Raises `UsageError` where the directory cannot be written.
+        `out`: the directory they are written into; None: that of the run. Raises `UsageError` where
+        it cannot be written.
         """
-        return self.publish().report
+        return self.publish(out).report
 
-    def publish(self) -> "Published":
+    def publish(self, out: str | Place | None = None) -> "Published":
         """What `report` writes: where the report is, and the slides' tables as text and data."""
         from blindspots.reporting.publish import publish
-        from blindspots.store.paths import check_writable
+        from blindspots.store.paths import check_writable, find_place
 
-        check_writable(self.path)
-        return publish(self.path)
+        place = self.path if out is None else find_place(out)
+        check_writable(place)
+        return publish(self.path, out=place)
 
     def verify(
         self,

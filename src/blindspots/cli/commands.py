@@ -114,6 +114,7 @@ app = App(
     suppress_keyboard_interrupt=False,
     result_action="return_none",
 )
+app.register_install_completion_command(help="Install completion for this shell.")
 zoo = App(
     name="zoo",
     help="Train or check the embedded models.",

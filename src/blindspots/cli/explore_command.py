@@ -28,7 +28,7 @@ def explore(
     model: Annotated[tuple[str, ...], REPEATED] = (),
     images: str | None = None,
     run: RunPlace | None = None,
-    out: Path = Path("explorer-cases"),
+    out: Path | None = None,
     port: int = 8327,
     origin: Annotated[tuple[str, ...], REPEATED] = (),
     no_open: Annotated[bool, SWITCH] = False,
@@ -48,7 +48,8 @@ def explore(
     run
         Run directory whose images and pairs to show, instead of --images.
     out
-        Directory in which saved cases are made, each a small run directory.
+        Directory in which saved cases are made, each a small run directory; explorer-cases unless
+        given.
     port
         Port on 127.0.0.1; 0 takes any free one.
     origin
@@ -69,17 +70,19 @@ def explore(
     reporter = start(output)
     from blindspots.explorer.app_state import ExplorerConfig, load
     from blindspots.explorer.serve import check_origin, listen, serve
-    from blindspots.models.zoo import NAMES
+    from blindspots.models.catalog import ZOO
     from blindspots.store.paths import check_writable
 
-    check_writable(out)
+    # Whoever only looks needs no place to save: it is asked for when a case is.
+    if out is not None:
+        check_writable(out)
     origins = [check_origin(one) for one in origin]
     connection = listen(port)
-    zoo = () if run else tuple(f"zoo:{name}" for name in NAMES)
+    zoo = () if run else tuple(f"zoo:{name}" for name in ZOO)
     wanted = ExplorerConfig(
         models=specs or zoo,
         images=images or DEFAULT_IMAGES,
-        out=out,
+        out=out or Path("explorer-cases"),
         run=run,
         classes=model_flags.classes,
         device=device,

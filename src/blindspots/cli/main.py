@@ -9,7 +9,7 @@ from cyclopts import CycloptsError
 from rich.console import Console
 
 from blindspots.cli.commands import app as app
-from blindspots.errors import BlindspotsError, shortage
+from blindspots.errors import BlindspotsError, computing, shortage
 from blindspots.store.atomic import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def call(arguments: list[str]) -> int:
     """The exit status of a command; what goes wrong is one sentence on standard error."""
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), computing():
             warnings.showwarning = _show_warning
             app(arguments, exit_on_error=False, print_error=False, help_on_error=False)
     except CycloptsError as error:

@@ -15,7 +15,7 @@ DEFAULT_OUTPUT = Output()
 
 def models(*, output: Output = DEFAULT_OUTPUT) -> None:
     """List what can be loaded: the embedded models, and the schemes with an example each."""
-    from blindspots.models.load import list_models
+    from blindspots.models.catalog import list_models
 
     rows = list_models()
     if output.json:
@@ -49,7 +49,7 @@ def train(
         Train for seconds, to see that everything works.
     """
     reporter = start(output)
-    from blindspots.models.zoo import card
+    from blindspots.models.catalog import card
     from blindspots.training.train import train as train_model
 
     folder = out or Path("zoo")

@@ -6,6 +6,7 @@ from typing import Literal
 
 from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
 from blindspots.cli.startup import check_typed, start
+from blindspots.errors import can_compute
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
 
@@ -41,17 +42,21 @@ def table(
         print("\n\n".join(tables.values()))
 
 
-def report(run: RunPlace, /, *, output: Output = DEFAULT_OUTPUT) -> None:
+def report(
+    run: RunPlace, /, *, out: RunPlace | None = None, output: Output = DEFAULT_OUTPUT
+) -> None:
     """Build report.html, tables and figures of a run again.
 
     Parameters
     ----------
     run
         Run directory.
+    out
+        Directory to write them into, as for a run that is read-only; the run's unless given.
     """
     from blindspots.api.open_run import open_run
 
-    published = open_run(run).publish()
+    published = open_run(run).publish(out)
     output.show(published.as_json, lambda: published.report)
 
 
@@ -89,7 +94,8 @@ def verify(
     opened, allowed = open_run(run), trust.trust()
     if images is not None:
         check_typed(images=images)
-    start(output)
+    if can_compute():
+        start(output)
     result = opened.verify(
         device=device,
         batch=MachineFlags(batch_size=batch_size).batch(),

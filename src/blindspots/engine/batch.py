@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from blindspots.methods.method import ENDINGS, RUNNING, Problem, State
-from blindspots.schema import Ending
+from blindspots.schema import FORWARD, Ending
 
 UNLABELLED = -1
 
@@ -75,9 +75,6 @@ def pair_hash(source: Tensor, target: Tensor, label: int) -> str:
 
 def group_id(group: Sequence[Pair]) -> str:
     return "+".join(pair.id for pair in group)
-
-
-FORWARD = 0.5
 
 
 class RowEnding(NamedTuple):

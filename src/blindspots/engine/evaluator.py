@@ -38,12 +38,13 @@ MEMORY = Path("/proc/meminfo")
 
 
 def find_device(name: str = "auto") -> torch.device:
-    """The device of that name; `auto`: CUDA where there is one, else the CPU.
+    """The device of that name; `auto`: CUDA where there is one, else MPS, else the CPU.
 
     Refused where torch does not know the name or cannot use the device.
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        usable = (("cuda", torch.cuda.is_available), ("mps", torch.mps.is_available))
+        return torch.device(next((kind for kind, there in usable if there()), "cpu"))
     try:
         device = torch.device(name)
         torch.empty(1, device=device).tolist()

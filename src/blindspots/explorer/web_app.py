@@ -26,6 +26,7 @@ from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
+from blindspots.store.paths import check_writable
 
 
 def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
@@ -183,6 +184,7 @@ def _results(app: FastAPI, hub: AppState) -> None:
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
         found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
         check_case(found)
+        check_writable(hub.out)
         # Rows come model after model, in the order of the results that are saved.
         ordered = [one for name in hub.subjects for one in found if one.model == name]
         case = SavedCase(hub.subjects, ordered, hub.gallery.spec)

@@ -7,18 +7,18 @@
 | `ssim` | Wang et al. 2004, Gaussian window 11, σ 1.5, K₁ .01, K₂ .03, valid region | |
 | `Lpips` | Σ_layers mean_xy Σ_c w_c (φ̂_c(a) − φ̂_c(b))², AlexNet | Zhang et al. 2018 |
 
-SSIM is written out here because torchmetrics ≥ 1.4.2 averages over padded borders, and LPIPS
-because its classes fetch their backbone from the network and check no file that is already there.
+SSIM is written out here because torchmetrics ≥ 1.4.2 averages over padded borders, and kornia,
+which does not, would be a dependency for twenty lines; LPIPS because its classes fetch their
+backbone from the network and check no file that is already there.
 """
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from importlib.util import find_spec
 from pathlib import Path
-from typing import cast
 
 import torch
 from jaxtyping import Float
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from blindspots.errors import UsageError
@@ -33,6 +33,7 @@ SSIM_WINDOW = 11
 _SSIM_SIGMA = 1.5
 _SSIM_C1, _SSIM_C2 = 0.01**2, 0.03**2
 
+_HEADS = Path(__file__).with_name("lpips-heads.safetensors")
 # Of the float32 values of the five convolutions, weight before bias, from the first to the last.
 _LPIPS_SHA256 = "2b566cc3a4d6f0a7"
 _LPIPS_SHAPES = ((64, 3, 11), (192, 64, 5), (384, 192, 3), (256, 384, 3), (256, 256, 3))
@@ -76,6 +77,7 @@ class Lpips(nn.Module):
 
     `weights`: any file of tensors with the five convolutions of torchvision's AlexNet, such as
     `alexnet-owt-7be5be79.pth`, by whatever names; refused where their values are others.
+    The linear heads lie beside this module, under their own licence.
     """
 
     def __init__(self, weights: str | Path) -> None:
@@ -196,10 +198,5 @@ def _alexnet_features(tensors: Sequence[Tensor]) -> nn.Sequential:
 
 
 def _linear_heads() -> list[Float[Tensor, "1 channel 1 1"]]:
-    # Found, not imported: torchmetrics takes seconds to import.
-    package = find_spec("torchmetrics")
-    assert package is not None
-    assert package.origin is not None
-    file = Path(package.origin).parent / "functional" / "image" / "lpips_models" / "alex.pth"
-    state = cast(dict[str, Tensor], torch.load(file, map_location="cpu", weights_only=True))
-    return [state[f"lin{layer}.model.1.weight"] for layer in range(len(_LPIPS_LAYERS))]
+    heads = load_file(_HEADS)
+    return [heads[f"head{layer}"] for layer in range(len(_LPIPS_LAYERS))]

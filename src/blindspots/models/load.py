@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from blindspots.errors import UsageError
 from blindspots.models.classifier import Classifier
-from blindspots.models.schemes import EXAMPLES, SCHEMES, parse_model_spec
+from blindspots.models.schemes import SCHEMES, parse_model_spec
 from blindspots.settings import Trust
 
 
@@ -61,17 +61,3 @@ def name_apart(loaded: Sequence[tuple[str, Classifier]]) -> None:
             f"--model was given the same model twice among {', '.join(names)}; "
             "expected different ones; name each once"
         )
-
-
-def list_models() -> list[dict[str, str]]:
-    """What `load_model` takes, a row each with the keys `spec`, `what`, `clean` and `pgd`.
-
-    First the models of the zoo with the accuracies on their cards, clean and under PGD; then an
-    example of every other scheme, without accuracies.
-    """
-    from blindspots.models.zoo import zoo_rows
-
-    examples = [
-        {"spec": spec, "what": what, "clean": "", "pgd": ""} for spec, what in EXAMPLES.items()
-    ]
-    return [*zoo_rows(), *examples]

@@ -29,17 +29,18 @@ class Published:
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 
-def publish(path: str | Place, width: int | None = None) -> Published:
+def publish(path: str | Place, width: int | None = None, out: Place | None = None) -> Published:
     """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
 
-    `width`: of the terminal, in columns; None: there is none.
+    `width`: of the terminal, in columns; None: there is none. `out`: the directory that they are
+    written into; None: that of the run.
     """
     run = Run(path)
-    tables = build_tables(run)
+    place, tables = out or run.path, build_tables(run)
     for table in tables.values():
-        _write_table(run, table)
-    write_figures(run, run.path / "figures")
-    report = write_report(run, tables)
+        _write_table(place, table)
+    write_figures(run, place / "figures")
+    report = write_report(run, tables, out=place)
     return Published(
         run.path,
         report,
@@ -54,11 +55,11 @@ def publish_transfer(path: str | Place) -> Table:
     matrix = run_transfer(run)
     if matrix is not None:
         save(matrix, run.path / "figures" / "transfer")
-    return _write_table(run, build_table(run, "transfer"))
+    return _write_table(run.path, build_table(run, "transfer"))
 
 
-def _write_table(run: Run, table: Table) -> Table:
-    folder = make_folder(run.path / "tables")
+def _write_table(place: Place, table: Table) -> Table:
+    folder = make_folder(place / "tables")
     for style, suffix in SUFFIXES.items():
         write_text(folder / f"{table.kind}.{suffix}", render(table, style))
     return table

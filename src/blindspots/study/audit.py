@@ -9,17 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow.compute as pc
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, can_compute
 from blindspots.images.listing import seeded_order
-from blindspots.methods import METHODS
-from blindspots.methods.method import Method
-from blindspots.schema import ALL_TABLES, TABLES, Ending
-from blindspots.scores import SCORES
+from blindspots.schema import ALL_TABLES, CONFINED_SCORES, GROUPED_METHODS, TABLES, Ending
 from blindspots.settings import WHOLE, plan_hash
 from blindspots.store.parquet import row_files
 from blindspots.store.reader import Row, Run
@@ -27,6 +24,9 @@ from blindspots.store.run_info import row_sum
 from blindspots.study.audit_rows import ModelAudit, StoredTables
 from blindspots.study.pairs import PairsByModel, plan_pairs
 from blindspots.study.targets import draw_targets
+
+if TYPE_CHECKING:
+    from blindspots.methods.method import Method
 
 Edge = tuple[str, str]
 MOST_LISTED = 20
@@ -85,8 +85,12 @@ class Audit:
         return self.found
 
     @cached_property
-    def method(self) -> Method | None:
-        """The plan's method; None where it describes none."""
+    def method(self) -> "Method | None":
+        """The plan's method; None where it describes none, and where torch is not installed."""
+        if not can_compute():
+            return None
+        from blindspots.methods import METHODS
+
         settings = {**self.run.info.method}
         try:
             return METHODS[settings.pop("name")](**settings)
@@ -100,9 +104,14 @@ class Audit:
         known = {facts.name: facts.fingerprint for facts in info.models}
         if info.plan.get("models") != known:
             yield "run.json: plan.models and models are not the same models"
+        yield from self._unknown() if can_compute() else ()
+
+    def _unknown(self) -> Iterator[str]:
+        from blindspots.scores import SCORES
+
         if self.method is None:
             yield "run.json: plan.method describes no method of this version"
-        if info.score.get("name") not in SCORES:
+        if self.run.info.score.get("name") not in SCORES:
             yield "run.json: plan.score describes no score of this version"
 
     def _models(self) -> Iterator[str]:
@@ -161,10 +170,10 @@ class PlanAudit:
     def all(self) -> Iterator[str]:
         """Every disagreement; none where the choice cannot be made without the images."""
         plan, info = self.run.plan, self.run.info
-        score = SCORES.get(info.score.get("name", ""))
+        score = info.score.get("name")
         if info.pairs_hash is None or score is None or not info.pairs:
             return
-        listed, chosen = plan.get("pairs"), "sources" in plan and not score.confined
+        listed, chosen = plan.get("pairs"), "sources" in plan and score not in CONFINED_SCORES
         if chosen and (sentences := list(self._sources())):
             yield from sentences
         elif chosen or isinstance(listed, list):
@@ -256,7 +265,7 @@ class PlanAudit:
         places = {name: place for place, name in enumerate(images)}
         source, target = (np.array([places[edge[i]] for edge in edges]) for i in (0, 1))
         plan, label = self.run.plan, np.zeros(len(images), int)
-        more = label, plan, METHODS[plan["method"]["name"]].grouped
+        more = label, plan, plan["method"]["name"] in GROUPED_METHODS
         known = {facts.name: facts.fingerprint for facts in self.run.info.models}
         return PairsByModel(
             list(known),

@@ -5,18 +5,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import comb, isclose, isfinite
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow.types import is_list
 
-from blindspots.engine.batch import FORWARD
 from blindspots.images.listing import image_id
-from blindspots.methods.method import Method
 from blindspots.schema import (
     ALL_TABLES,
+    FORWARD,
+    GROUPED_METHODS,
     LPIPS_SMALLEST,
     SIMPLEX_COUNTS,
     SIMPLEX_FEWEST,
@@ -29,6 +29,9 @@ from blindspots.store.parquet import row_files
 from blindspots.store.reader import Row, Run, read_rows
 from blindspots.store.run_info import ModelFacts
 from blindspots.study.pairs import pair_id
+
+if TYPE_CHECKING:
+    from blindspots.methods.method import Method
 
 AT_ONCE = 5_000
 ALWAYS = (
@@ -80,7 +83,7 @@ class StoredTables:
 class ModelAudit:
     tables: StoredTables
     facts: ModelFacts
-    method: Method | None
+    method: "Method | None"
 
     def all(self) -> Mapping[str, Iterator[str]]:
         return {
@@ -117,7 +120,7 @@ class ModelAudit:
     @cached_property
     def _company(self) -> dict[str, list[str]]:
         """The ids of each source's targets, where these are traversed together."""
-        if self.method is None or not self.method.grouped:
+        if self.run.info.method.get("name") not in GROUPED_METHODS:
             return {}
         together = defaultdict(list)
         for row in self.pairs:
@@ -217,7 +220,7 @@ class ModelAudit:
             yield "segment_inside does not follow from segment_min, p_source and delta"
 
     @staticmethod
-    def _looks(method: Method, spent: float | None, company: int) -> bool:
+    def _looks(method: "Method", spent: float | None, company: int) -> bool:
         """Whether a number of looks at the segments of a source's pairs cost that much."""
         sweep = method.sweep()
         if spent is None or sweep is None:
@@ -226,7 +229,7 @@ class ModelAudit:
         return spent > 0 and any(isclose(cost, round(cost)) for cost in costs)
 
     @staticmethod
-    def _snapshots(method: Method, steps: int) -> list[int]:
+    def _snapshots(method: "Method", steps: int) -> list[int]:
         """After which steps snapshots are taken; per cent of the way where that is straight."""
         if method.straight:
             return np.linspace(0, 100, SNAPSHOTS).round().astype(int).tolist()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blindspots.engine.batch import FORWARD, Pair, TraversalResult
+from blindspots.engine.batch import Pair, TraversalResult
 from blindspots.engine.evaluator import Subject
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
@@ -24,7 +24,7 @@ from blindspots.measure.measurer import Ends, Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import find_lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Reporter, Ticker
-from blindspots.schema import PlannedPair
+from blindspots.schema import FORWARD, PlannedPair
 from blindspots.study.pairs import HULLS, PlannedPairs
 from blindspots.study.prepare import Prepared, most_evaluations, prepare
 from blindspots.study.subjects import RunRequest

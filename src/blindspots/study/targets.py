@@ -5,18 +5,20 @@ from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from jaxtyping import Int
 
-from blindspots.engine.evaluator import Subject
 from blindspots.errors import UsageError
 from blindspots.images.listing import seeded_order
 from blindspots.settings import ScienceSettings
 from blindspots.specs import read_text
 from blindspots.study.pairs import INDEX
-from blindspots.study.survey import Survey, SurveyBatch
+
+if TYPE_CHECKING:
+    from blindspots.engine.evaluator import Subject
+    from blindspots.study.survey import Survey, SurveyBatch
 
 REPAIR_ROUNDS = 200
 LARGEST_FLOW = 400
@@ -37,7 +39,7 @@ class Choice(NamedTuple):
     notes: list[str]
 
 
-def choose(science: ScienceSettings, subjects: Sequence[Subject], surveyed: Survey) -> Choice:
+def choose(science: ScienceSettings, subjects: "Sequence[Subject]", surveyed: "Survey") -> Choice:
     """The sources that every model gives what is to be kept, in order, with their targets.
 
     Targets are other sources, drawn by derangements; where the score holds a group of classes,
@@ -62,7 +64,7 @@ def choose(science: ScienceSettings, subjects: Sequence[Subject], surveyed: Surv
 
 
 def _among_sources(
-    science: ScienceSettings, said: Sequence[SurveyBatch], places: Places
+    science: ScienceSettings, said: "Sequence[SurveyBatch]", places: Places
 ) -> Targets:
     if len(places) < 2:
         raise UsageError(
@@ -73,13 +75,15 @@ def _among_sources(
     return places[draw_targets(classes, science.targets_per_source, science.seed)]
 
 
-def _classes(said: Sequence[SurveyBatch], places: Places) -> Classes:
+def _classes(said: "Sequence[SurveyBatch]", places: Places) -> Classes:
     """The class that each model gives an image; one of its own where there is none."""
     columns = [np.where(one.label[places] >= 0, one.label[places], -2 - places) for one in said]
     return np.stack(columns, axis=1)
 
 
-def _from_outside(science: ScienceSettings, said: Sequence[SurveyBatch], places: Places) -> Targets:
+def _from_outside(
+    science: ScienceSettings, said: "Sequence[SurveyBatch]", places: Places
+) -> Targets:
     """The places of each source's targets, images whose class is none of the group."""
     outside = np.flatnonzero(~np.logical_or.reduce([one.wanted for one in said]))
     most = science.targets_per_source
@@ -249,7 +253,7 @@ def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Tar
     return np.array(chosen).reshape(len(classes), count)
 
 
-def _few_sources(science: ScienceSettings, subjects: Sequence[Subject]) -> str:
+def _few_sources(science: ScienceSettings, subjects: "Sequence[Subject]") -> str:
     count, images = science.targets_per_source, subjects[0].images
     order = seeded_order(images.ids, science.seed)
     columns = [subject.images.labels.numpy()[order] for subject in subjects]

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, isnan
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blindspots.errors import UsageError, WorkFailed
-from blindspots.images import load_images
-from blindspots.models.classifier import Classifier
+from blindspots.errors import UsageError, WorkFailed, can_compute, computing
 from blindspots.progress import Reporter
 from blindspots.schema import TABLES
 from blindspots.settings import NO_TRUST, Trust
@@ -23,8 +21,10 @@ from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
 from blindspots.study.audit import UNFORESEEN, Disagreements, audit
-from blindspots.study.recompute import Computed, Recomputation
-from blindspots.study.reload import check_kept, check_loadable, draw_rows
+
+if TYPE_CHECKING:
+    from blindspots.models.classifier import Classifier
+    from blindspots.study.recompute import Computed
 
 CONFIDENCE, DISTANCE, SHARE, NONE = 1e-3, 1e-4, 0.05, 1e-9
 METRICS = ("rmse", "linf", "ssim", "lpips")
@@ -53,7 +53,8 @@ class Verification:
 
     `problems`: everything else that disagrees, a sentence each. `listed`: whether the run has a
     manifest, so that its files' hashes were compared. `finished`: whether the run is, so that rows
-    that lack were noticed.
+    that lack were noticed. `computed`: whether torch is installed, so that numbers were computed
+    again.
     """
 
     rows: int = 0
@@ -62,6 +63,7 @@ class Verification:
     problems: Disagreements = field(default_factory=Disagreements)
     listed: bool = True
     finished: bool = True
+    computed: bool = True
 
     def compare(self, name: str, stored: Mapping[str, Any], again: Mapping[str, Any]) -> None:
         """Count a row and note where it deviates."""
@@ -90,6 +92,7 @@ class Verification:
             "problems": list(self.problems),
             "manifest": self.listed,
             "finished": self.finished,
+            "computed": self.computed,
         }
 
     def text(self) -> str:
@@ -105,7 +108,13 @@ class Verification:
             lines.append("not finished: nobody looked for rows that are still to come")
         if not self.listed:
             lines.append(f"no {MANIFEST}: the hashes of the files were not compared")
-        differs = self.different or self.problems
+        differs = bool(self.different or self.problems)
+        if not self.computed:
+            verdict = "differ" if differs else "agree"
+            note = "torch is not installed: no number was computed again; type "
+            return "\n".join(
+                [*lines, f"{note}pip install 'blindspots[torch]'", f"files and plan {verdict}"]
+            )
         verdict = "differs" if differs else "agrees within float tolerance"
         return "\n".join(
             [f"{'column':<25} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
@@ -135,7 +144,7 @@ def verify_run(
     trust: Trust = NO_TRUST,
     sources: int | None = None,
     images: str | None = None,
-    own: Sequence[Classifier] = (),
+    own: "Sequence[Classifier]" = (),
 ) -> Verification:
     """Compare all of a run with its manifest and its plan, and recompute its numbers and pictures.
 
@@ -145,24 +154,51 @@ def verify_run(
     that the caller holds, taken where they are the run's. Refused where the run kept no found
     images, or a model is no longer the one that was run.
     """
-    run = Run(path)
-    check_kept(run, "verified")
+    run, computed = Run(path), can_compute()
     if not len(run.columns.pairs_of(started=True, names=["pair_id"])):
         raise UsageError(
             f"{path} has no pair that was traversed, so there is nothing to verify; expected a run "
             "with some: look at blindspots table --table summary"
         )
-    for facts in run.info.models:
-        check_loadable(facts, trust, own=own)
+    if computed:
+        _check(run, trust, own)
     listed = (run.path / MANIFEST).is_file()
-    result = Verification(listed=listed, finished=run.finished)
+    result = Verification(listed=listed, finished=run.finished, computed=computed)
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
     result.problems.take("files", files)
     result.problems.extend(audit(run))
+    if computed or images is not None:
+        _compute(run, result, sources, images, reporter, device, batch, lpips_weights, trust, own)
+    result.problems.close()
+    return result
+
+
+def _check(run: Run, trust: Trust, own: "Sequence[Classifier]") -> None:
+    from blindspots.study.reload import check_kept, check_loadable
+
+    check_kept(run, "verified")
+    for facts in run.info.models:
+        check_loadable(facts, trust, own=own)
+
+
+def _compute(
+    run: Run,
+    result: Verification,
+    sources: int | None,
+    images: str | None,
+    reporter: Reporter,
+    *loading: Any,
+) -> None:
+    """Compare with what saved images give anew; `loading`: how, as `Recomputation` takes it."""
+    with computing():
+        from blindspots.images import load_images
+        from blindspots.study.recompute import Recomputation
+        from blindspots.study.reload import draw_rows
+
     originals = load_images(images, reporter=reporter) if images is not None else None
     for facts in run.info.models:
         rows = draw_rows(run, facts.name, sources)
-        again = Recomputation.load(run, facts, device, batch, lpips_weights, trust, own)
+        again = Recomputation.load(run, facts, *loading)
         if originals is not None:
             result.problems.take("images", again.originals(originals, rows.pairs))
         for one in _guarded(facts, again.rows(rows, reporter)):
@@ -170,11 +206,9 @@ def verify_run(
                 result.problems.take(facts.name, [one])
             else:
                 result.compare(one.name, one.stored, one.again)
-    result.problems.close()
-    return result
 
 
-def _guarded(facts: ModelFacts, rows: Iterator[Computed | str]) -> Iterator[Computed | str]:
+def _guarded(facts: ModelFacts, rows: "Iterator[Computed | str]") -> "Iterator[Computed | str]":
     """The rows; what a changed file makes torch raise is a disagreement too."""
     try:
         yield from rows

@@ -11,14 +11,14 @@ from typing import Any, TypeVar
 
 import torch
 
-from blindspots.engine.batch import FORWARD, Pair, TraversalResult, to_8bit
+from blindspots.engine.batch import Pair, TraversalResult, to_8bit
 from blindspots.engine.evaluator import Subject
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.measurer import Ends, Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import Lpips
 from blindspots.methods.method import Method
 from blindspots.progress import Ticker
-from blindspots.schema import Ending, PlannedPair
+from blindspots.schema import FORWARD, Ending, PlannedPair
 from blindspots.settings import SNAPSHOTS, Keep
 from blindspots.store.writer import Store
 

@@ -14,23 +14,23 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
-from safetensors.torch import save_file
+from safetensors.torch import save as serialise
 from torch import Tensor
 from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 
 from blindspots.engine.pgd import PGD, accuracy_under_pgd
 from blindspots.images.shapes import shape_images
+from blindspots.models.catalog import card, check_name
 from blindspots.models.classifier import Classifier
 from blindspots.models.zoo import (
     TRAINING_EPSILON,
     architecture,
-    card,
-    check_name,
     classifier,
     is_adversarial,
     load_zoo,
 )
+from blindspots.store.atomic import write_bytes
 
 if TYPE_CHECKING:
     from blindspots.training.train import Recipe
@@ -200,7 +200,8 @@ def train(
     _fit(model, recipe, seed, report)
     out.mkdir(parents=True, exist_ok=True)
     weights = out / f"{name}.safetensors"
-    save_file(model.module.state_dict(), weights)
+    # safetensors' own file could be read by nobody else.
+    write_bytes(weights, serialise(model.module.state_dict()))
     write_card(model, weights, recipe, seed=seed, minutes=(time.monotonic() - started) / 60)
     return weights
 

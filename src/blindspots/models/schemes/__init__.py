@@ -24,14 +24,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blindspots.errors import UsageError
+from blindspots.models.catalog import EXAMPLE, ZOO
 from blindspots.settings import Trust
 from blindspots.specs import Spec, parse_spec, user_path
 
 if TYPE_CHECKING:
     from blindspots.models.classifier import Classifier
 
-EXAMPLE = "timm:resnet50.a1_in1k"
-_ZOO = Path(__file__).parents[1] / "zoo"
 _WEIGHTS = (".pth", ".pt", ".bin", ".ckpt", ".safetensors")
 
 Scheme = Callable[[Spec, Trust], "Classifier"]
@@ -60,21 +59,6 @@ SCHEMES: Mapping[str, Scheme] = {
 }
 # Their specs name code that is run without a question, which only whoever types one may do.
 CODE_SCHEMES = frozenset({"python", "file"})
-
-EXAMPLES: Mapping[str, str] = {
-    "timm:resnet50.a1_in1k": "timm's architectures with published weights, fetched when online",
-    "timm:resnet18?num_classes=10&weights=FILE.safetensors&classes=FILE": "the same with your own",
-    "timm:vit_small_patch14_dinov2.lvd142m?num_classes=0": "the same without classes: embeddings",
-    "torchvision:resnet50:IMAGENET1K_V2": "torchvision's models with published weights",
-    "hf:facebook/convnext-tiny-224": "transformers' image classifiers, from the hub",
-    "hf:./DIRECTORY": "the same from a local directory; backbones such as DINOv2 give embeddings",
-    "clip:openai/clip-vit-base-patch32?classes=FILE": "CLIP as a zero-shot classifier",
-    "robustbench:Salman2020Do_R50?weights=FILE.pt": "RobustBench's checkpoints",
-    "madrylab:resnet50_linf_eps4.0": "the Madry lab's robust ImageNet models, from the hub",
-    "exported:FILE.pt2": "a program that torch.export saved (runs it: --trust-file)",
-    "python:package.module:factory?size=224&weights=FILE": "what your function makes (runs it)",
-    "file:model.py:factory?size=224&weights=FILE": "the same, from a Python file (runs it)",
-}
 
 _EXPORT = (
     "export the model as a .pt2 instead, with "
@@ -155,7 +139,7 @@ def _meant_file(name: str) -> list[str]:
 
 
 def _meant_name(name: str) -> list[str]:
-    if (_ZOO / f"{name}.json").is_file():
+    if name in ZOO:
         return [f"zoo:{name}"]
     if "/" in name:
         return []

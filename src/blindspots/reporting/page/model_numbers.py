@@ -28,7 +28,7 @@ _NEITHER = Interval(float("nan"), float("nan"), float("nan"))
 
 
 @dataclass(frozen=True)
-class Measured:
+class ReportedNumber:
     """A number with its 95 % interval, None where not known; `text`: as it is written."""
 
     value: float | None
@@ -53,10 +53,10 @@ class ModelNumbers:
     spec: str
     sentence: str
     pairs: int
-    reach: Measured
-    line: Measured
-    blind: Measured
-    blind_line: Measured
+    reach: ReportedNumber
+    line: ReportedNumber
+    blind: ReportedNumber
+    blind_line: ReportedNumber
     count: str
     left: str
     apart: str
@@ -87,7 +87,7 @@ def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNu
     )
 
 
-def _reaches(rows: pa.Table | None) -> tuple[Measured, Measured]:
+def _reaches(rows: pa.Table | None) -> tuple[ReportedNumber, ReportedNumber]:
     if rows is None or not len(rows):
         return _measured(_NEITHER), _measured(_NEITHER)
     values = np.stack([np.nan_to_num(finite(rows[name])) for name in ("reach", "reach_line")], 1)
@@ -99,17 +99,17 @@ def _reaches(rows: pa.Table | None) -> tuple[Measured, Measured]:
     return _measured(own), _measured(line)
 
 
-def _measured(interval: Interval, percent: bool = False) -> Measured:
+def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
     def said(value: float) -> str:
         return f"{100 * value:.0f}" if percent else number(value, 2)
 
     known = [float(one) if isfinite(one) else None for one in interval]
     text = "–" if known[0] is None else said(known[0]) + "\u00a0%" * percent
     within = "" if None in known else f"{said(interval.low)} to {said(interval.high)}"
-    return Measured(*known, text, within)
+    return ReportedNumber(known[0], known[1], known[2], text, within)
 
 
-def _share(flags: np.ndarray) -> Measured:
+def _share(flags: np.ndarray) -> ReportedNumber:
     return _measured(wilson(float(flags.sum()), len(flags)), percent=True)
 
 
@@ -142,7 +142,7 @@ def _agreement(run: Run, model: str) -> str:
     return f"{100 * sum(known) / len(known):.0f}\u00a0%" if known else ""
 
 
-def _sentence(reach: Measured, line: Measured) -> str:
+def _sentence(reach: ReportedNumber, line: ReportedNumber) -> str:
     if reach.value is None or line.value is None:
         return "This run stored no baselines, so reach is not known."
     way = f"It does not notice {100 * reach.value:.0f}\u00a0% of the way to another picture"

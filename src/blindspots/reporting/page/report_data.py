@@ -182,13 +182,18 @@ def _owners(pairs: pa.Table, models: list[str]) -> np.ndarray:
 
 
 def write_report(
-    run: Run, tables: Mapping[Kind, Table] | None = None, names: Names | None = None
+    run: Run,
+    tables: Mapping[Kind, Table] | None = None,
+    names: Names | None = None,
+    out: Place | None = None,
 ) -> Place:
     """`report.html` in the run's directory: self-contained, opens from disk; returns its path.
 
-    `tables`: the run's, where they are built already; `names`: what its models are called.
+    `tables`: the run's, where they are built already; `names`: what its models are called; `out`:
+    another directory to write it into.
     """
-    return write_text(run.path / "report.html", page_html(report_data(run, tables, names)))
+    page = page_html(report_data(run, tables, names))
+    return write_text((out or run.path) / "report.html", page)
 
 
 def page_html(data: ReportData) -> str:
