@@ -92,7 +92,9 @@ def test_the_paper_map_names_code_that_exists(module, name):
 def test_every_file_and_module_that_is_named_exists(page):
     package = ROOT / "src" / "blindspots"
     homes = (ROOT, package, package / "reporting" / "figures")
-    named = [name for name in FILE.findall(read(page)) if not re.search(r"NAME|^demo/|^mine/", name)]
+    named = [
+        name for name in FILE.findall(read(page)) if not re.search(r"NAME|^demo/|^mine/", name)
+    ]
     lost = [name for name in named if not any((home / name).exists() for home in homes)]
     assert lost == []
     for dotted in DOTTED.findall(read(page)):
