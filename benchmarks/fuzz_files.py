@@ -65,7 +65,7 @@ def mutated(data: bytes, rng: random.Random) -> bytes:
 
 
 def fuzz_file(kind: FileFormat, folder: Path, seeds: range) -> Iterator[tuple[int, str, str]]:
-    """Of each seed whose file was not taken as it should be: seed, file, reason."""
+    """Seed, file and reason of each file that was not taken as it should be."""
     clean = sorted(kind.clean().items())
     for seed in seeds:
         rng = random.Random(seed)
