@@ -44,7 +44,7 @@ DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=18"
 DEMO_SOURCES, DEMO_TARGETS = 6, 3
 # At the method's own most steps one pair in thirty stays far from its target.
-DEMO_STEPS = 48
+DEMO_STEPS, PHOTO_STEPS = 72, 48
 PHOTO_MODEL, PHOTO_IMAGES = "zoo:efficientnet-lite0", "sample:photos"
 PHOTO_SOURCES, PHOTO_TARGETS = 3, 2
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
@@ -160,7 +160,8 @@ def demo(
     from blindspots.scores import Confidence
     from blindspots.study.subjects import RunRequest
 
-    method, score = make_method(settings={"max_steps": str(DEMO_STEPS)}), Confidence()
+    steps = PHOTO_STEPS if photos else DEMO_STEPS
+    method, score = make_method(settings={"max_steps": str(steps)}), Confidence()
     count, targets = (PHOTO_SOURCES, PHOTO_TARGETS) if photos else (DEMO_SOURCES, DEMO_TARGETS)
     request = RunRequest(
         models=models,
