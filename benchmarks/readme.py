@@ -75,7 +75,7 @@ def _output_of_the_example() -> str:
 def demo_numbers(run: Run) -> dict[str, Any]:
     """What README says of the demo, by model: means, their intervals over sources, extremes."""
     return {
-        "words": run_in_words(run, 130),
+        "words": run_in_words(run, 144),
         "models": {facts.name: _of_model(run, facts.name) for facts in run.models},
     }
 
