@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-docs test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers readme soak fuzz docs dist clean
+  benchmark-walks benchmark-workers readme soak fuzz torture docs dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -84,6 +84,9 @@ benchmark-workers: $(VENV)/installed-dev ## what Ray workers cost; docs/scaling.
 
 soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; docs/scaling.md
 	$(BIN)/python -m benchmarks.soak
+
+torture: $(VENV)/installed-dev ## kill, fill the disk, stop, flood; docs/scaling.md
+	$(BIN)/python -m benchmarks.torture --page docs/scaling.md
 
 docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
 	$(BIN)/python docs/live.py

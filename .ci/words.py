@@ -11,7 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PLACES = ("*.md", "docs/*.md", "src/**/*.py", "src/**/*.js", "src/**/*.html", "benchmarks/*.py")
+PLACES = (
+    "*.md",
+    "docs/*.md",
+    "docs/tutorials/*.md",
+    "src/**/*.py",
+    "src/**/*.js",
+    "src/**/*.html",
+    "benchmarks/*.py",
+)
 _COUNTED = (
     r"rows?|images|pairs|evaluations?|numbers?|generators?|seconds|entry|entries|frames|pixels"
     r"|arrays|limbs?|bits|one|two|three|\d+"

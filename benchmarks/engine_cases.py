@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import blindspots as bs
-from benchmarks.subjects import ASSETS, IMAGENET_SAMPLE, mobilenetv2
+from benchmarks.subjects import ASSETS, IMAGENET_SAMPLE, MOBILENETV2
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import lay_out
 
@@ -61,7 +61,7 @@ def cases(effort: Effort, device: torch.device) -> dict[str, Callable[[], Case]]
 
 
 def _real_case(effort: Effort, device: torch.device) -> Case:
-    model = mobilenetv2()
+    model = bs.load_model(MOBILENETV2)
     listed = bs.load_images(IMAGENET_SAMPLE, model)
     images = listed.take(list(range(max(3, effort.batch))))
     return _case("mobilenetv2_100", model, images.to(device), 0.2)

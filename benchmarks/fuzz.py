@@ -3,9 +3,11 @@
     python -m benchmarks.fuzz --count 1000 --seed 0
 
 Each mutation is made of one seed, which is printed where it fails: `--seed N --count 1` makes it
-again. A format is an entry of `FORMATS`: how its clean input is made, how one is changed, and which
-commands read it. Beside each input lie a canary and other files of the user; links, ids and names
-of the mutations point to them, and a snapshot of them must be the same afterwards.
+again. Single files are an entry of `FILES` in `benchmarks.fuzz_files`, where thousands are read a
+second; `--keep FOLDER` keeps those that fail. A format of `FORMATS` is read by whole commands: how
+its clean input is made, how one is changed, and which commands read it. Beside each input lie a
+canary and other files of the user; links, ids and names of the mutations point to them, and a
+snapshot of them must be the same afterwards.
 """
 
 import argparse
@@ -27,6 +29,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.fuzz_files import FILES, fuzz_file
 from blindspots.cli.main import call
 from blindspots.reporting import publish
 
@@ -260,21 +263,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Commands on inputs that are changed at random.")
     parser.add_argument("--count", type=int, default=1000, help="mutations of each format")
     parser.add_argument("--seed", type=int, default=0, help="of the first mutation")
-    parser.add_argument("--format", choices=FORMATS, action="append", help="else all of them")
+    parser.add_argument("--format", choices=[*FORMATS, *FILES], action="append", help="else all")
+    parser.add_argument("--keep", type=Path, help="a folder for files that fail")
     asked = parser.parse_args()
-    failed = 0
+    seeds, failed = range(asked.seed, asked.seed + asked.count), 0
     # They take longer than all the rest.
     publish.write_figures = lambda *_: []
-    for name in asked.format or FORMATS:
+    for name in asked.format or [*FILES, *FORMATS]:
+        print(f"{name}: seeds {seeds.start} to {seeds.stop - 1}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
-            clean = FORMATS[name].make(Path(folder))
-            seeds = range(asked.seed, asked.seed + asked.count)
-            print(f"{name}: seeds {seeds.start} to {seeds.stop - 1}")
-            for failure in fuzz(FORMATS[name], clean, seeds):
+            for failure in _failures(name, Path(folder), seeds, asked.keep):
                 failed += 1
                 print(failure, file=sys.stderr)
     print(f"{failed} failures")
     sys.exit(failed > 0)
+
+
+def _failures(name: str, folder: Path, seeds: range, keep: Path | None) -> Iterator[object]:
+    if name in FORMATS:
+        yield from fuzz(FORMATS[name], FORMATS[name].make(folder), seeds)
+        return
+    for seed, file, reason in fuzz_file(FILES[name], folder, seeds):
+        if keep:
+            (keep / name).mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / file, keep / name / f"{seed}-{file}")
+        yield f"{name} seed {seed}: {file}: {reason}"
 
 
 if __name__ == "__main__":

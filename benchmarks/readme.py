@@ -75,7 +75,7 @@ def _output_of_the_example() -> str:
 def demo_numbers(run: Run) -> dict[str, Any]:
     """What README says of the demo, by model: means, their intervals over sources, extremes."""
     return {
-        "words": run_in_words(run),
+        "words": run_in_words(run, 144),
         "models": {facts.name: _of_model(run, facts.name) for facts in run.models},
     }
 
@@ -110,7 +110,7 @@ def interval(values: np.ndarray, sources: list[str]) -> tuple[float, float]:
 
 
 def hero_numbers(run: Run) -> dict[str, Any]:
-    """Of the pairs whose found image is near, the one of whose source the model is surest."""
+    """The pair whose source the model is surest of, among those whose found image is near."""
     pairs = run.arrow("pairs")
     row = pairs.take([_best(pairs)])
     names = ("pair_id", "source_id", "target_id", "source_name", "target_name")

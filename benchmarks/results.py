@@ -29,8 +29,9 @@ def models(results: Path) -> dict[str, Rows]:
     return {path.stem: known(path) for path in sorted(results.glob("*.json"))}
 
 
-def fill(page: Path, tables: str) -> None:
+def fill(page: Path, tables: str, what: str = "tables") -> None:
     """The tables into the page, between its two marks; the prose around stays."""
-    before, rest = page.read_text().split("<!-- tables -->\n")
-    _, after = rest.split("<!-- end of tables -->\n")
-    page.write_text(f"{before}<!-- tables -->\n{tables}\n<!-- end of tables -->\n{after}")
+    first, last = f"<!-- {what} -->\n", f"<!-- end of {what} -->\n"
+    before, rest = page.read_text().split(first)
+    _, after = rest.split(last)
+    page.write_text(f"{before}{first}{tables}\n{last}{after}")

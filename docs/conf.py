@@ -29,7 +29,7 @@ html_copy_source = False
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4
 # Names of fields, endings and shapes are no words of a language that can be coloured.
-suppress_warnings = ["misc.highlighting_failure", "toc.empty_glob"]
+suppress_warnings = ["misc.highlighting_failure"]
 nb_execution_mode, nb_execution_raise_on_error = "force", True
 nb_execution_in_temp = True
 nb_execution_timeout, nb_output_stderr = 300, "remove"
@@ -48,12 +48,11 @@ def _read(_app: object, page: str, source: list[str]) -> None:
     from generated import FILLED, colab
 
     text = FILLED[page]() if page in FILLED else ""
-    text = source[0].replace("% generated", text)
-    source[0] = (
-        colab(page, _link_out(text), REPOSITORY)
-        if page.startswith("tutorials/")
-        else _link_out(text)
-    )
+    text = _link_out(source[0].replace("% generated", text))
+    if page == "index" and not (HERE / "leaderboard.md").exists():
+        text = text.partition("```{toctree}\n:hidden:\n:caption: Leaderboard")[0]
+    tutorial = page.startswith("tutorials/")
+    source[0] = colab(page, text, REPOSITORY) if tutorial else text
 
 
 def setup(app) -> None:

@@ -56,11 +56,8 @@ def _directive(kind: str, name: str, *options: str) -> str:
 
 def _module(name: str) -> str:
     module = getattr(bs, name)
-    names = sorted(
-        one
-        for one, thing in vars(module).items()
-        if not one.startswith("_") and _own(module, thing)
-    )
+    public = {one: thing for one, thing in vars(module).items() if not one.startswith("_")}
+    names = sorted(one for one, thing in public.items() if _own(module, thing))
     own = (f".. autofunction:: {module.__name__}.{one}" for one in names)
     about = (inspect.getdoc(module) or "").partition("\n\n")[0]
     return "\n".join([f"### `blindspots.{name}`", "", about, "", "```{eval-rst}", *own, "```", ""])

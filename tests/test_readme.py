@@ -27,7 +27,8 @@ def test_every_block_is_what_the_kept_numbers_give(kept, text):
 def test_every_pair_of_the_demo_gets_there(kept):
     for name, one in kept["demo"]["models"].items():
         assert one["pairs"] == 18
-        assert one["least_sure"] > 0.99, name
+        # Sources are at 1.00 and δ is .2.
+        assert one["least_sure"] > 0.8, name
         assert one["most_rmse"] < 0.1, name
         assert one["low"] <= one["reach"] <= one["high"]
         assert one["line"] < 0.6 < one["reach"]

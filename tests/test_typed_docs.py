@@ -99,7 +99,8 @@ def test_most_blocks_need_nothing():
 
 def test_the_workflow_types_what_this_page_types():
     page = ROOT / "docs" / "ci.md"
-    (workflow,) = (block for _, language, block in blocks(page) if language == "yaml")
+    shown = [block for _, language, block in blocks(page) if language == "yaml"]
+    (workflow,) = (block for block in shown if "jobs:" in block)
     gates = re.findall(r"--m(?:ax|in) (?!ending)[\w.]+=[\d.]+", workflow)
     assert len(gates) > 2
     for gate in gates:

@@ -32,8 +32,9 @@ ANSWERED = """(() => {
 def opened_at(context, address):
     """A new tab at an address, its images loaded."""
     page = context.new_page()
-    page.goto(address)
+    page.goto(address if "#" in address else f"{address}#pick")
     page.wait_for_selector("#slots .seen b")
+    page.evaluate("document.querySelector('#more').open = true")
     return page
 
 

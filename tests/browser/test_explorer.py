@@ -110,6 +110,57 @@ def test_a_person_picks_starts_watches_and_slides(page, client):
     assert shown_percent(shown) == pytest.approx(min(100 * own, 99.9), abs=0.06)
 
 
+@on_a_desk
+def test_the_page_opens_playing_a_finished_case_under_a_large_start(context, client):
+    page = context.new_page()
+    page.goto(client.url)
+    until_found(page)
+    assert "You see" in page.inner_text("h1")
+    assert page.locator(".panel input[type=range]").first.is_enabled()
+    assert page.locator("#go").bounding_box()["height"] >= 48
+    assert not page.locator("#settings").is_visible()
+    page.locator("#more summary").click()
+    sentences = page.locator("#settings p").all_inner_texts()
+    assert len(sentences) == 5
+    assert all(len(one) > 20 for one in sentences)
+
+
+@on_a_desk
+def test_a_search_is_muted_and_says_nothing_of_the_model(page):
+    page.select_option("#model-1", SLOW)
+    page.select_option("#model-2", "")
+    quick(page, steps=60)
+    page.click("#go")
+    until(page, "document.querySelector('.panel .readout').textContent.includes('searching')")
+    panel = page.locator(".panel").first
+    assert "searching" in panel.get_attribute("class")
+    assert "the model:" not in panel.locator(".readout").inner_text()
+    page.click("#go")
+    page.click("#restart")
+    page.reload()
+
+
+@on_a_desk
+def test_the_contrast_comes_second(page):
+    sections = page.locator("main > section").evaluate_all("all => all.map((one) => one.id)")
+    shown = [one for one in sections if one in ("contrast", "triangle", "star", "keep")]
+    assert shown == ["contrast", "triangle", "star", "keep"]
+
+
+@on_a_desk
+def test_a_case_is_downloaded_as_a_report_that_needs_nothing_beside_it(page, context, tmp_path):
+    quick(page, steps=4)
+    start_and_wait(page)
+    with page.expect_download() as waiting:
+        page.click("#report")
+    file = tmp_path / "sent.html"
+    waiting.value.save_as(file)
+    text = file.read_text("utf-8")
+    assert text.startswith("<!doctype html>")
+    assert "You see" in text or "On the way to" in text
+    assert str(tmp_path.parent) not in text
+
+
 def shown_percent(text):
     return float(re.search(r"([\d.]+)\u00a0%", text)[1])
 

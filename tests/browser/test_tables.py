@@ -110,7 +110,7 @@ def test_the_selection_has_its_mean_and_deviation(desk, report):
 
 
 def test_models_are_sorted_by_any_number_of_a_table(desk):
-    unfold(desk, "Confidence in the source")
+    unfold(desk, "over triangles and segments")
     rows = desk.locator("[data-table=confidence] tbody th")
     heading = desk.locator("[data-table=confidence] th:has(.sort)", has_text="Δ conf")
     heading.locator(".sort").click()

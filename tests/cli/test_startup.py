@@ -56,7 +56,8 @@ def test_what_can_be_refused_without_a_model_is_refused_before_torch_is_loaded(t
 
 
 def test_the_first_word_comes_before_torch(tmp_path):
-    code = "import sys; sys.modules['torch'] = None\nfrom blindspots.cli.main import call\n"
+    (tmp_path / "torch.py").write_text("raise RuntimeError('torch is loaded')")
+    code = "from blindspots.cli.main import call\n"
     command = f"run {EMBEDDED} --images sample:shapes --out out".split()
     done = subprocess.run(
         [sys.executable, "-c", f"{code}call({command})"],
@@ -66,7 +67,7 @@ def test_the_first_word_comes_before_torch(tmp_path):
         cwd=tmp_path,
     )
     assert done.stderr.startswith("loading torch …\n")
-    assert "this needs torch" in done.stderr
+    assert "torch is loaded" in done.stderr
 
 
 @pytest.mark.parametrize(("name", "entry"), COMMANDS.items())

@@ -1,6 +1,7 @@
 """Image files of every kind become the right RGB, or say why not."""
 
 import time
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -217,3 +218,16 @@ def test_the_frames_of_a_long_film_are_not_counted():
 
 def test_suffixes_are_lower_case_because_they_are_compared_so():
     assert all(suffix == suffix.lower() for suffix in SUFFIXES)
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_transparency_is_composited_as_pillow_does_whatever_the_strips(mode, monkeypatch):
+    noise = np.random.default_rng(0).integers(0, 256, (37, 23, 4), np.uint8)
+    image = Image.fromarray(noise)
+    image = image.quantize(16) if mode in ("P", "PA") else image.convert(mode)
+    whole = image.convert("RGBA")
+    expected = Image.alpha_composite(Image.new("RGBA", whole.size, "white"), whole).convert("RGB")
+    data = BytesIO()
+    image.save(data, "PNG")
+    monkeypatch.setattr("blindspots.images.decode._STRIP", 23 * 5)
+    assert np.array_equal(decode(data.getvalue()).image, expected)

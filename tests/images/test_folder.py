@@ -137,7 +137,6 @@ def test_a_wrong_spec_is_refused(spec, says):
         load_images(spec)
 
 
-@pytest.mark.scheme("images:folder", "notes")
 def test_what_a_run_saved_among_the_images_is_passed_over_with_a_note(photos):
     before = load_images(f"folder:{photos}")
     write(photos / "run" / "run.json", b"{}")

@@ -60,4 +60,4 @@ def test_a_model_that_maps_otherwise_has_a_note_of_its_own(subset, tmp_path, cap
     assert status == 0
     first, second = notes(said)
     assert f"of {KNOWN}: " in first
-    assert f"of {other}: " in second
+    assert "of file:other.py:backwards: " in second

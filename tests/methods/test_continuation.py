@@ -98,13 +98,14 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
 def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
     module, source, target, normal = linear_case(seed)
-    result = traverse(module, source, target, bs.Star())
+    result = traverse(module, source, target, bs.Star(tolerance=1e-6, max_steps=80))
     moved = result.found - target
     along = (moved * normal).sum() / normal.square().sum() * normal
     torch.testing.assert_close(moved, along, atol=1e-4, rtol=0)
     deep = margin(module(result.found), result.label)
     floor = bs.Confidence().height_at(result.p_source - 0.2)
-    assert floor + 1.0 - 1e-3 <= deep <= floor + bs.Star().aim
+    rounding = min(1.0, float(normal.abs().sum()) / 510)
+    assert floor + rounding - 1e-3 <= deep <= floor + bs.Star().aim
 
 
 @METHOD
@@ -229,11 +230,12 @@ def test_looking_at_the_endings_every_few_turns_changes_nothing(method):
 
 
 def test_a_fan_takes_the_targets_of_a_source_together_and_shares_their_cost():
-    module, method = Counting(convolutional()), bs.Fan(max_steps=5, tolerance=1e-9)
+    module, method = Counting(convolutional()), bs.Fan(max_steps=3, tolerance=1e-9)
     outcomes = fly(module, sorted(make_pairs(6, groups=2), key=lambda p: p.group), method, slots=64)
     for outcome in outcomes.values():
-        assert outcome.evaluations == pytest.approx((6 * method.points(3) + 0.5) / 3)
-    assert module.with_gradient == 2 * 6 * method.points(3) == 2 * method.most_evaluations(3)
+        assert outcome.evaluations == pytest.approx((4 * method.points(3) + 0.5) / 3)
+        assert outcome.check_evaluations == pytest.approx(201 / 2)
+    assert module.with_gradient == 2 * 4 * method.points(3) == 2 * method.most_evaluations(3)
 
 
 def test_fans_of_different_sizes_fly_in_one_run():
@@ -268,6 +270,9 @@ def test_a_fan_holds_more_of_its_triangle_than_targets_do():
     after = bs.triangle(model, source[0], *result.found, 0).fraction(0.2)
     assert before < 0.9
     assert after == 1.0
+    for end in result.found:
+        along = scores_along(module, source, end[None], 0, points=201)
+        assert along.min() >= result.p_source[0] - 0.2
 
 
 def test_a_path_of_a_straight_method_is_its_segment():

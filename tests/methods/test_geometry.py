@@ -6,6 +6,9 @@ from hypothesis import strategies as st
 from scipy.optimize import nnls
 
 from blindspots.methods.method import (
+    LEAST_CLEARANCE,
+    SPARE,
+    clearance_needed,
     dot,
     least_multipliers,
     mix,
@@ -146,3 +149,24 @@ def test_onto_the_half_space_what_raises_stays_and_what_lowers_goes(seed):
     inner = (project_in(direction, normal) * normal).sum(dim=(1, 2, 3))
     before = (direction * normal).sum(dim=(1, 2, 3))
     torch.testing.assert_close(inner, before.clamp(min=0), atol=1e-4, rtol=1e-4)
+
+
+@given(SEEDS, st.floats(1e-3, 1e3))
+def test_a_clearance_without_a_limit_survives_every_rounding_of_a_linear_model(seed, scale):
+    image, weights = random_images(2, seed)[:, None]
+    gradient = scale * (weights - 0.5)
+    unlimited = torch.tensor([1e9])
+    needed = clearance_needed(1e9, unlimited, image, gradient)
+    down = image - 0.5 / 255 * gradient.sign()
+    lost = dot(gradient, image - down).item()
+    assert needed.item() == pytest.approx(max(lost, LEAST_CLEARANCE), rel=1e-3)
+
+
+@given(SEEDS, st.floats(1.0, 1e3), st.floats(0.01, 0.5))
+def test_a_limited_clearance_still_survives_the_rounding_of_its_own_image(seed, scale, own):
+    image, weights = random_images(2, seed)[:, None]
+    gradient = scale * (weights - 0.5)
+    lost = dot(gradient, image - (image * 255).round() / 255).item()
+    needed = clearance_needed(1.0, torch.tensor([own]), image, gradient).item()
+    assert needed >= SPARE * lost * (1 - 1e-5) - 1e-6
+    assert needed >= 0.9 * own * (1 - 1e-5) or needed >= LEAST_CLEARANCE

@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 import blindspots as bs
 from blindspots.methods import METHODS, describe_method, make_method
 from blindspots.methods.method import project_out
+from blindspots.schema import CONFINED_SCORES, GROUPED_METHODS, STRAIGHT_METHODS
+from blindspots.scores import SCORES
 from blindspots.scores.score import confidence
 from tests.support.toys import (
     PIXELS,
@@ -194,3 +196,9 @@ def test_settings_that_cannot_work_are_refused(name, settings, words):
 def _direction(seed):
     values = torch.randn(3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
     return values / values.norm() * math.sqrt(PIXELS)
+
+
+def test_what_is_known_of_methods_and_scores_without_torch_is_what_their_classes_say():
+    assert tuple(name for name, kind in METHODS.items() if kind.grouped) == GROUPED_METHODS
+    assert tuple(name for name, kind in METHODS.items() if kind.straight) == STRAIGHT_METHODS
+    assert tuple(name for name, kind in SCORES.items() if kind.confined) == CONFINED_SCORES

@@ -117,11 +117,13 @@ def start_driver(
     *,
     settings: Mapping[str, Any] | None = None,
     file_limit: tuple[int, int] | None = None,
+    sabotage: tuple[str, str, int] | None = None,
 ) -> Driver:
     """Start `blindspots ARGUMENTS` in a directory.
 
     `settings`: of the package, by `module.NAME`, to be changed in the driver alone. `file_limit`:
     soft and hard limit of the size of a file in bytes, beyond which writes fail as on a full disk.
+    `sabotage`: what `sabotage.arm` is given.
     """
     output = Path(tempfile.mkdtemp(prefix="driver-", dir=directory))
     wish = {
@@ -131,6 +133,7 @@ def start_driver(
         "output": str(output),
         "settings": dict(settings or {}),
         "file_limit": file_limit,
+        "sabotage": sabotage,
     }
     minder = _connect(os.environ[ADDRESS])
     minder.sendall(json.dumps(wish).encode() + b"\n")
@@ -221,6 +224,8 @@ def _become(wish: Mapping[str, Any]) -> NoReturn:
         module, _, own = name.rpartition(".")
         setattr(importlib.import_module(module), own, value)
     importlib.import_module("blindspots.reporting.publish").write_figures = lambda *_: []
+    if wish["sabotage"]:
+        importlib.import_module("tests.process.sabotage").arm(*wish["sabotage"])
     sys.argv[1:] = wish["arguments"]
     runpy.run_module("blindspots", run_name="__main__", alter_sys=True)
     raise SystemExit

@@ -135,6 +135,7 @@ def test_workers_write_the_serial_run_with_every_kind_of_method(
     assert_same_plan(serial / method, tmp_path / "run")
 
 
+@pytest.mark.faults
 def test_what_one_backend_began_another_ends_with_paths_as_the_user_wrote_them(
     tmp_path, monkeypatch
 ):

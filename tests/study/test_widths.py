@@ -185,7 +185,7 @@ def test_the_figure_draws_the_quantiles_that_numpy_finds_among_the_directions(tm
             with torch.no_grad():
                 said = model.eval()(image + radius * drawn).softmax(dim=1)[:, row["source_class"]]
             expected[radius, point] = np.quantile(said.double().numpy(), (0.05, 0.95))
-    page = widths(run, [row], PRINT[1])
+    page = widths(run, [row], PRINT["1"])
     (ax,) = [one for one in page.child_axes if bands(one)]
     edges, colours = defaultdict(list), [tuple(band.get_facecolor()[0][:3]) for band in bands(ax)]
     for line in ax.lines:

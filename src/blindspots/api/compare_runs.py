@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from blindspots.api.arguments import as_models
 from blindspots.api.open_run import open_run
 from blindspots.api.run_table import Rendered, RunTable
 from blindspots.errors import LimitExceeded, UsageError, computing
@@ -105,6 +104,7 @@ def transfer(
     a judge lacks the sources' classes, or what is given is no model.
     """
     with computing():
+        from blindspots.api.arguments import as_models
         from blindspots.study.transfer import judge_run
 
     opened = open_run(run)

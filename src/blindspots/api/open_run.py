@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from blindspots.api.run_table import RunTable, arrow_frame
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, can_compute
 from blindspots.progress import Reporter
 from blindspots.reporting.limits import Check, Limit, check_run
 from blindspots.reporting.tables import KINDS, Kind, build_table
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
+    from blindspots.models.classifier import Classifier
     from blindspots.reporting.figures.paper_figures import Drawn
     from blindspots.reporting.publish import Published
     from blindspots.study.verify import Verification
@@ -106,19 +107,28 @@ class OpenRun(Run):
         *,
         pair: str | Sequence[str] = (),
         model: str | Sequence[str] = (),
-        columns: Literal[1, 2] = 1,
+        columns: Literal[1, 2, "1", "1.5", "2", "slide"] = 1,
+        names: Mapping[str, str] | None = None,
         format: str = "pdf",
         out: Place | None = None,
     ) -> "Drawn":
         """Write a figure for a page, as `blindspots plot` does; its `file` and what it shows.
 
-        As `plot`; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
+        As `plot`; `columns`: also 1.5 (5.5 inches) and "slide"; `names`: what models are called,
+        by name or spec; `out`: the file; None: figures/FIGURE-COLUMNS-column.FORMAT in the run.
         """
         from blindspots.reporting.figures.paper_figures import write_figure
 
         pairs, models = _listed(pair), _listed(model)
         return write_figure(
-            self, figure, pairs=pairs, models=models, format=format, columns=columns, out=out
+            self,
+            figure,
+            pairs=pairs,
+            models=models,
+            format=format,
+            columns=columns,
+            names=names,
+            out=out,
         )
 
     def report(self, out: str | Place | None = None) -> Place:
@@ -164,15 +174,19 @@ class OpenRun(Run):
 
         Raises `UsageError` where found images were not kept or a model is no longer the same.
         """
-        from blindspots.api.arguments import as_models
         from blindspots.settings import Trust
         from blindspots.study.verify import verify_run
 
         weights = None if lpips_weights is None else Path(lpips_weights)
         trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
         reporter = Reporter(quiet=not progress)
-        own = as_models(models, self.models[0].size, specs=False)
+        own = self._held(models) if can_compute() else []
         return verify_run(self.path, device, batch, weights, reporter, trust, sources, images, own)
+
+    def _held(self, models: Any) -> "list[Classifier]":
+        from blindspots.api.arguments import as_models
+
+        return as_models(models, self.models[0].size, specs=False)
 
     def check(
         self,

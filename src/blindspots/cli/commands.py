@@ -133,3 +133,12 @@ for order, (name, (group, home, words)) in enumerate(COMMANDS.items()):
         help_epilogue="",
     )
 app.command(zoo)
+leaderboard = App(
+    name="leaderboard",
+    help="Models on fixed pairs: claims that carry their proof, and pages of them.",
+    group=GROUPS["Models"],
+    help_epilogue="",
+)
+for _name in ("protocols", "draw", "run", "submit", "verify", "merge", "build"):
+    leaderboard.command(f"blindspots.cli.leaderboard_commands:{_name}", name=_name)
+app.command(leaderboard)

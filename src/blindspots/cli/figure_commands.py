@@ -27,7 +27,8 @@ def plot(
     pair: Annotated[tuple[str, ...], REPEATED] = (),
     model: Annotated[tuple[str, ...], REPEATED] = (),
     format: Literal["pdf", "svg", "png"] | None = None,
-    columns: Literal[1, 2] = 1,
+    columns: Literal["1", "1.5", "2", "slide"] = "1",
+    name: Annotated[tuple[str, ...], REPEATED] = (),
     out: RunPlace | None = None,
     output: Output = DEFAULT_OUTPUT,
 ) -> None:
@@ -46,7 +47,9 @@ def plot(
     format
         pdf, unless the ending of --out says another.
     columns
-        Width on the page: 1 is 3.25 inches, 2 is 6.75.
+        Width on the page: 1 is 3.25 inches, 1.5 is 5.5, 2 is 6.75; slide is 16 to 9.
+    name
+        What a model is called, as in --name 'zoo:shapes-resnet=ResNet'; may be repeated.
     out
         The file; figures/FIGURE-COLUMNS-column.FORMAT in the run directory unless given.
     """
@@ -54,7 +57,15 @@ def plot(
 
     read, ending = open_run(run), _format(format, out)
     check_file("--out", out or run / "figures" / f"figure.{ending}", f"figure.{ending}")
-    drawn = read.save_plot(figure, pair=pair, model=model, columns=columns, format=ending, out=out)
+    drawn = read.save_plot(
+        figure,
+        pair=pair,
+        model=model,
+        columns=columns,
+        names=model_names(name),
+        format=ending,
+        out=out,
+    )
     output.show(drawn.as_json, lambda: drawn.file)
 
 
@@ -113,6 +124,17 @@ def widths(
 
     stored = measure_widths(read, rows, settings, device, batch, reporter, trust.trust())
     output.show(lambda: stored, lambda: run / WIDTHS_FILE)
+
+
+def model_names(given: tuple[str, ...]) -> dict[str, str]:
+    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
+    for text in given:
+        if not all(text.rpartition("=")):
+            raise UsageError(
+                f"--name {text} was given; expected a model and what it is called, as in "
+                "--name 'zoo:shapes-resnet=ResNet'"
+            )
+    return {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
 
 
 def _format(given: str | None, out: Place | None) -> str:

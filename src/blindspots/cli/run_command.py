@@ -30,6 +30,8 @@ from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from blindspots.progress import Reporter
     from blindspots.scores import Score
     from blindspots.store.run_info import Preflight
@@ -42,7 +44,7 @@ DEMO_MODELS = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at
 DEMO_IMAGES = "sample:shapes?split=test&n=50&seed=18"
 DEMO_SOURCES, DEMO_TARGETS = 6, 3
 # At the method's own most steps one pair in thirty stays far from its target.
-DEMO_STEPS = 48
+DEMO_STEPS, PHOTO_STEPS = 72, 48
 PHOTO_MODEL, PHOTO_IMAGES = "zoo:efficientnet-lite0", "sample:photos"
 PHOTO_SOURCES, PHOTO_TARGETS = 3, 2
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
@@ -158,7 +160,8 @@ def demo(
     from blindspots.scores import Confidence
     from blindspots.study.subjects import RunRequest
 
-    method, score = make_method(settings={"max_steps": str(DEMO_STEPS)}), Confidence()
+    steps = PHOTO_STEPS if photos else DEMO_STEPS
+    method, score = make_method(settings={"max_steps": str(steps)}), Confidence()
     count, targets = (PHOTO_SOURCES, PHOTO_TARGETS) if photos else (DEMO_SOURCES, DEMO_TARGETS)
     request = RunRequest(
         models=models,
@@ -198,7 +201,7 @@ def _do(
     from blindspots.api.run_study import execute
     from blindspots.study.prepare import prepare
 
-    announce = partial(_say_plan, reporter=reporter)
+    announce = announce_plan(reporter)
     if dry_run:
         prepared = prepare(request, out, reporter)
         announce(prepared)
@@ -210,6 +213,11 @@ def _do(
         show(out, output, reporter)
     else:
         _show_shard(out, prepared, output)
+
+
+def announce_plan(reporter: "Reporter") -> "Callable[[Prepared], None]":
+    """What says of a plan all that a person should know before it is worked on."""
+    return partial(_say_plan, reporter=reporter)
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:

@@ -5,10 +5,11 @@ words: a typing error is answered within a second.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from blindspots.cli.options import Output
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, can_compute
 from blindspots.images.classes import read_class_table
 from blindspots.images.sources import check_spec
 from blindspots.models.schemes import check_files, check_weights, parse_model_spec
@@ -54,7 +55,8 @@ def check_image_files(*files: Path) -> None:
 def start(output: Output) -> Reporter:
     """A reporter for the command, with torch loaded while it says so."""
     reporter = Reporter(output.quiet)
-    with reporter.busy("loading torch"):
+    # Where torch is not installed, the refusal is all there is to say.
+    with reporter.busy("loading torch") if can_compute() else nullcontext():
         from blindspots.engine.evaluator import keep_freed_memory
     keep_freed_memory()
     return reporter

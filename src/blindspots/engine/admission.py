@@ -81,11 +81,16 @@ class SegmentScores:
         if not len(rows):
             return
         asked, about = problem.select(rows), state.select(rows)
-        looks = zip(asked.source, about.found.flatten(0, 1), asked.kept, strict=True)
-        score = torch.stack([self.along(sweep, *look) for look in looks])
+        looks = zip(asked.source, about.found, asked.kept, strict=True)
+        score = torch.stack(
+            [
+                torch.stack([self.along(sweep, source, end, kept) for end in ends])
+                for source, ends, kept in looks
+            ]
+        )
         batch.replace(rows, method.swept(asked, about, score))
         for row in rows.tolist():
-            batch.slots[row].looked += len(sweep)
+            batch.slots[row].looked += len(sweep) * score.shape[1]
 
     def along(
         self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor

@@ -6,11 +6,13 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.sse import EventSourceResponse, format_sse_event
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -21,12 +23,14 @@ from blindspots.explorer import requests as asked
 from blindspots.explorer.app_state import AppState, Turns, facts
 from blindspots.explorer.guard import Guard
 from blindspots.explorer.image_catalog import Missing, png
-from blindspots.explorer.model_thread import WENT_WRONG, Busy, TabJob
+from blindspots.explorer.model_thread import WENT_WRONG, Busy, Event, TabJob
 from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
 from blindspots.reporting.page.inline import file_type, page_files
+from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.store.paths import check_writable
+from blindspots.store.reader import Run
 
 
 def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
@@ -182,17 +186,31 @@ def _results(app: FastAPI, hub: AppState) -> None:
 
     @app.post("/api/cases")
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
-        found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
-        check_case(found)
         check_writable(hub.out)
-        # Rows come model after model, in the order of the results that are saved.
-        ordered = [one for name in hub.subjects for one in found if one.model == name]
-        case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
-        models = dict.fromkeys(one.model for one in ordered)
-        parts = [_part(name, case.rows, hub.subject(name)) for name in models]
-        events = await hub.collect(parts)
-        events.sort(key=lambda event: list(models).index(event["row"]["model"]))
+        case, events = await _case(hub, body)
         return {"path": str(await asyncio.to_thread(case.write, hub.out, events))}
+
+    @app.post("/api/reports")
+    async def report(body: asked.CaseRequest) -> HTMLResponse:
+        case, events = await _case(hub, body)
+        return HTMLResponse(await asyncio.to_thread(_report, case, events))
+
+
+async def _case(hub: AppState, body: asked.CaseRequest) -> tuple[SavedCase, list[Event]]:
+    """The results that are asked for, measured: rows come model after model, in their order."""
+    found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
+    check_case(found)
+    ordered = [one for name in hub.subjects for one in found if one.model == name]
+    case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
+    models = dict.fromkeys(one.model for one in ordered)
+    events = await hub.collect([_part(name, case.rows, hub.subject(name)) for name in models])
+    return case, sorted(events, key=lambda event: list(models).index(event["row"]["model"]))
+
+
+def _report(case: SavedCase, events: list[Event]) -> str:
+    """The one-file page of a case; nothing of it stays on this machine."""
+    with TemporaryDirectory(prefix="blindspots-") as folder:
+        return page_html(report_data(Run(case.write(Path(folder), events))))
 
 
 def _trip(hub: AppState, body: asked.TraversalRequest, method: Any, model: str) -> TraversalJob:

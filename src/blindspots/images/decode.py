@@ -35,7 +35,7 @@ SUFFIXES = (
 )
 MAX_PIXELS = 178_956_970
 _TOO_LARGE = f"it has more than {MAX_PIXELS // 10**6} million pixels; scale it down first"
-_ORIENTATION = 0x0112
+_ORIENTATION, _STRIP = 0x0112, 2**20
 # Chunks of a PNG that say nothing of its pixels, and that Pillow refuses where they are long.
 _TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _LONG_TEXT = re.compile("MAX_TEXT|text memory|text chunk", re.IGNORECASE)
@@ -221,10 +221,19 @@ def _rgb(image: Image.Image) -> Image.Image:
     if image.mode == "F":
         image = _scaled_grey(np.asarray(image), 1.0)
     if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
+        return _on_white(image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    """Composited in strips, because three more whole images would take all the memory there is."""
+    whole, rows = Image.new("RGB", image.size), max(1, _STRIP // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        strip = image.crop((0, top, image.width, bottom)).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        whole.paste(Image.alpha_composite(white, strip).convert("RGB"), (0, top))
+    return whole
 
 
 def _scaled_grey(values: np.ndarray, top: float) -> Image.Image:

@@ -70,6 +70,16 @@ class ImageSet:
         return len(self.ids)
 
     @property
+    def contents(self) -> list[str]:
+        """The SHA-256 of what each image is read from, in hex."""
+        return [item.content for item in self._listing.items]
+
+    @property
+    def source_labels(self) -> list[str | None]:
+        """The class of each image as its source calls it; None: no class."""
+        return [item.label for item in self._listing.items]
+
+    @property
     def skipped(self) -> list[dict[str, str]]:
         """Files left out, `{name, reason}` each, by name: at listing, or where decoding failed."""
         damaged = [Issue(self.names[index], why) for index, why in self._damaged.items()]

@@ -7,8 +7,8 @@ superlevel set of Exploring Geometry of Blind Spots in Vision Models, NeurIPS 20
     η        step_size      share of the remaining way walked in a step, at first; then adapted
     δ        delta          allowed drop of confidence below the source's
     m        max_steps      evaluations after the first, at most
-    κ        clearance      logits above the floor that what is returned keeps, at most 0.9 of what
-                            the source itself has
+    κ        needed         logits above the floor that what is returned keeps: what rounding to
+                            8 bits can take, at most `clearance` (see `clearance_needed`)
     a        aim            logits above the floor that a correction aims at, at first; then adapted
     m(x)     objective      the score's height: for the confidence the margin, logit f(x)[y]
     g        gradient       ∇m at the base
@@ -46,6 +46,7 @@ from blindspots.methods.method import (
     State,
     check_settings,
     choose,
+    clearance_needed,
     code,
     newton,
     project_in,
@@ -57,7 +58,6 @@ from blindspots.scores.score import Differentiated
 
 GROW, SHRINK, LONGEST, SHORTEST = 1.25, 0.5, 0.5, 0.005
 LOWER, HIGHER = 0.8, 1.15
-SOURCE_SHARE = 0.9
 CORRECTIONS, PULL = 4, 0.3
 LIMIT, LEAST_LIMIT = 4 * 0.75, 0.004
 PATIENCE, NEARER = 5, 0.98
@@ -81,6 +81,7 @@ class AdaptiveState(State):
     margin: Float[Tensor, "batch"]
     gradient: Float[Tensor, "batch channel height width"]
     nearest: Float[Tensor, "batch"]
+    needed: Float[Tensor, "batch"]
     aim: Float[Tensor, "batch"]
     step_size: Float[Tensor, "batch"]
     fresh: Bool[Tensor, "batch"]
@@ -93,8 +94,8 @@ class Adaptive(Method):
     """Long steps towards the target, corrected back into the superlevel set.
 
     `delta` δ. `max_steps` m: proposals at most (`budget`). `tolerance`: the RMSE to the target, in
-    [0, 1] units, at which a pair has `reached` it. `clearance` κ, in logits: what is returned is
-    that far inside, which rounding to 8 bits needs; a larger one costs distance. `aim` a, in
+    [0, 1] units, at which a pair has `reached` it. `clearance`, in logits: the most that κ
+    may be; a larger one costs distance. `aim` a, in
     logits: how far inside the first corrections aim; linear models overestimate what a step gains,
     so it is larger. `step_size` η. A pair whose steps have become shorter than 0.005 of the way is
     `stationary`. Settings at or below 0 are refused.
@@ -125,6 +126,7 @@ class Adaptive(Method):
             margin=torch.zeros_like(problem.p_source),
             gradient=torch.zeros_like(problem.source),
             nearest=unknown,
+            needed=torch.zeros_like(problem.p_source),
             aim=torch.full_like(problem.p_source, self.aim),
             step_size=torch.full_like(problem.p_source, self.step_size),
             fresh=torch.ones_like(zero, dtype=torch.bool),
@@ -161,7 +163,9 @@ class Adaptive(Method):
     ) -> AdaptiveState:
         """What is known after the evaluation, and the step length and the aim that follow."""
         far = rms(state.proposal - problem.target)
-        clear = accepted & (evaluation.objective >= self._clear(problem))
+        own, gradient = problem.height - problem.floor, evaluation.gradient
+        needed = clearance_needed(self.clearance, own, state.proposal, gradient)
+        clear = accepted & (evaluation.objective >= problem.floor + needed)
         best = clear & (far < state.distance)
         nearer = accepted & (far < NEARER * state.nearest) | best & (far < NEARER * state.distance)
         stalled = torch.where(nearer, 0, state.stalled + 1)
@@ -177,23 +181,23 @@ class Adaptive(Method):
             margin=choose(accepted, evaluation.objective, state.margin),
             gradient=choose(accepted, evaluation.gradient, state.gradient),
             nearest=choose(accepted, torch.minimum(far, state.nearest), state.nearest),
-            aim=self._adapted_aim(problem, state, clear),
+            needed=needed,
+            aim=self._adapted_aim(state, clear, needed),
             step_size=_adapted_step(state, accepted & (stalled < PATIENCE), back | tired),
             stalled=stalled,
         )
 
     def _adapted_aim(
-        self, problem: Problem, state: AdaptiveState, clear: Bool[Tensor, "batch"]
+        self, state: AdaptiveState, clear: Bool[Tensor, "batch"], needed: Float[Tensor, "batch"]
     ) -> Float[Tensor, "batch"]:
-        least = self._clear(problem) - problem.floor
-        lower = torch.maximum(LOWER * state.aim, least)
+        lower = torch.maximum(LOWER * state.aim, needed)
         return torch.where(clear, lower, (HIGHER * state.aim).clamp(max=self.aim))
 
     def _walked(
         self, problem: Problem, now: AdaptiveState, start: Tensor, base: Evaluation
     ) -> Float[Tensor, "batch channel height width"]:
         """The next proposal: from `start`, along the tangent, and corrected."""
-        shallow = now.margin < self._clear(problem)
+        shallow = now.margin < problem.floor + now.needed
         late = (self.max_steps - now.steps <= RESERVE) | (now.stalled >= PATIENCE)
         settling = late | (rms(start - problem.target) <= self.tolerance)
         forward = now.fresh & ~(settling & shallow)
@@ -218,11 +222,6 @@ class Adaptive(Method):
             found=choose(taken, now.best, now.found),
             score=choose(taken, now.best_score, now.score),
         )
-
-    def _clear(self, problem: Problem) -> Float[Tensor, "batch"]:
-        """The margin that what is returned must have."""
-        own = problem.height - problem.floor
-        return problem.floor + (SOURCE_SHARE * own).clamp(max=self.clearance)
 
 
 def _adapted_step(

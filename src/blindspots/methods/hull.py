@@ -8,8 +8,9 @@ the corners start at the targets themselves and are bent until the hull is insid
     symbol   name           what it is
     xᵢ, tᵢ   corners        the found images to be, and the targets they start from
     w        weights        a point of the hull; one corner and Σw = t for a segment
-    κ        clearance      logits above the floor that an evaluated point must have, at most 0.9
-                            of what the source itself has (Fan: or half of what its corners have)
+    κ        clear          logits above the floor that an evaluated point must have: what rounding
+                            to 8 bits can take, at most `clearance` (see `clearance_needed`; Fan:
+                            or half of what its corners have, at most `clearance` too)
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
     η        pull           share of the way back to the targets walked in a step
@@ -21,15 +22,21 @@ confidence the margin; gradient g_w):
     r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
          r / 2 where by less than a quarter of it
     a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, at most 1.5 times what the
-         corners have where promises are kept; else 1.15 a where they are not
+         corners have where promises are kept; else 1.15 a where they are not; at least 1.5 κ
     remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps
     x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor),
          what that bends the corners limited to r a pixel
 For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σw² of it. Both κ and
-a count fully at Σw = 1; towards the source they fade to what the source itself has.
-Where the worst shortfall has not become smaller for three steps, gradients there lead nowhere: the
+a count fully at Σw = 1; towards the source they fade to what the source itself has. Planes of
+points nearer to it than t = 0.03, which would move a corner more than 33-fold, are left out.
+Where the worst shortfall has not become smaller for six steps, gradients there lead nowhere: the
 corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
+
+Before it ends, the segment to every corner is looked at, at 201 points. One that leaves the level
+set is bent further at its worst point while steps are left (the last four are kept for that); then
+its end goes back to the last t up to which everything is inside and where at most half of δ is
+lost. So every segment that is returned is inside at all 201 points.
 """
 
 from abc import abstractmethod
@@ -46,6 +53,8 @@ from blindspots.methods.method import (
     Evaluation,
     Method,
     Problem,
+    choose,
+    clearance_needed,
     code,
     least_multipliers,
     rms,
@@ -65,12 +74,15 @@ from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
 DEEPER, NEAR = 1.15, 1.5
-SMALLEST_AIM, LARGEST_AIM = 4.0, 60.0
-PATIENCE, PROGRESS, RETREAT = 3, 0.25, 0.8
-LEAST_WEIGHT = 0.02
-SOURCE_SHARE, SOURCE_TIMES = 0.9, 8.0
+LARGEST_AIM = 60.0
+PATIENCE, PROGRESS, RETREAT = 6, 0.25, 0.8
+GOLDEN, LEAST_T = (5**0.5 - 1) / 2, 0.03
+LEAST_AIM = 1.5
+SOURCE_TIMES = 8.0
 WORST_SHARE = 0.9
 CONFIRMATIONS = 4
+LOOK, REPAIRS = 201, 4
+CUT_SHARE = 0.5
 
 Weights = Float[Tensor, "batch points corners"]
 Held = TypeVar("Held", bound="HullState")
@@ -87,6 +99,7 @@ class HullState(PlanesState):
     """
 
     aim: Float[Tensor, "batch"]
+    clear: Float[Tensor, "batch"]
     held: Int[Tensor, "batch"]
     ever: Bool[Tensor, "batch"]
     shortfall: Float[Tensor, "batch"]
@@ -148,6 +161,7 @@ class HullMethod(Method):
             promised=source.new_zeros(len(source), k),
             kept=torch.zeros_like(per_pair),
             aim=per_pair,
+            clear=torch.zeros_like(per_pair),
             held=torch.zeros_like(count),
             ever=torch.zeros_like(count, dtype=torch.bool),
             shortfall=torch.full_like(per_pair, torch.inf),
@@ -159,6 +173,7 @@ class HullMethod(Method):
         self, problem: Problem, state: HullState, evaluation: Evaluation
     ) -> HullState:
         """Learn from the evaluated points, judge them, move the corners."""
+        state = replace(state, clear=self._clearance(problem, state, evaluation))
         now = self._judged(problem, learn(state, evaluation), evaluation)
         moved = self._moved(problem, now)
         worst = self._worst(problem, now, moved)
@@ -190,17 +205,21 @@ class HullMethod(Method):
     def required(
         self, problem: Problem, state: HullState, weights: Weights
     ) -> Float[Tensor, "batch points"]:
-        clear = self._clear(problem, state)[:, None]
-        return self.wanted(problem, weights, clear, of_source=0.5)
+        return self.wanted(problem, weights, state.clear[:, None], of_source=0.5)
 
-    def _clear(self, problem: Problem, state: HullState) -> Float[Tensor, "batch"]:
-        """How far above the floor the corners must be: never as much as the source itself.
+    def _clearance(
+        self, problem: Problem, state: HullState, evaluation: Evaluation
+    ) -> Float[Tensor, "batch"]:
+        """How far above the floor all corners must be for the one that rounding costs the most.
 
-        Or as the share `sag` of what the corners have, where that is more.
+        Or the share `sag` of what the corners have, up to the clearance, where that is more.
         """
-        own = SOURCE_SHARE * (problem.height - problem.floor)
-        deep = self.sag * (state.margins.amin(dim=1) - problem.floor)
-        return own.maximum(deep).clamp(max=self.clearance)
+        k = state.corners.shape[1]
+        own = (problem.height - problem.floor).repeat_interleave(k)
+        corners, gradient = state.corners.flatten(0, 1), evaluation.gradient[:, :k].flatten(0, 1)
+        needed = clearance_needed(self.clearance, own, corners, gradient).view(-1, k).amax(dim=1)
+        deep = evaluation.objective[:, :k].amin(dim=1) - problem.floor
+        return needed.maximum((self.sag * deep).clamp(max=self.clearance))
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
@@ -227,11 +246,11 @@ class HullMethod(Method):
     def _aim(self, problem: Problem, state: HullState, short: Tensor) -> Float[Tensor, "batch"]:
         """Higher where points were short and promises broken; lower where all were held."""
         deep = state.margins.amin(dim=1) - problem.floor
-        depth = deep.maximum(self._clear(problem, state))
+        depth = deep.maximum(state.clear)
         kept = state.kept > KEPT
         lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
         higher = state.aim * torch.where(kept, 1.0, DEEPER)
-        least = (NEAR * (problem.height - problem.floor)).clamp(max=SMALLEST_AIM)
+        least = LEAST_AIM * state.clear
         return torch.where(short, higher, lower).clamp(max=LARGEST_AIM).maximum(least)
 
     def _retreated(self, problem: Problem, now: HullState, shortfall: Tensor) -> HullState:
@@ -254,8 +273,49 @@ class HullMethod(Method):
         """Close enough and held several times in a row, or out of steps."""
         targets = problem.target.reshape(now.found.shape)
         close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
-        ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), RUNNING)
-        return torch.where(close & (now.held >= CONFIRMATIONS), code(Ending.REACHED), ending)
+        held = now.held >= CONFIRMATIONS
+        late = (now.steps >= self.max_steps - REPAIRS) & held
+        over = late | (now.steps >= self.max_steps)
+        ending = torch.where(over, code(Ending.BUDGET), RUNNING)
+        return torch.where(close & held, code(Ending.REACHED), ending)
+
+    def sweep(self) -> Float[Tensor, "look"]:
+        """201 equally spaced points, both ends included."""
+        return torch.linspace(0, 1, LOOK)
+
+    def swept(  # type: ignore[override]
+        self, problem: Problem, state: HullState, score: Float[Tensor, "batch corners look"]
+    ) -> HullState:
+        """Go on where a segment leaves the level set; without steps left, cut it there."""
+        lost = problem.p_source[:, None, None] - score
+        whole = (lost <= self.delta).flatten(1).all(dim=1)
+        again = ~whole & (state.steps < self.max_steps)
+        cut = self._cut(problem, state, score, (lost <= self.delta).cumprod(dim=2) == 1)
+        state = _where(whole | again, state, cut)
+        deeper = replace(
+            state,
+            ending=torch.where(again, RUNNING, state.ending),
+            held=torch.where(again, 0, state.held),
+            aim=torch.where(again, state.aim * DEEPER, state.aim),
+        )
+        lowest, place = score.min(dim=2)
+        rows = torch.arange(len(place), device=place.device)
+        worst = torch.diag_embed(self.sweep().to(score)[place])
+        worst = worst[rows[:, None], lowest.argsort(dim=1)]
+        draw = state.draws[rows, state.steps.clamp(max=self.max_steps)].clone()
+        draw[:, : worst.shape[1] - 1] = worst[:, 1:]
+        return self.propose(problem, deeper, worst[:, 0], draw)
+
+    def _cut(self, problem: Problem, state: HullState, score: Tensor, within: Tensor) -> HullState:
+        """Every end back at the last t up to which all is `within`, with room below it."""
+        roomy = problem.p_source[:, None, None] - score <= CUT_SHARE * self.delta
+        places = torch.arange(score.shape[2], device=score.device)
+        kept = torch.where(within.all(dim=2, keepdim=True), places == places[-1], within & roomy)
+        last = torch.where(kept, places, 0).amax(dim=2)
+        t = self.sweep().to(score)[last][..., None, None, None]
+        shorter = torch.lerp(problem.source[:, None], state.found, t)
+        there = score.gather(2, last[..., None])[..., 0]
+        return replace(state, found=shorter, score=there)
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
@@ -265,7 +325,7 @@ class HullMethod(Method):
         pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
-        counts = (now.plane_weights.square().sum(dim=2) > LEAST_WEIGHT) & (now.plane_scale > 0)
+        counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & (now.plane_scale > 0)
         need = torch.where(counts, lacking, -torch.inf)
         multipliers = least_multipliers(gram(now), need)
         bend = torch.einsum(
@@ -282,6 +342,12 @@ class HullMethod(Method):
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
         return now.plane_weights[torch.arange(len(lowest), device=lowest.device), lowest]
+
+
+def _where(mask: Bool[Tensor, "batch"], yes: HullState, no: HullState) -> HullState:
+    """What was found as in `yes` where the mask holds, else as in `no`."""
+    found, score = (choose(mask, getattr(yes, n), getattr(no, n)) for n in ("found", "score"))
+    return replace(yes, found=found, score=score)
 
 
 def mixtures(source: Tensor, corners: Corners, weights: Weights) -> Tensor:

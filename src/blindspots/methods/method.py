@@ -137,7 +137,9 @@ class Method(ABC):
         """Where to look at segments before their pairs end; None: nowhere."""
         return None
 
-    def swept(self, problem: Problem, state: State, score: Float[Tensor, "batch look"]) -> State:
+    def swept(
+        self, problem: Problem, state: State, score: Float[Tensor, "batch targets look"]
+    ) -> State:
         """The state after the look at the segments of pairs that were about to end."""
         del problem, score
         return state
@@ -284,6 +286,26 @@ def _drives(blocks: int) -> Float[Tensor, "blocks rounds 1 1"]:
         momenta.append((1 + math.sqrt(1 + 4 * momenta[-1] ** 2)) / 2)
     drives = [(m - 1) / n for m, n in pairwise(momenta)]
     return torch.tensor(drives).view(blocks, ROUNDS, 1, 1)
+
+
+LEVELS = 255
+SOURCE_SHARE, LEAST_CLEARANCE, SPARE = 0.9, 0.05, 1.2
+
+
+def clearance_needed(
+    most: float, own: Float[Tensor, "batch"], images: Images, gradient: Images
+) -> Float[Tensor, "batch"]:
+    """How far above the floor an image must be so that rounding it to 8 bits keeps it inside.
+
+    To first order, no rounding takes more than ‖g‖₁/510, and this image's own takes g·(x − its
+    rounding). Asked for is the first, but not above `most`, nor above 0.9 of what the source has
+    (`own`); or 1.2 times the second, where that is more.
+    """
+    worst = gradient.abs().sum(dim=(1, 2, 3)) / (2 * LEVELS)
+    change = (images * LEVELS).round() / LEVELS - images
+    taken = -dot(gradient, change).flatten()
+    asked = torch.minimum(worst.clamp(LEAST_CLEARANCE, most), SOURCE_SHARE * own)
+    return torch.maximum(asked, SPARE * taken)
 
 
 def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:

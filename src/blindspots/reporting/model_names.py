@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
 
 from blindspots.errors import UsageError
 from blindspots.specs import nearest_names
@@ -17,13 +19,12 @@ _TRAINED = "adversarially trained"
 Names = Mapping[str, str]
 
 
-def title_of(facts: ModelFacts, names: Names | None = None) -> str:
-    """A model in words: as `names` call it, by its name or spec; else made of its spec.
+def title_of(facts: ModelFacts) -> str:
+    """A model in words: as people call it; else made of its spec.
 
     "zoo:shapes-resnet-at" → "Shapes ResNet, adversarially trained".
     """
-    given = (names or {}).get(facts.name) or (names or {}).get(facts.spec) or facts.title
-    return given or _in_words(facts)
+    return facts.title or _in_words(facts)
 
 
 def _in_words(facts: ModelFacts) -> str:
@@ -48,16 +49,24 @@ def _spelled(word: str) -> str:
     )
 
 
-def titles(run: Run, names: Names | None = None) -> dict[str, str]:
-    """What each model of the run is called, by its name; no two alike.
+def titles(run: Run) -> dict[str, str]:
+    """What each model of the run is called, by its name; no two alike."""
+    said = {facts.name: title_of(facts) for facts in run.models}
+    twice = {title for title in said.values() if list(said.values()).count(title) > 1}
+    return {name: without_folders(name) if own in twice else own for name, own in said.items()}
 
-    `names`: SPEC or name → title; refused where one is of no model of the run.
-    """
+
+def renamed(run: Run, names: Names | None) -> Run:
+    """The run with other titles: SPEC or name → title; refused where one is of no model of it."""
     known = [known for facts in run.models for known in (facts.name, facts.spec)]
     for name in names or {}:
         if name not in known:
             hint = nearest_names(name, known) or f"it has {', '.join(dict.fromkeys(known))}"
             raise UsageError(f"--name {name}=… was given, which is no model of {run.path}; {hint}")
-    said = {facts.name: title_of(facts, names) for facts in run.models}
-    twice = {title for title in said.values() if list(said.values()).count(title) > 1}
-    return {name: without_folders(name) if own in twice else own for name, own in said.items()}
+    if not names:
+        return run
+    other = copy(run)
+    said = ((facts, names.get(facts.name) or names.get(facts.spec)) for facts in run.models)
+    # A run is read-only; this is a copy that no one else has.
+    vars(other)["models"] = tuple(replace(facts, title=t or facts.title) for facts, t in said)
+    return other

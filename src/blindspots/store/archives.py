@@ -27,7 +27,7 @@ PICTURES, KINDS = ("images", "found", "path"), (".png", ".safetensors")
 UNIT = 512
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
 _ARCHIVE = re.compile(r"[0-9a-f]{16}\.zip")
-_SINCE = (1980, 1, 1, 0, 0, 0)
+SINCE = (1980, 1, 1, 0, 0, 0)
 
 
 class Archives:
@@ -144,7 +144,7 @@ def _write(folder: Place, unit: Mapping[str, Sequence[Place]]) -> Place:
         with zipfile.ZipFile(aside, "w") as archive:
             archive.comment = comment
             for file in (file for own in unit.values() for file in own):
-                archive.writestr(zipfile.ZipInfo(file.name, _SINCE), file.read_bytes())
+                archive.writestr(zipfile.ZipInfo(file.name, SINCE), file.read_bytes())
 
     return write_whole(folder / f"{name}.zip", write)
 

@@ -96,6 +96,9 @@ def merge_shards(
     with hold(out):
         store = Store(out)
         store.sweep()
+        # First, because a kill behind the tables would leave what looks like no run.
+        begun = _info(parts, missing, finished=False)
+        store.write_info(replace(begun, command=command, tables={}))
         for folder in PICTURES:
             for part in parts:
                 _link_all(part.path / folder, out / folder)

@@ -302,7 +302,7 @@ def row_sum(pair_ids: Iterable[str]) -> str:
 
 def write_run_info(path: Place | str, info: RunInfo) -> None:
     """Write a run directory's `run.json`, whole."""
-    text = json.dumps(_plain(info), indent=2, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(plain(info), indent=2, ensure_ascii=False, allow_nan=False)
     write_text(find_place(path) / INFO_FILE, text + "\n")
 
 
@@ -337,13 +337,14 @@ def _described(stored: Facts) -> RunInfo:
     return info
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A dataclass as JSON takes it, without members that are left out."""
     if is_dataclass(value):
         own = {one.name: getattr(value, one.name) for one in fields(value) if _written(one, value)}
-        return {name: _plain(each) for name, each in (own | getattr(value, "more", {})).items()}
+        return {name: plain(each) for name, each in (own | getattr(value, "more", {})).items()}
     if isinstance(value, Mapping):
-        return {name: _plain(each) for name, each in value.items()}
-    return [_plain(each) for each in value] if isinstance(value, list | tuple) else value
+        return {name: plain(each) for name, each in value.items()}
+    return [plain(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _written(one: Field, owner: Any) -> bool:

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -143,7 +144,8 @@ def read_pairs(file: Path) -> list[tuple[str, str]]:
     except csv.Error as error:
         raise UsageError(f"--pairs {file} is no CSV file ({error}); write it again") from error
     if not rows or not {"source", "target"} <= rows[0].keys():
-        columns = ", ".join(rows[0]) if rows else "no rows"
+        # A row that is longer than the first has its rest under no name.
+        columns = shorten(", ".join(filter(None, rows[0])), 200) if rows else "no rows"
         raise UsageError(
             f"--pairs {file} has {columns}; expected a CSV file with the columns source, target "
             "and image ids or file names below them"

@@ -16,6 +16,9 @@ export async function post(path, data) {
   return answer.status === 204 ? null : answer.json();
 }
 
+/** The file that a POST of JSON is answered with. */
+export const page = (path, data) => asked(path, json(data)).then((answer) => answer.blob());
+
 /** A file given to the server: {id, name}. */
 export async function upload(file) {
   const form = new FormData();

@@ -10,7 +10,7 @@ export function finished() {
   const done = app.traces.filter((trace) => trace.result);
   if (!done.length) return;
   headline(done[0]);
-  byId("save").disabled = byId("contrast-go").disabled = false;
+  byId("save").disabled = byId("report").disabled = byId("contrast-go").disabled = false;
   showStars(done[0].source);
   showTriangles();
   if (done.every((trace) => trace.corners.source.height <= SMALL)) showContrast();

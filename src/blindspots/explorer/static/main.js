@@ -3,13 +3,16 @@ import { app, say } from "./app.js";
 import { colourScale } from "./colours.js";
 import { byId, el } from "./dom.js";
 import { drawRamp, finished, showContrast } from "./findings.js";
-import { save, share } from "./keep.js";
+import { report, save, share } from "./keep.js";
 import { showPairs } from "./pairs.js";
 import { Picker, plainName } from "./picker.js";
 import { changed, chosenModels, keepModelsApart, ready, setMethod, setSettings, settings, settingsOf, state } from "./settings.js";
 import { read, written } from "./share.js";
 import { Trace } from "./trace.js";
 import { face, go, idle, makePanels, remember, start } from "./traversal.js";
+
+// The address at which the page opens without playing a case.
+const QUIET = "#pick";
 
 async function open() {
   app.facts = await get("/api/start");
@@ -36,6 +39,7 @@ function listen() {
   byId("contrast-go").addEventListener("click", showContrast);
   byId("save").addEventListener("click", save);
   byId("share").addEventListener("click", share);
+  byId("report").addEventListener("click", report);
   addEventListener("hashchange", () => { if (location.hash !== written(state())) restore(location.hash, false); });
 }
 
@@ -59,6 +63,7 @@ async function restore(fragment, first) {
   changed();
   if (gone.length) say("The images of this link are not here: uploaded images live as long as the server that they were given to. Drop them again.", true);
   else if (asked && ready()) await start();
+  else if (first && !app.facts.run && fragment !== QUIET && ready()) await start();
   else if (first) idle();
 }
 

@@ -17,8 +17,8 @@ const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** One model at work: source, the picture on its way, target; curves; then the path player. */
 export class Panel {
-  constructor(model, { delta, words, nameOf, address }) {
-    Object.assign(this, { model, delta, words, nameOf, address, traces: [], trace: null });
+  constructor(model, { delta, words, straight, nameOf, address }) {
+    Object.assign(this, { model, delta, straight, words, nameOf, address, traces: [], trace: null });
     this.stage = el("canvas", { class: "stage", width: 64, height: 64, role: "img", "aria-label": "The picture on its way" });
     this.curves = el("div", { class: "curves" });
     this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${model}` });
@@ -75,9 +75,12 @@ export class Panel {
   live() {
     const { lines, latest } = this.trace;
     const last = lines.x.length - 1;
+    // What a straight method bends is not its way: it says nothing of the model's belief along it.
+    const searching = this.straight && last >= 0;
+    this.node.classList.toggle("searching", searching);
     if (latest) show(this.stage, latest);
-    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `step ${lines.x[last]}`;
-    if (last >= 0) this.say(lines.confidence[last], lines.near[last]);
+    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `${searching ? "searching, " : ""}step ${lines.x[last]}`;
+    if (last >= 0 && !searching) this.say(lines.confidence[last], lines.near[last]);
     else this.sure.replaceChildren();
     this.draw(null);
   }
@@ -85,6 +88,7 @@ export class Panel {
   /** The trace that is shown has its result: the slider is free. */
   finish() {
     const { trace } = this;
+    this.node.classList.remove("searching");
     this.slider.disabled = this.play.node.disabled = !trace.places;
     this.slider.max = Math.max(trace.places, 1);
     this.more.hidden = false;

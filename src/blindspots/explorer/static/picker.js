@@ -12,6 +12,8 @@ const TYPES = "image/jpeg,image/png,image/webp,image/gif";
 /** A file name without what only files have. */
 export const plainName = (name) => name.replace(/\.(jpe?g|png|webp|gif)$/i, "");
 
+const DRAWINGS = "The embedded models know ten kinds of drawings; start with blindspots explore --model timm:resnet50.a1_in1k for photographs.";
+
 /** Three places for images, the images to pick from, and uploads. `changed` hears of every pick. */
 export class Picker {
   constructor({ gallery, limits, models, say, changed }) {
@@ -135,7 +137,7 @@ export class Picker {
     for (const [i, file] of files.slice(0, SLOTS.length - start).entries()) {
       try {
         this.put(SLOTS[start + i].key, await this.add(file));
-        this.say("");
+        this.say(this.models().some((name) => name.startsWith("zoo:")) ? DRAWINGS : "");
       } catch (error) {
         this.say(error.message, true);
       }

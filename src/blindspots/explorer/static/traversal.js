@@ -1,10 +1,13 @@
 import { events, post } from "./api.js";
 import { app, say } from "./app.js";
-import { byId } from "./dom.js";
+import { byId, percent } from "./dom.js";
 import { finished } from "./findings.js";
 import { Panel } from "./panel.js";
 import { chosenModels, ready, settings } from "./settings.js";
 import { Trace } from "./trace.js";
+
+// Below it the model does not believe in what is to be kept.
+const UNSURE = 0.5;
 
 /** The panels before anything was started. */
 export function idle() {
@@ -16,8 +19,8 @@ export function idle() {
 /** A panel for every chosen model. */
 export function makePanels() {
   for (const panel of app.panels) panel.play.stop();
-  const { delta } = settings(), { nameOf, address } = app.picker;
-  app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, nameOf, address }));
+  const { delta } = settings(), { nameOf, address } = app.picker, { straight } = app.facts.methods[byId("method").value];
+  app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, straight, nameOf, address }));
   byId("panels").replaceChildren(...app.panels.map((panel) => panel.node));
 }
 
@@ -52,13 +55,15 @@ export async function start(missing = false) {
   const asked = missing && lacking.length && !grouped ? lacking : targets;
   makePanels();
   app.traces = models.flatMap((model) => targets.map((target) => (asked.includes(target) ? null : kept(model, source, target, key)) ?? Object.assign(new Trace(model, target, wanted.settings.max_steps), { source, key })));
+  const unsure = [];
   for (const panel of app.panels) {
     const own = app.traces.filter((trace) => trace.model === panel.model);
     const look = await app.picker.look(panel.model, source);
     Object.assign(panel, { kept: look?.name, pSource: look?.confidence, waiting: true });
+    if (look && look.confidence < UNSURE) unsure.push(`${panel.model} is not sure of this source: ${look.name}, ${percent(look.confidence)}.`);
     panel.begin([...own.filter((trace) => !trace.result), ...own.filter((trace) => trace.result)], source);
   }
-  say("");
+  say(unsure.join(" "));
   const top = byId("watch").getBoundingClientRect().top;
   if (top > innerHeight * 0.7) byId("watch").scrollIntoView({ block: "start" });
   await watch({ ...wanted, targets: asked }, stopping);

@@ -15,6 +15,7 @@ from functools import partial
 from io import StringIO
 from itertools import takewhile
 from pathlib import Path
+from textwrap import shorten
 from urllib.parse import unquote
 
 from blindspots.errors import UsageError
@@ -99,7 +100,7 @@ def _metadata(
     columns = list(rows[0]) if rows else []
     label = next((name for name in LABEL_NAMES if name in columns), None)
     if label is None or "file_name" not in columns:
-        have = ", ".join(map(str, columns)) or "none"
+        have = shorten(", ".join(filter(None, columns)), 200) or "none"
         wanted = f"file_name and {LABEL_NAMES[0]}"
         return {}, (f"the images have no classes: {path} has the columns {have}, not {wanted}",)
     return {

@@ -30,7 +30,8 @@ from blindspots.reporting.figures.style import (
     tile,
     write,
 )
-from blindspots.reporting.score_labels import UNIT, Scale, around, run_scales, words_of
+from blindspots.reporting.model_names import titles
+from blindspots.reporting.score_labels import Scale, around, run_scales, words_of
 from blindspots.reporting.selection import class_name, class_reached
 from blindspots.reporting.tables import build_table
 from blindspots.reporting.tables.render import fold
@@ -68,7 +69,7 @@ def curves(run: Run, rows: Sequence[Row], style: Style) -> Axes:
         level(surer, rows[0]["p_source"] - run.delta)
     nearer.set_ylim(bottom=0)
     _along(run, rows, nearer, surer, style)
-    _key(page, rows, height - key + 0.6 * style.line, style)
+    _key(page, run, rows, height - key + 0.6 * style.line, style)
     return page
 
 
@@ -116,14 +117,14 @@ def _along(run: Run, rows: Sequence[Row], nearer: Axes, surer: Axes, style: Styl
         ax.set_xlabel(label, fontsize=style.note, color=MUTED, labelpad=2)
 
 
-def _key(page: Axes, rows: Sequence[Row], top: float, style: Style) -> None:
+def _key(page: Axes, run: Run, rows: Sequence[Row], top: float, style: Style) -> None:
     several = len({row["model"] for row in rows}) > 1
     for index, row in enumerate(rows):
         x = _LEFT + (index % style.columns) * (style.column + GUTTER)
         y = top + style.line * 1.15 * (index // style.columns)
         page.plot([x, x + 0.3], [y, y], **_look(index))
         name = f"{class_name(row, 'source')} → {class_name(row, 'target')}"
-        text = f"{name}, {row['model']}" if several else name
+        text = f"{name}, {titles(run)[row['model']]}" if several else name
         write(page, x + 0.37, y, text, style.note, room=style.column - _LEFT - 0.4)
 
 
@@ -151,7 +152,8 @@ def widths(run: Run, rows: Sequence[Row], style: Style) -> Axes:
 def _widths(page: Axes, run: Run, row: Row, bands: list[Row], style: Style) -> None:
     whole, line = page.get_xlim()[1], style.line
     room, right = whole - _BAND_LEFT - 0.02, whole - _BAND_RIGHT
-    write(page, _BAND_LEFT, 0.9 * line, row["model"], style.words, room=room, weight="bold")
+    title = titles(run)[row["model"]]
+    write(page, _BAND_LEFT, 0.9 * line, title, style.words, room=room, weight="bold")
     count = f"{words_of(run).noun}, 5–95 % of {bands[0]['directions']} directions"
     write(page, _BAND_LEFT, 2 * line, count, style.note, MUTED)
     ax = axes_at(page, _BAND_LEFT, 3 * line, right - _BAND_LEFT, _BAND_HIGH)
@@ -164,8 +166,7 @@ def _widths(page: Axes, run: Run, row: Row, bands: list[Row], style: Style) -> N
 
 
 def _band_scale(run: Run, row: Row, bands: list[Row]) -> Scale:
-    if words_of(run).probability:
-        return UNIT
+    # From nothing to one, bands that matter would be lines.
     drawn = [w[key] for w in bands for key in ("low", "high", "confidence")]
     return around([*drawn, row["p_source"] - (run.delta or 0)])
 
@@ -184,7 +185,7 @@ def _bands(
     for place, (radius, colour) in reversed(list(enumerate(zip(radii, colours, strict=True)))):
         band = sorted((w for w in bands if w["radius"] == radius), key=lambda w: w["along"])
         along, low, high = ([w[key] for w in band] for key in ("along", "low", "high"))
-        ax.fill_between(along, low, high, color=colour, alpha=0.35, linewidth=0, zorder=2)
+        ax.fill_between(along, low, high, color=colour, alpha=0.55, linewidth=0, zorder=2)
         for edge in (low, high):
             ax.plot(along, edge, color=colour, linewidth=0.9, zorder=3)
         key(place, f"r = {radius:g}", short(min(low)), color=colour, linewidth=4)

@@ -64,25 +64,25 @@ def star(
     words: ScoreWords = CONFIDENCE,
     scale: Scale = UNIT,
     curves: bool = True,
+    bar: bool = True,
     style: Style = SCREEN,
     ax: Axes | None = None,
 ) -> Axes:
     """The segments from a source to its found images, coloured by the confidence along them.
 
     Thick: at least p_source − delta, inside. `curves`: on two columns the same as curves beside,
-    in the colours of the frames. `words`, `scale`: of another score than the confidence.
+    in the colours of the frames. `bar`: whether the colours are explained. `words`, `scale`: of
+    another score than the confidence.
     """
     beside = curves and style.columns > 1
     height = star_height(style, len(limbs), beside)
     ax = canvas(ax, style.width if beside else style.column, height)
     floor = None if p_source is None or delta is None else p_source - delta
     half, line = style.column / 2, style.line
-    write(
-        ax, style.margin, line, heading, style.heading, room=half - 2 * style.margin, weight="bold"
-    )
+    write(ax, style.margin, line, heading, style.heading, room=1.32 * half, weight="bold")
     named = f"source {words.caption(source_name)} {short(p_source)}"
     right = style.column - style.margin
-    write(ax, right, line, named, style.words, MODEL, half - 2 * style.margin, ha="right")
+    write(ax, right, line, named, style.words, MODEL, 0.62 * half, ha="right")
     unit, angles = style.column / _COLUMN, _angles(len(limbs))
     highest = min((sin(angle) for angle in angles), default=0)
     centre = half, _above_star(len(limbs), style) + (_FOUND / 2 - _RADIUS[1] * highest) * unit
@@ -94,10 +94,17 @@ def star(
         edge = limb_colour(index) if beside else None
         _limb(ax, limb, np.array([centre, centre + reach]), _is_above(angle), edge, style)
         _segment(ax, limb, np.array([centre, centre + reach]), floor, scale, unit)
-    colour_bar(ax, style.margin, height - 0.12, f"{words.axis}; thick: inside", style, scale)
+    if bar:
+        label = f"{_of(words, source_name)}; thick: inside"
+        colour_bar(ax, style.margin, height - 0.12, label, style, scale)
     if beside:
         _curves(ax, limbs, floor, words, scale, style)
     return ax
+
+
+def _of(words: ScoreWords, source_name: str) -> str:
+    """What a number is of: "confidence in cup"."""
+    return f"{words.axis} in {source_name}" if words.name == "confidence" else words.axis
 
 
 def star_height(style: Style, count: int, beside: bool) -> float:
@@ -197,6 +204,7 @@ def triangle(
     heading: str = "",
     words: ScoreWords = CONFIDENCE,
     scale: Scale = UNIT,
+    bar: bool = True,
     style: Style = SCREEN,
     ax: Axes | None = None,
 ) -> Axes:
@@ -217,7 +225,8 @@ def triangle(
     if tuple(sides) != (1.0, 1.0, 1.0):
         for (a, b), side in zip(((0, 1), (0, 2), (1, 2)), sides, strict=True):
             _side(ax, places, a, b, side, style)
-    _upright_bar(ax, words, scale, style)
+    if bar:
+        _upright_bar(ax, _of(words, names[0]), scale, style)
     write(ax, 0.2, 0.3, heading, style.heading, room=0.77 * style.column, weight="bold")
     return ax
 
@@ -317,14 +326,14 @@ def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float, style: St
     write(ax, x, y, text, style.note, MUTED, ha="center", rotation=turn)
 
 
-def _upright_bar(ax: Axes, words: ScoreWords, scale: Scale, style: Style) -> None:
+def _upright_bar(ax: Axes, label: str, scale: Scale, style: Style) -> None:
     left, right, top, bottom = _SIDE - 0.55, _SIDE - 0.42, 0.75, 2.65
     draw_ramp(ax, (left, right, bottom, top), upright=True)
     ax.plot([left, right, right, left, left], [top, top, bottom, bottom, top], HAIRLINE, lw=0.5)
     for value in scale.ticks:
         y = bottom + (top - bottom) * scale.share(value)
         write(ax, right + 0.06, y, f"{value:g}", style.note, MUTED)
-    write(ax, right, top - 0.2, words.axis, style.note, MUTED, ha="right")
+    write(ax, right, top - 0.2, label, style.note, MUTED, ha="right")
 
 
 def _steps(values: np.ndarray) -> int:

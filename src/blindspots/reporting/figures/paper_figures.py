@@ -17,7 +17,16 @@ from blindspots.reporting.figures.run_figures import (
     filled_layout,
     segments,
 )
-from blindspots.reporting.figures.style import PRINT, Style, figure_of, save
+from blindspots.reporting.figures.style import (
+    PRINT,
+    SLIDE,
+    TALLEST,
+    Style,
+    figure_of,
+    on_slide,
+    save,
+)
+from blindspots.reporting.model_names import Names, renamed
 from blindspots.reporting.selection import (
     by_source,
     corners,
@@ -72,7 +81,8 @@ def write_figure(
     pairs: Sequence[str] = (),
     models: Sequence[str] = (),
     format: str = "pdf",
-    columns: int = 1,
+    columns: int | str = 1,
+    names: Names | None = None,
     out: Place | None = None,
 ) -> Drawn:
     """Draw one of `FIGURES` from a run's files for print and write it.
@@ -80,8 +90,9 @@ def write_figure(
     What is drawn: see `draw_figure`. `out`: the file; None: in the run's `figures/`. Refused, and
     nothing written, where the run did not keep what the figure needs.
     """
-    page, chosen = draw_figure(run, kind, pairs=pairs, models=models, columns=columns)
-    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{columns}-column"
+    page, chosen = draw_figure(run, kind, pairs=pairs, models=models, columns=columns, names=names)
+    ending = "slide" if columns == "slide" else f"{columns}-column"
+    base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{ending}"
     (written,) = save(page, base, [format], RESOLUTION)
     width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
     return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
@@ -93,12 +104,15 @@ def draw_figure(
     *,
     pairs: Sequence[str] = (),
     models: Sequence[str] = (),
-    columns: int = 1,
+    columns: int | str = 1,
+    names: Names | None = None,
 ) -> tuple[Axes, list[Row]]:
     """One of `FIGURES` from a run's files, as an axis of the figure, and the pairs it shows.
 
     `pairs`: ids; none: the run's most telling ones, of `models` where they are named. `columns`: of
-    the page, 1 (3.25 inches) or 2 (6.75). Refused where the run did not keep what it needs.
+    the page, 1 (3.25 inches), 1.5 (5.5) or 2 (6.75), or "slide" (16 to 9). `names`: what models are
+    called, by name or spec. Refused where the run did not keep what it needs, or where the figure
+    would be taller than 9 inches or the slide.
     """
     if pairs and models:
         raise UsageError(
@@ -108,7 +122,24 @@ def draw_figure(
     chosen = named_pairs(run, pairs) or FIGURES[kind].usual(run, named_models(run, models))
     if not chosen:
         raise UsageError(f"{run.path} holds no traversed pair, so there is nothing to draw")
-    return FIGURES[kind].draw(run, chosen, PRINT[columns]), chosen
+    if str(columns) not in PRINT:
+        raise UsageError(f"columns={columns} was given; expected one of {', '.join(PRINT)}")
+    page = FIGURES[kind].draw(renamed(run, names), chosen, PRINT[str(columns)])
+    return _fitting(page, kind, str(columns)), chosen
+
+
+def _fitting(page: Axes, kind: str, columns: str) -> Axes:
+    """The figure, on a slide where one was asked for; refused where it is too tall."""
+    height, most = figure_of(page).get_size_inches()[1], TALLEST
+    if columns == "slide":
+        most = SLIDE[1]
+    if height > most:
+        raise UsageError(
+            f"the figure {kind} would be {height:.1f} inches tall, and a "
+            f"{'slide' if columns == 'slide' else 'page'} has {most:g}; expected fewer models or "
+            "pairs in one figure; name them with --model or --pair, or type --columns 2"
+        )
+    return on_slide(page) if columns == "slide" else page
 
 
 def _grids(run: Run, rows: Sequence[Row], style: Style) -> Axes:

@@ -16,13 +16,14 @@ from blindspots.reporting.figures.style import (
     save,
 )
 from blindspots.reporting.figures.tile_plots import (
-    MOST_FRAMES,
     Tile,
+    frames_across,
     grid,
     grid_height,
     path_strip,
     strip_height,
 )
+from blindspots.reporting.model_names import titles
 from blindspots.reporting.score_labels import run_scales, words_of
 from blindspots.reporting.selection import (
     GridLayout,
@@ -106,7 +107,7 @@ def model_grid(run: Run, model: str, ax: Axes | None = None) -> Axes | None:
     tiles = _tiles(run, layout)
     if not any(tile and tile.image is not None for line in tiles for tile in line):
         return None
-    return grid(tiles, layout.rows, layout.columns, heading=model, ax=ax)
+    return grid(tiles, layout.rows, layout.columns, heading=titles(run)[model], ax=ax)
 
 
 def side_lengths(run: Run, row: Row) -> tuple[float, float, float]:
@@ -128,7 +129,7 @@ def draw_grids(run: Run, layouts: Mapping[str, GridLayout], style: Style) -> Axe
     heights = [grid_height(style, width, own.spots, own.columns) for own in layouts.values()]
     axes = panels(style, len(layouts), max(heights))
     for (model, layout), ax in zip(layouts.items(), axes, strict=True):
-        look = {"heading": model, "width": width, "style": style, "ax": ax}
+        look = {"heading": titles(run)[model], "width": width, "style": style, "ax": ax}
         grid(_tiles(run, layout), layout.rows, layout.columns, **look)
     return axes[0]
 
@@ -156,7 +157,8 @@ def _tile(run: Run, spot: Spot) -> Tile:
 
 def draw_strips(run: Run, rows: Sequence[Row], style: Style) -> Axes:
     """A strip a pair: source to found from left to right, the target apart at the end."""
-    height = strip_height(style, MOST_FRAMES[style.columns])
+    mixed = any(_null(run, row) for row in rows)
+    height = strip_height(style, frames_across(style), mixed)
     axes = panels(style._replace(columns=1, column=style.width), len(rows), height)
     for row, ax in zip(rows, axes, strict=True):
         _strip(run, row, style, ax, several=len({row["model"] for row in rows}) > 1)
@@ -164,38 +166,68 @@ def draw_strips(run: Run, rows: Sequence[Row], style: Style) -> Axes:
 
 
 def _strip(run: Run, row: Row, style: Style, ax: Axes | None = None, several: bool = True) -> Axes:
-    frames, most = run.frames(row["pair_id"], len(row["path_step"])), MOST_FRAMES[style.columns]
+    frames, most = run.frames(row["pair_id"], len(row["path_step"])), frames_across(style)
     chosen = np.unique(np.linspace(0, len(frames) - 1, most).round().astype(int))
+    source, target = (run.image(row[f"{end}_id"], row["model"]) for end in ("source", "target"))
+    null, last = _null(run, row), max(row["path_step"][-1], 1)
+    along = [row["path_step"][index] / last for index in chosen]
     return path_strip(
         [frames[index] for index in chosen],
         [row["path_confidence"][index] for index in chosen],
         steps=[row["path_step"][index] for index in chosen],
         step_label="{} %" if run.straight else "step {}",
-        target=run.image(row["target_id"], row["model"]),
+        target=target,
+        p_target=null["p_target"] if null else None,
+        plain=_mixes(source, target, along) if null else (),
+        plain_confidence=_between(null["interpolation_confidence"], along) if null else (),
         source_name=class_name(row, "source"),
         target_name=class_name(row, "target"),
-        heading=row["model"] if several else "",
+        heading=titles(run)[row["model"]] if several else "",
         words=words_of(run),
         style=style,
         ax=ax,
     )
 
 
+def _null(run: Run, row: Row) -> Row | None:
+    own = run.columns.rows("nulls", "source_id", [row["source_id"]])
+    keys = ("model", "target_id")
+    return next((null for null in own if all(null[key] == row[key] for key in keys)), None)
+
+
+def _mixes(
+    source: np.ndarray | None, target: np.ndarray | None, along: Sequence[float]
+) -> list[np.ndarray]:
+    if source is None or target is None or source.shape != target.shape:
+        return []
+    return [((1 - t) * source / 255 + t * target / 255).clip(0, 1) for t in along]
+
+
+def _between(values: Sequence[float] | None, along: Sequence[float]) -> list[float]:
+    if not values:
+        return [float("nan")] * len(along)
+    return np.interp(along, np.linspace(0, 1, len(values)), values).tolist()
+
+
 def draw_stars(run: Run, stars: Sequence[Sequence[Row]], style: Style) -> Axes:
-    """Stars of several models: on the screen each has its curves, in print they share a page."""
-    if curved := style is SCREEN or (style.columns > 1 and len(stars) == 1):
-        page = style._replace(columns=1, column=style.width)
-    else:
-        page = style
-    height = max(star_height(style, len(limbs), curved and style.columns > 1) for limbs in stars)
-    axes = panels(page, len(stars), height)
-    for limbs, ax in zip(stars, axes, strict=True):
-        _star(run, limbs, style, ax, curved)
+    """The stars of several models side by side, with one bar of colours; one has its curves."""
+    curved = style.columns > 1 and len(stars) == 1
+    page = style._replace(columns=1, column=style.width) if curved else style
+    height = max(star_height(style, len(limbs), curved) for limbs in stars)
+    axes, across = panels(page, len(stars), height), page.across(len(stars))
+    lowest = (len(stars) - 1) // across * across
+    for at, (limbs, ax) in enumerate(zip(stars, axes, strict=True)):
+        _star(run, limbs, style, ax, curved, bar=at == lowest)
     return axes[0]
 
 
 def _star(
-    run: Run, limbs: Sequence[Row], style: Style, ax: Axes | None = None, curves: bool = True
+    run: Run,
+    limbs: Sequence[Row],
+    style: Style,
+    ax: Axes | None = None,
+    curves: bool = True,
+    bar: bool = True,
 ) -> Axes:
     first = limbs[0]
     return star(
@@ -207,10 +239,11 @@ def _star(
         source_name=class_name(first, "source"),
         p_source=first["p_source"],
         delta=run.delta,
-        heading=first["model"],
+        heading=titles(run)[first["model"]],
         words=words_of(run),
         scale=run_scales(run).along,
         curves=curves,
+        bar=bar,
         style=style,
         ax=ax,
     )
@@ -223,12 +256,12 @@ def segments(run: Run, model: str, source: str) -> list[Row]:
 
 def draw_triangles(run: Run, chosen: Sequence[Row], style: Style) -> Axes:
     axes = panels(style, len(chosen), style.column)
-    for row, ax in zip(chosen, axes, strict=True):
-        _triangle(run, row, style, ax)
+    for at, (row, ax) in enumerate(zip(chosen, axes, strict=True)):
+        _triangle(run, row, style, ax, bar=at == 0)
     return axes[0]
 
 
-def _triangle(run: Run, row: Row, style: Style, ax: Axes | None = None) -> Axes:
+def _triangle(run: Run, row: Row, style: Style, ax: Axes | None = None, bar: bool = True) -> Axes:
     pairs = {pair["target_id"]: pair for pair in pairs_of(run, row["model"], row["source_id"])}
     found = [pairs[row[name]] for name in ("target_1", "target_2")]
     seen = [
@@ -242,9 +275,10 @@ def _triangle(run: Run, row: Row, style: Style, ax: Axes | None = None) -> Axes:
         names=[words_of(run).caption(class_name(found[0], "source")), *seen],
         p_source=row["p_source"],
         delta=run.delta,
-        heading=row["model"],
+        heading=titles(run)[row["model"]],
         words=words_of(run),
         scale=run_scales(run).over,
+        bar=bar,
         style=style,
         ax=ax,
     )

@@ -3,7 +3,7 @@
 from bisect import bisect
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, rc_context
@@ -21,8 +21,9 @@ COLOUR_MAP = "cividis"
 INK, MUTED, HAIRLINE, PAPER = "#1c1d20", "#5c6068", "#c9ccd1", "#ffffff"
 # The two readings of one image, in the same colours as in the report.
 PERSON, MODEL = "#0b5c8a", "#b0420e"
-# Okabe and Ito's colours, told apart by every kind of colour vision; yellow is too pale for lines.
-LIMBS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000")
+# Told apart by every kind of colour vision, and by how light they are; none is the blue of a person
+# or the orange of the model.
+LIMBS = ("#009e73", "#cc79a7", "#4b2e83", "#9a8a00", "#000000", "#8fbf9f", "#808080")
 TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 GUTTER = 0.25
@@ -71,10 +72,16 @@ class Style(NamedTuple):
 
 
 SCREEN = Style(TITLE, LABEL, SMALL, line=0.155, column=5.2, columns=2, margin=0.06)
-# A column and the whole of a two-column page (CVPR, ICML); nothing is smaller than 6 points.
-PRINT = {
-    columns: Style(8.0, 7.0, 6.0, line=0.115, column=3.25, columns=columns) for columns in (1, 2)
+# A column (CVPR), a page of one column (NeurIPS), a page of two; no type below 6 points.
+_PAGE = Style(8.0, 7.0, 6.0, line=0.115, column=3.25)
+Width = Literal["1", "1.5", "2", "slide"]
+PRINT: dict[str, Style] = {
+    "1": _PAGE,
+    "1.5": _PAGE._replace(column=(5.5 - GUTTER) / 2, columns=2),
+    "2": _PAGE._replace(columns=2),
+    "slide": Style(20.0, 16.0, 13.0, line=0.26, column=6.0, columns=2),
 }
+SLIDE, TALLEST = (13.333, 7.5), 9.0
 
 
 def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
@@ -236,6 +243,19 @@ def tile(
     ax.plot(*corners, color=edge or HAIRLINE, linewidth=width, solid_joinstyle="miter", zorder=4)
 
 
+def on_slide(ax: Axes) -> Axes:
+    """The figure of `ax` in the middle of a slide of 16 to 9."""
+    figure, (wide, high) = figure_of(ax), SLIDE
+    width, height = figure.get_size_inches()
+    for one in figure.axes:
+        x0, y0, x1, y1 = one.get_position().extents
+        left, bottom = (wide - width) / 2, (high - height) / 2
+        place = (left + x0 * width, bottom + y0 * height, (x1 - x0) * width, (y1 - y0) * height)
+        one.set_position((place[0] / wide, place[1] / high, place[2] / wide, place[3] / high))
+    figure.set_size_inches(wide, high)
+    return ax
+
+
 def colour_ramp(colours: int = 64) -> list[str]:
     """The colours of a score as "#rrggbb", from end to end of its scale."""
     return [to_hex(colour) for colour in colormaps[COLOUR_MAP](np.linspace(0, 1, colours))]
@@ -256,7 +276,8 @@ def colour_bar(
     draw_ramp(ax, (start, end, top + 0.3 * style.line, top - 0.3 * style.line))
     first, last = scale.labels[0], scale.labels[-1]
     write(ax, start - 0.05, top, first, style.note, MUTED, ha="right")
-    write(ax, end + 0.05, top, f"{last}   {label}", style.note, MUTED, ha="left")
+    room = ax.get_xlim()[1] - end - 0.1
+    write(ax, end + 0.05, top, f"{last}   {label}", style.note, MUTED, room, ha="left")
 
 
 def short(value: float | None) -> str:

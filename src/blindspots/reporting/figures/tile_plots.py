@@ -21,8 +21,8 @@ from blindspots.reporting.figures.style import (
 )
 from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords
 
-# Snapshots of a strip on one column and on two.
-MOST_FRAMES = {1: 5, 2: 11}
+# Snapshots of a strip: as many as are no smaller than these lines of type, at least and at most.
+_FRAME, _FEWEST, _MOST = 4.8, 5, 11
 GAIN = 50
 _GAP, _APART = 0.03, 0.12
 _TILE_GAP, _LARGEST_TILE = 0.05, 1.15
@@ -49,6 +49,9 @@ def path_strip(
     steps: Sequence[int] | None = None,
     step_label: str = "step {}",
     target: np.ndarray | None = None,
+    p_target: float | None = None,
+    plain: Sequence[np.ndarray] = (),
+    plain_confidence: Numbers = (),
     source_name: str = "source",
     target_name: str = "target",
     heading: str = "",
@@ -59,42 +62,57 @@ def path_strip(
     """Snapshots from source to found, the model's confidence under each, the target at the end.
 
     `frames`: images (height, width, 3), uint8 or in [0, 1]; `confidence`: in the source's class,
-    one per frame; `steps`: the step of each frame, written as `step_label` says; `words`: of
-    another score than the confidence.
+    one per frame; `p_target`: at the target; `plain`, `plain_confidence`: a second row, the plain
+    mix of source and target as far; `steps`: the step of each frame, written as `step_label` says;
+    `words`: of another score than the confidence.
     """
     size, line = frame_size(style, len(frames)), style.line
-    ax = canvas(ax, style.width, strip_height(style, len(frames)))
-    told = f" ({words.noun} in bold)" if style.columns > 1 else ""
+    ax = canvas(ax, style.width, strip_height(style, len(frames), bool(len(plain))))
+    of = f" in {words.caption(source_name)}" if words.probability else ""
+    told = f" (bold: {words.noun}{of})" if style.columns > 1 else ""
     sees = f"{heading or 'the model'} {words.belief(source_name)}{told}"
-    write(ax, style.margin, line, sees, style.words, MODEL, 0.6 * style.width)
-    right, room = style.width - style.margin, 0.38 * style.width
+    write(ax, style.margin, line, sees, style.words, MODEL, 0.68 * style.width)
+    right, room = style.width - style.margin, 0.3 * style.width
     write(ax, right, line, f"towards {target_name}", style.words, PERSON, room, ha="right")
-    top, under = 2 * line, 2 * line + size
-    for at, (frame, sure) in enumerate(zip(frames, confidence, strict=True)):
-        x = style.margin + at * (size + _GAP)
-        tile(ax, frame, x, top, size)
-        middle = {"x": x + size / 2, "ha": "center"}
+
+    def under(x: float, top: float, sure: float | None, note: str, colour: str = MUTED) -> None:
+        middle, y = {"x": x + size / 2, "ha": "center"}, top + size
         bold = {"size": style.words, "colour": MODEL, "weight": "bold"}
-        write(ax, y=under + 0.8 * line, text=short(sure), **bold, **middle)
-        if steps is not None:
+        write(ax, y=y + 0.8 * line, text="" if sure is None else short(sure), **bold, **middle)
+        write(ax, y=y + 1.75 * line, text=note, size=style.note, colour=colour, **middle)
+
+    rows = [(frames, confidence, 2 * line)]
+    if len(plain):
+        rows.append((plain, plain_confidence, size + 6.6 * line))
+        write(ax, style.margin, size + 5.9 * line, "plain mix", style.note, MUTED)
+    for second, (images, sures, top) in enumerate(rows):
+        for at, (image, sure) in enumerate(zip(images, sures, strict=True)):
+            x = style.margin + at * (size + _GAP)
+            tile(ax, image, x, top, size)
             label = step_label if not at else step_label[step_label.find("{") :]
-            step = label.format(steps[at])
-            write(ax, y=under + 1.75 * line, text=step, size=style.note, colour=MUTED, **middle)
+            under(x, top, sure, "" if steps is None or second else label.format(steps[at]))
     if target is not None:
         x = style.margin + len(frames) * (size + _GAP) - _GAP + _APART
-        tile(ax, target, x, top, size)
-        write(ax, x + size / 2, under + 0.8 * line, "target", style.note, PERSON, ha="center")
+        tile(ax, target, x, 2 * line, size)
+        under(x, 2 * line, p_target, "target", PERSON)
     return ax
+
+
+def frames_across(style: Style) -> int:
+    """How many snapshots of a strip have room."""
+    room = int((style.width - _APART) / (_FRAME * style.line)) - 1
+    return min(max(room, _FEWEST), _MOST)
 
 
 def frame_size(style: Style, frames: int) -> float:
     """The side of a strip's pictures in inches; the target stands apart behind them."""
-    count = max(frames, MOST_FRAMES[style.columns])
+    count = max(frames, frames_across(style))
     return (style.width - 2 * style.margin - _APART - _GAP * (count - 1)) / (count + 1)
 
 
-def strip_height(style: Style, frames: int) -> float:
-    return frame_size(style, frames) + 4.6 * style.line
+def strip_height(style: Style, frames: int, mixed: bool = False) -> float:
+    size = frame_size(style, frames)
+    return size + 4.6 * style.line + mixed * (size + 3.9 * style.line)
 
 
 def grid(

@@ -85,30 +85,30 @@ def fill(
     `folders`: where the template, its parts and `styles` lie beside the report's own; `context`:
     what else the template shows.
     """
-    own = _own(tuple(folders))
+    own = page_reader(tuple(folders))
     script = bundle("start", lambda module: own(f"{module}.js"))
     return (
-        _environment(own)
+        environment(own)
         .get_template(name)
         .render(
             data=data,
-            block=_json_block(data.as_json()),
+            block=json_block(data.as_json()),
             style=Markup("".join(own(f"{style}.css") for style in (*_STYLES, *styles))),
             script=Markup(script),
-            script_hash=_hash(script),
+            script_hash=script_hash(script),
             **context,
         )
     )
 
 
 @cache
-def _own(folders: tuple[Traversable, ...]) -> Callable[[str], str]:
+def page_reader(folders: tuple[Traversable, ...]) -> Callable[[str], str]:
     found = page_files(files("blindspots.reporting.page"), *folders)
     return lambda name: found[name].read_text("utf-8")
 
 
 @cache
-def _environment(read: Callable[[str], str]) -> Environment:
+def environment(read: Callable[[str], str]) -> Environment:
     return Environment(
         loader=FunctionLoader(read),
         autoescape=True,
@@ -118,13 +118,13 @@ def _environment(read: Callable[[str], str]) -> Environment:
     )
 
 
-def _hash(script: str) -> str:
+def script_hash(script: str) -> str:
     # The page allows this one script and no other, so a hostile class name can never run.
     digest = hashlib.sha256(f"\n{script}\n".encode()).digest()
     return base64.b64encode(digest).decode("ascii")
 
 
-def _json_block(data: dict[str, Any]) -> Markup:
+def json_block(data: dict[str, Any]) -> Markup:
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
     return Markup(text.translate(str.maketrans(unsafe)))

@@ -11,10 +11,7 @@ from blindspots.reporting.bootstrap import LEVEL, RESAMPLES, Interval, cluster_i
 from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.nulls import PAIR_COLUMNS, reach_rows
-from blindspots.reporting.tables.table import (
-    LOOKS_LIKE_LPIPS,
-    LOOKS_LIKE_RMSE,
-)
+from blindspots.reporting.tables.table import LOOKS_LIKE_LPIPS, LOOKS_LIKE_RMSE
 from blindspots.store.reader import ModelFacts, Run, codes, finite, of_model
 
 _WORK, _FEWEST = 4_000_000, 200  # draws of the bootstrap in all, and resamples at least
@@ -97,10 +94,10 @@ def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
     def said(value: float) -> str:
         return f"{100 * value:.0f}" if percent else number(value, 2)
 
-    known = [float(one) if isfinite(one) else None for one in interval]
-    text = "–" if known[0] is None else said(known[0]) + "\u00a0%" * percent
-    within = "" if None in known else f"{said(interval.low)} to {said(interval.high)}"
-    return ReportedNumber(known[0], known[1], known[2], text, within)
+    value, low, high = (float(one) if isfinite(one) else None for one in interval)
+    text = "–" if value is None else said(value) + "\u00a0%" * percent
+    within = "" if low is None or high is None else f"{said(low)} to {said(high)}"
+    return ReportedNumber(value, low, high, text, within)
 
 
 def _share(flags: np.ndarray) -> ReportedNumber:

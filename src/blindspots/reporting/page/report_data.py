@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from blindspots.reporting.figures.style import colour_ramp
-from blindspots.reporting.model_names import Names, titles, without_folders
+from blindspots.reporting.model_names import Names, renamed, titles, without_folders
 from blindspots.reporting.page.inline import (
     GAINS,
     LARGEST,
@@ -208,7 +208,8 @@ def report_data(
     Numbers, tables, spreads and endings count every pair. One by one are shown those of `sample`.
     `names`: what models are called, by name or spec.
     """
-    chosen, words, called = sample(run), words_of(run), titles(run, names)
+    run = renamed(run, names)
+    chosen, words, called = sample(run), words_of(run), titles(run)
     rows = run.columns.rows("pairs", "pair_id", chosen.ids)
     tables = build_tables(run) if tables is None else tables
     labels = {facts.name: without_folders(facts.name) for facts in run.models}
@@ -236,7 +237,7 @@ def report_data(
             for one in run.models
         ],
         glossary={column.title: column.definition for column in glossary(words)},
-        tables=[_table(t, called) for t in tables.values() if t.columns],
+        tables=[_table(t, called) for t in tables.values() if t.columns and t.rows],
         spreads=[_labelled(one, labels) for one in spreads(run)],
         facts=run_facts(run),
     )

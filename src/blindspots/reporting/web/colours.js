@@ -1,6 +1,7 @@
 import { UNIT, shareOf } from "./scale.js";
 
-const LIMBS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#808080"];
+// None is the blue of a person or the orange of the model.
+const LIMBS = ["#009e73", "#cc79a7", "#8660c5", "#9a8a00", "#8fbf9f", "#808080", "#c4a484"];
 
 /** @param {number} index @returns {string} the colour of the limb with this number; they repeat */
 export function limbColour(index) {

@@ -1,0 +1,138 @@
+"""What twenty lines of plain torch reach: the attacks that the methods must beat.
+
+    (a) `lagrangian`, several points: Adam on the squared distance to the target, with a multiplier
+        for each of a few points of the segment; what is returned is the nearest iterate that held
+    (b) `lagrangian`, one point: the same for the end alone
+    (c) `decoupled`: DDN (Rony et al., CVPR 2019), and `fast`: FMN (Pintor et al., NeurIPS 2021),
+        from the target, where "adversarial" means inside with the clearance
+
+All work on a batch and ask the network itself. `Task.clearance` is in logits above the floor.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+STIFFER = 1.1
+
+
+@dataclass(frozen=True)
+class Task:
+    """Where to start, where to go, and how high the margin must stay."""
+
+    network: nn.Module
+    source: Tensor
+    target: Tensor
+    label: Tensor
+    floor: Tensor
+    clearance: float
+
+    def margins(self, images: Tensor) -> Tensor:
+        """Logit of the confidence, as often as there are images per pair."""
+        logits = self.network(images)
+        label = self.label.repeat_interleave(len(images) // len(self.label))[:, None]
+        others = logits.scatter(1, label, -torch.inf).logsumexp(dim=1)
+        return logits.gather(1, label)[:, 0] - others
+
+    @property
+    def least(self) -> Tensor:
+        """The clearance, but never more than 0.9 of what the source has."""
+        return self.floor + (0.9 * self._own).clamp(max=self.clearance)
+
+    @property
+    def _own(self) -> Tensor:
+        with torch.no_grad():
+            return self.margins(self.source) - self.floor
+
+
+def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: float) -> Tensor:
+    """The nearest iterate at which all points of the segment held; the source where none did."""
+    t = torch.arange(1, points + 1).view(1, -1, 1, 1, 1) / points
+    need = task.least[:, None]
+    x = task.target.clone().requires_grad_(True)
+    multipliers, stiff = torch.zeros(len(x), points), torch.full((len(x), 1), dual)
+    steps = evaluations // points
+    adam = torch.optim.Adam([x], lr=rate)
+    falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, eta_min=rate / 20)
+    best, nearest = task.source.clone(), _long(task.source - task.target)
+    for _ in range(steps):
+        line = task.source[:, None] + t * (x - task.source)[:, None]
+        short = need - task.margins(line.flatten(0, 1)).view(-1, points)
+        far = _long((x - task.target).detach())
+        held = (short <= 0).all(dim=1) & (far < nearest)
+        best[held], nearest[held] = x.detach()[held], far[held]
+        cost = (x - task.target).square().flatten(1).sum(dim=1)
+        broken = multipliers * short + stiff / 2 * short.clamp(min=0).square()
+        adam.zero_grad()
+        (cost + broken.sum(dim=1)).sum().backward()
+        adam.step()
+        falling.step()
+        x.data.clamp_(0, 1)
+        multipliers = (multipliers + stiff * short.detach()).clamp(min=0)
+        stiff = stiff * torch.where((short > 0).any(dim=1, keepdim=True), STIFFER, 1 / STIFFER)
+    return best
+
+
+def decoupled(task: Task, evaluations: int, first: float) -> Tensor:
+    """DDN: up the unit gradient, then onto a sphere 5 % smaller where it held, else larger."""
+    need, change = task.least, torch.zeros_like(task.target)
+    length = torch.full((len(need),), first)
+    best, nearest = task.source.clone(), _long(task.source - task.target)
+    for step in range(evaluations):
+        image = (task.target + change).clamp(0, 1)
+        margin, gradient = _ask(task, image)
+        held = margin >= need
+        best, nearest = _nearer(task, image, held, best, nearest)
+        stride = first * (0.01 + 0.99 * (1 + math.cos(math.pi * step / evaluations)) / 2)
+        moved = image - task.target + stride * _unit(gradient)
+        length = length * torch.where(held, 0.95, 1.05)
+        change = length.view(-1, 1, 1, 1) * _unit(moved)
+    return best
+
+
+def fast(task: Task, evaluations: int, first: float) -> Tensor:
+    """FMN, Euclidean: the radius from the linear model until it held, then 5 % down or up."""
+    need, change = task.least, torch.zeros_like(task.target)
+    radius = torch.full((len(need),), torch.inf)
+    best, nearest = task.source.clone(), _long(task.source - task.target)
+    ever = torch.zeros(len(need), dtype=torch.bool)
+    for step in range(evaluations):
+        wave = (1 + math.cos(math.pi * step / evaluations)) / 2
+        share, stride = 0.001 + 0.049 * wave, first * (0.01 + 0.99 * wave)
+        image = (task.target + change).clamp(0, 1)
+        margin, gradient = _ask(task, image)
+        held, ever = margin >= need, ever | (margin >= need)
+        best, nearest = _nearer(task, image, held, best, nearest)
+        far = _long(image - task.target)
+        missing = (need - margin).abs() / _long(gradient).clamp(min=1e-12)
+        outside = torch.where(ever, radius * (1 + share), far + missing)
+        radius = torch.where(held, torch.minimum(radius, nearest) * (1 - share), outside)
+        moved = image - task.target + stride * _unit(gradient)
+        size = _long(moved).clamp(min=1e-12)
+        change = moved * (radius / size).clamp(max=1).view(-1, 1, 1, 1)
+    return best
+
+
+def _ask(task: Task, image: Tensor) -> tuple[Tensor, Tensor]:
+    image = image.detach().requires_grad_(True)
+    margin = task.margins(image)
+    (gradient,) = torch.autograd.grad(margin.sum(), image)
+    return margin.detach(), gradient
+
+
+def _nearer(
+    task: Task, image: Tensor, held: Tensor, best: Tensor, nearest: Tensor
+) -> tuple[Tensor, Tensor]:
+    far = _long(image - task.target)
+    taken = held & (far < nearest)
+    return torch.where(taken.view(-1, 1, 1, 1), image, best), torch.where(taken, far, nearest)
+
+
+def _long(images: Tensor) -> Tensor:
+    return images.flatten(1).norm(dim=1)
+
+
+def _unit(images: Tensor) -> Tensor:
+    return images / _long(images).clamp(min=1e-12).view(-1, 1, 1, 1)

@@ -1,0 +1,1 @@
+"""Protocols, entries, their witnesses, and the pages made of them."""

@@ -1,0 +1,128 @@
+"""What is shipped: versions and addresses in one place, an archive that holds all, extras, legs."""
+
+import re
+import runpy
+import shutil
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+import blindspots as bs
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TREES = ("src", "tests", "docs", "benchmarks", "examples", "conda", ".ci", ".github")
+
+
+def problems(root, *given):
+    return list(runpy.run_path(str(ROOT / ".ci" / "release.py"))["problems"](root, *given))
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in ("pyproject.toml", "CITATION.cff", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def change(file, old, new):
+    text = file.read_text(encoding="utf-8")
+    assert old in text
+    file.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_version_and_addresses_are_the_same_everywhere():
+    assert problems(ROOT, None, None) == []
+    assert bs.__version__ == PROJECT["version"]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("CITATION.cff", "version: 0.1.0", "version: 0.2.0", "CITATION.cff has the version 0.2.0"),
+        ("CITATION.cff", "OWNER", "SOMEBODY", "CITATION.cff has the repository"),
+        ("CITATION.cff", "date-released: 2", "date: 2", "no date-released"),
+        ("CHANGELOG.md", "[0.1.0]", "[0.0.9]", "does not begin with the version 0.1.0"),
+    ],
+)
+def test_what_disagrees_is_said_before_a_release(root, file, old, new, said):
+    change(root / file, old, new)
+    [problem] = problems(root, None, None)
+    assert said in problem
+
+
+def test_a_tag_must_be_the_version_of_this_repository_and_dated(root):
+    said = "\n".join(problems(root, "v9.9.9", "somebody/else"))
+    assert "the tag is v9.9.9, expected v0.1.0" in said
+    assert "CHANGELOG.md says unreleased" in said
+    assert "this is somebody/else" in said
+
+
+def test_the_archive_holds_every_folder_of_the_repository():
+    lines = (ROOT / "MANIFEST.in").read_text(encoding="utf-8").split()
+    assert set(TREES) - {"src"} == {lines[i + 1] for i, word in enumerate(lines) if word == "graft"}
+
+
+def test_links_and_pictures_of_the_long_description_are_whole_addresses(monkeypatch):
+    given = {}
+    monkeypatch.setattr("setuptools.setup", lambda **settings: given.update(settings))
+    runpy.run_path(str(ROOT / "setup.py"))
+    targets = re.findall(r"\]\(([^)\s]+)\)", given["long_description"])
+    assert len(targets) > 10
+    assert [one for one in targets if not one.startswith(("https://", "#"))] == []
+    assert f"{PROJECT['urls']['Repository']}/raw/v{PROJECT['version']}/docs/images/" in " ".join(
+        targets
+    )
+
+
+def test_what_computes_is_an_extra_and_every_extra_that_computes_has_it():
+    extras = PROJECT["optional-dependencies"]
+    base = {re.match(r"[\w-]+", one)[0] for one in PROJECT["dependencies"]}
+    brought = {re.match(r"[\w-]+", one)[0] for one in extras["torch"]}
+    assert brought == {"torch", "torchvision", "timm"}
+    assert not brought & base
+    for name in ("hf", "datasets", "webdataset", "explore", "ray", "docs"):
+        assert "blindspots[torch]" in extras[name]
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.name)
+def test_a_workflow_calls_what_is_there(file):
+    jobs = yaml.safe_load(file.read_text(encoding="utf-8"))["jobs"].values()
+    lines = [step["run"] for job in jobs for step in job["steps"] if "run" in step]
+    made = set(re.findall(r"^([\w./-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = {re.match(r"make (\S+)", line)[1] for line in lines if line.startswith("make ")}
+    assert {one for one in targets if not one.startswith(".venv")} <= made
+    for line in (line for line in lines if line.startswith(".ci/")):
+        assert (ROOT / line.split()[0]).is_file()
+    legs = {line.split()[1] for line in lines if line.startswith(".ci/leg")}
+    assert legs <= {"light", "full", "lowest", "sdist"}
+
+
+def test_what_ci_dry_runs_is_what_a_release_does():
+    def lines(file, job):
+        jobs = yaml.safe_load((ROOT / ".github/workflows" / file).read_text())["jobs"]
+        return [step["run"] for step in jobs[job]["steps"] if "run" in step]
+
+    dry = lines("ci.yml", "legs")
+    assert {line.replace(' "$GITHUB_REF_NAME"', "") for line in lines("release.yml", "build")} <= {
+        *dry
+    }
+
+
+def test_the_recipe_of_conda_asks_for_what_the_wheel_asks_for():
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    recipe = dict(re.findall(r"^    - ([\w-]+) (>=\S+)$", text, re.MULTILINE))
+    renamed = {"matplotlib": "matplotlib-base", "torch": "pytorch"}
+    asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["torch"]]
+    for name, bound in (re.match(r"([\w-]+)(>=\S+)", one).groups() for one in asked):
+        assert recipe[renamed.get(name, name)] == bound
+
+
+def test_no_text_installs_from_an_index_that_has_no_release():
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "action.yml"]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert not re.search(r"pip install (-\S+ )*['\"]?blindspots['\"]?\s", text), page
