@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import sqrt
 
 import pyarrow as pa
 
+NORMAL_975 = 1.959963984540054  # the standard normal below which 97.5 % lie
 SEGMENT_POINTS = 101
 SLIDES_SEGMENT_POINTS = 11
 TRIANGLE_STEPS = 10
@@ -236,3 +238,12 @@ class PlannedPair:
     target_id: str
     label: int
     target_label: int
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share observed in `count` trials; it holds the share."""
+    z2 = NORMAL_975**2 / count
+    centre = (share + z2 / 2) / (1 + z2)
+    half = NORMAL_975 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / (4 * count))
+    # A bound at the share itself, as at 0 and 1, is rounded to either side of it.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

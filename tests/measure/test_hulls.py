@@ -4,11 +4,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
 import blindspots as bs
 from blindspots.engine.evaluator import Evaluator
-from blindspots.measure.hulls import Corners, measure_hulls, segments, simplices, triangles, wilson
+from blindspots.measure.hulls import Corners, measure_hulls, segments, simplices, triangles
 from blindspots.methods.method import mix, segment_weights, triangle_weights
+from blindspots.schema import wilson
 from tests.support.toys import (
     PIXELS,
     SIDE,
@@ -123,6 +125,13 @@ def test_wilson_is_the_published_interval():
     """Wilson's interval for 10 of 20, as tabled by Newcombe (1998), method 3."""
     assert wilson(0.5, 20) == pytest.approx((0.2993, 0.7007), abs=1e-4)
     assert wilson(0, 30) == pytest.approx((0, 0.1135), abs=1e-4)
+
+
+@given(st.integers(0, 40), st.integers(1, 40))
+def test_wilson_is_that_of_scipy(hits, count):
+    hits = min(hits, count)
+    expected = binomtest(hits, count).proportion_ci(method="wilson")
+    assert wilson(hits / count, count) == pytest.approx(tuple(expected))
 
 
 def test_wilson_reaches_from_nought_to_one_and_no_further():

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, tee
-from math import sqrt
 from typing import Literal, NamedTuple
 
 import torch
@@ -21,7 +20,7 @@ from blindspots.methods.method import (
     segment_weights,
     triangle_weights,
 )
-from blindspots.schema import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS
+from blindspots.schema import SEGMENT_POINTS, SLIDES_SEGMENT_POINTS, wilson
 
 Image = Float[Tensor, "channel height width"]
 Images = Float[Tensor, "batch channel height width"]
@@ -144,7 +143,6 @@ def _one_behind(parts: Iterator[Tensor]) -> Iterator[Tensor]:
 
 
 REFINED_POINTS = 21
-NORMAL_975 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -261,15 +259,6 @@ def simplices(
     )
     for answers, (_, weights) in zip(measure_hulls(evaluator, ahead), behind, strict=True):
         yield Simplex(weights, *answers)
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share observed in `count` trials; it holds the share."""
-    z2 = NORMAL_975**2 / count
-    centre = (share + z2 / 2) / (1 + z2)
-    half = NORMAL_975 / (1 + z2) * sqrt(share * (1 - share) / count + z2 / (4 * count))
-    # A bound at the share itself, as at 0 and 1, is rounded to either side of it.
-    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
 
 
 def _dirichlet(samples: int, corners: int, seed: int) -> Float[Tensor, "points corners"]:

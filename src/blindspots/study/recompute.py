@@ -25,7 +25,6 @@ from blindspots.measure.hulls import (
     last_inside,
     triangles,
     whole_lines,
-    wilson,
 )
 from blindspots.measure.measurer import Measurer
 from blindspots.measure.metrics import find_lpips
@@ -36,6 +35,7 @@ from blindspots.schema import (
     SEGMENT_POINTS,
     SIMPLEX_COUNTS,
     TRIANGLE_STEPS,
+    wilson,
 )
 from blindspots.scores import make_score
 from blindspots.settings import Trust

@@ -1,17 +1,17 @@
 """One number per model: reach and blind pairs, beside what they are held against."""
 
 from dataclasses import dataclass
-from math import isfinite, sqrt
-from statistics import NormalDist
+from math import isfinite
 
 import numpy as np
 import pyarrow as pa
 
-from blindspots.reporting.bootstrap import LEVEL, RESAMPLES, Interval, cluster_intervals
+from blindspots.reporting.bootstrap import RESAMPLES, Interval, cluster_intervals
 from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.nulls import PAIR_COLUMNS, reach_rows
 from blindspots.reporting.tables.table import LOOKS_LIKE_LPIPS, LOOKS_LIKE_RMSE
+from blindspots.schema import wilson
 from blindspots.store.reader import ModelFacts, Run, codes, finite, of_model
 
 _WORK, _FEWEST = 4_000_000, 200  # draws of the bootstrap in all, and resamples at least
@@ -101,18 +101,10 @@ def _measured(interval: Interval, percent: bool = False) -> ReportedNumber:
 
 
 def _share(flags: np.ndarray) -> ReportedNumber:
-    return _measured(wilson(float(flags.sum()), len(flags)), percent=True)
-
-
-def wilson(hits: float, count: int) -> Interval:
-    """A share with Wilson's interval (1927); unknown of nothing."""
-    if not count:
-        return _NEITHER
-    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
-    share, wide = hits / count, z * z / count
-    middle = (share + wide / 2) / (1 + wide)
-    half = z * sqrt(share * (1 - share) / count + wide / (4 * count)) / (1 + wide)
-    return Interval(share, max(middle - half, 0.0), min(middle + half, 1.0))
+    if not len(flags):
+        return _measured(_NEITHER, percent=True)
+    share = float(flags.mean())
+    return _measured(Interval(share, *wilson(share, len(flags))), percent=True)
 
 
 def _line_blind(run: Run, model: str) -> np.ndarray:
