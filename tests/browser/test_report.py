@@ -6,7 +6,9 @@ import pytest
 from blindspots.reporting.page import write_report
 from blindspots.store.reader import Run
 from tests.browser.conftest import (
+    DESKTOP,
     MODELS,
+    PHONE,
     TITLES,
     check_accessible,
     opened,
@@ -31,6 +33,23 @@ SHIFT = """async () => {
     setTimeout(() => done(sum), 50);
   });
 }"""
+
+# Pictures that a script asks for come when they are delivered.
+LATE_PICTURES = """
+const { get, set } = Object.getOwnPropertyDescriptor(HTMLImageElement.prototype, "src");
+const put = HTMLImageElement.prototype.setAttribute, late = [];
+Object.defineProperty(HTMLImageElement.prototype, "src", {
+  get, set(address) { late.push(() => set.call(this, address)); },
+});
+HTMLImageElement.prototype.setAttribute = function (name, value) {
+  if (name === "src") this.src = value; else put.call(this, name, value);
+};
+globalThis.deliver = () => late.splice(0).forEach((one) => one());
+"""
+SCROLLED = """(one) => new Promise((done) => {
+  one.scrollIntoView({behavior: "instant"});
+  requestAnimationFrame(() => requestAnimationFrame(done));
+})"""
 
 
 def test_the_first_screen_holds_the_claim_with_its_control(shown):
@@ -116,6 +135,20 @@ def test_nothing_is_wider_than_the_window(page):
 def test_nothing_moves_once_it_is_there(page):
     page.evaluate("scrollTo({top: document.body.scrollHeight, behavior: 'instant'})")
     assert page.evaluate(SHIFT) < 0.001
+
+
+@pytest.mark.parametrize("place", ["#claim", "#grids", "#sources", "#pairs", "footer"])
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_nothing_moves_when_pictures_come_late(chromium, report, viewport, place):
+    with chromium.new_context(viewport=viewport) as window:
+        late = window.new_page()
+        late.add_init_script(LATE_PICTURES)
+        late.goto(report.as_uri())
+        late.locator(place).evaluate(SCROLLED)
+        late.evaluate("deliver()")
+        late.locator("#claim .found canvas[data-drawn]").wait_for()
+        late.locator("#sources canvas.shot[data-drawn]").first.wait_for()
+        assert late.evaluate(SHIFT) < 0.001
 
 
 def test_a_pair_opens_by_keyboard_and_closes_again(page):

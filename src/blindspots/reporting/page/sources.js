@@ -138,10 +138,11 @@ function triangleOf(triangle, pairs, many, moved) {
       map.tell(own.words(), 100 * (p === null ? 0 : shareOf(p, score.over)));
     },
     paint(canvas) {
-      canvas.hidden = pictures.length < 3;
-      if (canvas.hidden) return;
-      mixInto(canvas, pictures, map.weights);
+      // Its place is kept while the pictures are on their way: nothing below it may move.
+      canvas.hidden = !images.every(Boolean);
       canvas.style.aspectRatio = String(aspectOf(first));
+      if (pictures.length < 3) return;
+      mixInto(canvas, pictures, map.weights);
       sharpen(canvas, canvas.height);
       canvas.dataset.drawn = map.weights.map((w) => w.toFixed(4)).join(" ");
     },
