@@ -10,6 +10,7 @@ from blindspots.cli.options import (
     RunTrustFlags,
     check_file,
     make_number,
+    model_names,
 )
 from blindspots.cli.startup import start
 from blindspots.errors import UsageError
@@ -124,17 +125,6 @@ def widths(
 
     stored = measure_widths(read, rows, settings, device, batch, reporter, trust.trust())
     output.show(lambda: stored, lambda: run / WIDTHS_FILE)
-
-
-def model_names(given: tuple[str, ...]) -> dict[str, str]:
-    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
-    for text in given:
-        if not all(text.rpartition("=")):
-            raise UsageError(
-                f"--name {text} was given; expected a model and what it is called, as in "
-                "--name 'zoo:shapes-resnet=ResNet'"
-            )
-    return {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
 
 
 def _format(given: str | None, out: Place | None) -> str:

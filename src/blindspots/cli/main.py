@@ -10,7 +10,6 @@ from rich.console import Console
 
 from blindspots.cli.commands import app as app
 from blindspots.errors import BlindspotsError, computing, shortage
-from blindspots.store.atomic import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
 _GOES_ON = "mend that, then the same command goes on"
@@ -41,6 +40,8 @@ def call(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
+        from blindspots.store.atomic import storage_failure
+
         return _say(f"{storage_failure(error)}; {_GOES_ON}", 1)
     except (MemoryError, RuntimeError) as error:
         if short := shortage(error):

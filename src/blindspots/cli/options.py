@@ -266,6 +266,17 @@ def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same"
     return pairs
 
 
+def model_names(given: Sequence[str]) -> dict[str, str]:
+    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
+    parts = {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
+    if not all((*parts, *parts.values())):
+        raise UsageError(
+            f"--name {' '.join(given)} was given; expected a model and what it is called, as in "
+            "--name 'zoo:shapes-resnet=ResNet'"
+        )
+    return parts
+
+
 def make_number(text: str) -> float:
     """The number a text stands for; refused where it is none."""
     try:

@@ -26,7 +26,6 @@ from blindspots.study.pairs import pair_id
 from blindspots.study.run import utc_now
 from blindspots.study.subjects import model_facts
 
-MOST_RESULTS = 32
 SEED = 0
 
 

@@ -77,6 +77,7 @@ _SLIDES_NUMBERS = {
 }
 Kind = Literal["distance", "confidence", "simplices", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SLIDES_TABLES = KINDS[:2]
 _OPTIONAL: tuple[Kind, ...] = ("simplices", "transfer")
 _READ = ("source_id", "target_id", *(field.name for field in PAIRS if is_primitive(field.type)))
 _SIMPLEX_NUMBERS = columns_of("simplex_fraction", "simplex_mean")
