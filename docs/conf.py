@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 _PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = _PROJECT["urls"]["Repository"]
+_OWN = REPOSITORY.removeprefix("https://github.com/")
 
 project, author = "Blindspots", _PROJECT["authors"][0]["name"]
 copyright = f"{author}, under the Apache License 2.0"
@@ -49,7 +50,8 @@ def _read(_app: object, page: str, source: list[str]) -> None:
     from generated import FILLED, colab
 
     text = FILLED[page]() if page in FILLED else ""
-    text = _link_out(source[0].replace("% generated", text), page)
+    filled = source[0].replace("% generated", text).replace("OWNER/blindspots", _OWN)
+    text = _link_out(filled, page)
     if page == "index" and not (HERE / "leaderboard.md").exists():
         text = text.partition("```{toctree}\n:hidden:\n:caption: Leaderboard")[0]
     tutorial = page.startswith("tutorials/")

@@ -17,7 +17,7 @@ from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
-FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
+FigureName = Literal["path", "grid", "star", "triangle", "simplex", "widths", "curves", "transfer"]
 
 
 def plot(

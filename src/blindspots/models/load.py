@@ -66,23 +66,20 @@ def name_apart(loaded: Sequence[tuple[str, Classifier]]) -> None:
 
 def _apart(specs: Sequence[str]) -> list[str]:
     """`file:a/model.py:build`: of each spec the end of its name, and the options that differ."""
-    parts = [spec.partition("?")[::2] for spec in specs]
-    options = [dict(one.partition("=")[::2] for one in query.split("&")) for _, query in parts]
-    said = [
-        f"{head.partition(':')[0]}:{end}"
-        for (head, _), end in zip(
-            parts, _ends([head.partition(":")[2] for head, _ in parts]), strict=True
-        )
-    ]
-    keys = [key for key in dict.fromkeys(k for own in options for k in own) if key]
+    heads, queries = zip(*(spec.partition("?")[::2] for spec in specs), strict=True)
+    names = _ends([head.partition(":")[2] for head in heads])
+    options = [dict(one.partition("=")[::2] for one in query.split("&")) for query in queries]
+    keys = dict.fromkeys(key for own in options for key in own)
     values = {key: [own.get(key, "") for own in options] for key in keys}
-    for key, own in values.items():
-        if len(set(own)) > 1:
-            said = [
-                f"{text}{'&' if '?' in text else '?'}{key}={end}" if end else text
-                for text, end in zip(said, _ends(own), strict=True)
-            ]
-    return said
+    ends = {key: _ends(own) for key, own in values.items() if len(set(own)) > 1}
+    told = [
+        "&".join(f"{key}={end[i]}" for key, end in ends.items() if end[i])
+        for i in range(len(specs))
+    ]
+    return [
+        f"{head.partition(':')[0]}:{name}{'?' * bool(query)}{query}"
+        for head, name, query in zip(heads, names, told, strict=True)
+    ]
 
 
 def _ends(texts: Sequence[str]) -> list[str]:
