@@ -128,7 +128,6 @@ def widths(
 
 
 def _format(given: str | None, out: Place | None) -> str:
-    """The format that is asked for; refused where --format and --out say different ones."""
     from blindspots.reporting.figures.paper_figures import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"

@@ -16,7 +16,6 @@ _GOES_ON = "mend that, then the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Names of files and classes may hold what this terminal cannot show.
@@ -25,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def call(arguments: list[str]) -> int:
-    """The exit status of a command; what goes wrong is one sentence on standard error."""
     try:
         with warnings.catch_warnings(), computing():
             warnings.showwarning = _show_warning

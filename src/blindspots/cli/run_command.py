@@ -224,12 +224,10 @@ def _do(
 
 
 def announce_plan(reporter: "Reporter") -> "Callable[[Prepared], None]":
-    """What says of a plan all that a person should know before it is worked on."""
     return partial(_say_plan, reporter=reporter)
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
-    """What was skipped or converted, what was noted, and each model on the clean images."""
     warn_of_images(prepared.subjects[0].images, reporter, "run.json")
     say_notes(prepared.notes, reporter)
     for subject in prepared.subjects:
@@ -280,7 +278,6 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
 
 
 def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
-    """A shard has no tables of its own worth drawing; what it is, and what comes next."""
     more = f" is shard {prepared.shard}; blindspots merge joins the shards of a plan"
     output.show(
         lambda: {"run": str(out), "shard": str(prepared.shard)},

@@ -18,8 +18,6 @@ SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's report is, what was found in a few lines, and the slides' tables as data."""
-
     path: Place
     report: Place
     text: str
@@ -55,7 +53,6 @@ def publish(
 
 
 def publish_transfer(path: str | Place) -> Table:
-    """Write the table and the figure of a run's transfer into its directory; the table."""
     run = Run(path)
     matrix = run_transfer(run)
     if matrix is not None:
