@@ -148,6 +148,10 @@ def test_the_contrast_comes_second(page):
     sections = page.locator("main > section").evaluate_all("all => all.map((one) => one.id)")
     shown = [one for one in sections if one in ("contrast", "triangle", "star", "keep")]
     assert shown == ["contrast", "triangle", "star", "keep"]
+    beside = page.locator("#report").evaluate(
+        "one => [...one.parentElement.children].map((e) => e.id)"
+    )
+    assert "share" in beside
 
 
 @on_a_desk
