@@ -72,7 +72,6 @@ class Judgement:
 
     @property
     def file(self) -> str:
-        """The name of its PNG in the zip."""
         return f"{self.pair:05d}-{self.witness[:DIGITS]}.png"
 
 
@@ -89,7 +88,6 @@ class Contents(NamedTuple):
 
 
 def render_manifest(lines: Iterable[Judgement]) -> bytes:
-    """The manifest as the bytes of a CSV file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -98,7 +96,6 @@ def render_manifest(lines: Iterable[Judgement]) -> bytes:
 
 
 def write_zip(path: Path, lines: Iterable[Judgement], pictures: Mapping[str, bytes]) -> str:
-    """Write the manifest and PNGs to a zip, whole; its SHA-256."""
     files = {MANIFEST: render_manifest(lines), **dict(sorted(pictures.items()))}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
@@ -127,7 +124,6 @@ def read_zip(path: Path, protocol: Protocol) -> Contents:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """An image as PNG: lossless, and the same bytes each time."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=9)
     return out.getvalue()
