@@ -434,7 +434,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--step", type=int, default=1, help="try every so-many-th write")
-    parser.add_argument("--pairs", type=int, default=3000)
+    parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--traversals", type=int, default=500)
     parser.add_argument("--slow", type=int, default=250)
     parser.add_argument("--page", type=Path, help="write the table there, between its marks")
@@ -449,8 +449,8 @@ def main() -> None:
             print(*row.wrong, sep="\n", file=sys.stderr, end="\n" * bool(row.wrong))
             lines.append(str(row))
             failed = failed or bool(row.wrong)
-    if page:
-        fill(page, "\n".join(lines), "torture")
+            if page:  # after each row, so that what is cut short has shown what it did
+                fill(page, "\n".join(lines), "torture")
     sys.exit(failed)
 
 
