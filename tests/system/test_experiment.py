@@ -106,11 +106,13 @@ def test_a_finished_run_has_tables_figures_report_and_facts(tmp_path, tiny_image
 def test_keep_says_what_stays(tmp_path, tiny_images, keep, found, paths):
     path = tmp_path / "run"
     few = ("--keep", keep, "--sources", "3")
-    assert run(tiny_images, path, *few) == 0
+    assert run(tiny_images, path, *few, "--name", f"{MODEL}=The ward’s own") == 0
     assert len(list((path / "found").iterdir())) == found
     assert len(list((path / "path").iterdir())) == paths
     assert len(rows(path, "triangles")) == 3
     assert run(tiny_images, path, *few) == 0
+    assert [facts.title for facts in Run(path).models] == ["The ward’s own"]
+    assert "The ward’s own" in (path / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -209,7 +211,9 @@ def test_a_read_only_run_is_reported_elsewhere(finished, tmp_path, no_figures, m
     before = {file: file.stat().st_mtime_ns for file in finished.rglob("*")}
     assert call(["report", str(finished), "--quiet"]) == 2
     assert "is read-only; name another --out" in capsys.readouterr().err
-    assert call(["report", str(finished), "--out", str(tmp_path / "shown"), "--quiet"]) == 0
+    elsewhere = ["--out", str(tmp_path / "shown"), "--name", f"{MODEL}=The ward’s own"]
+    assert call(["report", str(finished), *elsewhere, "--quiet"]) == 0
+    assert "The ward’s own" in (tmp_path / "shown" / "report.html").read_text()
     assert (tmp_path / "shown" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "shown" / "tables" / "distance.csv").is_file()
     assert {file: file.stat().st_mtime_ns for file in finished.rglob("*")} == before

@@ -5,21 +5,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindspots.reporting.figures import run_transfer, save, write_figures
+from blindspots.reporting.model_names import Names, renamed
 from blindspots.reporting.page import write_report
 from blindspots.reporting.plain_words import next_steps, run_in_words
-from blindspots.reporting.tables import Kind, Table, build_table, build_tables, render
+from blindspots.reporting.tables import SLIDES_TABLES, Table, build_table, build_tables, render
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import Run
 
-SLIDES_TABLES: tuple[Kind, ...] = ("distance", "confidence")
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's report is, what was found in a few lines, and the slides' tables as data."""
-
     path: Place
     report: Place
     text: str
@@ -29,13 +27,18 @@ class Published:
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 
-def publish(path: str | Place, width: int | None = None, out: Place | None = None) -> Published:
+def publish(
+    path: str | Place,
+    width: int | None = None,
+    out: Place | None = None,
+    names: Names | None = None,
+) -> Published:
     """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
 
     `width`: of the terminal, in columns; None: there is none. `out`: the directory that they are
-    written into; None: that of the run.
+    written into; None: that of the run. `names`: what models are called, by name or spec.
     """
-    run = Run(path)
+    run = renamed(Run(path), names)
     place, tables = out or run.path, build_tables(run)
     for table in tables.values():
         _write_table(place, table)
@@ -50,7 +53,6 @@ def publish(path: str | Place, width: int | None = None, out: Place | None = Non
 
 
 def publish_transfer(path: str | Place) -> Table:
-    """Write the table and the figure of a run's transfer into its directory; the table."""
     run = Run(path)
     matrix = run_transfer(run)
     if matrix is not None:

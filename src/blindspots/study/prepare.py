@@ -45,8 +45,6 @@ from blindspots.study.survey import (
 )
 from blindspots.study.targets import Choice, choose, read_pairs
 
-DRAWS_PER_SOURCE = "targets_per_source"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
