@@ -14,8 +14,9 @@ from blindspots.cli.main import call
 from blindspots.images.listing import seeded_order
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
+from blindspots.store.writer import Store
 from tests.support.runs import found_image, rows, saved_image
-from tests.support.tiny import MODEL, NAMES, SMOOTH, run, spec
+from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec
 
 SCHEMAS = {"pairs": PAIRS, "triangles": TRIANGLES, "simplices": SIMPLICES, "nulls": NULLS}
 MODELS = 2
@@ -216,3 +217,20 @@ def test_a_read_only_run_is_reported_elsewhere(finished, tmp_path, no_figures, m
     assert (tmp_path / "shown" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "shown" / "tables" / "distance.csv").is_file()
     assert {file: file.stat().st_mtime_ns for file in finished.rglob("*")} == before
+
+
+def test_hulls_are_measured_of_the_found_images_in_memory(
+    tiny_images, tmp_path, monkeypatch, no_figures
+):
+    """Where memory holds none of them, the files are read and give the same rows."""
+    read, load = [], Store.load_found
+    monkeypatch.setattr(Store, "load_found", lambda store, i: (read.append(i), load(store, i))[1])
+    assert run(tiny_images, tmp_path / "held", *FULL) == 0
+    assert read == []
+    monkeypatch.setattr("blindspots.study.work.HELD_BYTES", 0)
+    assert run(tiny_images, tmp_path / "read", *FULL) == 0
+    assert set(read) == {row["pair_id"] for row in rows(tmp_path / "held").values()}
+    for table in ("triangles", "simplices"):
+        own = [rows(tmp_path / out, table) for out in ("held", "read")]
+        assert own[0] == own[1]
+        assert len(own[0]) > 0
