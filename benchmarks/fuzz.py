@@ -38,7 +38,7 @@ from blindspots.reporting import publish
 # A disk takes three times as long to write a file anew as any parser to read it.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 STATUSES = (0, 1, 2, 3)
-CANARY = "canary.txt"
+CANARY, FAR = "canary.txt", 10**9
 TEXTS = ("", "x" * 5000, "../../canary", "..", "a/b", "\x00", "\u202e", "$\\frac{$", "[red]")
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 2**63, 10**400, 0.5, -0.0, 1e308, [], {}, [None], {"a": [1]}),
@@ -48,11 +48,14 @@ ODD: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of input: `make` writes a clean one, `change` changes a copy and says how."""
+    """A kind of input: `make` writes a clean one, `change` changes a copy and says how.
+
+    `commands` read the copy, some of them beside the clean one.
+    """
 
     make: Callable[[Path], Path]
     change: Callable[[Path, random.Random], str]
-    commands: Callable[[Path], Sequence[list[str]]]
+    commands: Callable[[Path, Path], Sequence[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,13 @@ class Failure:
         return f"seed {self.seed}: {self.change}; {self.command}: {self.reason}"
 
 
-def fuzz(kind: Format, clean: Path, seeds: Sequence[int], commands: int = 4) -> Iterator[Failure]:
-    """Every failure of a format; `commands`: how many of its commands read each mutation."""
+def fuzz(
+    kind: Format, clean: Path, seeds: Sequence[int], commands: int | None = 4
+) -> Iterator[Failure]:
+    """Every failure of a format; `commands`: how many of its commands read each mutation, or all.
+
+    Nothing outside of the mutation may change: the user's files around it, or the clean input.
+    """
     for seed in seeds:
         rng = random.Random(seed)
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
@@ -79,10 +87,12 @@ def fuzz(kind: Format, clean: Path, seeds: Sequence[int], commands: int = 4) -> 
             (around / "others" / "pairs.parquet").write_bytes(b"another one")
             copy = shutil.copytree(clean, around / "input" / "run")
             change = "; ".join(kind.change(copy, rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
-            before = _snapshot(around, copy)
-            offered = kind.commands(copy)
-            for command in rng.sample(list(offered), min(commands, len(offered))):
-                if reason := _run(command) or _changed(before, _snapshot(around, copy)):
+            before = _snapshot((around, clean.parent), copy.parent)
+            offered = kind.commands(copy, clean)
+            for command in rng.sample(list(offered), min(commands or FAR, len(offered))):
+                reason = _run(command)
+                after = _snapshot((around, clean.parent), copy.parent)
+                if reason or (reason := _changed(before, after)):
                     yield Failure(seed, change, command[0], reason)
 
 
@@ -99,13 +109,13 @@ def _run(command: list[str]) -> str:
     return ""
 
 
-def _snapshot(around: Path, own: Path) -> dict[str, str]:
-    """The content of every file around an input, and which there are."""
-    files = (file for file in sorted(around.rglob("*")) if not file.is_relative_to(own))
+def _snapshot(folders: Sequence[Path], own: Path) -> dict[str, str]:
+    """The content of every file in the folders that is not the input's own."""
+    files = (file for folder in folders for file in sorted(folder.rglob("*")))
     return {
-        str(file.relative_to(around)): hashlib.sha256(file.read_bytes()).hexdigest()
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
-        if file.is_file()
+        if file.is_file() and not file.is_relative_to(own)
     }
 
 
@@ -238,14 +248,29 @@ def _manifest(run: Path, rng: random.Random) -> str:
     return f"manifest {line.split()[-1]}"
 
 
-def reading(run: Path) -> list[list[str]]:
+def reading(run: Path, clean: Path) -> list[list[str]]:
     """The commands that read a run directory."""
+    from tests.support.tiny import MODEL, REFERENCE
+
+    trusted = ["--quiet", "--trust-run-code"]
+    model = ["--model", MODEL, "--images", f"folder:{clean.with_name('images')}"]
+    merged = str(run.with_name("merged"))
     return [
         ["table", str(run)],
         ["check", str(run), "--max", "rmse=1"],
         ["report", str(run), "--quiet"],
-        ["verify", str(run), "--quiet", "--trust-run-code"],
+        ["verify", str(run), *trusted],
+        ["compare", str(run), str(clean)],
+        ["compare", str(clean), str(run), "--html", str(run.with_name("compared.html"))],
+        ["transfer", str(run), *trusted],
+        ["widths", str(run), "--directions", "2", "--points", "3", *trusted],
+        ["plot", str(run), "--figure", "curves"],
+        ["merge", str(run), "--out", merged, "--quiet"],
+        ["run", *model, "--out", str(run), "--quiet", *REFERENCE, *FEW],
     ]
+
+
+FEW = ("--sources", "4", "--targets-per-source", "2", "--keep", "path")
 
 
 def make_run(folder: Path) -> Path:
@@ -254,8 +279,7 @@ def make_run(folder: Path) -> Path:
 
     images = write_images(folder / "images", 3)
     with without_figures():
-        few = ("--sources", "4", "--targets-per-source", "2", "--keep", "path")
-        assert run(f"folder:{images}", folder / "run", *few) == 0
+        assert run(f"folder:{images}", folder / "run", *FEW) == 0
     return folder / "run"
 
 
@@ -268,6 +292,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="mutations of each format")
     parser.add_argument("--seed", type=int, default=0, help="of the first mutation")
     parser.add_argument("--format", choices=[*FORMATS, *FILES], action="append", help="else all")
+    parser.add_argument("--commands", type=int, default=4, help="those that read a run directory")
     parser.add_argument("--keep", type=Path, help="a folder for files that fail")
     asked = parser.parse_args()
     seeds, failed = range(asked.seed, asked.seed + asked.count), 0
@@ -278,7 +303,7 @@ def main() -> None:
         print(f"{name}: seeds {seeds.start} to {seeds.stop - 1}", end="", flush=True)
         began, before = time.monotonic(), failed
         with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
-            for failure in _failures(name, Path(folder), seeds, asked.keep):
+            for failure in _failures(name, Path(folder), seeds, asked):
                 failed += 1
                 print(f"\n{failure}", file=sys.stderr)
         rate = 60 * len(seeds) / (time.monotonic() - began)
@@ -287,9 +312,10 @@ def main() -> None:
     sys.exit(failed > 0)
 
 
-def _failures(name: str, folder: Path, seeds: range, keep: Path | None) -> Iterator[object]:
+def _failures(name: str, folder: Path, seeds: range, asked: argparse.Namespace) -> Iterator[object]:
+    keep: Path | None = asked.keep
     if name in FORMATS:
-        yield from fuzz(FORMATS[name], FORMATS[name].make(folder), seeds)
+        yield from fuzz(FORMATS[name], FORMATS[name].make(folder), seeds, asked.commands)
         return
     for seed, file, reason in fuzz_file(FILES[name], folder, seeds):
         if keep:
