@@ -17,10 +17,7 @@ from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
 from tests.support.runs import found_image, rows, saved_image
-from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec
-
-
-from tests.support.tiny import MODEL, NAMES, SMOOTH, run, spec, write_images
+from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec, write_images
 
 SCHEMAS = {"pairs": PAIRS, "triangles": TRIANGLES, "simplices": SIMPLICES, "nulls": NULLS}
 MODELS = 2
