@@ -241,10 +241,10 @@ def test_names_that_are_no_utf8_are_carried_through_a_run(tmp_path, no_figures):
     images = write_images(tmp_path / "images", 2)
     for name, other in zip(NAMES, (b"a\xe9", b"b", b"c"), strict=True):
         (images / name).rename(images / os.fsdecode(other))
-    (images / "b" / os.fsdecode(b"caf\xe9.png")).write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    (images / "b" / os.fsdecode(b"\xe9t\xe9.png")).write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
     (images / "b" / "green-0.png").rename(images / "b" / os.fsdecode(b"gr\xe9.png"))
     few = ("--sources", "3", "--targets-per-source", "1")
     unnamed = spec("unnamed")
     assert run(f"folder:{images}", tmp_path / "run", *few, models=(unnamed,)) == 0
     assert len(rows(tmp_path / "run")) == 3
-    assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == ["b/caf\\xe9.png"]
+    assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == ["b/\\xe9t\\xe9.png"]
