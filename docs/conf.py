@@ -36,6 +36,8 @@ nb_execution_in_temp = True
 nb_execution_timeout, nb_output_stderr = 300, "remove"
 
 autodoc_typehints, autodoc_member_order = "none", "bysource"
+# Two hyphens begin an option.
+smartquotes = False
 # Docstrings mark code as Markdown does.
 default_role = "code"
 

@@ -4,7 +4,6 @@ import argparse
 import json
 import re
 import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -573,9 +572,11 @@ def test_counting_the_classes_leaves_the_module_as_it_was():
     ],
 )
 def test_models_of_one_name_are_told_apart_without_folders_that_they_share(specs, names):
-    models = [SimpleNamespace(name="same") for _ in specs]
-    name_apart([*zip(specs, models, strict=True), ("zoo:x", SimpleNamespace(name="x"))])
-    assert [model.name for model in models] == names
+    models = [Classifier(nn.Flatten(), size=4) for _ in [*specs, "zoo:x"]]
+    for model, name in zip(models, [*("same" for _ in specs), "x"], strict=True):
+        model.name = name
+    name_apart([*zip([*specs, "zoo:x"], models, strict=True)])
+    assert [model.name for model in models] == [*names, "x"]
 
 
 def test_what_can_be_loaded_is_listed():

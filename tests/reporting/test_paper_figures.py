@@ -329,7 +329,7 @@ def test_simplices_are_averaged_over_sources_with_the_number_of_their_corners(ru
     page, _ = draw_figure(run, "simplex", models=[MODELS[0]], names={MODELS[0]: "Ours"})
     assert "Ours: .50 on average" in texts_of(page)
     assert "inside, of a source and 2 found images" in texts_of(page)
-    (shown,) = (line for line in page.figure.axes[1].lines if len(line.get_xdata()) > 2)
+    (shown,) = (line for line in page.child_axes[0].lines if len(line.get_xdata()) > 2)
     assert set(shown.get_ydata()) == {0.5}
     with pytest.raises(UsageError, match="--targets-per-source 3"):
         FIGURES["simplex"].draw(run, [{"model": "zoo:none"}], PRINT["1"])

@@ -59,8 +59,9 @@ def titles(run: Run) -> dict[str, str]:
 
 def refuse_unknown(names: Names, known: Iterable[str], place: Place) -> None:
     """Refuse a title of what is no model of the run in `place`."""
+    models = list(dict.fromkeys(known))
     for name in names:
-        if name not in (models := list(dict.fromkeys(known))):
+        if name not in models:
             hint = nearest_names(name, models) or f"it has {', '.join(models)}"
             raise UsageError(f"--name {name}=… was given, which is no model of {place}; {hint}")
 
