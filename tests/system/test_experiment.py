@@ -247,4 +247,6 @@ def test_names_that_are_no_utf8_are_carried_through_a_run(tmp_path, no_figures):
     unnamed = spec("unnamed")
     assert run(f"folder:{images}", tmp_path / "run", *few, models=(unnamed,)) == 0
     assert len(rows(tmp_path / "run")) == 3
-    assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == ["b/\\xe9t\\xe9.png"]
+    assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == [
+        "b/\\xe9t\\xe9.png"
+    ]
