@@ -62,7 +62,7 @@ benchmark-engine: $(VENV)/installed ## how close the engine is to the hardware's
 	$(BIN)/python -m benchmarks.engine
 
 benchmark-methods: $(VENV)/installed ## methods against each other; docs/benchmark.md
-	$(BIN)/python -m benchmarks.methods --page docs/benchmark.md
+	$(BIN)/python -m benchmarks.yardstick $(MODELS) --page docs/benchmark.md
 
 benchmark-simplices: $(VENV)/installed ## how much of a simplex is inside; docs/findings.md
 	$(BIN)/python -m benchmarks.findings --page docs/findings.md

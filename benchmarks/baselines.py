@@ -6,14 +6,18 @@
     (c) `decoupled`: DDN (Rony et al., CVPR 2019), and `fast`: FMN (Pintor et al., NeurIPS 2021),
         from the target, where "adversarial" means inside with the clearance
 
-All work on a batch and ask the network itself. `Task.clearance` is in logits above the floor.
+All work on a batch and ask the network itself. `Task.clearance` is the most logits above the floor
+that an image needs (see `clearance_needed`).
 """
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+
+from blindspots.methods.method import clearance_needed
 
 STIFFER = 1.1
 
@@ -36,13 +40,12 @@ class Task:
         others = logits.scatter(1, label, -torch.inf).logsumexp(dim=1)
         return logits.gather(1, label)[:, 0] - others
 
-    @property
-    def least(self) -> Tensor:
-        """The clearance, but never more than 0.9 of what the source has."""
-        return self.floor + (0.9 * self._own).clamp(max=self.clearance)
+    def least(self, image: Tensor, gradient: Tensor) -> Tensor:
+        """What the methods ask of an end: what rounding it to 8 bits can take (at no cost here)."""
+        return self.floor + clearance_needed(self.clearance, self.own, image, gradient)
 
-    @property
-    def _own(self) -> Tensor:
+    @cached_property
+    def own(self) -> Tensor:
         with torch.no_grad():
             return self.margins(self.source) - self.floor
 
@@ -50,7 +53,6 @@ class Task:
 def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: float) -> Tensor:
     """The nearest iterate at which all points of the segment held; the source where none did."""
     t = torch.arange(1, points + 1).view(1, -1, 1, 1, 1) / points
-    need = task.least[:, None]
     x = task.target.clone().requires_grad_(True)
     multipliers, stiff = torch.zeros(len(x), points), torch.full((len(x), 1), dual)
     steps = evaluations // points
@@ -59,7 +61,9 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
     best, nearest = task.source.clone(), _long(task.source - task.target)
     for _ in range(steps):
         line = task.source[:, None] + t * (x - task.source)[:, None]
-        short = need - task.margins(line.flatten(0, 1)).view(-1, points)
+        margins = task.margins(line.flatten(0, 1)).view(-1, points)
+        (slope,) = torch.autograd.grad(margins[:, -1].sum(), x, retain_graph=True)
+        short = task.least(x.detach(), slope)[:, None] - margins
         far = _long((x - task.target).detach())
         held = (short <= 0).all(dim=1) & (far < nearest)
         best[held], nearest[held] = x.detach()[held], far[held]
@@ -77,13 +81,12 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
 
 def decoupled(task: Task, evaluations: int, first: float) -> Tensor:
     """DDN: up the unit gradient, then onto a sphere 5 % smaller where it held, else larger."""
-    need, change = task.least, torch.zeros_like(task.target)
-    length = torch.full((len(need),), first)
+    change, length = torch.zeros_like(task.target), torch.full((len(task.floor),), first)
     best, nearest = task.source.clone(), _long(task.source - task.target)
     for step in range(evaluations):
         image = (task.target + change).clamp(0, 1)
         margin, gradient = _ask(task, image)
-        held = margin >= need
+        held = margin >= task.least(image, gradient)
         best, nearest = _nearer(task, image, held, best, nearest)
         stride = first * (0.01 + 0.99 * (1 + math.cos(math.pi * step / evaluations)) / 2)
         moved = image - task.target + stride * _unit(gradient)
@@ -94,15 +97,15 @@ def decoupled(task: Task, evaluations: int, first: float) -> Tensor:
 
 def fast(task: Task, evaluations: int, first: float) -> Tensor:
     """FMN, Euclidean: the radius from the linear model until it held, then 5 % down or up."""
-    need, change = task.least, torch.zeros_like(task.target)
-    radius = torch.full((len(need),), torch.inf)
+    change, radius = torch.zeros_like(task.target), torch.full((len(task.floor),), torch.inf)
     best, nearest = task.source.clone(), _long(task.source - task.target)
-    ever = torch.zeros(len(need), dtype=torch.bool)
+    ever = torch.zeros(len(radius), dtype=torch.bool)
     for step in range(evaluations):
         wave = (1 + math.cos(math.pi * step / evaluations)) / 2
         share, stride = 0.001 + 0.049 * wave, first * (0.01 + 0.99 * wave)
         image = (task.target + change).clamp(0, 1)
         margin, gradient = _ask(task, image)
+        need = task.least(image, gradient)
         held, ever = margin >= need, ever | (margin >= need)
         best, nearest = _nearer(task, image, held, best, nearest)
         far = _long(image - task.target)

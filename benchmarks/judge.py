@@ -15,17 +15,18 @@ from torch import Tensor, nn
 from blindspots.engine.batch import Pair
 from blindspots.methods.method import triangle_weights
 
-POINTS, CHUNK = 301, 512
+POINTS, CHUNK = 301, 64
 
 
 class Meter:
-    """Evaluations that a network was asked for."""
+    """Evaluations that a network was asked for, and how many of them were forwards alone."""
 
-    total = 0.0
+    total = forwards = 0.0
 
     def __call__(self, _module: nn.Module, given: tuple[Tensor, ...], _answer: Tensor) -> None:
         images = given[0]
         self.total += len(images) * (1.0 if images.requires_grad else 0.5)
+        self.forwards += 0.0 if images.requires_grad else len(images) * 0.5
 
 
 @contextmanager
@@ -47,7 +48,7 @@ def confidence(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 
 def judge(
-    network: nn.Module, pairs: Sequence[Pair], found: Tensor, delta: float
+    network: nn.Module, pairs: Sequence[Pair], found: Tensor, delta: float, points: int = POINTS
 ) -> dict[str, list[float]]:
     """A number per pair, and one per source with two found images or more for its triangle."""
     source, target = (
@@ -55,10 +56,10 @@ def judge(
     )
     label = torch.tensor([p.label for p in pairs])
     floor = confidence(network, source, label) - delta
-    t = torch.linspace(0, 1, POINTS).view(-1, 1, 1, 1)
+    t = torch.linspace(0, 1, points).view(-1, 1, 1, 1)
     lines = zip(source, found, label, strict=True)
     lowest = torch.stack(
-        [confidence(network, s + t * (x - s), y.expand(POINTS)).min() for s, x, y in lines]
+        [confidence(network, s + t * (x - s), y.expand(points)).min() for s, x, y in lines]
     )
     rounded = confidence(network, (found * 255).round() / 255, label)
     return {
@@ -66,11 +67,11 @@ def judge(
         "p_found": confidence(network, found, label).tolist(),
         "segment_inside": (lowest >= floor).double().tolist(),
         "inside_8bit": (rounded >= floor).double().tolist(),
-        "triangle_fraction": _triangles(network, pairs, found, delta),
+        "triangle_fraction": triangle_fractions(network, pairs, found, delta),
     }
 
 
-def _triangles(
+def triangle_fractions(
     network: nn.Module, pairs: Sequence[Pair], found: Tensor, delta: float
 ) -> list[float]:
     rows: dict[str, list[int]] = {}
@@ -101,4 +102,5 @@ def summary(row: dict[str, list[float]]) -> dict[str, Any]:
             name: sum(row[name]) / len(far) for name in ("p_found", "segment_inside", "inside_8bit")
         },
         "triangle_fraction": sum(faces) / len(faces) if faces else None,
+        "triangle_least": min(faces, default=None),
     }

@@ -1,23 +1,20 @@
-"""Methods × models on the same pairs: what each costs, how near it comes, what it holds inside.
+"""What stands beside the methods on the same pairs: the authors' algorithm, and what bounds all.
 
     python -m benchmarks.methods [--models mobilenetv2 shapes-vit-at …] [--sources 16] [--targets 2]
-                                 [--rows star paper …] [--results DIR]
-                                 [--page docs/benchmark.md]
+                                 [--rows reference paper …] [--results DIR]
 
 The models are the MobileNetV2 of `../shared/assets` (left out, with a sentence, where it is not
 there) and the four of the zoo. Every row is kept in DIR as soon as it is measured, and is not
-measured again; `--page` writes the tables and the figure of what DIR holds.
+measured again; `benchmarks.yardstick --page` shows them beside its own.
 
-An evaluation is a forward and an input gradient of one image; a forward alone counts half. What a
-method looks at before it ends (`Star`'s 201 forwards) stands apart, as `checks`. Rows below the
-methods: the last point of the straight line to the target up to which all is inside, the target
-itself, another pair's target, and the end of a minimum-norm attack from the target (DDN).
+An evaluation is a forward and an input gradient of one image; a forward alone counts half. Rows
+below the methods: the last point of the straight line to the target up to which all is inside, the
+target itself, another pair's target, and the end of a minimum-norm attack from the target (DDN).
 """
 
 import argparse
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,7 +24,6 @@ from torch import Tensor
 import blindspots as bs
 from benchmarks.bounds import decoupled, last_inside
 from benchmarks.hardware import hardware
-from benchmarks.method_page import write_page
 from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import Pair, from_8bit, to_8bit
@@ -35,17 +31,11 @@ from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.hulls import Corners, segments, triangles
 from blindspots.measure.metrics import linf, rmse, ssim
-from blindspots.methods.method import Evaluation, Method, Problem, State, rms
+from blindspots.methods.method import Method
 
 DELTA = 0.2
 BATCH = 16
 POINTS = 201
-METHODS: dict[str, type[Method]] = {
-    "star": bs.Star,
-    "fan": bs.Fan,
-    "adaptive": bs.Adaptive,
-    "reference": bs.Reference,
-}
 ATTACK_STEPS = 100
 
 
@@ -59,7 +49,6 @@ class Ended(NamedTuple):
     evaluations: float
     checks: float
     endings: dict[str, int]
-    curve: list[list[float]]
     looked_at: bool = True
 
 
@@ -67,14 +56,12 @@ Maker = Callable[[Evaluator, Sequence[Pair]], Ended]
 
 
 def main() -> None:
-    """Measure what is missing in the results, then write the page if asked."""
+    """Measure what is missing in the results."""
     given = _arguments()
     keep_freed_memory()
     for name in given.models:
         path = given.results / f"{name}.json"
         measure_model(subject(name), given.sources, given.targets, path, given.rows)
-    if given.page:
-        write_page(given.results, given.page)
 
 
 def measure_model(
@@ -91,9 +78,8 @@ def measure_model(
 
 def makers() -> dict[str, Maker]:
     """What makes each row's images."""
-    methods = {name: _running(kind(delta=DELTA)) for name, kind in METHODS.items()}  # type: ignore[call-arg]
     return {
-        **methods,
+        "reference": _running(bs.Reference(delta=DELTA)),
         "straight line": _straight_line,
         "target itself": _target_itself,
         "another target": _another_target,
@@ -141,7 +127,6 @@ def measure(evaluator: Evaluator, pairs: Sequence[Pair], maker: Maker) -> dict[s
         "triangle_fraction": sum(faces) / len(faces) if faces else None,
         "triangle_least": min(faces) if faces else None,
         "endings": ended.endings,
-        "curve": ended.curve,
         "each": {
             "triangle_fraction": faces,
             **{name: [round(float(v), 6) for v in values] for name, values in each.items()},
@@ -166,13 +151,12 @@ def _triangles(evaluator: Evaluator, pairs: Sequence[Pair], found: Tensor) -> li
 
 
 def _running(method: Method) -> Maker:
-    """The images that a method finds, and how near it was after how many evaluations."""
+    """The images that a method finds."""
 
     def run(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
-        watch = Watch()
         outcomes = {
             out.pair.id: out
-            for ended in Engine(evaluator, watched(method, watch), slots=BATCH).run(pairs)
+            for ended in Engine(evaluator, method, slots=BATCH).run(pairs)
             for out in ended
         }
         inorder = [outcomes[pair.id] for pair in pairs]
@@ -184,66 +168,25 @@ def _running(method: Method) -> Maker:
             sum(out.evaluations for out in inorder) / len(inorder),
             sum(out.check_evaluations for out in inorder) / len(inorder),
             endings,
-            watch.curve(),
         )
 
     return run
 
 
-class Watch:
-    """The distances of every pair after each of its steps, told apart by their two images."""
-
-    def __init__(self) -> None:
-        self.seen: dict[tuple[float, ...], list[tuple[float, float]]] = {}
-
-    def note(self, problem: Problem, state: State, points: float) -> None:
-        """The distance of what every pair would return now."""
-        found = getattr(state, "best", state.found)
-        far = rms(found.reshape(problem.target.shape) - problem.target)
-        keys = torch.stack((problem.p_source, problem.target.flatten(1).sum(dim=1)), dim=1)
-        distance = far.view(len(keys), -1).mean(dim=1)
-        rows = zip(keys.tolist(), state.steps.tolist(), distance.tolist(), strict=True)
-        for key, steps, value in rows:
-            self.seen.setdefault(tuple(key), []).append(((steps + 1) * points, value))
-
-    def curve(self) -> list[list[float]]:
-        """[evaluations, mean distance]; a pair that has ended keeps its last distance."""
-        ticks = sorted({tick for line in self.seen.values() for tick, _ in line})
-        lines = [dict(line) for line in self.seen.values()]
-        now, points = [0.0] * len(lines), []
-        for tick in ticks:
-            now = [line.get(tick, before) for line, before in zip(lines, now, strict=True)]
-            points.append([tick, round(sum(now) / len(now), 6)])
-        return points
-
-
-def watched(method: Method, watch: Watch) -> Method:
-    """The same method, whose steps are noted."""
-
-    class Watched(type(method)):  # type: ignore[misc]
-        def step(self, problem: Problem, state: State, evaluation: Evaluation) -> State:
-            after = super().step(problem, state, evaluation)
-            targets = after.found.shape[1] if after.found.dim() == 5 else 1
-            watch.note(problem, after, self.points(targets) / targets)
-            return after
-
-    return Watched(**{f.name: getattr(method, f.name) for f in fields(method)})  # type: ignore[arg-type]
-
-
 def _straight_line(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
-    return Ended(last_inside(evaluator, pairs, DELTA, POINTS), POINTS / 2, 0.0, {}, [])
+    return Ended(last_inside(evaluator, pairs, DELTA, POINTS), POINTS / 2, 0.0, {})
 
 
 def _target_itself(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
     del evaluator
-    return Ended(torch.stack([pair.target for pair in pairs]), 0.0, 0.0, {}, [])
+    return Ended(torch.stack([pair.target for pair in pairs]), 0.0, 0.0, {})
 
 
 def _another_target(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
     """The target of another source: the distance of two images that have nothing in common."""
     del evaluator
     turned = torch.stack([pair.target for pair in (*pairs[3:], *pairs[:3])])
-    return Ended(turned, 0.0, 0.0, {}, [], looked_at=False)
+    return Ended(turned, 0.0, 0.0, {}, looked_at=False)
 
 
 def _attack(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
@@ -251,7 +194,7 @@ def _attack(evaluator: Evaluator, pairs: Sequence[Pair]) -> Ended:
         decoupled(evaluator, pairs[i : i + BATCH], DELTA, ATTACK_STEPS)
         for i in range(0, len(pairs), BATCH)
     ]
-    return Ended(torch.cat(found), ATTACK_STEPS, 0.0, {}, [])
+    return Ended(torch.cat(found), ATTACK_STEPS, 0.0, {})
 
 
 def _arguments() -> argparse.Namespace:
@@ -264,7 +207,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--targets", type=int, default=2)
     parser.add_argument("--rows", nargs="+", choices=list(makers()), default=list(makers()))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/methods"))
-    parser.add_argument("--page", type=Path)
     return parser.parse_args()
 
 

@@ -1,15 +1,22 @@
-"""Methods beside plain baselines on one model, told by an outside judge.
+"""Methods beside plain baselines on one model, told by an outside judge; docs/benchmark.md.
 
     python -m benchmarks.yardstick resnet20 resnet4b [--sources 12] [--targets 2] [--seed 1]
+                                   [--points 301] [--rows star segment …]
+                                   [--page docs/benchmark.md]
 
 Every row: evaluations counted on the network, looks included; RMSE to the target, mean, median and
-worst; the share of segments inside at 301 points, of ends inside after rounding to 8 bits, and of
-the triangles' points that are inside. Baselines are tried with each of their step sizes, and the
-nearest is shown; `segment` has the clearance of `star`, ends have that of `adaptive`.
+worst; the share of segments inside at so many points, of ends inside after rounding to 8 bits, and
+of the triangles' points that are inside. Baselines are tried with each of their step sizes, and the
+nearest is kept; `segment` has the clearance of `star`, ends have that of `adaptive`, and both only
+need what rounding to 8 bits can take, as the methods do. A row is kept in DIR as soon as it is
+measured; what DIR holds is not measured again, so without models `--page` computes nothing. The
+page shows the rows of `benchmarks.methods` beside.
 """
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,64 +24,80 @@ from torch import Tensor
 
 import blindspots as bs
 from benchmarks.baselines import Task, decoupled, fast, lagrangian
-from benchmarks.judge import confidence, judge, metered, summary
+from benchmarks.judge import POINTS, confidence, judge, metered, summary
 from benchmarks.methods import BATCH, DELTA
+from benchmarks.results import keep, known
 from benchmarks.subjects import available, subject
+from benchmarks.yardstick_page import write_page
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
 from blindspots.methods.method import Method
 
+Finds = Callable[[], Tensor]
 METHODS = (bs.Star(), bs.Fan(), bs.Adaptive())
 RATES, DUALS, FIRSTS = (0.004, 0.03, 0.06), (0.001, 0.1, 0.3), (0.3, 1.0, 3.0)
 SEGMENT_POINTS, SEGMENT_EVALUATIONS = 4, 216
 BUDGETS = (15, 40, 100)
+ROWS = [
+    *(method.name for method in METHODS),
+    "segment",
+    *(f"{kind} {budget}" for budget in BUDGETS for kind in ("end", "DDN", "FMN")),
+]
 
 
 def main() -> None:
     given = _arguments()
     keep_freed_memory()
     for name in given.models:
-        about = subject(name)
-        pairs = about.pairs(given.sources, given.targets, given.seed)
-        for row, tries in _rows(about.model, pairs):
-            measured = [_measured(about.model, pairs, find) for find in tries]
-            print(name, row, min(measured, key=lambda told: told["rmse"]), flush=True)
-
-
-def _rows(
-    model: bs.Classifier, pairs: Sequence[Pair]
-) -> Iterator[tuple[str, list[Callable[[], Tensor]]]]:
-    for method in METHODS:
-        yield method.name, [lambda method=method: _found(model, pairs, method)]
-    held, end = (
-        _task(model, pairs, bs.Star().clearance),
-        _task(model, pairs, bs.Adaptive().clearance),
-    )
-    steps = [(rate, dual) for rate in RATES for dual in DUALS]
-    yield (
-        "segment",
-        [
-            lambda r=r, d=d: lagrangian(held, SEGMENT_POINTS, SEGMENT_EVALUATIONS, r, d)
-            for r, d in steps
-        ],
-    )
-    for budget in BUDGETS:
-        yield (
-            f"end {budget}",
-            [lambda r=r, d=d, b=budget: lagrangian(end, 1, b, r, d) for r, d in steps],
-        )
-        yield f"DDN {budget}", [lambda f=f, b=budget: decoupled(end, b, f) for f in FIRSTS]
-        yield f"FMN {budget}", [lambda f=f, b=budget: fast(end, b, f) for f in FIRSTS]
+        path = given.results / f"{name}.json"
+        missing = [row for row in given.rows if row not in known(path)]
+        if missing:
+            about = subject(name)
+            pairs = about.pairs(given.sources, given.targets, given.seed)
+            keep(path, _measured(about.model, pairs, missing, given.points))
+    if given.page:
+        write_page(given.results, given.beside, given.page)
 
 
 def _measured(
-    model: bs.Classifier, pairs: Sequence[Pair], find: Callable[[], Tensor]
-) -> dict[str, Any]:
-    with metered(model) as meter:
-        found = find()
-    told = summary(judge(model, pairs, found, DELTA))
-    return {"evaluations": meter.total / len(pairs), **told}
+    model: bs.Classifier, pairs: Sequence[Pair], rows: Sequence[str], points: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The nearest of each row's tries, judged."""
+    target = torch.stack([pair.target for pair in pairs])
+    for name, tries in _tries(model, pairs).items():
+        if name in rows:
+            with metered(model) as meter:
+                found = {steps: find() for steps, find in tries.items()}
+            far = {k: (x - target).square().mean(dim=(1, 2, 3)).sqrt() for k, x in found.items()}
+            best = min(far, key=lambda steps: float(far[steps].mean()))
+            told = summary(judge(model, pairs, found[best], DELTA, points))
+            runs = len(pairs) * len(tries)
+            spent = {"evaluations": meter.total / runs, "forwards": meter.forwards / runs}
+            each = {"rmse": [round(float(value), 5) for value in far[best]]}
+            about = {"pairs": len(pairs), "points": points, "steps": best}
+            yield name, {**about, **spent, **told, "each": each}
+
+
+def _tries(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
+    """What each row may do, by its step sizes."""
+    held = _task(model, pairs, bs.Star().clearance)
+    end = _task(model, pairs, bs.Adaptive().clearance)
+    grid = [(rate, dual) for rate in RATES for dual in DUALS]
+    rows = {method.name: {"": partial(_found, model, pairs, method)} for method in METHODS}
+    rows["segment"] = {
+        f"{rate}, {dual}": partial(
+            lagrangian, held, SEGMENT_POINTS, SEGMENT_EVALUATIONS, rate, dual
+        )
+        for rate, dual in grid
+    }
+    for budget in BUDGETS:
+        rows[f"end {budget}"] = {
+            f"{r}, {d}": partial(lagrangian, end, 1, budget, r, d) for r, d in grid
+        }
+        rows[f"DDN {budget}"] = {f"{f}": partial(decoupled, end, budget, f) for f in FIRSTS}
+        rows[f"FMN {budget}"] = {f"{f}": partial(fast, end, budget, f) for f in FIRSTS}
+    return rows
 
 
 def _found(model: bs.Classifier, pairs: Sequence[Pair], method: Method) -> Tensor:
@@ -92,10 +115,15 @@ def _task(model: bs.Classifier, pairs: Sequence[Pair], clearance: float) -> Task
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.yardstick", description=__doc__)
-    parser.add_argument("models", nargs="+", choices=available())
+    parser.add_argument("models", nargs="*", metavar="|".join(available()))
     parser.add_argument("--sources", type=int, default=12)
     parser.add_argument("--targets", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--points", type=int, default=POINTS, help="of each segment, judged")
+    parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/yardstick"))
+    parser.add_argument("--beside", type=Path, default=Path("benchmarks/results/methods"))
+    parser.add_argument("--page", type=Path)
     return parser.parse_args()
 
 

@@ -23,6 +23,7 @@ LPIPS_DOWNLOAD = "download"  # typed in place of a file, to have torchvision's f
 # hold: which rows there must be is told where the classes cannot be imported, too.
 GROUPED_METHODS, CONFINED_SCORES = ("fan",), ("group",)
 FORWARD = 0.5  # what a forward costs without its gradient, in evaluations
+LOOK_STRIDE = 8  # a look asks for at least every eighth of its points
 LPIPS_SMALLEST = 31  # pixels per side: AlexNet pools what is smaller to nothing
 SIMPLEX_FEWEST = 3  # the fewest found images: with two the triangle says it all
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, to_8bit
 from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.look import Look
 from blindspots.methods.method import RUNNING, Method, Problem, code
 from blindspots.schema import Ending
 
@@ -81,16 +82,10 @@ class SegmentScores:
         if not len(rows):
             return
         asked, about = problem.select(rows), state.select(rows)
-        looks = zip(asked.source, about.found, asked.kept, strict=True)
-        score = torch.stack(
-            [
-                torch.stack([self.along(sweep, source, end, kept) for end in ends])
-                for source, ends, kept in looks
-            ]
-        )
-        batch.replace(rows, method.swept(asked, about, score))
-        for row in rows.tolist():
-            batch.slots[row].looked += len(sweep) * score.shape[1]
+        look = Look(self.evaluator, asked, about.found, sweep.to(asked.source), method.delta)
+        batch.replace(rows, method.swept(asked, about, look.take()))
+        for row, images in zip(rows.tolist(), look.asked.tolist(), strict=True):
+            batch.slots[row].looked += images
 
     def along(
         self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor

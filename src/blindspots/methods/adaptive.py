@@ -56,12 +56,16 @@ from blindspots.methods.method import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-GROW, SHRINK, LONGEST, SHORTEST = 1.25, 0.5, 0.5, 0.005
-LOWER, HIGHER = 0.8, 1.15
-CORRECTIONS, PULL = 4, 0.3
-LIMIT, LEAST_LIMIT = 4 * 0.75, 0.004
-PATIENCE, NEARER = 5, 0.98
-RESERVE = 4
+# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+GROW, SHRINK = 1.25, 0.5  # of η after success and failure: faster is fewer steps, more of them lost
+LONGEST = 0.5  # of the way in a step: longer ones land where gradients no longer hold
+SHORTEST = 0.005  # of the way; a pair whose steps are shorter ends: less is nearer and dearer
+LOWER, HIGHER = 0.8, 1.15  # of the aim after a clear image and any other: near soon, or surely
+CORRECTIONS = 4  # before a step is given up: fewer shorten η for what one more would have mended
+PULL = 0.3  # of η while correcting: more is nearer to the target and longer outside
+LIMIT, LEAST_LIMIT = 3.0, 0.004  # change of a pixel: in η times the mean way, and in [0, 1]
+PATIENCE, NEARER = 5, 0.98  # evaluations without 2 % nearer before η is halved
+RESERVE = 4  # the last evaluations, in which only what is κ inside is left by a whole step
 
 
 @dataclass(frozen=True)

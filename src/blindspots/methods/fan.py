@@ -21,7 +21,7 @@ from torch import Tensor
 from blindspots.methods.hull import GOLDEN, LEAST_T, HullMethod
 from blindspots.methods.method import check_settings
 
-TOWARDS_EDGES = 2
+TOWARDS_EDGES = 2  # exponent of the draws: 1 sees the middle, more the edges and corners
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,10 +33,11 @@ Where the worst shortfall has not become smaller for six steps, gradients there 
 corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 
-Before it ends, the segment to every corner is looked at, at 201 points. One that leaves the level
-set is bent further at its worst point while steps are left (the last four are kept for that); then
-its end goes back to the last t up to which everything is inside and where at most half of δ is
-lost. So every segment that is returned is inside at all 201 points.
+Before it ends, the segment to every corner is looked at, at 201 points; those that the heights
+nearby leave no doubt about are not asked for (see `engine.look`). One that leaves the level set is
+bent further at its worst point while steps are left (the last four are kept for that); then its end
+goes back to the last t up to which everything is inside and where at most half of δ is lost. So
+every segment that is returned is inside at all 201 points.
 """
 
 from abc import abstractmethod
@@ -73,16 +74,22 @@ from blindspots.methods.planes import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-DEEPER, NEAR = 1.15, 1.5
-LARGEST_AIM = 60.0
-PATIENCE, PROGRESS, RETREAT = 6, 0.25, 0.8
-GOLDEN, LEAST_T = (5**0.5 - 1) / 2, 0.03
-LEAST_AIM = 1.5
-SOURCE_TIMES = 8.0
-WORST_SHARE = 0.9
-CONFIRMATIONS = 4
-LOOK, REPAIRS = 201, 4
-CUT_SHARE = 0.5
+# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+DEEPER = 1.15  # the aim's growth after a broken promise: inside sooner, but farther from the target
+NEAR = 1.5  # the most times its corners' depth that an aim may be: larger is slower to come near
+LARGEST_AIM = 60.0  # logits; without it, an aim that no gradient can meet would grow for ever
+PATIENCE = 6  # steps without progress before a retreat, each of which costs a few steps' way
+PROGRESS = 0.25  # logits that count as progress: less waits for noise, more retreats too soon
+RETREAT = 0.8  # the share of the way that a retreat keeps: less is surer to help and costs more
+GOLDEN = (5**0.5 - 1) / 2  # the turn that spreads the points of a segment most evenly
+LEAST_T = 0.03  # nearer to the source a point would move its corner more than 33-fold
+LEAST_AIM = 1.5  # the least aim, in κ: the nearer to 1 the nearer the end, and the oftener outside
+SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the floor
+WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
+CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
+LOOK = 201  # points of a segment that are held
+REPAIRS = 4  # the last steps, kept for segments that the look finds wanting
+CUT_SHARE = 0.5  # of δ that the end of a cut segment may have lost: room for rounding to 8 bits
 
 Weights = Float[Tensor, "batch points corners"]
 Held = TypeVar("Held", bound="HullState")

@@ -289,7 +289,9 @@ def _drives(blocks: int) -> Float[Tensor, "blocks rounds 1 1"]:
 
 
 LEVELS = 255
-SOURCE_SHARE, LEAST_CLEARANCE, SPARE = 0.9, 0.05, 1.2
+SOURCE_SHARE = 0.9  # of what a source has that is asked at most: 1 leaves an unsure one no room
+LEAST_CLEARANCE = 0.05  # logits, where gradients vanish: for what float32 and a batch change
+SPARE = 1.2  # times what an image's own rounding takes to first order: for the second
 
 
 def clearance_needed(

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from blindspots.methods.method import Evaluation, State, norm, started
 
-LEAST_RADIUS, LARGEST_RADIUS = 0.03, 1.0
-WIDER, NARROWER = 2.0, 0.5
-KEPT, BROKEN = 0.5, 0.25
-WORTH_JUDGING = 0.5
+# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+LEAST_RADIUS = 0.03  # change of a pixel that a curved model allows: less needs more steps
+LARGEST_RADIUS = 1.0  # all that a pixel can change
+WIDER, NARROWER = 2.0, 0.5  # how fast the radius follows: faster adapts sooner and swings more
+KEPT, BROKEN = 0.5, 0.25  # shares of a promise that count as kept and broken: between, all stays
+WORTH_JUDGING = 0.5  # logits promised that are judged: smaller ones drown in curvature
 
 Corners = Float[Tensor, "batch corners channel height width"]
 Learnt = TypeVar("Learnt", bound="PlanesState")

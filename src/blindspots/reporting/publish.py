@@ -9,9 +9,11 @@ from blindspots.reporting.model_names import Names, renamed
 from blindspots.reporting.page import write_report
 from blindspots.reporting.plain_words import next_steps, run_in_words
 from blindspots.reporting.tables import SLIDES_TABLES, Table, build_table, build_tables, render
-from blindspots.store.atomic import write_text
+from blindspots.store.atomic import sweep, write_text
+from blindspots.store.lock import read_holder
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import Run
+from blindspots.store.writer import SHOWN
 
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
@@ -40,6 +42,8 @@ def publish(
     """
     run = renamed(Run(path), names)
     place, tables = out or run.path, build_tables(run)
+    if out is None and read_holder(place) is None:
+        _sweep(place)
     for table in tables.values():
         _write_table(place, table)
     write_figures(run, place / "figures")
@@ -50,6 +54,13 @@ def publish(
         f"{run_in_words(run, width)}\n\n{next_steps(report, run.path)}",
         {kind: json.loads(render(tables[kind], "json")) for kind in SLIDES_TABLES},
     )
+
+
+def _sweep(place: Place) -> None:
+    """Remove what a killed report left; a driver at work sweeps for itself."""
+    sweep(place, "report.html.")
+    for folder in SHOWN:
+        sweep(place / folder)
 
 
 def publish_transfer(path: str | Place) -> Table:

@@ -17,6 +17,7 @@ from blindspots.schema import (
     ALL_TABLES,
     FORWARD,
     GROUPED_METHODS,
+    LOOK_STRIDE,
     LPIPS_SMALLEST,
     SIMPLEX_COUNTS,
     SIMPLEX_FEWEST,
@@ -221,12 +222,14 @@ class ModelAudit:
 
     @staticmethod
     def _looks(method: "Method", spent: float | None, company: int) -> bool:
-        """Whether a number of looks at the segments of a source's pairs cost that much."""
+        """Whether whole images, enough for one look at the segments of a source's pairs, did."""
         sweep = method.sweep()
         if spent is None or sweep is None:
             return not spent
-        costs = (spent * n / (FORWARD * len(sweep)) for n in range(1, company + 1))
-        return spent > 0 and any(isclose(cost, round(cost)) for cost in costs)
+        images = (spent * n / FORWARD for n in range(1, company + 1))
+        return spent >= FORWARD * len(sweep) / LOOK_STRIDE and any(
+            isclose(n, round(n)) for n in images
+        )
 
     @staticmethod
     def _snapshots(method: "Method", steps: int) -> list[int]:

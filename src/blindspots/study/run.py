@@ -30,8 +30,6 @@ from blindspots.study.pairs import check_pairs
 from blindspots.study.prepare import Prepared
 from blindspots.study.subjects import model_facts
 
-# The tables of hulls, and how many found images of a source they need.
-
 
 @dataclass(frozen=True)
 class Experiment:
