@@ -50,7 +50,7 @@ def main() -> None:
         missing = [method for method in METHODS if method.name not in there]
         keep(path, ((m.name, compared(about.model, m, pairs)) for m in missing))
     if given.page:
-        fill(given.page, _table(models(given.results)), "noise")
+        fill(given.page, table(models(given.results)), "noise")
 
 
 def compared(
@@ -104,7 +104,7 @@ def _difference(
     }
 
 
-def _table(measured: dict[str, Rows]) -> str:
+def table(measured: dict[str, Rows]) -> str:
     lines = [
         "| model | method | circumstance | pairs within 2 % + 1e-4 | largest change of a pair | "
         "change of the mean | endings equal | triangle fraction changes by |",

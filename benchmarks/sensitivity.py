@@ -45,7 +45,7 @@ def main() -> None:
         pairs = about.pairs(given.sources, 2)
         keep(path, (row for row in _rows(about.model, pairs) if row[0] not in there))
     if given.page:
-        fill(given.page, _table(models(given.results)), "sensitivity")
+        fill(given.page, table(models(given.results)), "sensitivity")
 
 
 def _rows(model: bs.Classifier, pairs: Sequence[Pair]) -> Iterator[tuple[str, Rows]]:
@@ -114,7 +114,7 @@ def _measured(model: bs.Classifier, pairs: Sequence[Pair], one: Method) -> dict[
     }
 
 
-def _table(measured: dict[str, Rows]) -> str:
+def table(measured: dict[str, Rows]) -> str:
     heads = [f"{name}: {factor:g} ×" for name in measured for factor in FACTORS]
     lines = [
         f"| constant | method | {' | '.join(heads)} |",

@@ -1,9 +1,8 @@
-"""The tables of docs/benchmark.md, of committed results: one a model, and what was asked of it."""
+"""The tables of docs/benchmark.md, of committed results: one per model, and what was asked."""
 
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judge import POINTS
 from benchmarks.results import Rows, fill, models
 
 TARGET = 0.9
@@ -18,6 +17,7 @@ COLUMNS = {
     "inside_8bit": ("8-bit inside", "{:.0%}"),
     "triangle_fraction": ("triangle fraction", "{:.3f}"),
     "triangle_least": ("lowest triangle", "{:.2f}"),
+    "points": ("segments asked at", "{} points"),
 }
 ORDER = ("reference", "paper", "adaptive", "star", "fan", "segment")
 ENDS = ("end", "DDN", "FMN")
@@ -27,16 +27,15 @@ def write_page(yardstick: Path, methods: Path, page: Path) -> None:
     """The tables and what the methods reach, of what both folders hold; nothing is computed."""
     judged, beside = models(yardstick), models(methods)
     names = sorted({*judged, *beside})
-    tables = [_table(name, {**judged.get(name, {}), **beside.get(name, {})}) for name in names]
+    tables = [_table(name, {**beside.get(name, {}), **judged.get(name, {})}) for name in names]
     fill(page, "\n".join(tables))
     fill(page, _verdicts(judged), "verdicts")
 
 
 def _table(name: str, rows: Rows) -> str:
-    one = next(iter(rows.values()))
     lines = [
         f"### {name}\n",
-        f"{one['pairs']} pairs; segments at {one.get('points', POINTS)} points.\n",
+        f"{next(iter(rows.values()))['pairs']} pairs.\n",
         f"| | {' | '.join(head for head, _ in COLUMNS.values())} |",
         f"|{'---|' * (len(COLUMNS) + 1)}",
     ]
@@ -46,6 +45,9 @@ def _table(name: str, rows: Rows) -> str:
             for key, (_, style) in COLUMNS.items()
         ]
         lines.append(f"| {row} | {' | '.join(cells)} |")
+    old = [f"`{row}`" for row, values in rows.items() if values.get("code") == "before"]
+    if old:
+        lines.append(f"\nMeasured before the last changes of the methods: {', '.join(old)}.")
     return "\n".join(lines) + "\n"
 
 

@@ -155,7 +155,8 @@ def execute(
     announce(prepared)
     Experiment(prepared, method, out, command, reporter, backend).execute()
     if prepared.shard.whole:
-        add_contrast(out, prepared.subjects, striking_case(Run(out)))
+        with reporter.busy("looking at a small change"):
+            add_contrast(out, prepared.subjects, striking_case(Run(out)))
     return prepared
 
 

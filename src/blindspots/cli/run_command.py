@@ -287,9 +287,9 @@ def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
 
 def show(out: Place, output: Output, reporter: "Reporter") -> None:
     """Tables, figures and report of a finished run; what was found is printed, then what next."""
-    from blindspots.reporting.publish import publish
-
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
+        from blindspots.reporting.publish import publish
+
         published = publish(out, terminal_width())
         tick(1)
     output.show(published.as_json, lambda: published.report if output.quiet else published.text)

@@ -72,7 +72,8 @@ class Experiment:
                 lpips=lpips,
             )
         )
-        tables = store.compact()
+        with self.reporter.busy("joining rows"):
+            tables = store.compact()
         seconds = (info.seconds or 0.0) + time.perf_counter() - began
         store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
