@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from blindspots.errors import UsageError, first_line
 from blindspots.models.schemes import check_weights
+from blindspots.settings import shortened
 
 _NESTS = ("state_dict", "model", "model_state_dict")
 _SHOWN = 4
@@ -340,7 +341,7 @@ def _shape(sides: tuple[int, ...]) -> str:
 def describe_unsafe(paths: Sequence[Path], error: UnpicklingError) -> str:
     """Why pickles of one model are not read: the classes they ask for; and how to convert them."""
     asked = dict.fromkeys(culprit for path in paths for culprit in _unsafe_globals(path))
-    culprits = list(asked) or _UNSAFE.findall(str(error))
+    culprits = [shortened(one) for one in asked or _UNSAFE.findall(str(error))]
     what = f"needs {_some(culprits)}" if culprits else "is not a plain state dict"
     subject = f"{_some(paths)} {'are' if len(paths) > 1 else 'is'}"
     return (
