@@ -15,6 +15,7 @@ import gc
 import io
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -82,9 +83,9 @@ class Row:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 raise
-            self.wrong.append(
-                f"{label}: {type(error).__name__} {' '.join(str(error).split())[:200]}"
-            )
+            # The page has no folder of the machine.
+            said = re.sub(r"/(\S+/)+", "", " ".join(str(error).split()))
+            self.wrong.append(f"{label}: {type(error).__name__} {said[:200]}")
 
     def __str__(self) -> str:
         return f"| {self.what} | {self.count} | {self.asked} | {self.reached or self.said} |"
@@ -218,7 +219,8 @@ def _read(out: Path) -> None:
 
 
 def _swept(out: Path) -> None:
-    assert not list(out.rglob("*.partial"))
+    left = [file.name for file in out.rglob("*.partial")]
+    assert not left, f"{', '.join(left)} is left"
 
 
 def failing(folder: Path, how: How, step: int) -> Row:

@@ -77,14 +77,14 @@ def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Pr
     """
     own = rows.filter(pc.field("model") == model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
-    places = pc.call_function("index_in", [own["image_id"]], options)
-    finite = pc.and_(pc.is_finite(own["confidence"]), pc.is_finite(own["p_label"]))
-    told = pc.and_(pc.and_(places.is_valid(), own["predicted"].is_valid()), finite)
-    own, places = own.filter(told), places.filter(told).to_numpy()
+    found = pc.call_function("index_in", [own["image_id"]], options)
+    told = {name: own[name].to_numpy() for name in ("predicted", "confidence", "p_label")}
+    places = found.fill_null(-1).to_numpy()
+    whole = (places >= 0) & np.logical_and.reduce([np.isfinite(one) for one in told.values()])
     answers = Predictions.none(len(ids))
-    answers.asked[places] = True
-    for name in ("predicted", "confidence", "p_label"):
-        getattr(answers, name)[places] = own[name].to_numpy()
+    answers.asked[places[whole]] = True
+    for name, values in told.items():
+        getattr(answers, name)[places[whole]] = values[whole]
     return answers
 
 
