@@ -56,7 +56,7 @@ from blindspots.methods.method import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+# What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
 GROW, SHRINK = 1.25, 0.5  # of η after success and failure: faster is fewer steps, more of them lost
 LONGEST = 0.5  # of the way in a step: longer ones land where gradients no longer hold
 SHORTEST = 0.005  # of the way; a pair whose steps are shorter ends: less is nearer and dearer
