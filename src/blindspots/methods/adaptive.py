@@ -107,7 +107,7 @@ class Adaptive(Method):
 
     delta: float = 0.2
     max_steps: int = 120
-    tolerance: float = 6e-3
+    tolerance: float = 5.5e-3
     clearance: float = 5.0
     aim: float = 30.0
     step_size: float = 0.3
