@@ -18,7 +18,9 @@ import random
 import shutil
 import sys
 import tempfile
+import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -33,8 +35,10 @@ from benchmarks.fuzz_files import FILES, fuzz_file
 from blindspots.cli.main import call
 from blindspots.reporting import publish
 
+# A disk takes three times as long to write a file anew as any parser to read it.
+MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 STATUSES = (0, 1, 2, 3)
-CANARY = "canary.txt"
+CANARY, FAR = "canary.txt", 10**9
 TEXTS = ("", "x" * 5000, "../../canary", "..", "a/b", "\x00", "\u202e", "$\\frac{$", "[red]")
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 2**63, 10**400, 0.5, -0.0, 1e308, [], {}, [None], {"a": [1]}),
@@ -44,11 +48,14 @@ ODD: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of input: `make` writes a clean one, `change` changes a copy and says how."""
+    """A kind of input: `make` writes a clean one, `change` changes a copy and says how.
+
+    `commands` read the copy, some of them beside the clean one.
+    """
 
     make: Callable[[Path], Path]
     change: Callable[[Path, random.Random], str]
-    commands: Callable[[Path], Sequence[list[str]]]
+    commands: Callable[[Path, Path], Sequence[list[str]]]
 
 
 @dataclass(frozen=True)
@@ -64,21 +71,28 @@ class Failure:
         return f"seed {self.seed}: {self.change}; {self.command}: {self.reason}"
 
 
-def fuzz(kind: Format, clean: Path, seeds: Sequence[int], commands: int = 4) -> Iterator[Failure]:
-    """Every failure of a format; `commands`: how many of its commands read each mutation."""
+def fuzz(
+    kind: Format, clean: Path, seeds: Sequence[int], commands: int | None = 4
+) -> Iterator[Failure]:
+    """Every failure of a format; `commands`: how many of its commands read each mutation, or all.
+
+    Nothing outside of the mutation may change: the user's files around it, or the clean input.
+    """
     for seed in seeds:
         rng = random.Random(seed)
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
             around = Path(folder)
             (around / CANARY).write_text("a file of the user's")
             (around / "others").mkdir()
             (around / "others" / "pairs.parquet").write_bytes(b"another one")
             copy = shutil.copytree(clean, around / "input" / "run")
             change = "; ".join(kind.change(copy, rng) for _ in range(rng.choice((1, 1, 1, 2, 3))))
-            before = _snapshot(around, copy)
-            offered = kind.commands(copy)
-            for command in rng.sample(list(offered), min(commands, len(offered))):
-                if reason := _run(command) or _changed(before, _snapshot(around, copy)):
+            before = _snapshot((around, clean.parent), copy.parent)
+            offered = kind.commands(copy, clean)
+            for command in rng.sample(list(offered), min(commands or FAR, len(offered))):
+                reason = _run(command)
+                after = _snapshot((around, clean.parent), copy.parent)
+                if reason or (reason := _changed(before, after)):
                     yield Failure(seed, change, command[0], reason)
 
 
@@ -95,13 +109,13 @@ def _run(command: list[str]) -> str:
     return ""
 
 
-def _snapshot(around: Path, own: Path) -> dict[str, str]:
-    """The content of every file around an input, and which there are."""
-    files = (file for file in sorted(around.rglob("*")) if not file.is_relative_to(own))
+def _snapshot(folders: Sequence[Path], own: Path) -> dict[str, str]:
+    """The content of every file in the folders that is not the input's own."""
+    files = (file for folder in folders for file in sorted(folder.rglob("*")))
     return {
-        str(file.relative_to(around)): hashlib.sha256(file.read_bytes()).hexdigest()
+        str(file): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
-        if file.is_file()
+        if file.is_file() and not file.is_relative_to(own)
     }
 
 
@@ -234,14 +248,29 @@ def _manifest(run: Path, rng: random.Random) -> str:
     return f"manifest {line.split()[-1]}"
 
 
-def reading(run: Path) -> list[list[str]]:
+def reading(run: Path, clean: Path) -> list[list[str]]:
     """The commands that read a run directory."""
+    from tests.support.tiny import MODEL, REFERENCE
+
+    trusted = ["--quiet", "--trust-run-code"]
+    model = ["--model", MODEL, "--images", f"folder:{clean.with_name('images')}"]
+    merged = str(run.with_name("merged"))
     return [
         ["table", str(run)],
         ["check", str(run), "--max", "rmse=1"],
         ["report", str(run), "--quiet"],
-        ["verify", str(run), "--quiet", "--trust-run-code"],
+        ["verify", str(run), *trusted],
+        ["compare", str(run), str(clean)],
+        ["compare", str(clean), str(run), "--html", str(run.with_name("compared.html"))],
+        ["transfer", str(run), *trusted],
+        ["widths", str(run), "--directions", "2", "--points", "3", *trusted],
+        ["plot", str(run), "--figure", "curves"],
+        ["merge", str(run), "--out", merged, "--quiet"],
+        ["run", *model, "--out", str(run), "--quiet", *REFERENCE, *FEW],
     ]
+
+
+FEW = ("--sources", "4", "--targets-per-source", "2", "--keep", "path")
 
 
 def make_run(folder: Path) -> Path:
@@ -250,8 +279,7 @@ def make_run(folder: Path) -> Path:
 
     images = write_images(folder / "images", 3)
     with without_figures():
-        few = ("--sources", "4", "--targets-per-source", "2", "--keep", "path")
-        assert run(f"folder:{images}", folder / "run", *few) == 0
+        assert run(f"folder:{images}", folder / "run", *FEW) == 0
     return folder / "run"
 
 
@@ -264,24 +292,30 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000, help="mutations of each format")
     parser.add_argument("--seed", type=int, default=0, help="of the first mutation")
     parser.add_argument("--format", choices=[*FORMATS, *FILES], action="append", help="else all")
+    parser.add_argument("--commands", type=int, default=4, help="those that read a run directory")
     parser.add_argument("--keep", type=Path, help="a folder for files that fail")
     asked = parser.parse_args()
     seeds, failed = range(asked.seed, asked.seed + asked.count), 0
+    warnings.simplefilter("ignore")  # what decoders say of damage
     # They take longer than all the rest.
     publish.write_figures = lambda *_: []
     for name in asked.format or [*FILES, *FORMATS]:
-        print(f"{name}: seeds {seeds.start} to {seeds.stop - 1}", flush=True)
-        with tempfile.TemporaryDirectory() as folder:
-            for failure in _failures(name, Path(folder), seeds, asked.keep):
+        print(f"{name}: seeds {seeds.start} to {seeds.stop - 1}", end="", flush=True)
+        began, before = time.monotonic(), failed
+        with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+            for failure in _failures(name, Path(folder), seeds, asked):
                 failed += 1
-                print(failure, file=sys.stderr)
+                print(f"\n{failure}", file=sys.stderr)
+        rate = 60 * len(seeds) / (time.monotonic() - began)
+        print(f"; {failed - before} failures, {rate:,.0f} a minute", flush=True)
     print(f"{failed} failures")
     sys.exit(failed > 0)
 
 
-def _failures(name: str, folder: Path, seeds: range, keep: Path | None) -> Iterator[object]:
+def _failures(name: str, folder: Path, seeds: range, asked: argparse.Namespace) -> Iterator[object]:
+    keep: Path | None = asked.keep
     if name in FORMATS:
-        yield from fuzz(FORMATS[name], FORMATS[name].make(folder), seeds)
+        yield from fuzz(FORMATS[name], FORMATS[name].make(folder), seeds, asked.commands)
         return
     for seed, file, reason in fuzz_file(FILES[name], folder, seeds):
         if keep:

@@ -172,8 +172,9 @@ def _metadata() -> dict[str, bytes]:
 
 
 def _read_metadata(path: Path) -> None:
-    for name in ("a.png", "b.png"):
-        path.with_name(name).write_bytes(_picture())
+    for picture in (path.with_name(name) for name in ("a.png", "b.png")):
+        if not picture.exists():
+            picture.write_bytes(_picture())
     load_images(f"folder:{path.parent}")
 
 

@@ -6,7 +6,8 @@ Kills strike at random writes and at random moments of a run, its archives, its 
 `report`; then the same command goes on, until one ends by itself and is held against a run that
 nothing disturbed. The disk is full from each write of a run on, and each rename of it fails, by
 counting them. Drivers and workers are stopped. Memory and open files are watched over many pairs
-and traversals. Prints a table; exit status 1 where something is wrong. A seed makes the same again.
+and traversals; every command reads run directories that lie. Prints a table; exit status 1 where
+something is wrong. A seed makes the same again.
 """
 
 import argparse
@@ -33,6 +34,7 @@ import pytest
 from PIL import Image
 
 import blindspots as bs
+from benchmarks.fuzz import FORMATS, fuzz
 from benchmarks.hardware import hardware
 from benchmarks.results import fill
 from blindspots.engine.evaluator import find_device
@@ -407,8 +409,17 @@ def _slowest(client: Client, beside: threading.Thread | None = None) -> float:
     return longest
 
 
+def hostile(folder: Path, count: int) -> Row:
+    """Every command on run directories that lie; a canary and the user's other files lie beside."""
+    clean, row = FORMATS["run"].make(folder), Row("run directories that lie, to every command")
+    row.count = count
+    row.wrong = [*map(str, fuzz(FORMATS["run"], clean, range(count), None))]
+    row.reached = row.said if row.wrong else "nothing wrong, 0 files outside changed"
+    return row
+
+
 def torture(
-    seed: int, kill: int, step: int, pairs: int, traversals: int, slow: int
+    seed: int, kill: int, step: int, pairs: int, traversals: int, slow: int, lies: int
 ) -> Iterator[Row]:
     """Everything, row by row."""
     parts: list[Callable[[Path], Iterator[Row] | Row]] = [
@@ -419,6 +430,7 @@ def torture(
         lambda folder: many_pairs(folder, pairs),
         lambda folder: many_traversals(folder, traversals),
         lambda folder: uploads(folder, slow),
+        lambda folder: hostile(folder, lies),
     ]
     for part in parts:
         with tempfile.TemporaryDirectory() as folder, tiny.without_figures():
@@ -434,9 +446,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--step", type=int, default=1, help="try every so-many-th write")
-    parser.add_argument("--pairs", type=int, default=3000)
+    parser.add_argument("--pairs", type=int, default=10_000)
     parser.add_argument("--traversals", type=int, default=500)
     parser.add_argument("--slow", type=int, default=250)
+    parser.add_argument("--lies", type=int, default=200, help="run directories that lie")
     parser.add_argument("--page", type=Path, help="write the table there, between its marks")
     given = vars(parser.parse_args())
     page, kill = given.pop("page"), given.pop("kills")
@@ -449,8 +462,8 @@ def main() -> None:
             print(*row.wrong, sep="\n", file=sys.stderr, end="\n" * bool(row.wrong))
             lines.append(str(row))
             failed = failed or bool(row.wrong)
-    if page:
-        fill(page, "\n".join(lines), "torture")
+            if page:  # after each row, so that what is cut short has shown what it did
+                fill(page, "\n".join(lines), "torture")
     sys.exit(failed)
 
 

@@ -1,4 +1,4 @@
-"""The tables of docs/benchmark.md, of committed results: one a model, and what was asked of it."""
+"""The tables of docs/benchmark.md, of committed results: one per model, and what was asked."""
 
 from pathlib import Path
 from typing import Any

@@ -9,6 +9,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 _PROJECT = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 REPOSITORY = _PROJECT["urls"]["Repository"]
+_OWN = REPOSITORY.removeprefix("https://github.com/")
 
 project, author = "Blindspots", _PROJECT["authors"][0]["name"]
 copyright = f"{author}, under the Apache License 2.0"
@@ -35,20 +36,24 @@ nb_execution_in_temp = True
 nb_execution_timeout, nb_output_stderr = 300, "remove"
 
 autodoc_typehints, autodoc_member_order = "none", "bysource"
+# Two hyphens begin an option.
+smartquotes = False
 # Docstrings mark code as Markdown does.
 default_role = "code"
 
 
-def _link_out(text: str) -> str:
+def _link_out(text: str, page: str) -> str:
     """Links to files beside docs/ lead into the repository."""
-    return re.sub(r"\]\(\.\./(?!_)([\w./#-]+)\)", rf"]({REPOSITORY}/blob/main/\1)", text)
+    up = re.escape("../" * (page.count("/") + 1))
+    return re.sub(rf"\]\({up}(?!_)([\w./#-]+)\)", rf"]({REPOSITORY}/blob/main/\1)", text)
 
 
 def _read(_app: object, page: str, source: list[str]) -> None:
     from generated import FILLED, colab
 
     text = FILLED[page]() if page in FILLED else ""
-    text = _link_out(source[0].replace("% generated", text))
+    filled = source[0].replace("% generated", text).replace("OWNER/blindspots", _OWN)
+    text = _link_out(filled, page)
     if page == "index" and not (HERE / "leaderboard.md").exists():
         text = text.partition("```{toctree}\n:hidden:\n:caption: Leaderboard")[0]
     tutorial = page.startswith("tutorials/")

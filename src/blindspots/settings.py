@@ -112,7 +112,7 @@ def parse_shard(text: str) -> Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class MachineSettings:
-    """What does not change results beyond float tolerance, and what to keep on disk.
+    """What changes results by rounding alone, and what to keep on disk.
 
     `device`: auto, cpu, cuda, cuda:1 …; `batch`: pairs in flight at once, None: by the device.
     `layout`: how images lie in memory inside the model; auto: what was measured as faster for its

@@ -78,6 +78,8 @@ def start_and_wait(page):
 def until_found(page):
     page.wait_for_selector(".panel .facts dd", state="attached", timeout=60_000)
     until(page, "document.querySelector('#go').textContent === 'Start'")
+    # A run once ended like that by itself.
+    assert "Stopped" not in page.inner_text("#status")
 
 
 def until_contrasted(page):

@@ -1,11 +1,14 @@
 """The explorer as a person uses it, on a desk and on a phone."""
 
+import base64
+import io
 import json
 import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from blindspots.settings import Trust
 from tests.browser.conftest import DESKTOP, PHONE, violations
@@ -145,6 +148,10 @@ def test_the_contrast_comes_second(page):
     sections = page.locator("main > section").evaluate_all("all => all.map((one) => one.id)")
     shown = [one for one in sections if one in ("contrast", "triangle", "star", "keep")]
     assert shown == ["contrast", "triangle", "star", "keep"]
+    beside = page.locator("#report").evaluate(
+        "one => [...one.parentElement.children].map((e) => e.id)"
+    )
+    assert "share" in beside
 
 
 @on_a_desk
@@ -205,6 +212,10 @@ def test_the_triangle_says_what_the_model_says(page, client):
     page.wait_for_selector("#triangle-view .map")
     page.locator("#triangle-view .map").first.scroll_into_view_if_needed()
     box = page.locator("#triangle-view .map").first.bounding_box()
+    card = page.locator("#triangle-view article").first.bounding_box()
+    aside = page.locator("#triangle-view .under").first.bounding_box()
+    beside = aside["y"] < box["y"] + box["height"]
+    assert box["width"] + beside * aside["width"] > 0.8 * card["width"]
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.5)
     page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + box["height"] * 0.6, steps=5)
     page.mouse.move(box["x"] + box["width"] * 0.45, box["y"] + box["height"] * 0.55)
@@ -325,6 +336,37 @@ def test_two_dropped_photographs_become_source_and_target(page, client):
     assert page.url == address
     names = page.locator(".slot .choose b").all_inner_texts()
     assert names[:2] == ["one", "two"]
+
+
+@on_a_desk
+def test_photographs_for_a_model_that_knows_drawings_get_a_word(context, tmp_path):
+    with explorer(tmp_path, models=["zoo:shapes-resnet"]) as running:
+        page = opened_at(context, running.url)
+        page.evaluate(DROP, [".slot[data-slot=source]", [["one.jpg", jpeg((255, 80, 40))]]])
+        until(
+            page, "document.querySelector('#status').textContent.includes('ten kinds of drawings')"
+        )
+        assert "blindspots explore --model timm:" in page.inner_text("#status")
+
+
+@on_a_desk
+def test_a_source_that_the_model_is_not_sure_of_is_said(page, client):
+    model = client.hub.subjects[FIRST].model
+    colours = [(r, g, b) for r in (0, 90, 255) for g in (0, 90, 255) for b in (0, 90, 255)]
+    pictures = [Image.open(io.BytesIO(base64.b64decode(jpeg(colour)))) for colour in colours]
+    small = np.stack([np.array(one.resize((16, 16)), dtype=np.float32) / 255 for one in pictures])
+    with torch.no_grad():
+        sure = model(torch.from_numpy(small).permute(0, 3, 1, 2)).softmax(dim=1).amax(dim=1)
+    assert sure.min() < 0.4
+    unsure = colours[int(sure.argmin())]
+    page.evaluate(DROP, [".slot[data-slot=source]", [["vague.jpg", jpeg(unsure)]]])
+    until(page, "document.querySelector('.slot .choose b').textContent === 'vague'")
+    pick(page, "target", 5)
+    quick(page, steps=40)
+    page.click("#go")
+    until(
+        page, "document.querySelector('#status').textContent.includes('is not sure of this source')"
+    )
 
 
 @on_a_desk

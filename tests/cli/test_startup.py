@@ -5,14 +5,15 @@ import json
 import subprocess
 import sys
 from importlib import import_module
-from io import StringIO
+from io import BytesIO, StringIO, TextIOWrapper
 
 import pytest
 from rich.console import Console
 
 from blindspots.cli.commands import COMMANDS, GROUPS
-from blindspots.cli.main import app, call
+from blindspots.cli.main import app, call, main
 from blindspots.progress import Reporter
+from tests.support.run_factory import Factory
 
 EMBEDDED = "--model zoo:shapes-resnet"
 # A path that names no scheme, and files that are not there.
@@ -42,16 +43,18 @@ table nowhere
 ASKED = """
 import json, sys
 from blindspots.cli.main import call
+assert "pyarrow" not in sys.modules, "help does not need it"
 for line in json.loads(sys.argv[1]):
-    print(json.dumps([line, call(line.split()), "torch" in sys.modules]))
+    status = call(line.split())
+    print(json.dumps([line, status, sorted({"torch", "matplotlib"} & sys.modules.keys())]))
 """
 
 
-def test_what_can_be_refused_without_a_model_is_refused_before_torch_is_loaded(tmp_path):
+def test_what_needs_no_model_is_refused_before_anything_heavy_is_loaded(tmp_path):
     typed = [sys.executable, "-c", ASKED, json.dumps(CHEAP)]
     done = subprocess.run(typed, capture_output=True, text=True, check=True, cwd=tmp_path)
     answers = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [answer for answer in answers if answer[1:] != [2, False]] == [], done.stderr
+    assert [answer for answer in answers if answer[1:] != [2, []]] == [], done.stderr
     assert len(answers) == len(CHEAP)
 
 
@@ -120,3 +123,19 @@ def test_on_a_terminal_a_clock_runs_and_leaves_nothing():
     with reporter.busy("loading torch"):
         assert "loading torch" in reporter.console.file.getvalue()
     assert reporter.console.file.getvalue().endswith("\x1b[2K")
+
+
+@pytest.mark.parametrize("coding", ["ascii", "latin-1", "cp1252"])
+def test_a_terminal_that_is_not_utf8_shows_names_escaped(tmp_path, monkeypatch, coding):
+    run = Factory(size=8, sources=2, models=("zoo:ω-😀",)).write(tmp_path / "run")
+    shown = {name: TextIOWrapper(BytesIO(), coding) for name in ("stdout", "stderr")}
+    for name, stream in shown.items():
+        monkeypatch.setattr(sys, name, stream)
+    for words, status in (["table", str(run)], 0), (["table", str(tmp_path / "café\udce9😀")], 2):
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert ended.value.code == status
+    said = {name: stream.buffer.getvalue() for name, stream in shown.items() if not stream.flush()}
+    assert rb"\u03c9-\U0001f600" in said["stdout"]
+    assert rb"\U0001f600" in said["stderr"]
+    assert b"Traceback" not in said["stderr"]

@@ -25,6 +25,16 @@ def test_pixels_are_exact_at_the_models_geometry(photos):
     assert images.take([]).shape == (0, 3, 8, 8)
 
 
+def test_images_of_the_models_size_are_shown_as_they_are_with_a_note(tmp_path):
+    for number, sides in enumerate(((16, 16), (16, 16), (40, 30))):
+        write(tmp_path / "d" / f"{number}.png", encoded(noise(*sides, seed=number)))
+    crops = Model(preprocessing=Preprocessing(size=(16, 16), resize=20))
+    (note,) = load_images(f"folder:{tmp_path / 'd'}", crops).geometry_notes
+    assert "2 of 3 images" in note
+    assert "scale them to 20 × 20 and crop the middle" in note
+    assert load_images(f"folder:{tmp_path / 'd'}", Model(size=16)).geometry_notes == []
+
+
 def test_another_model_sees_the_same_listing_without_reading_a_file(photos, monkeypatch):
     images = load_images(f"folder:{photos}", Model(size=8, count=2))
     monkeypatch.setattr(Path, "read_bytes", lambda _: pytest.fail("a file was read"))

@@ -87,12 +87,19 @@ def tiny_board(tmp_path_factory, tiny_images):
     board = Board(folder, tiny_images)
     drawn = ["--sources", "15", "--targets-per-source", "1", "--out", board.protocol, "--quiet"]
     assert call(["leaderboard", "draw", "tiny-v1", "--images", tiny_images, *drawn]) == 0
-    run = ["--protocol", board.protocol, "--model", MODEL, "--images", tiny_images]
-    out = ["--out", str(folder / "run"), "--quiet"]
-    assert call(["leaderboard", "run", *run, *out]) == 0
-    name = ["--name", "tiny", "--entry", str(board.entry), "--protocol", board.protocol]
-    assert call(["leaderboard", "submit", str(folder / "run"), *name, "--quiet"]) == 0
+    make_entry(board, folder / "run", board.entry)
     return board
+
+
+def make_entry(board, run, entry):
+    """Run the protocol and submit what was found."""
+    given = ["--protocol", board.protocol, "--quiet"]
+    traversed = ["--model", MODEL, "--images", board.images, "--out", str(run)]
+    assert call(["leaderboard", "run", *given, *traversed]) == 0
+    assert (
+        call(["leaderboard", "submit", str(run), *given, "--name", "tiny", "--entry", str(entry)])
+        == 0
+    )
 
 
 @pytest.fixture

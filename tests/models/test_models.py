@@ -17,7 +17,7 @@ from blindspots.images import Preprocessing, load_images
 from blindspots.models import repositories
 from blindspots.models.catalog import list_models
 from blindspots.models.classifier import Classifier
-from blindspots.models.load import load_model
+from blindspots.models.load import load_model, name_apart
 from blindspots.models.schemes import SCHEMES
 from blindspots.models.schemes import timm as timm_scheme
 from blindspots.models.schemes.timm import timm_preprocessing
@@ -554,6 +554,29 @@ def test_counting_the_classes_leaves_the_module_as_it_was():
     assert module.training
     assert module[1].training
     assert all(weight.requires_grad for weight in module.parameters())
+
+
+@pytest.mark.parametrize(
+    ("specs", "names"),
+    [
+        (
+            ["file:/home/me/a/m.py:f?size=9", "file:/home/me/b/m.py:f?size=9"],
+            ["file:a/m.py:f", "file:b/m.py:f"],
+        ),
+        (["file:a/x/m.py:f", "file:b/x/m.py:f"], ["file:a/x/m.py:f", "file:b/x/m.py:f"]),
+        (
+            ["timm:r?weights=/home/me/a.pth", "timm:r?weights=/home/me/b.pth"],
+            ["timm:r?weights=a.pth", "timm:r?weights=b.pth"],
+        ),
+        (["timm:r", "timm:r?img_size=9"], ["timm:r", "timm:r?img_size=9"]),
+    ],
+)
+def test_models_of_one_name_are_told_apart_without_folders_that_they_share(specs, names):
+    models = [Classifier(nn.Flatten(), size=4) for _ in [*specs, "zoo:x"]]
+    for model, name in zip(models, [*("same" for _ in specs), "x"], strict=True):
+        model.name = name
+    name_apart([*zip([*specs, "zoo:x"], models, strict=True)])
+    assert [model.name for model in models] == [*names, "x"]
 
 
 def test_what_can_be_loaded_is_listed():

@@ -27,10 +27,11 @@ from blindspots.reporting.figures.paper_figures import (
     write_figure,
 )
 from blindspots.reporting.figures.style import COLOUR_MAP, LIMBS, MODEL, PERSON, PRINT, short
-from blindspots.schema import TRANSFER
+from blindspots.reporting.selection import by_source
+from blindspots.schema import SIMPLICES, TRANSFER
 from blindspots.store.reader import Run
 from blindspots.store.width_rows import add_widths
-from tests.support.run_factory import Factory
+from tests.support.run_factory import Factory, simplex_row
 
 MODELS = ("zoo:own", "timm:vit_base_patch16_clip_quickgelu_224.openai_ft_in12k_in1k-at")
 LONG = ("soft-coated_wheaten_terrier", "disc", "American_Staffordshire_terrier", "cup")
@@ -86,6 +87,8 @@ def run(tmp_path_factory):
     factory = Factory(size=16, sources=3, frames=4, models=MODELS, classes=LONG)
     run = Run(factory.write(tmp_path_factory.mktemp("run")))
     pq.write_table(pa.Table.from_pylist(judged(run), TRANSFER), run.path / "transfer.parquet")
+    hulls = [simplex_row(group) for group in by_source(run.pair_rows(started=True)).values()]
+    pq.write_table(pa.Table.from_pylist(hulls, SIMPLICES), run.path / "simplices.parquet")
     for row in run.pair_rows(started=True)[:2]:
         add_widths(run.path, widths(row))
     return run
@@ -320,6 +323,16 @@ def test_models_are_called_as_asked_for(run, tmp_path, capsys):
     assert call([*words, "--name", "ResNet-50 AT"]) == 2
     assert call([*words, "--name", "zoo:ownn=x"]) == 2
     assert "--name zoo:ownn" in capsys.readouterr().err
+
+
+def test_simplices_are_averaged_over_sources_with_the_number_of_their_corners(run):
+    page, _ = draw_figure(run, "simplex", models=[MODELS[0]], names={MODELS[0]: "Ours"})
+    assert "Ours: .50 on average" in texts_of(page)
+    assert "inside, of a source and 2 found images" in texts_of(page)
+    (shown,) = (line for line in page.child_axes[0].lines if len(line.get_xdata()) > 2)
+    assert set(shown.get_ydata()) == {0.5}
+    with pytest.raises(UsageError, match="--targets-per-source 3"):
+        FIGURES["simplex"].draw(run, [{"model": "zoo:none"}], PRINT["1"])
 
 
 def test_a_strip_has_the_plain_mix_below_and_the_targets_own_confidence(run):

@@ -24,8 +24,10 @@ from blindspots.reporting.page.inline import bundle
 from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.page.sentences import percent, spoken, with_article
 from blindspots.reporting.page.views import SCHEMA
+from blindspots.reporting.publish import publish
 from blindspots.reporting.tables import build_table, render
 from blindspots.schema import NULLS, PREDICTIONS
+from blindspots.store.lock import hold
 from blindspots.store.reader import Run
 from tests.support.run_factory import ZOO, Factory, pair_row, write_rows
 
@@ -84,6 +86,21 @@ def test_the_report_is_written_beside_the_run(run):
     path = write_report(run)
     assert path == run.path / "report.html"
     assert path.read_text("utf-8").startswith("<!doctype html>")
+
+
+def test_what_a_killed_report_left_is_removed_by_the_next(tmp_path, no_figures):
+    path = Factory(size=8, sources=2, frames=3).write(tmp_path / "run")
+    (path / "tables").mkdir(exist_ok=True)
+    left = "report.html", "tables/distances.csv", "pairs.parquet"
+    files = [path / f"{name}.{'0' * 12}.partial" for name in left]
+    files.append(path / "report.html.mine.partial")
+    for file in files:
+        file.write_text("half")
+    with hold(path):
+        publish(path)
+    assert all(file.exists() for file in files)
+    publish(path)
+    assert [file.exists() for file in files] == [False, False, True, True]
 
 
 def test_every_element_is_closed_and_every_id_is_there_once(page):

@@ -3,6 +3,7 @@
 Its own name is the user's: whatever that holds, it works.
 """
 
+import math
 import os
 import re
 import shutil
@@ -14,9 +15,12 @@ import pytest
 from benchmarks.fuzz import FORMATS, fuzz
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
+from blindspots.schema import PREDICTIONS
+from blindspots.store.manifest import MANIFEST, renew_entry
 from blindspots.store.reader import Run
 from blindspots.store.run_info import RunInfo
 from blindspots.store.writer import Store
+from blindspots.study.survey import read_model_predictions
 from tests.support.run_factory import Factory
 from tests.support.runs import rows as rows_of
 
@@ -124,3 +128,19 @@ def test_a_whole_run_is_done_in_a_directory_of_every_such_name(tmp_path, tiny_im
     assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
     assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
     assert {file.name for file in tmp_path.iterdir()} == {name}
+
+
+def test_a_manifest_that_is_none_is_left_as_it_is(stranger):
+    for name in ("../../secret/key.txt", "x"):
+        (stranger / MANIFEST).write_text(f"{'0' * 64} {name}\n")
+        renew_entry(stranger, "nulls.parquet")
+        assert (stranger / MANIFEST).read_text().endswith(f" {name}\n")
+
+
+@pytest.mark.parametrize("number", [None, math.nan, math.inf])
+@pytest.mark.parametrize("column", ["confidence", "p_label"])
+def test_an_answer_that_no_model_gives_is_asked_for_again(column, number):
+    said = {"model": "m", "image_id": "b", "predicted": 2, "confidence": 0.7, "p_label": 0.7}
+    other = {**said, "image_id": "c", column: number}
+    rows = pa.Table.from_pylist([said, other], PREDICTIONS)
+    assert read_model_predictions(rows, "m", ["a", "b", "c"]).asked.tolist() == [False, True, False]

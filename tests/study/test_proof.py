@@ -4,6 +4,7 @@ Changes are planted twice over: as they are, where the manifest must name the fi
 manifest written anew, as by somebody who forges it, where the contents must give it away.
 """
 
+import json
 import math
 import os
 import shutil
@@ -22,6 +23,7 @@ from blindspots.schema import ALL_TABLES, TABLES
 from blindspots.settings import Trust
 from blindspots.store.manifest import MANIFEST, check_manifest, read_manifest, write_manifest
 from blindspots.store.reader import Run
+from blindspots.store.run_info import INFO_FILE
 from blindspots.study import recompute
 from blindspots.study.audit import audit
 from blindspots.study.backends import process_pool
@@ -37,6 +39,17 @@ MANIFEST_ALONE = {
     | {f"kept_{what}" for what in ("found", "source", "target")},
     "widths": {"along", "confidence", "directions", "seed", "low", "median", "high", "inside"},
 }
+# Members of run.json that tell how and when it was made, and what nobody computes again.
+INFO_OF_MANIFEST = {
+    "backend",
+    "command",
+    "compiled",
+    "contrast",
+    "device",
+    "finished",
+    "found_dropped",
+    "images",
+} | {"layout", "notes", "seconds", "started", "tables", "versions"}
 FEW = ("--sources", "6", "--targets-per-source", "3")
 
 
@@ -116,6 +129,41 @@ def other(value, kind):
 def test_the_run_has_rows_in_every_table(made):
     assert all(Run(made).arrow(table).num_rows > 2 for table in ALL_TABLES)
     assert disagreements(made, sources=None) == []
+
+
+def altered(value):
+    """A member of run.json with another value at its first leaf."""
+    match value:
+        case {**members} if members:
+            first, *_ = members
+            return {**members, first: altered(members[first])}
+        case [first, *rest]:
+            return [altered(first), *rest]
+        case bool():
+            return not value
+        case int() | float():
+            return value + 1
+        case str():
+            return f"{value}x"
+    return 1
+
+
+@pytest.mark.faults
+def test_another_value_in_any_member_of_run_json_is_noticed(copy, made):
+    stored, missed = json.loads((made / INFO_FILE).read_text()), set()
+    for name, value in stored.items():
+        (copy / INFO_FILE).unlink()
+        (copy / INFO_FILE).write_text(json.dumps({**stored, name: altered(value)}))
+        assert f"{INFO_FILE} has another SHA-256" in str(list(check_manifest(copy, pictures=False)))
+        write_manifest(copy)
+        try:
+            found = list(audit(Run(copy)))
+        except bs.UsageError:
+            found = [name]
+        # A spec is held against its weights when the model is loaded again.
+        missed |= set() if found or (name == "models" and told(copy)) else {name}
+        shutil.copy(made / MANIFEST, copy / MANIFEST)
+    assert missed == INFO_OF_MANIFEST
 
 
 def plant(copy, made, table, change):

@@ -57,6 +57,9 @@ run --batch-size 99999999999999999999
 run --device meta
 run --lpips-weights {place}/two.txt
 run --out {place}/words
+run --out {place}/words --dry-run
+run --name zoo:own=Ours
+run --name Ours
 run --images 'folder:{place}/one class' --out '{place}/one class/apple/run'
 run --targets-per-source 40
 run --batch-size none
@@ -139,6 +142,7 @@ plot {place}/made --out {place}/made/figure.svg --format png
 plot {place}/made --out {place}/made/run.json/figure.pdf
 plot {place}/made --figure transfers
 plot {place}/made --figure widths
+plot {place}/one --figure simplex
 plot {place}/kept-found --figure path
 plot {place}/kept-found --figure curves
 plot {place}/kept-none --figure grid
@@ -178,6 +182,8 @@ parse_score('group')
 parse_score('group:')
 parse_score('group:3-1')
 parse_score('group:a')
+parse_score('group:' + 5000 * '9')
+parse_score('group:0-99999999999')
 parse_score('margin:2')
 Confidence().check_delta(1.0)
 Group([1]).check_delta(-0.1)

@@ -1,6 +1,7 @@
 """The main job through the command line, on a tiny model and tiny images."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from blindspots.cli.main import call
 from blindspots.images.listing import seeded_order
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
+from blindspots.store.writer import Store
 from tests.support.runs import found_image, rows, saved_image
-from tests.support.tiny import MODEL, NAMES, SMOOTH, run, spec
+from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec, write_images
 
 SCHEMAS = {"pairs": PAIRS, "triangles": TRIANGLES, "simplices": SIMPLICES, "nulls": NULLS}
 MODELS = 2
@@ -105,11 +107,13 @@ def test_a_finished_run_has_tables_figures_report_and_facts(tmp_path, tiny_image
 def test_keep_says_what_stays(tmp_path, tiny_images, keep, found, paths):
     path = tmp_path / "run"
     few = ("--keep", keep, "--sources", "3")
-    assert run(tiny_images, path, *few) == 0
+    assert run(tiny_images, path, *few, "--name", f"{MODEL}=The ward’s own") == 0
     assert len(list((path / "found").iterdir())) == found
     assert len(list((path / "path").iterdir())) == paths
     assert len(rows(path, "triangles")) == 3
     assert run(tiny_images, path, *few) == 0
+    assert [facts.title for facts in Run(path).models] == ["The ward’s own"]
+    assert "The ward’s own" in (path / "report.html").read_text()
 
 
 @pytest.mark.usefixtures("no_figures")
@@ -208,7 +212,41 @@ def test_a_read_only_run_is_reported_elsewhere(finished, tmp_path, no_figures, m
     before = {file: file.stat().st_mtime_ns for file in finished.rglob("*")}
     assert call(["report", str(finished), "--quiet"]) == 2
     assert "is read-only; name another --out" in capsys.readouterr().err
-    assert call(["report", str(finished), "--out", str(tmp_path / "shown"), "--quiet"]) == 0
+    elsewhere = ["--out", str(tmp_path / "shown"), "--name", f"{MODEL}=The ward’s own"]
+    assert call(["report", str(finished), *elsewhere, "--quiet"]) == 0
+    assert "The ward’s own" in (tmp_path / "shown" / "report.html").read_text()
     assert (tmp_path / "shown" / "report.html").stat().st_size > 10_000
     assert (tmp_path / "shown" / "tables" / "distance.csv").is_file()
     assert {file: file.stat().st_mtime_ns for file in finished.rglob("*")} == before
+
+
+def test_hulls_are_measured_of_the_found_images_in_memory(
+    tiny_images, tmp_path, monkeypatch, no_figures
+):
+    """Where memory holds none of them, the files are read and give the same rows."""
+    read, load = [], Store.load_found
+    monkeypatch.setattr(Store, "load_found", lambda store, i: (read.append(i), load(store, i))[1])
+    assert run(tiny_images, tmp_path / "held", *FULL) == 0
+    assert read == []
+    monkeypatch.setattr("blindspots.study.work.HELD_BYTES", 0)
+    assert run(tiny_images, tmp_path / "read", *FULL) == 0
+    assert set(read) == {row["pair_id"] for row in rows(tmp_path / "held").values()}
+    for table in ("triangles", "simplices"):
+        own = [rows(tmp_path / out, table) for out in ("held", "read")]
+        assert own[0] == own[1]
+        assert len(own[0]) > 0
+
+
+def test_names_that_are_no_utf8_are_carried_through_a_run(tmp_path, no_figures):
+    images = write_images(tmp_path / "images", 2)
+    for name, other in zip(NAMES, (b"a\xe9", b"b", b"c"), strict=True):
+        (images / name).rename(images / os.fsdecode(other))
+    (images / "b" / os.fsdecode(b"\xe9t\xe9.png")).write_bytes(b"\x89PNG\r\n\x1a\n" + b"0" * 50)
+    (images / "b" / "green-0.png").rename(images / "b" / os.fsdecode(b"gr\xe9.png"))
+    few = ("--sources", "3", "--targets-per-source", "1")
+    unnamed = spec("unnamed")
+    assert run(f"folder:{images}", tmp_path / "run", *few, models=(unnamed,)) == 0
+    assert len(rows(tmp_path / "run")) == 3
+    assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == [
+        "b/\\xe9t\\xe9.png"
+    ]

@@ -139,14 +139,16 @@ class OpenRun(Run):
         """
         return self.publish(out).report
 
-    def publish(self, out: str | Place | None = None) -> "Published":
-        """What `report` writes: where the report is, and the slides' tables as text and data."""
+    def publish(
+        self, out: str | Place | None = None, names: Mapping[str, str] | None = None
+    ) -> "Published":
+        """What `report` writes: where it is, and the slides' tables; `names`: as `save_plot`."""
         from blindspots.reporting.publish import publish
         from blindspots.store.paths import check_writable, find_place
 
         place = self.path if out is None else find_place(out)
         check_writable(place)
-        return publish(self.path, out=place)
+        return publish(self.path, out=place, names=names)
 
     def verify(
         self,

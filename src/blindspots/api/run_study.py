@@ -149,20 +149,24 @@ def execute(
     keep_freed_memory()
     find_lpips(request.machine.lpips_weights)
     backend.check()
-    _check_apart(request.images, out)
-    check_writable(out)
-    check_own(out)
+    check_out(request.images, out)
     refuse_held(out)
     prepared = prepare(request, out, reporter)
     announce(prepared)
     Experiment(prepared, method, out, command, reporter, backend).execute()
     if prepared.shard.whole:
-        add_contrast(out, prepared.subjects, striking_case(Run(out)))
+        with reporter.busy("looking at a small change"):
+            add_contrast(out, prepared.subjects, striking_case(Run(out)))
     return prepared
 
 
-def _check_apart(images: str, out: Place) -> None:
-    """Refuse to write where the images are looked for: the run's own would be found among them."""
+def check_out(images: str, out: Place) -> None:
+    """Refuse a directory that can hold no run, and to write where the images are looked for.
+
+    There the run's own pictures would be found among them.
+    """
+    check_writable(out)
+    check_own(out)
     scheme, _, rest = images.partition(":")
     if scheme != "folder" or not isinstance(out, Path):
         return

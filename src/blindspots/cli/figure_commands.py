@@ -10,13 +10,14 @@ from blindspots.cli.options import (
     RunTrustFlags,
     check_file,
     make_number,
+    model_names,
 )
 from blindspots.cli.startup import start
 from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
-FigureName = Literal["path", "grid", "star", "triangle", "widths", "curves", "transfer"]
+FigureName = Literal["path", "grid", "star", "triangle", "simplex", "widths", "curves", "transfer"]
 
 
 def plot(
@@ -126,19 +127,7 @@ def widths(
     output.show(lambda: stored, lambda: run / WIDTHS_FILE)
 
 
-def model_names(given: tuple[str, ...]) -> dict[str, str]:
-    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
-    for text in given:
-        if not all(text.rpartition("=")):
-            raise UsageError(
-                f"--name {text} was given; expected a model and what it is called, as in "
-                "--name 'zoo:shapes-resnet=ResNet'"
-            )
-    return {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
-
-
 def _format(given: str | None, out: Place | None) -> str:
-    """The format that is asked for; refused where --format and --out say different ones."""
     from blindspots.reporting.figures.paper_figures import FORMATS
 
     ending = out.suffix.lower().lstrip(".") if out else given or "pdf"

@@ -10,14 +10,12 @@ from rich.console import Console
 
 from blindspots.cli.commands import app as app
 from blindspots.errors import BlindspotsError, computing, shortage
-from blindspots.store.atomic import storage_failure
 
 USAGE, INTERRUPTED = 2, 130
 _GOES_ON = "mend that, then the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and exit with its status."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Names of files and classes may hold what this terminal cannot show.
@@ -26,7 +24,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def call(arguments: list[str]) -> int:
-    """The exit status of a command; what goes wrong is one sentence on standard error."""
     try:
         with warnings.catch_warnings(), computing():
             warnings.showwarning = _show_warning
@@ -41,6 +38,8 @@ def call(arguments: list[str]) -> int:
         sys.stderr.close()
         return 0
     except OSError as error:
+        from blindspots.store.atomic import storage_failure
+
         return _say(f"{storage_failure(error)}; {_GOES_ON}", 1)
     except (MemoryError, RuntimeError) as error:
         if short := shortage(error):

@@ -168,7 +168,6 @@ class MethodFlags:
     score: str = "confidence"
 
     def build(self) -> "tuple[Method, Score]":
-        """The method they describe and the score it holds; refused where they do not fit."""
         from blindspots.methods import make_method
         from blindspots.scores import parse_score
 
@@ -207,11 +206,9 @@ class MachineFlags:
     precision: Precision = "fp32"
 
     def batch(self) -> int | None:
-        """The batch size; None for auto."""
         return None if self.batch_size == "auto" else check_batch(self.batch_size)
 
     def settings(self, **kept: Any) -> MachineSettings:
-        """The machine settings they describe; `kept`: those of what stays on disk."""
         return MachineSettings(
             device=self.device.partition(",")[0],
             batch=self.batch(),
@@ -222,7 +219,6 @@ class MachineFlags:
 
 
 def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
-    """The specs with the flags written into the only one; flags beside several are refused."""
     from blindspots.models.schemes import parse_model_spec
 
     options = {
@@ -253,7 +249,6 @@ def model_specs(models: Sequence[str], flags: ModelFlags) -> list[str]:
 
 
 def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same") -> dict[str, str]:
-    """The pairs of repeated `key=value` texts; others are refused, with an example."""
     pairs: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")
@@ -266,8 +261,18 @@ def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same"
     return pairs
 
 
+def model_names(given: Sequence[str]) -> dict[str, str]:
+    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
+    parts = {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
+    if not all((*parts, *parts.values())):
+        raise UsageError(
+            f"--name {' '.join(given)} was given; expected a model and what it is called, as in "
+            "--name 'zoo:shapes-resnet=ResNet'"
+        )
+    return parts
+
+
 def make_number(text: str) -> float:
-    """The number a text stands for; refused where it is none."""
     try:
         return float(text)
     except ValueError as error:
@@ -275,7 +280,6 @@ def make_number(text: str) -> float:
 
 
 def terminal_width() -> int | None:
-    """The terminal's width in columns; None where standard output is none."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
@@ -321,7 +325,6 @@ class BackendFlags:
     address: str | None = None
 
     def build(self, device: str) -> "Backend":
-        """The backend they describe for `--device`; refused where they do not fit together."""
         from blindspots.study.backends.backend import choose_backend
 
         return choose_backend(device, **asdict(self))
@@ -341,7 +344,6 @@ def warn_of_images(images: "ImageSet", reporter: "Reporter", place: str) -> None
 
 
 def say_notes(notes: Sequence[str], reporter: "Reporter") -> None:
-    """A line a note, such as how the classes of the images were mapped to the model's."""
     for note in notes:
         reporter.say(f"note: {note}")
 

@@ -20,6 +20,7 @@ from blindspots.cli.options import (
     ModelFlags,
     Output,
     RunPlace,
+    model_names,
     model_specs,
     say_notes,
     terminal_width,
@@ -64,6 +65,7 @@ def run(
     targets_per_source: Annotated[int, IN_WHAT] = 2,
     pairs: Annotated[Path | None, IN_WHAT] = None,
     seed: Annotated[int, IN_WHAT] = 0,
+    name: Annotated[tuple[str, ...], REPEATED, IN_OUTPUT] = (),
     keep: Annotated[Literal["none", "found", "path"] | None, IN_OUTPUT] = None,
     machine: MachineFlags = DEFAULT_MACHINE,
     lpips_weights: Annotated[Path | None, IN_OUTPUT] = None,
@@ -91,6 +93,8 @@ def run(
         CSV file with the columns source, target (ids or file names) instead of choosing.
     seed
         Seed of every random choice.
+    name
+        What a model is called, as in --name 'zoo:shapes-resnet=ResNet'; may be repeated.
     keep
         What stays on disk: path below 1,000 pairs per model, else found.
     lpips_weights
@@ -102,9 +106,11 @@ def run(
     dry_run
         Print the plan and its cost, and write nothing.
     """
+    from blindspots.reporting.model_names import refuse_unknown
     from blindspots.settings import WHOLE, ScienceSettings, parse_shard
 
-    specs = model_specs(model, model_flags)
+    specs, called = model_specs(model, model_flags), model_names(name)
+    refuse_unknown(called, (*model, *specs), out)
     check_typed(specs, images, classes=model_flags.classes, pairs=pairs, weights=lpips_weights)
     reporter = start(output)
     from blindspots.study.subjects import RunRequest
@@ -114,6 +120,7 @@ def run(
     part = WHOLE if shard is None else parse_shard(shard)
     request = RunRequest(
         models=specs,
+        titles={s: called.get(m) or called.get(s) for m, s in zip(model, specs, strict=True)},
         images=images,
         science=ScienceSettings(**science),
         machine=machine.settings(keep=keep, lpips_weights=lpips_weights, shard=part),
@@ -198,11 +205,12 @@ def _do(
     *,
     dry_run: bool = False,
 ) -> None:
-    from blindspots.api.run_study import execute
+    from blindspots.api.run_study import check_out, execute
     from blindspots.study.prepare import prepare
 
     announce = announce_plan(reporter)
     if dry_run:
+        check_out(request.images, out)
         prepared = prepare(request, out, reporter)
         announce(prepared)
         _print_plan(prepared, method, output)
@@ -216,12 +224,10 @@ def _do(
 
 
 def announce_plan(reporter: "Reporter") -> "Callable[[Prepared], None]":
-    """What says of a plan all that a person should know before it is worked on."""
     return partial(_say_plan, reporter=reporter)
 
 
 def _say_plan(prepared: "Prepared", reporter: "Reporter") -> None:
-    """What was skipped or converted, what was noted, and each model on the clean images."""
     warn_of_images(prepared.subjects[0].images, reporter, "run.json")
     say_notes(prepared.notes, reporter)
     for subject in prepared.subjects:
@@ -272,7 +278,6 @@ def _print_plan(prepared: "Prepared", method: Any, output: Output) -> None:
 
 
 def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
-    """A shard has no tables of its own worth drawing; what it is, and what comes next."""
     more = f" is shard {prepared.shard}; blindspots merge joins the shards of a plan"
     output.show(
         lambda: {"run": str(out), "shard": str(prepared.shard)},
@@ -282,9 +287,9 @@ def _show_shard(out: Place, prepared: "Prepared", output: Output) -> None:
 
 def show(out: Place, output: Output, reporter: "Reporter") -> None:
     """Tables, figures and report of a finished run; what was found is printed, then what next."""
-    from blindspots.reporting.publish import publish
-
     with reporter.work("drawing tables, figures and report", 1, "run") as tick:
+        from blindspots.reporting.publish import publish
+
         published = publish(out, terminal_width())
         tick(1)
     output.show(published.as_json, lambda: published.report if output.quiet else published.text)

@@ -2,9 +2,17 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from blindspots.cli.options import MachineFlags, Output, RunPlace, RunTrustFlags, terminal_width
+from blindspots.cli.options import (
+    REPEATED,
+    MachineFlags,
+    Output,
+    RunPlace,
+    RunTrustFlags,
+    model_names,
+    terminal_width,
+)
 from blindspots.cli.startup import check_typed, start
 from blindspots.errors import can_compute
 
@@ -31,7 +39,7 @@ def table(
         How to print it.
     """
     from blindspots.api.open_run import open_run
-    from blindspots.reporting.publish import SLIDES_TABLES
+    from blindspots.reporting.tables import SLIDES_TABLES
 
     kinds = (table,) if table else SLIDES_TABLES
     read, style = open_run(run), "json" if output.json else format
@@ -43,7 +51,12 @@ def table(
 
 
 def report(
-    run: RunPlace, /, *, out: RunPlace | None = None, output: Output = DEFAULT_OUTPUT
+    run: RunPlace,
+    /,
+    *,
+    out: RunPlace | None = None,
+    name: Annotated[tuple[str, ...], REPEATED] = (),
+    output: Output = DEFAULT_OUTPUT,
 ) -> None:
     """Build report.html, tables and figures of a run again.
 
@@ -53,10 +66,12 @@ def report(
         Run directory.
     out
         Directory to write them into, as for a run that is read-only; the run's unless given.
+    name
+        What a model is called, as in --name 'zoo:shapes-resnet=ResNet'; may be repeated.
     """
     from blindspots.api.open_run import open_run
 
-    published = open_run(run).publish(out)
+    published = open_run(run).publish(out, model_names(name))
     output.show(published.as_json, lambda: published.report)
 
 

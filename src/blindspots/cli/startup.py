@@ -43,7 +43,6 @@ def check_typed(
 
 
 def check_image_files(*files: Path) -> None:
-    """Refuse image files that cannot be opened."""
     for path in files:
         try:
             path.open("rb").close()
@@ -53,7 +52,6 @@ def check_image_files(*files: Path) -> None:
 
 
 def start(output: Output) -> Reporter:
-    """A reporter for the command, with torch loaded while it says so."""
     reporter = Reporter(output.quiet)
     # Where torch is not installed, the refusal is all there is to say.
     with reporter.busy("loading torch") if can_compute() else nullcontext():

@@ -32,7 +32,6 @@ class Order:
     agreement: float
 
     def applied(self, labels: Classes) -> Classes:
-        """The outputs of labels; -1 stays."""
         return torch.tensor([self.output.get(one, one) for one in labels.tolist()])
 
 

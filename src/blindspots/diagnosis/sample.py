@@ -55,7 +55,6 @@ class Evidence:
 
     @property
     def own(self) -> Int64[Tensor, "image"]:
-        """The label, or the model's prediction where there is none."""
         return torch.where(self.labels >= 0, self.labels, self.predicted)
 
     @property
@@ -63,7 +62,6 @@ class Evidence:
         return margin(self.logits, self.predicted)
 
     def only(self, chosen: Tensor) -> "Evidence":
-        """Some of the images: a mask, or indices."""
         return replace(
             self,
             images=self.images[chosen],
@@ -72,7 +70,6 @@ class Evidence:
         )
 
     def first(self, most: int) -> "Evidence":
-        """The first images, `most` of them where there are more."""
         return self.only(torch.arange(min(most, len(self))))
 
 

@@ -95,7 +95,6 @@ class AppState:
         )
 
     def begin(self, parts: Sequence[tuple[str, Callable[[], Turns]]]) -> TabJob:
-        """Long work of one or more models for one tab; all of it is taken, or none."""
         if len(self._jobs) >= MOST_JOBS:
             raise Busy(f"{len(self._jobs)} tabs are at work already; close one, or wait.")
         workers = [self.workers[model] for model, _ in parts]
@@ -194,7 +193,6 @@ def _suffix(subject: Subject, before: Mapping[str, Subject]) -> str:
 
 
 def facts(hub: AppState) -> dict[str, Any]:
-    """Models, images, methods, limits, words and colours; the pairs of a run where one is shown."""
     return {
         "models": [_model(subject) for subject in hub.subjects.values()],
         "methods": {name: _method(name) for name in METHODS},

@@ -73,7 +73,6 @@ class Guard:
             self._uploading -= 1
 
     def refusal(self, method: str, path: str, headers: list[tuple[bytes, bytes]]) -> Refusal | None:
-        """Why a request is not answered: a status and a sentence; None where it is."""
         given = _by_name(headers)
         if len(given.get("host", ())) != 1 or given["host"][0] not in self._hosts:
             return 403, (
@@ -90,7 +89,6 @@ class Guard:
         return None
 
     def _own(self, method: str, path: str, given: Mapping[str, list[str]]) -> bool:
-        """Whether our own page sends this, or somebody opens it."""
         origins, fewest = given.get("origin", []), 0 if method in ("GET", "HEAD") else 1
         if not set(origins) <= self._origins or not fewest <= len(origins) <= 1:
             return False
@@ -117,7 +115,6 @@ def _by_name(headers: list[tuple[bytes, bytes]]) -> Mapping[str, list[str]]:
 
 
 def _limited(receive: Receive, most: int) -> Receive:
-    """The request's body, which must not become longer than it may, in bytes and in seconds."""
     came, until, whole = 0, asyncio.get_running_loop().time() + SECONDS_A_BODY, False
 
     async def counted() -> Message:

@@ -87,7 +87,6 @@ def png(pixels: Pixels) -> bytes:
 
 
 def exact(pixels: Pixels) -> str:
-    """The picture for the page to compute with: lossless."""
     return _text(png(pixels))
 
 
@@ -127,13 +126,11 @@ class ImageCatalog:
         self.uploads = Uploads(subject.model.preprocessing for subject in subjects.values())
 
     def listing(self) -> dict[str, Any]:
-        """What the page offers: id and name of the first images, and how many there are."""
         first = islice(self._entries.items(), self._listed)
         entries = [{"id": image, "name": name, "label": label} for image, (name, label) in first]
         return {"spec": self.spec, "count": len(self._entries), "images": entries}
 
     def known(self, image: str) -> str | None:
-        """What an image is called; None where there is no such image."""
         upload = self.uploads.get(image)
         if upload is not None:
             return upload.name
@@ -144,14 +141,12 @@ class ImageCatalog:
         return self._entries.get(image, ("", None))[1]
 
     def pixels(self, image: str, model: str) -> Pixels:
-        """An image as a model sees it, in 8 bits; refused where there is no such image."""
         upload = self.uploads.get(image)
         if upload is not None:
             return upload.seen[self._subjects[model].model.preprocessing]
         return self._seen(image, model)
 
     def image(self, image: str, model: str) -> Float[Tensor, "3 height width"]:
-        """The same in [0, 1]."""
         pixels = torch.from_numpy(self.pixels(image, model).copy())
         return from_8bit(pixels).permute(2, 0, 1).contiguous()
 

@@ -53,7 +53,6 @@ class ThreadBudget:
 
     @contextmanager
     def taken(self, most: int) -> Iterator[None]:
-        """Inside, the calling thread computes with its share, `most` at most."""
         with self._lock:
             self._working += 1
             share = min(most, max(1, self._total // self._working))
@@ -137,7 +136,6 @@ class ModelTask:
 
     @property
     def ready(self) -> bool:
-        """Whether it has something to do: cancelled work has to be cleared away."""
         return self.cancelled or not (self.paused or self.outbox.full)
 
     def advance(self) -> bool:
@@ -159,7 +157,6 @@ class ModelTask:
         return True
 
     def finish(self) -> None:
-        """Let go of what the work holds; on the worker's thread alone."""
         close = getattr(self.turns, "close", None)
         if close is not None:
             close()
@@ -292,7 +289,6 @@ class ModelThread:
                 future.set_exception(error)
 
     def _turn(self) -> None:
-        """One turn of the next task that is ready; afterwards it stands last."""
         with self._changed:
             task = next((task for task in self._tasks if task.ready), None)
             if task is None:

@@ -17,14 +17,10 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Body(BaseModel):
-    """A JSON object with these fields and no others, of exactly these types."""
-
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Settings(Body):
-    """The method's settings that the page offers; None: the method's own default."""
-
     delta: Finite | None = None
     clearance: Finite | None = None
     max_steps: Annotated[int, Field(ge=1, le=MOST_STEPS)] | None = None

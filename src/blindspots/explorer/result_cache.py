@@ -69,7 +69,6 @@ class ResultCache:
         return found.id
 
     def get(self, name: str) -> CachedResult:
-        """The one with this id; refused where it is no longer, or never was, here."""
         with self._lock:
             if name not in self._kept:
                 raise Missing("this result is no longer kept here; start its traversal again")
@@ -77,7 +76,6 @@ class ResultCache:
             return self._kept[name]
 
     def hull(self, names: Sequence[str]) -> list[CachedResult]:
-        """Found images of one model and one source; refused where they are of several."""
         found = [self.get(name) for name in names]
         if len({(one.model, one.source, one.outcome.label) for one in found}) > 1:
             raise UsageError(
@@ -101,7 +99,6 @@ class Stored:
         return [{key: row[key] for key in (*_SHOWN, *_NUMBERS)} for row in rows]
 
     def open(self, name: str) -> CachedResult:
-        """A pair with its exact found image; refused where the run has none of it."""
         row = self._rows.get(name)
         if row is None:
             raise Missing("there is no such pair in this run; pick one from its list")
@@ -113,7 +110,6 @@ class Stored:
         return self._found(row, torch.from_numpy(found))
 
     def frames(self, found: CachedResult) -> list[dict[str, Any]]:
-        """The stored snapshots of a path that is no segment: step, confidence, picture."""
         path, outcome = found.outcome.path, found.outcome
         if path is None or found.method.straight:
             return []
@@ -146,7 +142,6 @@ class Stored:
 
 
 def plan_method(run: Run) -> Method:
-    """The method of a run's plan; refused where this version has none of that name."""
     settings = dict(run.info.method)
     kind = METHODS.get(settings.pop("name", ""))
     if kind is None:

@@ -26,7 +26,6 @@ from blindspots.study.pairs import pair_id
 from blindspots.study.run import utc_now
 from blindspots.study.subjects import model_facts
 
-MOST_RESULTS = 32
 SEED = 0
 
 
@@ -54,7 +53,6 @@ class SavedCase:
     spec: str
 
     def rows(self, subject: Subject) -> Iterator[Event]:
-        """A model's measured rows as events: of pairs, triangles and simplices."""
         lpips, _ = find_lpips(None)
         measurer = Measurer(subject.model, subject.evaluator, self.found[0].method.delta, lpips)
         maker, plan = RowMaker(subject, measurer, SEED), self._plan()
@@ -77,7 +75,6 @@ class SavedCase:
             yield from _events("simplices", rows)
 
     def write(self, out: Path, events: Sequence[Event]) -> Path:
-        """Write a new directory below `out` with these rows; its path."""
         path = _new_directory(out, self.found[0])
         store, rows = Store(path), defaultdict(list)
         for event in events:
@@ -143,7 +140,6 @@ class SavedCase:
 
 
 def _new_directory(out: Path, one: CachedResult) -> Path:
-    """A directory that is not there yet; ids are safe as file names."""
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     for number in range(1, 100):
         more = "" if number == 1 else f"-{number}"

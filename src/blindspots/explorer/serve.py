@@ -39,7 +39,6 @@ class Connection(H11Protocol):
 
 
 def listen(port: int) -> socket.socket:
-    """A socket that listens on 127.0.0.1; port 0: any free one. Refused where it is taken."""
     if not 0 <= port < 2**16:
         raise UsageError(f"--port {port} was given; expected 0 (any free one) to 65535")
     # With its protocol named, asyncio turns Nagle's algorithm off; else an answer in two writes
@@ -63,7 +62,6 @@ def address(connection: socket.socket) -> str:
 
 
 def check_origin(text: str) -> str:
-    """An address without a path, as browsers send it; refused where it is none."""
     if not re.fullmatch(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", text.rstrip("/")):
         raise UsageError(
             f"--origin {text} was given; expected the address in the browser's bar without its "
@@ -97,7 +95,6 @@ def serve(
     show: bool,
     origins: Sequence[str] = (),
 ) -> None:
-    """Answer until Ctrl-C. `said` hears the address; `show`: a browser is opened."""
     url = address(connection)
     said(url)
     if show:

@@ -26,8 +26,6 @@ SECONDS_A_PICTURE = 1 / 60
 
 @dataclass(frozen=True)
 class TraversalJob:
-    """A source and its targets for one model, by image ids, with the images themselves."""
-
     subject: Subject
     method: Method
     source: str
@@ -70,7 +68,6 @@ class _Camera:
     steps: dict[str, list[list[float | None]]] = field(default_factory=dict)
 
     def events(self, turn: Turn) -> Iterator[Event]:
-        """The frames that are due after a turn; the last one of a pair always is."""
         if turn.seen is not None:
             images, scores = _shown(turn.seen)
             self._note(turn.seen.problem, turn.seen.asked, images, scores)

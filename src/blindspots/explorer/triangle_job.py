@@ -50,13 +50,11 @@ def triangle(subject: Subject, first: CachedResult, second: CachedResult) -> Ite
 
 
 def corners_of(subject: Subject, found: Sequence[CachedResult]) -> Float[Tensor, "corners 3 h w"]:
-    """The exact corners of a hull, the source first, on the model's device."""
     images = [found[0].outcome.pair.source, *(one.outcome.found for one in found)]
     return torch.stack(images).to(subject.model.device)
 
 
 def check_weights(weights: Sequence[float], corners: int) -> Float[Tensor, "1 corners"]:
-    """Barycentric weights as they came from a page; refused where they are none."""
     inside = all(isfinite(w) and -SUM_TOLERANCE <= w <= 1 + SUM_TOLERANCE for w in weights)
     if len(weights) != corners or not inside or abs(sum(weights) - 1) > SUM_TOLERANCE:
         raise UsageError(
@@ -71,7 +69,6 @@ def at_point(
     found: Sequence[CachedResult],
     weights: Float[Tensor, "1 corners"],
 ) -> dict[str, Any]:
-    """What the model says at a point of a hull: confidence, margin, the class it would name."""
     corners = corners_of(subject, found)
     image = mix(weights.to(corners.device), corners)
     logits = evaluator.logits(image)

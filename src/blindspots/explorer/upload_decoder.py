@@ -47,7 +47,6 @@ class UploadDecoder:
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def decode(self, data: bytes, geometries: Sequence[Preprocessing]) -> list[Pixels]:
-        """The upload as each geometry shows it; refused in a sentence where it cannot be had."""
         with self._one_at_a_time:
             try:
                 answer = self._answer(data, geometries)
@@ -76,7 +75,6 @@ class UploadDecoder:
         return pipe.recv()
 
     def _started(self) -> Connection:
-        """The pipe to a process that is ready."""
         from blindspots.study.backends.worker_process import without_script
 
         if self.process is not None and not self.process.is_alive():
@@ -94,7 +92,6 @@ class UploadDecoder:
 
 
 def seen(data: bytes, geometries: Sequence[Preprocessing]) -> list[Pixels]:
-    """An upload as each geometry shows it; its kind and size are read before it is decoded."""
     _check_header(data)
     try:
         image = decode(data).image
@@ -104,7 +101,6 @@ def seen(data: bytes, geometries: Sequence[Preprocessing]) -> list[Pixels]:
 
 
 def _serve(pipe: Connection, memory: int) -> None:
-    """Decode until nobody asks any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit(memory)
     pipe.send(None)

@@ -34,7 +34,6 @@ from blindspots.store.reader import Run
 
 
 def create_app(hub: AppState, port: int, origins: Sequence[str] = ()) -> ASGIApp:
-    """The application behind its guard; `port`: its own, `origins`: where else it is seen."""
     app = FastAPI(lifespan=_lifespan(hub), docs_url=None, redoc_url=None, openapi_url=None)
     _handle_errors(app)
     _page(app)
@@ -96,7 +95,6 @@ def _file(name: str) -> Response:
 
 @cache
 def _static() -> dict[str, bytes]:
-    """Every file of the page, read once: a name from outside is looked up, never opened."""
     own = files("blindspots.explorer") / "static"
     return {name: file.read_bytes() for name, file in page_files(own).items()}
 
@@ -208,7 +206,6 @@ async def _case(hub: AppState, body: asked.CaseRequest) -> tuple[SavedCase, list
 
 
 def _report(case: SavedCase, events: list[Event]) -> str:
-    """The one-file page of a case; nothing of it stays on this machine."""
     with TemporaryDirectory(prefix="blindspots-") as folder:
         return page_html(report_data(Run(case.write(Path(folder), events))))
 

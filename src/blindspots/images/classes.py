@@ -71,12 +71,10 @@ class ClassTable:
         )
 
     def nearest(self, folder: str) -> str:
-        """The spellings nearest to `folder`, as a phrase; empty where none is near."""
         return nearest_names(folder, [*(self.folders or ()), *self.names])
 
 
 def plain_name(name: str) -> str:
-    """A name without what file systems and habits change in it: case, underscores, hyphens."""
     return " ".join(composed(name).casefold().replace("_", " ").replace("-", " ").split())
 
 

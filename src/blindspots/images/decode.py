@@ -63,7 +63,6 @@ class Examined(NamedTuple):
 
 
 def decode(data: bytes) -> Decoded:
-    """The image in a file's bytes, as the table above says; raises `Unreadable`."""
     return _read(_decode, data)
 
 

@@ -48,7 +48,6 @@ class Part(NamedTuple):
 
 
 def _oval(x: float, y: float, wide: float, high: float, turn: float = 0.0) -> Points:
-    """An ellipse around (x, y) with half axes `wide` and `high`, turned by `turn` radians."""
     angles = np.linspace(0, 2 * np.pi, 28, endpoint=False)
     right, down = wide * np.cos(angles), high * np.sin(angles)
     cosine, sine = np.cos(turn), np.sin(turn)
@@ -60,7 +59,6 @@ def _sharp(*corners: tuple[float, float]) -> Points:
 
 
 def _smooth(*knots: tuple[float, float]) -> Points:
-    """A closed Catmull-Rom curve through the knots."""
     here = np.array(knots, dtype=float)
     before, after, later = np.roll(here, 1, 0), np.roll(here, -1, 0), np.roll(here, -2, 0)
     t = np.linspace(0, 1, 6, endpoint=False)[:, None, None]
@@ -243,7 +241,6 @@ def shape_image(split: str, index: int, seed: int = 0) -> tuple[Image.Image, int
 
 
 def shape_images(split: str, n: int, seed: int = 0) -> Iterator[tuple[Image.Image, int]]:
-    """The first `n` images of a split with their labels, made one at a time."""
     return (shape_image(split, index, seed) for index in range(n))
 
 
@@ -297,7 +294,6 @@ def _ground(body: Colour, rng: Generator) -> Colour:
 
 
 def _ramp(rng: Generator) -> Mask:
-    """A plane that rises from -1 to 1 in a random direction."""
     angle = rng.uniform(0, 2 * np.pi)
     return np.cos(angle) * _COLUMNS + np.sin(angle) * _ROWS
 

@@ -14,8 +14,6 @@ WIDE, HIGH, LEFT, BOTTOM = 568, 320, 56, 350
 
 
 class BoardColumn(NamedTuple):
-    """A column of the ranking, with its definition."""
-
     key: str
     title: str
     definition: str
@@ -66,8 +64,6 @@ LEVEL_LINES = (
 
 @dataclass(frozen=True)
 class RankedRow:
-    """A row of the ranking: its cells in the order of `COLUMNS`, each as value and text."""
-
     name: str
     page: str
     cells: Sequence[dict[str, Any]]
@@ -80,7 +76,6 @@ class RankedRow:
 
 
 def ranking(rows: Sequence[Listed]) -> list[RankedRow]:
-    """The rows in their order; only those that are ranked are counted."""
     ranks = iter(range(1, len(rows) + 1))
     return [_row(one, next(ranks) if one.ranked else None) for one in rows]
 
@@ -140,7 +135,6 @@ def robust_text(known: tuple[float, str] | None) -> str:
 
 
 def csv_of(rows: Sequence[RankedRow]) -> str:
-    """The ranking as a CSV file, numbers in full."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["model", *(column.key for column in COLUMNS), *ENDS_OF_REACH])
@@ -151,7 +145,6 @@ def csv_of(rows: Sequence[RankedRow]) -> str:
 
 
 def level_rows(numbers: Numbers) -> list[dict[str, str]]:
-    """The numbers at both levels, a line each."""
     return [
         {
             "title": title,
@@ -218,7 +211,6 @@ def _label(points: Sequence[dict[str, Any]]) -> None:
 
 
 def spread_of(values: Sequence[float]) -> dict[str, Any]:
-    """Bars of how many pairs reach how far."""
     counts = [0] * BINS
     for value in values:
         counts[min(BINS - 1, int(value * BINS))] += 1

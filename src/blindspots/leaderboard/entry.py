@@ -65,8 +65,6 @@ class BoardEntry:
 
 @dataclass(frozen=True)
 class EntryFiles:
-    """Where the files of an entry lie, by the place of its JSON."""
-
     path: Path
 
     @property
@@ -79,7 +77,6 @@ class EntryFiles:
 
 
 def slug(name: str) -> str:
-    """The name of an entry's file, without its suffix."""
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
 
 

@@ -9,11 +9,13 @@ Numbers are taken as the entries have them: `blindspots leaderboard verify` is w
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment
 from markupsafe import Markup
 
 from blindspots.errors import UsageError
@@ -36,7 +38,7 @@ from blindspots.reporting.page.inline import (
     page_reader,
     script_hash,
 )
-from blindspots.store.atomic import write_bytes, write_text
+from blindspots.store.atomic import write_text
 from blindspots.store.run_info import plain
 
 ALL = "entries.json"
@@ -105,7 +107,8 @@ def build_site(entries: Path, out: Path) -> Built:
         folder = out / one.page[: -len(".html")]
         folder.mkdir(exist_ok=True)
         for name, picture in one.content.pictures.items():
-            write_bytes(folder / name, picture)
+            # Not synced one by one: there are thousands, and the next build writes them again.
+            (folder / name).write_bytes(picture)
     return Built(out / "index.html", len(boards), len(listed), changes)
 
 
@@ -217,22 +220,25 @@ class _Pages:
     def _fill(
         self, name: str, *, here: str = "", up: str = "", data: Sequence[Any] = (), **context: Any
     ) -> str:
-        read = page_reader(_FOLDERS)
-        script = bundle("board", lambda module: read(f"{module}.js"))
-        return (
-            environment(read)
-            .get_template(name)
-            .render(
-                style=Markup("".join(read(f"{style}.css") for style in _STYLES)),
-                script=Markup(script),
-                script_hash=script_hash(script),
-                block=json_block({"tables": list(data)}),
-                protocols=self.protocols,
-                here=here,
-                up=up,
-                **context,
-            )
+        templates, shared = _frame()
+        return templates.get_template(name).render(
+            **shared,
+            block=json_block({"tables": list(data)}),
+            protocols=self.protocols,
+            here=here,
+            up=up,
+            **context,
         )
+
+
+@cache
+def _frame() -> tuple[Environment, dict[str, Any]]:
+    """The templates, and the style and script that all pages share."""
+    read = page_reader(_FOLDERS)
+    script = bundle("board", lambda module: read(f"{module}.js"))
+    style = "".join(read(f"{name}.css") for name in _STYLES)
+    shared = {"style": Markup(style), "script": Markup(script), "script_hash": script_hash(script)}
+    return environment(read), shared
 
 
 def _telling(trio: Mapping[str, Any]) -> float:

@@ -52,7 +52,6 @@ def protocol_method(
 
 
 def images_of(protocol: Protocol, given: str | None) -> str:
-    """The spec of the images: that which is given, or the protocol's own."""
     if given or protocol.images:
         return given or protocol.images
     raise UsageError(
@@ -77,7 +76,6 @@ def run_protocol(
     seed: int | None = None,
     command: str = "",
 ) -> Prepared:
-    """Traverse the pairs of a protocol; with the same `out` it goes on where it was stopped."""
     spec = images_of(protocol, images)
     listed = load_images(spec, classes=classes, reporter=reporter)
     ids = _ids(protocol, listed)
@@ -148,7 +146,6 @@ class RunPairs:
         return found
 
     def labels(self, protocol: Protocol) -> dict[int, int]:
-        """The class to keep of every source."""
         both = zip(protocol.pairs, self.rows, strict=True)
         return {source: label_of(row) for (source, _), row in both}
 

@@ -11,10 +11,11 @@ import math
 import re
 import struct
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -71,11 +72,11 @@ class Judgement:
 
     @property
     def file(self) -> str:
-        """The name of its PNG in the zip."""
         return f"{self.pair:05d}-{self.witness[:DIGITS]}.png"
 
 
 COLUMNS = tuple(one.name for one in fields(Judgement))
+_VALUES = attrgetter(*COLUMNS)
 
 
 class Contents(NamedTuple):
@@ -87,16 +88,14 @@ class Contents(NamedTuple):
 
 
 def render_manifest(lines: Iterable[Judgement]) -> bytes:
-    """The manifest as the bytes of a CSV file."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
-    writer.writerows([_text(value) for value in asdict(one).values()] for one in lines)
+    writer.writerows([_text(value) for value in _VALUES(one)] for one in lines)
     return out.getvalue().encode()
 
 
 def write_zip(path: Path, lines: Iterable[Judgement], pictures: Mapping[str, bytes]) -> str:
-    """Write the manifest and PNGs to a zip, whole; its SHA-256."""
     files = {MANIFEST: render_manifest(lines), **dict(sorted(pictures.items()))}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
@@ -125,7 +124,6 @@ def read_zip(path: Path, protocol: Protocol) -> Contents:
 
 
 def encode(pixels: Pixels) -> bytes:
-    """An image as PNG: lossless, and the same bytes each time."""
     out = io.BytesIO()
     Image.fromarray(pixels).save(out, "PNG", compress_level=9)
     return out.getvalue()
@@ -188,22 +186,24 @@ def _parse(text: str, most: int) -> list[Judgement]:
 def _line(row: Sequence[str], number: int) -> Judgement:
     if len(row) != len(COLUMNS):
         raise ValueError(f"line {number} of its manifest has {len(row)} columns")
-    kinds = Judgement.__annotations__
     try:
-        return Judgement(
-            **{name: _value(kinds[name], t) for name, t in zip(COLUMNS, row, strict=True)}
-        )
+        values = [read(text) for read, text in zip(_READERS, row, strict=True)]
+        return Judgement(**dict(zip(COLUMNS, values, strict=True)))
     except ValueError as error:
         raise ValueError(f"line {number} of its manifest is wrong ({error})") from error
 
 
-def _value(kind: Any, text: str) -> Any:
-    if kind is bool:
-        return {"yes": True, "no": False}.get(text) if text in ("yes", "no") else _wrong(text)
-    if get_args(kind):
-        return None if text == "" else _value(float, text)
-    value = kind(text)
-    return value if not isinstance(value, float) or math.isfinite(value) else _wrong(text)
+def _yes_or_no(text: str) -> bool:
+    return text == "yes" if text in ("yes", "no") else _wrong(text)
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    return value if math.isfinite(value) else _wrong(text)
+
+
+def _finite_or_none(text: str) -> float | None:
+    return None if text == "" else _finite(text)
 
 
 def _wrong(text: str) -> Any:
@@ -214,3 +214,13 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return "" if value is None else str(value)
+
+
+_BY_KIND: dict[Any, Callable[[str], Any]] = {
+    bool: _yes_or_no,
+    int: int,
+    str: str,
+    float: _finite,
+    float | None: _finite_or_none,
+}
+_READERS = tuple(_BY_KIND[one.type] for one in fields(Judgement))

@@ -41,7 +41,6 @@ def list_models() -> list[dict[str, str]]:
 
 
 def card(name: str, folder: Path | None = None) -> dict[str, Any]:
-    """The model card: architecture, data, training, accuracies, hash of the weights, limits."""
     check_name(name)
     return json.loads(((folder or WEIGHTS) / f"{name}.json").read_text(encoding="utf-8"))
 

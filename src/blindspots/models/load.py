@@ -48,16 +48,42 @@ def load_unchecked(spec: str, trust: Trust) -> Classifier:
 
 
 def name_apart(loaded: Sequence[tuple[str, Classifier]]) -> None:
-    """Let models whose short names are equal go by their whole spec; the same twice is refused.
+    """Let models of one name go by what tells their specs apart; twice the same is refused.
 
-    `loaded`: (spec, model).
+    `loaded`: (spec, model). Folders that they share are left out: they name who was here.
     """
     names = [model.name for _, model in loaded]
-    for spec, model in loaded:
-        if names.count(model.name) > 1:
-            model.name = spec
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [(spec, model) for spec, model in loaded if model.name == name]
+        for (_, model), told in zip(alike, _apart([spec for spec, _ in alike]), strict=True):
+            model.name = told
     if len({model.name for _, model in loaded}) < len(loaded):
         raise UsageError(
             f"--model was given the same model twice among {', '.join(names)}; "
             "expected different ones; name each once"
         )
+
+
+def _apart(specs: Sequence[str]) -> list[str]:
+    """`file:a/model.py:build`: of each spec the end of its name, and the options that differ."""
+    heads, queries = zip(*(spec.partition("?")[::2] for spec in specs), strict=True)
+    names = _ends([head.partition(":")[2] for head in heads])
+    options = [dict(one.partition("=")[::2] for one in query.split("&")) for query in queries]
+    keys = dict.fromkeys(key for own in options for key in own)
+    values = {key: [own.get(key, "") for own in options] for key in keys}
+    ends = {key: _ends(own) for key, own in values.items() if len(set(own)) > 1}
+    told = [
+        "&".join(f"{key}={end[i]}" for key, end in ends.items() if end[i])
+        for i in range(len(specs))
+    ]
+    return [
+        f"{head.partition(':')[0]}:{name}{'?' * bool(query)}{query}"
+        for head, name, query in zip(heads, names, told, strict=True)
+    ]
+
+
+def _ends(texts: Sequence[str]) -> list[str]:
+    """The fewest last parts of paths, the same number of each, of which no two are alike."""
+    parts = [text.split("/") for text in texts]
+    ends = (["/".join(one[-n:]) for one in parts] for n in range(1, max(map(len, parts)) + 1))
+    return next((end for end in ends if len(set(end)) == len(set(texts))), list(texts))

@@ -236,13 +236,11 @@ def _fetch(address: str, file: Path, what: str, instead: str) -> None:
 
 
 def file_digest(file: Path) -> str:
-    """The SHA-256 of a file's bytes, in hexadecimal digits."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def answers(address: str) -> bool:
-    """Whether something answers at a web address, found out within seconds."""
     try:
         with urlopen(Request(address, method="HEAD"), timeout=_PROBE_SECONDS):
             return True

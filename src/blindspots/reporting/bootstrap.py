@@ -67,7 +67,6 @@ def _interval(mean: float, drawn: np.ndarray, without: np.ndarray) -> Interval:
 
 
 def _acceleration(without: np.ndarray) -> float:
-    """The skewness of the jackknife's means, over 6."""
     gap = without.mean() - without
     scale = (gap**2).sum() ** 1.5
     return float((gap**3).sum() / (6 * scale)) if scale else 0.0

@@ -1,13 +1,14 @@
 """What models and files are called where people read: in words, without this machine's folders."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import replace
 
 from blindspots.errors import UsageError
 from blindspots.specs import nearest_names
 from blindspots.specs import without_folders as without_folders
+from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
 
 _SPELLED = {
@@ -56,13 +57,19 @@ def titles(run: Run) -> dict[str, str]:
     return {name: without_folders(name) if own in twice else own for name, own in said.items()}
 
 
+def refuse_unknown(names: Names, known: Iterable[str], place: Place) -> None:
+    """Refuse a title of what is no model of the run in `place`."""
+    models = list(dict.fromkeys(known))
+    for name in names:
+        if name not in models:
+            hint = nearest_names(name, models) or f"it has {', '.join(models)}"
+            raise UsageError(f"--name {name}=… was given, which is no model of {place}; {hint}")
+
+
 def renamed(run: Run, names: Names | None) -> Run:
     """The run with other titles: SPEC or name → title; refused where one is of no model of it."""
     known = [known for facts in run.models for known in (facts.name, facts.spec)]
-    for name in names or {}:
-        if name not in known:
-            hint = nearest_names(name, known) or f"it has {', '.join(dict.fromkeys(known))}"
-            raise UsageError(f"--name {name}=… was given, which is no model of {run.path}; {hint}")
+    refuse_unknown(names or {}, known, run.path)
     if not names:
         return run
     other = copy(run)

@@ -18,12 +18,12 @@ _HEAD = "How far a source goes towards a target of another class while the model
 
 def run_in_words(run: Run, width: int | None = None) -> str:
     """What was found, one row per model, wrapped to `width` columns under the model's name."""
-    names = [facts.name for facts in run.models]
-    longest = max(map(len, names), default=0)
+    called = {facts.name: facts.title or facts.name for facts in run.models}
+    longest = max(map(len, called.values()), default=0)
     indent = min(longest, 24) + 2
     lines = [_HEAD]
-    for name in names:
-        told = wrap(_model_in_words(run, name), max(40, (width or WIDTH) - indent))
+    for model, name in called.items():
+        told = wrap(_model_in_words(run, model), max(40, (width or WIDTH) - indent))
         if len(name) + 2 <= indent:
             lines.append(f"{name:<{indent}}{told.pop(0)}")
         else:

@@ -5,21 +5,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from blindspots.reporting.figures import run_transfer, save, write_figures
+from blindspots.reporting.model_names import Names, renamed
 from blindspots.reporting.page import write_report
 from blindspots.reporting.plain_words import next_steps, run_in_words
-from blindspots.reporting.tables import Kind, Table, build_table, build_tables, render
-from blindspots.store.atomic import write_text
+from blindspots.reporting.tables import SLIDES_TABLES, Table, build_table, build_tables, render
+from blindspots.store.atomic import sweep, write_text
+from blindspots.store.lock import read_holder
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import Run
+from blindspots.store.writer import SHOWN
 
-SLIDES_TABLES: tuple[Kind, ...] = ("distance", "confidence")
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's report is, what was found in a few lines, and the slides' tables as data."""
-
     path: Place
     report: Place
     text: str
@@ -29,14 +29,21 @@ class Published:
         return {"run": str(self.path), "report": str(self.report), "tables": self.tables}
 
 
-def publish(path: str | Place, width: int | None = None, out: Place | None = None) -> Published:
+def publish(
+    path: str | Place,
+    width: int | None = None,
+    out: Place | None = None,
+    names: Names | None = None,
+) -> Published:
     """Write `tables/`, `figures/` and `report.html` of a run; what to print of them.
 
     `width`: of the terminal, in columns; None: there is none. `out`: the directory that they are
-    written into; None: that of the run.
+    written into; None: that of the run. `names`: what models are called, by name or spec.
     """
-    run = Run(path)
+    run = renamed(Run(path), names)
     place, tables = out or run.path, build_tables(run)
+    if out is None and read_holder(place) is None:
+        _sweep(place)
     for table in tables.values():
         _write_table(place, table)
     write_figures(run, place / "figures")
@@ -49,8 +56,14 @@ def publish(path: str | Place, width: int | None = None, out: Place | None = Non
     )
 
 
+def _sweep(place: Place) -> None:
+    """Remove what a killed report left; a driver at work sweeps for itself."""
+    sweep(place, "report.html.")
+    for folder in SHOWN:
+        sweep(place / folder)
+
+
 def publish_transfer(path: str | Place) -> Table:
-    """Write the table and the figure of a run's transfer into its directory; the table."""
     run = Run(path)
     matrix = run_transfer(run)
     if matrix is not None:

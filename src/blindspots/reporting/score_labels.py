@@ -160,8 +160,6 @@ def number(value: float, digits: int, percent: bool = False) -> str:
 
 @dataclass(frozen=True)
 class Scale:
-    """From `low` to `high`, with marks at `ticks`."""
-
     low: float
     high: float
     ticks: tuple[float, ...]
@@ -234,13 +232,11 @@ def _along(row: Row, delta: float | None) -> Iterator[float | None]:
 
 
 def _ends(values: pa.ChunkedArray) -> list[float]:
-    """The least and the most of the finite numbers of a column, or of its lists."""
     flat = pc.call_function("list_flatten", [values]) if pa.types.is_list(values.type) else values
     numbers = finite(flat)
     return [] if np.isnan(numbers).all() else [float(np.nanmin(numbers)), float(np.nanmax(numbers))]
 
 
 def _step(least: float) -> float:
-    """The next larger one of 1, 2, 5 times a power of 10."""
     power = 10.0 ** floor(log10(least))
     return power * next(k for k in _STEPS if k * power >= least * (1 - 1e-9))

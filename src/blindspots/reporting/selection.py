@@ -30,7 +30,6 @@ LOOKED_AT = 200
 
 
 def named_models(run: Run, names: Sequence[str] = ()) -> list[str]:
-    """The run's models of these names, all where none is named; an unknown one is refused."""
     known = [facts.name for facts in run.models]
     for name in names:
         if name not in known:
@@ -54,7 +53,6 @@ def representative_pairs(run: Run, models: Sequence[str]) -> list[Row]:
 
 
 def representative_pair(run: Run, model: str, source: str | None) -> Row | None:
-    """A model's most telling pair from a source; None where it has none."""
     return nearest_believed(pairs_of(run, model, source), words_of(run).sure)
 
 

@@ -47,12 +47,15 @@ def write_text(path: Place, text: str) -> Place:
     return write_bytes(path, text.encode(errors="backslashreplace"))
 
 
-def sweep(folder: Place) -> None:
-    """Remove what interrupted writers left behind in a folder, and nothing else."""
+def sweep(folder: Place, of: str = "") -> None:
+    """Remove what interrupted writers left behind in a folder, and nothing else.
+
+    `of`: how the names of their files begin.
+    """
     if not isinstance(folder, Path) or not folder.is_dir():
         return
     for file in folder.iterdir():
-        if is_leftover(file.name):
+        if is_leftover(file.name) and file.name.startswith(of):
             file.unlink(missing_ok=True)
 
 

@@ -7,6 +7,7 @@ on with has none until it is finished again; runs of earlier versions never had 
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 from blindspots.schema import ALL_TABLES
@@ -36,8 +37,10 @@ def drop_manifest(run: Place) -> None:
 
 
 def renew_entry(run: Place, name: str) -> None:
-    """Write the manifest again with a file that was added or replaced, where there is one."""
-    if (run / MANIFEST).is_file():
+    """Write the manifest again with a file that was added or replaced, where one can be read."""
+    if not (run / MANIFEST).is_file():
+        return
+    with suppress(ValueError):  # what is wrong with it, `verify` tells
         _write(run, {**read_manifest(run), name: file_digest(run / name)})
 
 

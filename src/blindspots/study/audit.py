@@ -111,6 +111,8 @@ class Audit:
 
         if self.method is None:
             yield "run.json: plan.method describes no method of this version"
+        elif self.run.info.straight not in (None, self.method.straight):
+            yield "run.json: straight is another than that of plan.method"
         if self.run.info.score.get("name") not in SCORES:
             yield "run.json: plan.score describes no score of this version"
 

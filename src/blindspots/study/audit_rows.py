@@ -227,7 +227,9 @@ class ModelAudit:
         if spent is None or sweep is None:
             return not spent
         images = (spent * n / FORWARD for n in range(1, company + 1))
-        return spent >= FORWARD * len(sweep) / LOOK_STRIDE and any(isclose(n, round(n)) for n in images)
+        return spent >= FORWARD * len(sweep) / LOOK_STRIDE and any(
+            isclose(n, round(n)) for n in images
+        )
 
     @staticmethod
     def _snapshots(method: "Method", steps: int) -> list[int]:

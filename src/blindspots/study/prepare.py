@@ -45,8 +45,6 @@ from blindspots.study.survey import (
 )
 from blindspots.study.targets import Choice, choose, read_pairs
 
-DRAWS_PER_SOURCE = "targets_per_source"
-
 
 @dataclass(frozen=True, kw_only=True)
 class Prepared:
@@ -89,22 +87,24 @@ def prepare(request: RunRequest, out: Place | None, reporter: Reporter) -> Prepa
     refused with the differences.
     """
     earlier = (read_run_info(out) if out is not None else None) or RunInfo()
-    subjects = keep_fingerprints(load_subjects(request, reporter), earlier.plan.get("models"))
-    images = subjects[0].images
-    request = _with_pairs(request, images)
-    plan = _identity(request, subjects)
-    known = _known(request, plan, subjects, out)
-    chosen_pairs = request.science.pairs
-    order = seeded_order(images.ids, request.science.seed)
-    if chosen_pairs is not None:
-        order = _pairs_first(images, chosen_pairs, order)
+    loaded = load_subjects(request, reporter)
+    with reporter.busy("planning"):
+        subjects = keep_fingerprints(loaded, earlier.plan.get("models"))
+        images = subjects[0].images
+        request = _with_pairs(request, images)
+        plan = _identity(request, subjects)
+        known = _known(request, plan, subjects, out)
+        order = seeded_order(images.ids, request.science.seed)
+        if request.science.pairs is not None:
+            order = _pairs_first(images, request.science.pairs, order)
     stored = sum(int(own.asked.sum()) for own in known.values())
     surveyed = _survey(request, subjects, order, known, reporter)
     if request.predictions and surveyed.asked > stored:
         write_predictions_file(request.predictions, plan, surveyed.rows(images.ids))
     for subject in subjects:
         check_accuracy(subject, surveyed.preflight(subject))
-    preflights = _preflights(subjects, surveyed, earlier)
+    with reporter.busy("looking at the models"):
+        preflights = _preflights(subjects, surveyed, earlier)
     chosen = _choose(request, subjects, surveyed)
     whole = pairs_by_model(subjects, surveyed, chosen, plan)
     shard = _checked(request.machine.shard, whole.of_one_model.sources)

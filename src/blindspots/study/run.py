@@ -30,8 +30,6 @@ from blindspots.study.pairs import check_pairs
 from blindspots.study.prepare import Prepared
 from blindspots.study.subjects import model_facts
 
-# The tables of hulls, and how many found images of a source they need.
-
 
 @dataclass(frozen=True)
 class Experiment:
@@ -74,7 +72,8 @@ class Experiment:
                 lpips=lpips,
             )
         )
-        tables = store.compact()
+        with self.reporter.busy("joining rows"):
+            tables = store.compact()
         seconds = (info.seconds or 0.0) + time.perf_counter() - began
         store.write_info(replace(info, finished=utc_now(), seconds=seconds, tables=tables))
 
@@ -99,6 +98,8 @@ class Experiment:
     def _info(self, stored: RunInfo, notes: Sequence[str]) -> RunInfo:
         prepared, subjects = self.prepared, self.prepared.subjects
         images = subjects[0].images
+        said = {spec: title for spec, title in prepared.request.titles.items() if title}
+        titles = {facts.spec: facts.title for facts in stored.models} | said
         return RunInfo(
             plan_hash=plan_hash(prepared.plan),
             plan=prepared.plan,
@@ -106,7 +107,10 @@ class Experiment:
             pairs=dict.fromkeys(prepared.pairs, len(prepared.pairs.of_one_model)),
             pairs_hash=prepared.pairs_hash,
             row_sums={one.name: row_sum(prepared.row_ids(one)) for one in subjects},
-            models=[model_facts(one, prepared.preflight[one.name]) for one in subjects],
+            models=[
+                model_facts(one, prepared.preflight[one.name], titles.get(one.spec))
+                for one in subjects
+            ],
             images=ImagesFacts(
                 spec=prepared.request.images,
                 count=len(images),

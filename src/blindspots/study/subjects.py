@@ -38,9 +38,10 @@ class RunRequest:
     `models`, `images`: specs. `classes`: a file of class names or labels, for the images and
     every model. `pairs_file`: a CSV file of source and target, instead of choosing. `trust`: which
     code of the models may be run. `predictions`: a file of what the models say of the clean images,
-    read where it is there, else written. `own_models`: models that are there already, by the spec
-    under which `models` lists them, taken as they are; `own_images`: images that are there already,
-    instead of `images`, which then only says what they are called.
+    read where it is there, else written. `titles`: what people call models, by spec. `own_models`:
+    models that are there already, by the spec under which `models` lists them, taken as they are;
+    `own_images`: images that are there already, instead of `images`, which then only says what they
+    are called.
     """
 
     models: Sequence[str]
@@ -51,6 +52,7 @@ class RunRequest:
     pairs_file: Path | None = None
     trust: Trust = NO_TRUST
     predictions: Place | None = None
+    titles: Mapping[str, str | None] = field(default_factory=dict)
     own_models: Mapping[str, Classifier] = field(default_factory=dict)
     own_images: ImageSet | None = None
 
@@ -65,12 +67,13 @@ class ModelRef:
     image_suffix: str
 
 
-def model_facts(subject: Subject, preflight: Preflight) -> ModelFacts:
+def model_facts(subject: Subject, preflight: Preflight, title: str | None = None) -> ModelFacts:
     """What is stored of a model in `run.json`."""
     model = subject.model
     return ModelFacts(
         spec=subject.spec,
         name=subject.name,
+        title=title,
         fingerprint=subject.fingerprint,
         num_classes=model.num_classes,
         size=tuple(model.size),
@@ -125,10 +128,10 @@ def keep_fingerprints(subjects: Sequence[Subject], stored: Any) -> list[Subject]
     """
     known = stored if isinstance(stored, Mapping) else {}
     for one in subjects:
-        # Names once held the folders of a file.
-        whole = one.spec.partition("?")[0]
-        if one.name not in known and whole in known:
-            one.model.name = whole
+        # Names once held the folders of a file, and of models called alike the whole spec.
+        for whole in (one.spec, one.spec.partition("?")[0]):
+            if one.name not in known and whole in known:
+                one.model.name = whole
     return [
         replace(one, fingerprint=known[one.name])
         if one.name in known and one.model.has_fingerprint(known[one.name])

@@ -73,12 +73,14 @@ class Predictions:
 def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Predictions:
     """The stored answers of a model about the images with these ids; of twice-told ones the last.
 
-    `rows`: as `schema.PREDICTIONS`.
+    `rows`: as `schema.PREDICTIONS`; those with a number that no survey stores do not count.
     """
     own = rows.filter(pc.field("model") == model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
     places = pc.call_function("index_in", [own["image_id"]], options)
-    own, places = own.filter(places.is_valid()), places.drop_null().to_numpy()
+    finite = pc.and_(pc.is_finite(own["confidence"]), pc.is_finite(own["p_label"]))
+    told = pc.and_(pc.and_(places.is_valid(), own["predicted"].is_valid()), finite)
+    own, places = own.filter(told), places.filter(told).to_numpy()
     answers = Predictions.none(len(ids))
     answers.asked[places] = True
     for name in ("predicted", "confidence", "p_label"):

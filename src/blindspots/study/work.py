@@ -4,7 +4,7 @@ import os
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby, islice
 from typing import Any, TypeVar
@@ -25,7 +25,7 @@ from blindspots.store.writer import Store
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
-MOST_THREADS = 8
+MOST_THREADS, HELD_BYTES = 8, 2**28
 Loaded = TypeVar("Loaded")
 Costly = tuple[PlannedPair, float]
 Ended = tuple[PlannedPair, Ending]
@@ -44,6 +44,8 @@ class Work:
     seed: int
     keep: Keep
     lpips: Lpips | None = None
+    # The latest found images, so that their hulls are measured without reading them again.
+    _held: dict[str, torch.Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def rows(self) -> RowMaker:
@@ -152,6 +154,7 @@ class Work:
                 self.store.save_found(
                     planned.pair_id, outcome.found.numpy(), to_8bit(outcome.found).numpy()
                 )
+                self._hold(planned.pair_id, outcome.found)
             if outcome.ending.started and outcome.path is not None:
                 self.store.save_path(planned.pair_id, outcome.path)
         self.store.append("pairs", rows)
@@ -164,8 +167,16 @@ class Work:
     def _traversed(self, found: Sequence[PlannedPair]) -> Traversed:
         images = self.subject.images
         (source,) = images.take([images.find(found[0].source_id)])
-        exact = [(p, torch.from_numpy(self.store.load_found(p.pair_id))) for p in found]
-        return Traversed(source, exact)
+        return Traversed(source, [(pair, self._found(pair.pair_id)) for pair in found])
+
+    def _hold(self, pair_id: str, found: torch.Tensor) -> None:
+        self._held[pair_id] = found.clone()  # it may be a part of a whole batch
+        while len(self._held) * found.nbytes > HELD_BYTES:
+            del self._held[next(iter(self._held))]
+
+    def _found(self, pair_id: str) -> torch.Tensor:
+        held = self._held.get(pair_id)
+        return torch.from_numpy(self.store.load_found(pair_id)) if held is None else held
 
     def _ends(self, found: Sequence[PlannedPair]) -> list[Ends]:
         images = self.subject.images

@@ -129,14 +129,12 @@ _LARGEST_SHIFT = 3
 
 
 def load_split(split: str, n: int, seed: int = 0) -> tuple[Images, Labels]:
-    """The first `n` images of a split of `sample:shapes` as float32 in [0, 1], and their labels."""
     pixels, labels = zip(*shape_images(split, n, seed), strict=True)
     stack = torch.from_numpy(np.stack([np.asarray(image) for image in pixels]))
     return stack.permute(0, 3, 1, 2).contiguous().float() / 255, torch.tensor(labels)
 
 
 def augmented(images: Images, generator: torch.Generator) -> Images:
-    """The images, half of them mirrored, all shifted, recoloured and relit; again in [0, 1]."""
     mirrored = torch.rand(len(images), generator=generator).view(-1, 1, 1, 1) < 0.5
     images = torch.where(mirrored, images.flip(3), images)
     images = _shifted(images[:, torch.randperm(3, generator=generator)], generator)
@@ -241,7 +239,6 @@ def _fit(model: Classifier, recipe: Recipe, seed: int, report: Callable[[str], N
 def _batches(
     images: Images, labels: Labels, recipe: Recipe, generator: torch.Generator
 ) -> Iterator[tuple[Images, Labels, float]]:
-    """Augmented batches of one epoch in random order, each with the share of the epoch done."""
     order = torch.randperm(len(images), generator=generator)
     for start in range(0, len(order), recipe.batch_size):
         index = order[start : start + recipe.batch_size]
@@ -270,6 +267,5 @@ def _attacked(
 
 
 def _rate(step: int, steps: int) -> float:
-    """The learning rate's factor: a short linear rise, then a cosine down to 0."""
     share = step / steps
     return min(1.0, share / 0.04 + 0.02) * 0.5 * (1 + math.cos(math.pi * share))

@@ -57,7 +57,6 @@ _CHECKS: Mapping[str, Callable[[Spec], object]] = {
 
 
 def check_spec(text: str) -> None:
-    """Refuse a spec that is malformed, or whose files are not there; no image is read."""
     spec = parse_spec(text, _SCHEMES, _EXAMPLE)
     if spec.scheme in _CHECKS:
         _CHECKS[spec.scheme](spec)

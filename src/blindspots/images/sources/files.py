@@ -78,7 +78,6 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
 
 
 def check_folder(spec: Spec) -> Path:
-    """The directory of `folder:DIR`; refused where there is none."""
     directory = user_path(spec.name)
     if not directory.is_dir():
         raise UsageError(f"{spec} names no directory ({directory}); type folder:DIR")
@@ -187,7 +186,6 @@ def said_options(spec: Spec, defaults: Mapping[str, str]) -> dict[str, str]:
 
 
 def whole_number(spec: Spec, key: str, text: str, least: int) -> int:
-    """The number of an option; refused where it is none, or below `least`."""
     if not text.isdecimal() or int(text) < least:
         raise UsageError(
             f"{key}={text} in {spec} is not a whole number from {least}; type {key}=100"
@@ -196,7 +194,6 @@ def whole_number(spec: Spec, key: str, text: str, least: int) -> int:
 
 
 def yes_or_no(spec: Spec, key: str, text: str) -> bool:
-    """Whether an option says true; refused where it says neither true nor false."""
     if text not in ("true", "false"):
         raise UsageError(f"{key}={text} in {spec} is neither true nor false; type {key}=true")
     return text == "true"
@@ -212,7 +209,6 @@ def named_files(spec: Spec, pattern: str) -> list[Path]:
 
 
 def missing_file(spec: Spec, path: Path) -> UsageError:
-    """The refusal of a file that is not there, with what lies beside where it should be."""
     if path.is_dir():
         return UsageError(f"{spec} names a directory ({path}); expected a file; type {path}/*")
     beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
@@ -245,7 +241,6 @@ def _expanded(pattern: str) -> Iterator[str]:
 
 
 def _choices(inside: str) -> list[str]:
-    """The texts that braces stand for; none where they are part of a name."""
     bounds = _RANGE.fullmatch(inside)
     if bounds:
         first, last = bounds.groups()
@@ -267,7 +262,6 @@ def list_files(spec: Spec, reporter: Reporter) -> Listing:
 
 
 def check_files(spec: Spec) -> None:
-    """Refuse `files:` of which one is not there."""
     for name in _names(spec):
         _file_entry(spec, name)
 

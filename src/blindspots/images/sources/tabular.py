@@ -57,7 +57,6 @@ class ImageRow(NamedTuple):
         return (path.name if elsewhere else path.as_posix()) or None
 
     def read(self, directory: Path) -> bytes:
-        """The image's bytes, or its file's, below `directory` where its path is relative."""
         if self.data is not None:
             return self.data
         if self.path is None:
@@ -110,7 +109,6 @@ def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
 def rows(
     what: str, table: "pa.Table | pa.RecordBatch", columns: ImageColumns
 ) -> Iterator[ImageRow]:
-    """The rows of a table; refused where a label is none of the names."""
     cells = table.column(columns.image).to_pylist()
     labels = table.column(columns.label).to_pylist() if columns.label else [None] * len(cells)
     for cell, label in zip(cells, labels, strict=True):

@@ -26,8 +26,6 @@ _JSON_KEYS = ("label", "cls", "class")
 
 @dataclass(frozen=True)
 class _Sample:
-    """The files of a sample by suffix, each its offset and size in the shard."""
-
     shard: Path
     key: str
     files: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -129,7 +127,6 @@ def _suffixes(
 
 
 def _entry(sample: _Sample, images: Sequence[str], label: str) -> Entry | None:
-    """The image of a sample; None where it has none."""
     suffix = next((one for one in images if one in sample.files), None)
     if suffix is None:
         return None

@@ -113,7 +113,6 @@ def function_of(spec: Spec, example: str) -> tuple[str, str]:
 
 
 def exported_file(spec: Spec) -> Path:
-    """The file of `exported:FILE`; refused where there is none."""
     path = user_path(spec.name)
     if not path.is_file():
         raise UsageError(f"{spec} names no file ({path}); type exported:model.pt2 --trust-file")
@@ -121,7 +120,6 @@ def exported_file(spec: Spec) -> Path:
 
 
 def check_weights(path: Path) -> None:
-    """Refuse a weights file that is not there."""
     if not path.is_file():
         raise UsageError(f"there is no weights file {path}; give a .safetensors or .pth file")
 

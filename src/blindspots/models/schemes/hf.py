@@ -32,8 +32,6 @@ _SHOWN = 4
 
 
 class Logits(nn.Module):
-    """A classifier of transformers as a function of images alone."""
-
     def __init__(self, network: nn.Module, blue_first: bool = False) -> None:
         super().__init__()
         self.network, self.blue_first = network, blue_first

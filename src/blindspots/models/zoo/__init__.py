@@ -71,7 +71,6 @@ _ARCHITECTURES = {"shapes-resnet": small_resnet, "shapes-vit": small_vit}
 
 
 def architecture(name: str) -> nn.Module:
-    """The untrained network of a zoo model; refused where the zoo has no such name."""
     check_name(name)
     return _ARCHITECTURES[name.removesuffix("-at")]()
 
@@ -97,5 +96,4 @@ def load_zoo(name: str, folder: Path | None = None) -> Classifier:
 
 
 def is_adversarial(name: str) -> bool:
-    """Whether the zoo model `name` was adversarially trained."""
     return name.endswith("-at")

@@ -52,7 +52,6 @@ class Difference:
 
     @property
     def shown(self) -> bool:
-        """Whether the interval lies on one side of 0."""
         return self.interval.low > 0 or self.interval.high < 0
 
 
@@ -69,7 +68,6 @@ class Contrast:
 
     @property
     def worse(self) -> bool:
-        """Whether the model after is shown to be blinder, by reach."""
         return self.reach is not None and self.reach.interval.low > 0
 
 
@@ -267,7 +265,6 @@ def verdicts(
 
 
 def signed(difference: Difference, digits: int | None = None) -> str:
-    """A difference with its sign, in `digits` decimals; None: its column's."""
     mean, (shown, percent) = difference.interval.mean, _style(difference)
     text = number(mean, shown if digits is None else digits, percent)
     return text if mean < 0 else f"+{text}"

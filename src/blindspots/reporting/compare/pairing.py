@@ -45,7 +45,6 @@ class ComparedModel(Side):
 
     @cached_property
     def triangles(self) -> dict[tuple[str, frozenset[str]], Row]:
-        """Its triangles by source id and the two targets' ids, in either order."""
         rows = self.run.triangle_rows(self.model)
         return {
             (row["source_id"], frozenset((row["target_1"], row["target_2"]))): row for row in rows

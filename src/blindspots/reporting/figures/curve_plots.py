@@ -81,11 +81,13 @@ def distances(run: Run, row: Row) -> list[float]:
     return [float(np.sqrt(((f - target.astype(float)) ** 2).mean()) / 255) for f in frames]
 
 
-def _panel(page: Axes, place: tuple[float, float], title: str, style: Style) -> Axes:
+def _panel(
+    page: Axes, place: tuple[float, float], title: str, style: Style, high: float = _HIGH
+) -> Axes:
     left, top = place
     write(page, left + _LEFT, top + style.line, title, style.words, MUTED)
     wide = style.column - _LEFT - 0.1
-    ax = axes_at(page, left + _LEFT, top + 1.8 * style.line, wide, _HIGH)
+    ax = axes_at(page, left + _LEFT, top + 1.8 * style.line, wide, high)
     plain_axis(ax, style)
     return ax
 
@@ -126,6 +128,40 @@ def _key(page: Axes, run: Run, rows: Sequence[Row], top: float, style: Style) ->
         name = f"{class_name(row, 'source')} → {class_name(row, 'target')}"
         text = f"{name}, {titles(run)[row['model']]}" if several else name
         write(page, x + 0.37, y, text, style.note, room=style.column - _LEFT - 0.4)
+
+
+def simplices(run: Run, rows: Sequence[Row], style: Style) -> Axes:
+    """How much of each source's simplex is inside, with its interval; a line per model of `rows`.
+
+    Sources stand from the darkest simplex to the brightest. Refused where the run has none.
+    """
+    stored = {model: run.simplex_rows(model) for model in dict.fromkeys(r["model"] for r in rows)}
+    counts = sorted({row["k"] for own in stored.values() for row in own})
+    if not counts:
+        raise UsageError(
+            f"{run.path} holds no simplex, because no source has three found images; give "
+            "blindspots run --targets-per-source 3 and another --out"
+        )
+    below, head, line = style.columns == 1, 1.8 * style.line, 1.15 * style.line
+    high, key = _HIGH * max(1.0, style.column / 3.25), line * (len(stored) + 1)
+    page = canvas(None, style.width, head + high + _FOOT + (key if below else 0.1))
+    left, top = (0.0, head + high + _FOOT) if below else (style.column + GUTTER, head)
+    several = "–".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    ax = _panel(page, (0.0, 0.0), f"inside, of a source and {several} found images", style, high)
+    for index, (model, own) in enumerate(stored.items()):
+        own.sort(key=lambda row: row["fraction"])
+        low, share, upper = (np.repeat([r[k] for r in own], 2) for k in ("low", "fraction", "high"))
+        along = np.repeat(np.linspace(0, 100, len(own) + 1), 2)[1:-1]
+        ax.fill_between(along, low, upper, color=limb_colour(index), alpha=0.25, linewidth=0)
+        ax.plot(along, share, **_look(index))
+        y = top + line * (index + 1)
+        page.plot([left + _LEFT, left + _LEFT + 0.3], [y, y], **_look(index))
+        text = f"{titles(run)[model]}: {short(float(np.mean(share)) if own else None)} on average"
+        write(page, left + _LEFT + 0.37, y, text, style.note, room=style.column - _LEFT - 0.4)
+    ax.set(xlim=(0, 100), ylim=(0, 1.02))
+    label = "per cent of the sources, darkest first"
+    ax.set_xlabel(label, fontsize=style.note, color=MUTED, labelpad=2)
+    return page
 
 
 def widths(run: Run, rows: Sequence[Row], style: Style) -> Axes:

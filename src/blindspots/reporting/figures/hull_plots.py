@@ -143,7 +143,6 @@ def _limb(
 def _segment(
     ax: Axes, limb: Limb, ends: np.ndarray, floor: float | None, scale: Scale, unit: float
 ) -> None:
-    """The whole segment between the edges of both images, whose centres are its ends."""
     confidence = np.asarray(limb.confidence, dtype=float)
     (centre, end), along = ends, ends[1] - ends[0]
     along = along / np.abs(along).max() * unit / 2

@@ -7,7 +7,7 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from blindspots.errors import UsageError
-from blindspots.reporting.figures.curve_plots import curves, run_transfer, widths
+from blindspots.reporting.figures.curve_plots import curves, run_transfer, simplices, widths
 from blindspots.reporting.figures.run_figures import (
     MOST_LIMBS,
     draw_grids,
@@ -270,6 +270,7 @@ FIGURES: dict[str, FigureKind] = {
     "grid": FigureKind(_first, _grids),
     "star": FigureKind(_one_a_star, _stars),
     "triangle": FigureKind(_of_triangles, _triangles),
+    "simplex": FigureKind(_first, simplices),
     "widths": FigureKind(_measured, _widths),
     "curves": FigureKind(representative_pairs, _curves),
     "transfer": FigureKind(_first, _transfer),

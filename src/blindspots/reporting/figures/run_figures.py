@@ -210,7 +210,6 @@ def _between(values: Sequence[float] | None, along: Sequence[float]) -> list[flo
 
 
 def draw_stars(run: Run, stars: Sequence[Sequence[Row]], style: Style) -> Axes:
-    """The stars of several models side by side, with one bar of colours; one has its curves."""
     curved = style.columns > 1 and len(stars) == 1
     page = style._replace(columns=1, column=style.width) if curved else style
     height = max(star_height(style, len(limbs), curved) for limbs in stars)

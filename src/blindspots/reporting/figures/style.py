@@ -181,7 +181,6 @@ def plain_axis(ax: Axes, style: Style, scale: Scale | None = None) -> None:
 
 
 def level(ax: Axes, value: float | None) -> None:
-    """A dashed line at p source − δ, below which an image is outside."""
     if value is not None:
         ax.axhline(value, color=MUTED, linewidth=0.7, linestyle=(0, (4, 3)), zorder=1.5)
 
@@ -207,7 +206,6 @@ def write(
 
 
 def _cut(text: str, room: float, look: FontProperties) -> str:
-    """The text, its middle left out where it is wider than `room` inches."""
     if _width(text, look) <= room:
         return text
     fitting = bisect(range(len(text)), room, key=lambda kept: _width(_kept(text, kept), look))
@@ -244,7 +242,6 @@ def tile(
 
 
 def on_slide(ax: Axes) -> Axes:
-    """The figure of `ax` in the middle of a slide of 16 to 9."""
     figure, (wide, high) = figure_of(ax), SLIDE
     width, height = figure.get_size_inches()
     for one in figure.axes:
@@ -257,12 +254,10 @@ def on_slide(ax: Axes) -> Axes:
 
 
 def colour_ramp(colours: int = 64) -> list[str]:
-    """The colours of a score as "#rrggbb", from end to end of its scale."""
     return [to_hex(colour) for colour in colormaps[COLOUR_MAP](np.linspace(0, 1, colours))]
 
 
 def draw_ramp(ax: Axes, box: Box, upright: bool = False) -> None:
-    """The colours of a score from end to end; `box`: left, right, bottom, top on a canvas."""
     limits, ramp = (ax.get_xlim(), ax.get_ylim()), np.linspace(0, 1, 256)
     shown = ramp[::-1, None] if upright else ramp[None]
     ax.imshow(shown, cmap=COLOUR_MAP, extent=box, aspect="auto", vmin=0, vmax=1)

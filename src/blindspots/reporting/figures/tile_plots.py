@@ -99,13 +99,11 @@ def path_strip(
 
 
 def frames_across(style: Style) -> int:
-    """How many snapshots of a strip have room."""
     room = int((style.width - _APART) / (_FRAME * style.line)) - 1
     return min(max(room, _FEWEST), _MOST)
 
 
 def frame_size(style: Style, frames: int) -> float:
-    """The side of a strip's pictures in inches; the target stands apart behind them."""
     count = max(frames, frames_across(style))
     return (style.width - 2 * style.margin - _APART - _GAP * (count - 1)) / (count + 1)
 
@@ -166,7 +164,6 @@ def grid_height(
 def _grid_sizes(
     style: Style, width: float, count: int, columns: Sequence[str]
 ) -> tuple[float, float, float]:
-    """A tile's side, the height of the head, the distance from line to line."""
     size = min(
         _LARGEST_TILE,
         (width - _label_width(style, width) - style.margin + 0.01) / count - _TILE_GAP,

@@ -241,12 +241,10 @@ def eight_bits(levels: np.ndarray) -> Pixels:
 
 
 def signed(change: np.ndarray, gain: float) -> str:
-    """A change of levels, times `gain`, about grey, as a data URI without loss."""
     return data_uri(scaled(eight_bits(gain * change + _GREY), LARGEST))
 
 
 def exact_pictures(run: Run, row: Row) -> dict[str, str]:
-    """Source, target and found of a pair without loss, as far as they were kept."""
     images = {which: run.image(row[f"{which}_id"], row["model"]) for which in ("source", "target")}
     kept = {**images, "found": run.found(row["pair_id"])}
     return {which: data_uri(scaled(one, LARGEST)) for which, one in kept.items() if one is not None}
@@ -281,7 +279,6 @@ def data_uri(pixels: Pixels, quality: int | None = None) -> str:
 
 
 def scaled(pixels: Pixels, edge: int) -> Pixels:
-    """The picture shrunk so that no side is longer than `edge`; smaller ones stay as they are."""
     height, width = pixels.shape[:2]
     ratio = edge / max(height, width)
     if ratio >= 1:
@@ -291,7 +288,6 @@ def scaled(pixels: Pixels, edge: int) -> Pixels:
 
 
 def rmse(a: Pixels, b: Pixels) -> float | None:
-    """Root mean square difference of two 8-bit pictures, in [0, 1]; None where sizes differ."""
     if a.shape != b.shape:
         return None
     gap = a.astype(np.float32) - b

@@ -55,7 +55,6 @@ class ModelNumbers:
 
 
 def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNumbers:
-    """The numbers of one model of a run, over all its traversed pairs."""
     pairs = run.columns.pairs_of(facts.name, True, PAIR_COLUMNS)
     rows = reach_rows(run, facts.name, pairs)
     reach, line = _reaches(rows)

@@ -33,7 +33,6 @@ class PairText:
 
 
 def case_of(row: Row, words: ScoreWords = CONFIDENCE) -> PairText:
-    """The words of a stored pair that started; `words`: of the score that was held."""
     target = spoken(row["target_name"], row["target_class"])
     source = spoken(row["source_name"], row["source_class"])
     return PairText(

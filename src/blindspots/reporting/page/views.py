@@ -302,7 +302,6 @@ def _more(side: Side, rows: Sequence[Row]) -> More:
 
 
 def _said(side: Side, rows: Sequence[Row]) -> dict[str, tuple[str, float]]:
-    """The class that the model gives each target, as far as its name is known, and how surely."""
     names = {row[f"{w}_class"]: row[f"{w}_name"] for row in rows for w in ("source", "target")}
     targets = {row["target_id"] for row in rows if row["target_id"]}
     stored = side.run.columns.rows("predictions", "image_id", targets) if targets else []

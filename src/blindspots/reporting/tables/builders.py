@@ -77,6 +77,7 @@ _SLIDES_NUMBERS = {
 }
 Kind = Literal["distance", "confidence", "simplices", "summary", "transfer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+SLIDES_TABLES = KINDS[:2]
 _OPTIONAL: tuple[Kind, ...] = ("simplices", "transfer")
 _READ = ("source_id", "target_id", *(field.name for field in PAIRS if is_primitive(field.type)))
 _SIMPLEX_NUMBERS = columns_of("simplex_fraction", "simplex_mean")
@@ -148,7 +149,6 @@ def _transfer_notes(run: Run, stored: list[StoredRow]) -> Iterable[str]:
 
 
 def published_row(kind: str, model: str, method: str | None) -> TableRow | None:
-    """The slides' row for `model`; None where model, method or table is not one of theirs."""
     name = next(
         (name for pattern, name in _SLIDES_MODELS.items() if re.search(pattern, model)), None
     )
@@ -220,7 +220,6 @@ def simplex_table(run: Run) -> Table:
 
 
 def simplex_cells(run: Run, model: str) -> dict[str, Cell]:
-    """The cells of `SIMPLEX_COLUMNS` of a model."""
     rows = of_model(run.arrow("simplices"), model)
     names = (column.key.removeprefix("simplex_") for column in SIMPLEX_COLUMNS[1:])
     cells = {f"simplex_{name}": spread(finite(rows[name])) for name in names}

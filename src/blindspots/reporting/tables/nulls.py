@@ -43,7 +43,6 @@ def reach_cells(run: Run, model: str, pairs: pa.Table) -> dict[str, Cell]:
 
 
 def reach_rows(run: Run, model: str, pairs: pa.Table) -> pa.Table | None:
-    """`source_id`, `target_id` and `REACH_COLUMNS` of each of these pairs that has its nulls."""
     nulls = of_model(run.columns.nulls, model)
     if run.delta is None or not len(nulls):
         return None
@@ -96,7 +95,6 @@ def null_rows(run: Run, model: str) -> tuple[TableRow, ...]:
 
 
 def null_cells(run: Run, model: str) -> dict[str, Cell]:
-    """The same as cells of the model's own row, by the keys of `NULL_NUMBERS`."""
     rows = of_model(run.columns.nulls, model)
     return {column.key: spread(finite(rows[column.key])) for column in NULL_NUMBERS}
 

@@ -160,7 +160,6 @@ def _csv(table: Table) -> str:
 
 
 def csv_text(rows: Iterable[Iterable[Any]]) -> str:
-    """Lines of CSV with every digit; nothing is written of what is None."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(map(_plain, row) for row in rows)
     return out.getvalue()
@@ -191,7 +190,6 @@ def _markdown(table: Table) -> str:
 
 
 def _latex(table: Table) -> str:
-    """Plain texts, the first column to the left, the others to the right."""
     head, body = _grid(table, table.transposed, f"{_INDENT}{{}}")
     first, *lines = (" & ".join(map(escaped, line)) + r" \\" for line in (head, *body))
     return "\n".join(

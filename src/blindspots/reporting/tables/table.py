@@ -264,7 +264,6 @@ def ending_column(name: Ending) -> Column:
 
 
 def glossary(words: ScoreWords = CONFIDENCE_WORDS) -> tuple[Column, ...]:
-    """Every number that is shown anywhere of this score, once, with its definition."""
     shown = (column for column in _ALL if words.probability or column not in _FRACTIONS)
     return tuple(column_in_words(column, words) for column in shown)
 
