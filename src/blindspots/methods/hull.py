@@ -74,7 +74,7 @@ from blindspots.methods.planes import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+# What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
 DEEPER = 1.15  # the aim's growth after a broken promise: inside sooner, but farther from the target
 NEAR = 1.5  # the most times its corners' depth that an aim may be: larger is slower to come near
 LARGEST_AIM = 60.0  # logits; without it, an aim that no gradient can meet would grow for ever
