@@ -225,9 +225,9 @@ def findings(demo: Mapping[str, Mapping[str, float]]) -> str:
         f"and three images found one by one, {alone[3]} is inside for a normal CNN; of three found "
         f"together {together[3]}, at RMSE {together[5]} ([findings](docs/findings.md)).\n"
         f"- **On a real ImageNet classifier the whole line can be held.** `star` comes to RMSE "
-        f"{ours[3]} with {ours[7]} of the segments inside, the authors' algorithm to {theirs[3]} "
-        f"with {theirs[7]}, at {float(ours[1]):.0f} evaluations against "
-        f"{float(theirs[1]):.0f}, on 32 pairs ([benchmark](docs/benchmark.md)).\n"
+        f"{ours[4]} with {ours[8]} of the segments inside, the authors' algorithm to {theirs[4]} "
+        f"with {theirs[8]}, at {float(ours[2]):.0f} evaluations against "
+        f"{float(theirs[2]):.0f}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
     )
 
 

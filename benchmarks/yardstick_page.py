@@ -6,7 +6,9 @@ from typing import Any
 from benchmarks.results import Rows, fill, models
 
 TARGET = 0.9
+UNKNOWN = "–"
 COLUMNS = {
+    "pairs": ("pairs", "{}"),
     "evaluations": ("evaluations", "{:.1f}"),
     "forwards": ("of them forwards alone", "{:.1f}"),
     "rmse": ("RMSE", "{:.4f}"),
@@ -35,7 +37,6 @@ def write_page(yardstick: Path, methods: Path, page: Path) -> None:
 def _table(name: str, rows: Rows) -> str:
     lines = [
         f"### {name}\n",
-        f"{next(iter(rows.values()))['pairs']} pairs.\n",
         f"| | {' | '.join(head for head, _ in COLUMNS.values())} |",
         f"|{'---|' * (len(COLUMNS) + 1)}",
     ]
@@ -69,8 +70,9 @@ def _verdicts(measured: dict[str, Rows]) -> str:
             _triangle(rows),
             _share(rows, "adaptive", _affordable(rows), TARGET),
         )
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+        if set(cells) != {UNKNOWN}:
+            lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n" if len(lines) > 2 else "No baseline is among the results yet.\n"
 
 
 def _affordable(rows: Rows) -> list[str]:
@@ -83,7 +85,7 @@ def _affordable(rows: Rows) -> list[str]:
 
 def _share(rows: Rows, method: str, others: list[str], asked: float) -> str:
     if method not in rows or not others:
-        return "–"
+        return UNKNOWN
     best = min(others, key=lambda row: rows[row]["rmse"])
     share = rows[method]["rmse"] / rows[best]["rmse"]
     verdict = "reached" if share <= asked else f"missed by {share - asked:.2f}"
@@ -93,4 +95,4 @@ def _share(rows: Rows, method: str, others: list[str], asked: float) -> str:
 
 def _triangle(rows: Rows) -> str:
     value: Any = rows.get("fan", {}).get("triangle_fraction")
-    return "–" if value is None else f"{value:.3f}, {'reached' if value >= 0.98 else 'missed'}"
+    return UNKNOWN if value is None else f"{value:.3f}, {'reached' if value >= 0.98 else 'missed'}"

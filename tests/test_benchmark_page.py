@@ -3,8 +3,6 @@
 from pathlib import Path
 from shutil import copy
 
-from benchmarks.noise import table as noise_table
-from benchmarks.results import fill, models
 from benchmarks.yardstick_page import write_page
 
 ROOT = Path(__file__).parents[1]
@@ -14,5 +12,4 @@ RESULTS = ROOT / "benchmarks" / "results"
 def test_the_page_is_what_the_results_make_of_it(tmp_path):
     page = Path(copy(ROOT / "docs" / "benchmark.md", tmp_path))
     write_page(RESULTS / "yardstick", RESULTS / "methods", page)
-    fill(page, noise_table(models(RESULTS / "noise")), "noise")
     assert page.read_text() == (ROOT / "docs" / "benchmark.md").read_text()

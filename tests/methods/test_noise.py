@@ -5,6 +5,8 @@ import pytest
 from benchmarks.noise import METHODS, compared
 from benchmarks.subjects import subject
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def about():

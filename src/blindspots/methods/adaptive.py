@@ -56,7 +56,7 @@ from blindspots.methods.method import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+# What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
 GROW, SHRINK = 1.25, 0.5  # of η after success and failure: faster is fewer steps, more of them lost
 LONGEST = 0.5  # of the way in a step: longer ones land where gradients no longer hold
 SHORTEST = 0.005  # of the way; a pair whose steps are shorter ends: less is nearer and dearer
@@ -107,7 +107,7 @@ class Adaptive(Method):
 
     delta: float = 0.2
     max_steps: int = 120
-    tolerance: float = 6e-3
+    tolerance: float = 5.5e-3
     clearance: float = 5.0
     aim: float = 30.0
     step_size: float = 0.3

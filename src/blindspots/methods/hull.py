@@ -37,7 +37,8 @@ Before it ends, the segment to every corner is looked at, at 201 points; those t
 nearby leave no doubt about are not asked for (see `engine.look`). One that leaves the level set is
 bent further at its worst point while steps are left (the last four are kept for that); then its end
 goes back to the last t up to which everything is inside and where at most half of δ is lost. So
-every segment that is returned is inside at all 201 points.
+every segment that is returned is inside at all 201 points, unless one is more than three times as
+steep between two that were asked for as anywhere near: what is stored is measured anew.
 """
 
 from abc import abstractmethod
@@ -74,7 +75,7 @@ from blindspots.methods.planes import (
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
-# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+# What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
 DEEPER = 1.15  # the aim's growth after a broken promise: inside sooner, but farther from the target
 NEAR = 1.5  # the most times its corners' depth that an aim may be: larger is slower to come near
 LARGEST_AIM = 60.0  # logits; without it, an aim that no gradient can meet would grow for ever

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from blindspots.methods.method import Evaluation, State, norm, started
 
-# What each trades; docs/benchmark.md shows what comes of halving and doubling it.
+# What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
 LEAST_RADIUS = 0.03  # change of a pixel that a curved model allows: less needs more steps
 LARGEST_RADIUS = 1.0  # all that a pixel can change
 WIDER, NARROWER = 2.0, 0.5  # how fast the radius follows: faster adapts sooner and swings more
