@@ -63,6 +63,7 @@ def test_rows_still_in_parts_are_read_and_a_row_written_twice_counts_once(tmp_pa
 def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeypatch):
     """A driver appends, gathers and compacts; whatever was stored before a read is in it."""
     monkeypatch.setattr(parquet, "GATHERED", 4)
+    monkeypatch.setattr(parquet, "PAUSE", 0.0)
     monkeypatch.setattr(writer, "GATHERED", 4)
     store, stored, done = Store(tmp_path), [0], threading.Event()
 
@@ -80,12 +81,15 @@ def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeyp
     driver = threading.Thread(target=drive)
     driver.start()
     reads = 0
-    while not done.is_set():
-        least = stored[0]
-        rows = read_rows(tmp_path, "pairs", FEW)
-        assert len(rows) >= least
-        reads += 1
-    driver.join()
+    try:
+        while not done.is_set():
+            least = stored[0]
+            rows = read_rows(tmp_path, "pairs", FEW)
+            assert len(rows) >= least
+            reads += 1
+    finally:
+        # It would go on in the next test.
+        driver.join()
     assert reads > 10
     assert len(read_rows(tmp_path, "pairs", FEW)) == 240
 
@@ -106,7 +110,7 @@ def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monk
 
 
 def test_rows_that_vanish_again_and_again_are_no_other_out(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "PAUSE", 0.0)
+    monkeypatch.setattr(parquet, "PATIENCE", 0.1)
     monkeypatch.setattr(parquet, "row_files", lambda path, _table: [path / "gone.parquet"])
     with pytest.raises(UsageError, match="type the same again"):
         read_rows(tmp_path, "pairs", FEW)

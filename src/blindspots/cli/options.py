@@ -261,13 +261,16 @@ def key_values(option: str, texts: Sequence[str], example: str = "pad_type=same"
     return pairs
 
 
-def model_names(given: Sequence[str]) -> dict[str, str]:
-    """`SPEC=title` of each --name, split at the last sign; refused where one has no title."""
+def model_names(given: Sequence[str], example: str = "zoo:shapes-resnet") -> dict[str, str]:
+    """`SPEC=title` of each --name, split at the last sign; refused where one has no title.
+
+    `example`: a model that the refusal may name.
+    """
     parts = {spec: title for spec, _, title in (text.rpartition("=") for text in given)}
     if not all((*parts, *parts.values())):
         raise UsageError(
             f"--name {' '.join(given)} was given; expected a model and what it is called, as in "
-            "--name 'zoo:shapes-resnet=ResNet'"
+            f"--name '{example}=ResNet'"
         )
     return parts
 

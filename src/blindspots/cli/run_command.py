@@ -109,7 +109,7 @@ def run(
     from blindspots.reporting.model_names import refuse_unknown
     from blindspots.settings import WHOLE, ScienceSettings, parse_shard
 
-    specs, called = model_specs(model, model_flags), model_names(name)
+    specs, called = model_specs(model, model_flags), model_names(name, *model[:1])
     refuse_unknown(called, (*model, *specs), out)
     check_typed(specs, images, classes=model_flags.classes, pairs=pairs, weights=lpips_weights)
     reporter = start(output)

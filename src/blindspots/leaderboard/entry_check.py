@@ -4,6 +4,7 @@ That a model is blind is proved by its witnesses. That it sees is proved by noth
 the entry's own hash draws can be attacked anew, and a claim that is beaten is refused.
 """
 
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -209,8 +210,10 @@ def _attacked(result: EntryCheck, judge: Judge, content: Contents, count: int) -
     told = reaches([line for pair in drawn for line in pairs[pair]], rules, "delta")
     result.attacked = len(drawn)
     gain = (sum(again) - sum(told)) / len(drawn)
-    mean, _, high = result.entry.numbers.delta.reach
-    allowed = (high or 0.0) - (mean or 0.0)
+    level = result.entry.numbers.delta
+    mean, _, high = level.reach
+    # The interval is that of the mean of all pairs; that of fewer is wider.
+    allowed = ((high or 0.0) - (mean or 0.0)) * math.sqrt(level.pairs / len(drawn))
     if gain > allowed:
         yield (
             f"{len(drawn)} pairs attacked anew reach {sum(again) / len(drawn):.3f}, claimed of "

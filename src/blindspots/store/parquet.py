@@ -22,7 +22,8 @@ from blindspots.store.paths import FILE_NAME, Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
-READINGS, PAUSE = 8, 0.05
+# Seconds: for so long rows that change are read again, and so much longer is waited each time.
+PATIENCE, PAUSE = 10.0, 0.05
 DIGITS, BLOCK = 16, 2**20
 MOST = 1e100
 Read = TypeVar("Read")
@@ -185,7 +186,8 @@ def read_while_written(path: Place, table: str, read: Callable[[list[Place]], Re
 
     It is asked again where a file vanished, or where files were joined since they were listed.
     """
-    for attempt in range(READINGS - 1):
+    end, pause = time.monotonic() + PATIENCE, 0.0
+    while time.monotonic() < end:
         files = row_files(path, table)
         try:
             found = read(files)
@@ -194,7 +196,8 @@ def read_while_written(path: Place, table: str, read: Callable[[list[Place]], Re
         else:
             if not _joined(files, row_files(path, table)):
                 return found
-        time.sleep(PAUSE * attempt)
+        time.sleep(pause)
+        pause += PAUSE
     return read(row_files(path, table))
 
 
