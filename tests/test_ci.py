@@ -29,9 +29,10 @@ def timed():
 def ran(timed):
     """The exit status of three targets, given what each took: (status, CPU seconds, seconds)."""
 
-    def run(**taken):
+    def run(slow=1.0, **taken):
         made = iter(taken.values())
-        return timed.main(list(taken), BUDGETS, lambda name: timed.Taken(name, *next(made), "end"))
+        make = lambda name: timed.Taken(name, *next(made), "end")  # noqa: E731
+        return timed.main(list(taken), BUDGETS, make, lambda: slow)
 
     return run
 
@@ -61,6 +62,21 @@ def test_three_times_the_budget_fails_after_all_targets(ran, capsys, seconds):
     assert ran(check=(0, *seconds), demo=(0, 1, 1)) == 1
     assert "more than 3 times the budget: check" in (said := capsys.readouterr().out)
     assert "demo" in said
+
+
+def test_a_slow_machine_has_so_much_more(ran, capsys):
+    assert ran(slow=2.5, check=(0, 70, 70)) == 0
+    assert "counted 2.5 times as slowly" in (said := capsys.readouterr().out)
+    assert "OVER BUDGET: 7.0 times" in said
+    assert ran(slow=2.5, check=(0, 76, 5)) == 1
+
+
+def test_what_a_machine_counts_is_never_less_than_the_budgets(timed, monkeypatch):
+    monkeypatch.setattr(timed, "COUNTED", 10)
+    assert timed.slowness() == 1.0
+    monkeypatch.setattr(timed, "COUNTED", 100_000)
+    monkeypatch.setattr(timed, "SECONDS", 1e-6)
+    assert timed.slowness() > 10
 
 
 def test_the_status_of_a_target_that_fails_is_kept_and_the_rest_left_out(ran, capsys):
