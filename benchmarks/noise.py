@@ -7,9 +7,8 @@ of 1e-6 on every gradient, which stands for another machine. A pair is held wher
 within 2 % + 1e-4. Without models `--page` writes the table of what DIR holds and computes nothing.
 """
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -17,8 +16,8 @@ import torch
 import blindspots as bs
 from benchmarks.judge import triangle_fractions
 from benchmarks.methods import BATCH, DELTA
-from benchmarks.results import Rows, fill, keep, known, models
-from benchmarks.subjects import ZOO, available, subject
+from benchmarks.results import Rows, arguments, fill, keep, known, models
+from benchmarks.subjects import subject
 from blindspots.engine.batch import Pair, TraversalResult
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
@@ -26,23 +25,26 @@ from blindspots.methods.method import Evaluation, Method, rms
 
 NOISE, SHARE, SLACK = 1e-6, 0.02, 1e-4
 METHODS = (bs.Star(), bs.Fan(), bs.Adaptive())
-DRAWS = torch.Generator().manual_seed(0)
 CIRCUMSTANCES = ("batch 1", "2 threads", "gradient noise")
 
 
 class Noisy(Evaluator):
     """Adds noise to every gradient, of its largest entry or of 1 where that is more."""
 
+    @cached_property
+    def draws(self) -> torch.Generator:
+        return torch.Generator().manual_seed(0)
+
     def evaluate(self, *asked: Any) -> Evaluation:
         said = super().evaluate(*asked)
         gradient = said.gradient
         size = NOISE * gradient.abs().amax().clamp(min=1)
-        noisy = gradient + size * torch.randn(gradient.shape, generator=DRAWS)
+        noisy = gradient + size * torch.randn(gradient.shape, generator=self.draws)
         return Evaluation(said.score, said.objective, said.slope, noisy)
 
 
 def main() -> None:
-    given = _arguments()
+    given = arguments("noise", __doc__, sources=12)
     for name in given.models:
         path = given.results / f"{name}.json"
         about, there = subject(name), known(path)
@@ -120,15 +122,6 @@ def table(measured: dict[str, Rows]) -> str:
                     f"{one['endings_equal']:.0%} | {one['triangle_apart']:.3f} |"
                 )
     return "\n".join(lines) + "\n"
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.noise", description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="|".join((*ZOO, *available())))
-    parser.add_argument("--sources", type=int, default=12)
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/noise"))
-    parser.add_argument("--page", type=Path)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,12 @@
 """What the benchmarks keep, row by row, and the page that is made of it."""
 
+import argparse
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+
+from benchmarks.subjects import available
 
 Rows = dict[str, Any]
 
@@ -35,3 +38,13 @@ def fill(page: Path, tables: str, what: str = "tables") -> None:
     before, rest = page.read_text().split(first)
     _, after = rest.split(last)
     page.write_text(f"{before}{first}{tables}\n{last}{after}")
+
+
+def arguments(name: str, words: str | None, sources: int) -> argparse.Namespace:
+    """What a benchmark of models is given: models, how many sources, where results and page lie."""
+    parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=words)
+    parser.add_argument("models", nargs="*", metavar="|".join(available()))
+    parser.add_argument("--sources", type=int, default=sources)
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results") / name)
+    parser.add_argument("--page", type=Path)
+    return parser.parse_args()

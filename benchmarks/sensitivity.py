@@ -6,7 +6,6 @@ Shown are the mean RMSE and the evaluations beside those with the constant as it
 the change of the triangles' fraction. Without models `--page` computes nothing.
 """
 
-import argparse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,8 +17,8 @@ import torch
 import blindspots as bs
 from benchmarks.judge import metered, triangle_fractions
 from benchmarks.methods import BATCH, DELTA
-from benchmarks.results import Rows, fill, keep, known, models
-from benchmarks.subjects import available, subject
+from benchmarks.results import Rows, arguments, fill, keep, known, models
+from benchmarks.subjects import subject
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
@@ -38,7 +37,7 @@ FACTORS = (0.5, 2.0)
 
 
 def main() -> None:
-    given = _arguments()
+    given = arguments("sensitivity", __doc__, sources=6)
     for name in given.models:
         path = given.results / f"{name}.json"
         about, there = subject(name), known(path)
@@ -136,15 +135,6 @@ def _cell(rows: Rows, key: str, name: str, factor: float) -> str:
     darker = row["triangle_fraction"] - usual["triangle_fraction"]
     face = f", triangle {darker:+.3f}" if name == "fan" else ""
     return f"RMSE {far:+.0%}, evaluations {cost:+.0%}{face}"
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sensitivity", description=__doc__)
-    parser.add_argument("models", nargs="*", metavar="|".join(available()))
-    parser.add_argument("--sources", type=int, default=6)
-    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/sensitivity"))
-    parser.add_argument("--page", type=Path)
-    return parser.parse_args()
 
 
 if __name__ == "__main__":
