@@ -96,7 +96,7 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
 
 
 @given(SEEDS)
-@settings(max_examples=2)
+@settings(max_examples=4)
 def test_star_on_a_linear_model_moves_the_end_along_the_normal_alone(seed):
     """With one gradient everywhere every plane is parallel, and the programme's answer is too."""
     module, source, target, normal = linear_case(seed)
