@@ -9,11 +9,8 @@ from tests.support import checker
 checker.install("blindspots")
 
 pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
-# What runs whole commands is not slowed by checks that its unit tests make already. The rooms that
-# compute nothing have no shapes: their types are checked before they run.
-WHOLE = {"system", "process", "browser", "real"}
-NO_TENSORS = {"cli", "explorer", "leaderboard", "reporting", "store"}
-UNCHECKED = WHOLE | NO_TENSORS
+# What runs whole commands is not slowed by checks that its unit tests make already.
+UNCHECKED = {"system", "process", "browser", "real"}
 # Folders whose tests all have one mark: they are not imported where that mark is not asked for.
 MARKED = {"browser": "browser", "process": "faults", "real": "real"}
 
