@@ -27,6 +27,7 @@ from typing import Any, NoReturn
 
 ADDRESS = "blindspots_TEST_DRIVERS"
 STARTS = 300.0
+_OUTPUTS = ("stdout", "stderr")
 # What a run and its verification import on their way, besides what these import themselves.
 _IMPORTED = (
     *(
@@ -100,7 +101,7 @@ class Driver:
         return self._written()
 
     def _written(self) -> tuple[str, str]:
-        output, error = (self._output / name for name in ("stdout", "stderr"))
+        output, error = (self._output / name for name in _OUTPUTS)
         return output.read_text(), error.read_text()
 
     def _wait(self, seconds: float) -> int | None:
@@ -126,6 +127,9 @@ def start_driver(
     `sabotage`: what `sabotage.arm` is given.
     """
     output = Path(tempfile.mkdtemp(prefix="driver-", dir=directory))
+    for name in _OUTPUTS:
+        # Here, because a driver may be killed before it could.
+        (output / name).touch()
     wish = {
         "arguments": list(arguments),
         "directory": str(directory),
@@ -232,8 +236,8 @@ def _become(wish: Mapping[str, Any]) -> NoReturn:
 
 
 def _redirect(folder: Path) -> None:
-    for number, file in enumerate((Path(os.devnull), folder / "stdout", folder / "stderr")):
-        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+    for number, file in enumerate((Path(os.devnull), *(folder / name for name in _OUTPUTS))):
+        opened = os.open(file, os.O_RDWR)
         os.dup2(opened, number)
         os.close(opened)
 

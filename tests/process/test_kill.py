@@ -22,6 +22,7 @@ KILLS, PAIRS = 10, 32
 
 def test_ten_kills_at_random_moments_lose_and_redo_nothing(site, undisturbed):
     """Each after some more rows and a moment, or after a moment alone, when none may be there."""
+    kill(site.start())  # At once, as likely as not before its first line.
     moments, before = random.Random(0), {}
     for number in range(KILLS):
         driver = site.start_really() if number == 0 else site.start()
