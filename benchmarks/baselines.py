@@ -7,7 +7,10 @@
         from the target, where "adversarial" means inside with the clearance
 
 All work on a batch and ask the network itself. `Task.clearance` is the most logits above the floor
-that an image needs (see `clearance_needed`).
+that an image needs (see `clearance_needed`). What is returned is as safe as what the methods find:
+an iterate is kept only if `Task.looked` points of its segment, from the end on, and the end rounded
+to 8 bits are inside, which is told at no cost; so is `Task.start`, an image that is inside with its
+segment, for pairs of which no iterate is kept.
 """
 
 import math
@@ -17,6 +20,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from benchmarks.judge import confidence
 from blindspots.methods.method import clearance_needed
 
 STIFFER = 1.1
@@ -32,6 +36,9 @@ class Task:
     label: Tensor
     floor: Tensor
     clearance: float
+    lowest: Tensor
+    start: Tensor
+    looked: int
 
     def margins(self, images: Tensor) -> Tensor:
         """Logit of the confidence, as often as there are images per pair."""
@@ -44,6 +51,18 @@ class Task:
         """What the methods ask of an end: what rounding it to 8 bits can take (at no cost here)."""
         return self.floor + clearance_needed(self.clearance, self.own, image, gradient)
 
+    def safe(self, images: Tensor, hoped: Tensor) -> Tensor:
+        """Which of the hoped for are inside, at every point looked at and rounded to 8 bits."""
+        t = torch.linspace(1, 0, self.looked).view(-1, 1, 1, 1)
+        told = hoped.clone()
+        for i in hoped.nonzero()[:, 0].tolist():
+            line = self.source[i] + t * (images[i] - self.source[i])
+            asked = torch.cat(((images[i : i + 1] * 255).round() / 255, line))
+            # The module's own forward: what is told at no cost passes no hook, so is not counted.
+            p = confidence(self.network.forward, asked, self.label[i].expand(len(asked)))
+            told[i] = bool((p >= self.lowest[i]).all())
+        return told
+
     @cached_property
     def own(self) -> Tensor:
         with torch.no_grad():
@@ -51,21 +70,21 @@ class Task:
 
 
 def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: float) -> Tensor:
-    """The nearest iterate at which all points of the segment held; the source where none did."""
+    """The nearest iterate at which all points of the segment held; `start` where none did."""
     t = torch.arange(1, points + 1).view(1, -1, 1, 1, 1) / points
     x = task.target.clone().requires_grad_(True)
     multipliers, stiff = torch.zeros(len(x), points), torch.full((len(x), 1), dual)
     steps = evaluations // points
     adam = torch.optim.Adam([x], lr=rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, eta_min=rate / 20)
-    best, nearest = task.source.clone(), _long(task.source - task.target)
+    best, nearest = task.start.clone(), _long(task.start - task.target)
     for _ in range(steps):
         line = task.source[:, None] + t * (x - task.source)[:, None]
         margins = task.margins(line.flatten(0, 1)).view(-1, points)
         (slope,) = torch.autograd.grad(margins[:, -1].sum(), x, retain_graph=True)
         short = task.least(x.detach(), slope)[:, None] - margins
         far = _long((x - task.target).detach())
-        held = (short <= 0).all(dim=1) & (far < nearest)
+        held = task.safe(x.detach(), (short <= 0).all(dim=1) & (far < nearest))
         best[held], nearest[held] = x.detach()[held], far[held]
         cost = (x - task.target).square().flatten(1).sum(dim=1)
         broken = multipliers * short + stiff / 2 * short.clamp(min=0).square()
@@ -82,7 +101,7 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
 def decoupled(task: Task, evaluations: int, first: float) -> Tensor:
     """DDN: up the unit gradient, then onto a sphere 5 % smaller where it held, else larger."""
     change, length = torch.zeros_like(task.target), torch.full((len(task.floor),), first)
-    best, nearest = task.source.clone(), _long(task.source - task.target)
+    best, nearest = task.start.clone(), _long(task.start - task.target)
     for step in range(evaluations):
         image = (task.target + change).clamp(0, 1)
         margin, gradient = _ask(task, image)
@@ -98,7 +117,7 @@ def decoupled(task: Task, evaluations: int, first: float) -> Tensor:
 def fast(task: Task, evaluations: int, first: float) -> Tensor:
     """FMN, Euclidean: the radius from the linear model until it held, then 5 % down or up."""
     change, radius = torch.zeros_like(task.target), torch.full((len(task.floor),), torch.inf)
-    best, nearest = task.source.clone(), _long(task.source - task.target)
+    best, nearest = task.start.clone(), _long(task.start - task.target)
     ever = torch.zeros(len(radius), dtype=torch.bool)
     for step in range(evaluations):
         wave = (1 + math.cos(math.pi * step / evaluations)) / 2
@@ -129,7 +148,7 @@ def _nearer(
     task: Task, image: Tensor, held: Tensor, best: Tensor, nearest: Tensor
 ) -> tuple[Tensor, Tensor]:
     far = _long(image - task.target)
-    taken = held & (far < nearest)
+    taken = task.safe(image, held & (far < nearest))
     return torch.where(taken.view(-1, 1, 1, 1), image, best), torch.where(taken, far, nearest)
 
 

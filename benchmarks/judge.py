@@ -5,7 +5,7 @@ Nothing of what it says goes through the engine: a network with a hook counts wh
 segment, the 8-bit rounding of each end and 66 points of each source's triangle are asked anew.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -41,7 +41,7 @@ def metered(network: nn.Module) -> Iterator[Meter]:
 
 
 @torch.no_grad()
-def confidence(network: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+def confidence(network: Callable[[Tensor], Tensor], images: Tensor, labels: Tensor) -> Tensor:
     """Softmax of the labels, in double precision from the logits on."""
     logits = torch.cat([network(part) for part in images.split(CHUNK)]).double()
     return logits.softmax(dim=1).gather(1, labels[:, None])[:, 0]

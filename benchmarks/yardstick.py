@@ -39,10 +39,14 @@ METHODS = (bs.Star(), bs.Fan(), bs.Adaptive())
 RATES, DUALS, FIRSTS = (0.004, 0.03, 0.06), (0.001, 0.1, 0.3), (0.3, 1.0, 3.0)
 SEGMENT_POINTS, SEGMENT_EVALUATIONS = 4, 216
 BUDGETS = (15, 40, 100)
+LONG_GRID = ((0.004, 0.001), (0.03, 0.1))
+LONG_SEGMENT, LONG_FMN = "segment, 8 × evaluations", "FMN 1000"
 ROWS = [
     *(method.name for method in METHODS),
     "segment",
     *(f"{kind} {budget}" for budget in BUDGETS for kind in ("end", "DDN", "FMN")),
+    LONG_SEGMENT,
+    LONG_FMN,
 ]
 
 
@@ -81,8 +85,8 @@ def _measured(
 
 def _tries(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
     """What each row may do, by its step sizes."""
-    held = _task(model, pairs, bs.Star().clearance)
-    end = _task(model, pairs, bs.Adaptive().clearance)
+    held = _task(model, pairs, bs.Star().clearance, POINTS)
+    end = _task(model, pairs, bs.Adaptive().clearance, 1)
     grid = [(rate, dual) for rate in RATES for dual in DUALS]
     rows = {method.name: {"": partial(_found, model, pairs, method)} for method in METHODS}
     rows["segment"] = {
@@ -97,6 +101,9 @@ def _tries(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, F
         }
         rows[f"DDN {budget}"] = {f"{f}": partial(decoupled, end, budget, f) for f in FIRSTS}
         rows[f"FMN {budget}"] = {f"{f}": partial(fast, end, budget, f) for f in FIRSTS}
+    many = partial(lagrangian, held, 2 * SEGMENT_POINTS, 8 * SEGMENT_EVALUATIONS)
+    rows[LONG_SEGMENT] = {f"{r}, {d}": partial(many, r, d) for r, d in LONG_GRID}
+    rows[LONG_FMN] = {f"{FIRSTS[1]}": partial(fast, end, 1000, FIRSTS[1])}
     return rows
 
 
@@ -106,11 +113,21 @@ def _found(model: bs.Classifier, pairs: Sequence[Pair], method: Method) -> Tenso
     return torch.stack([found[pair.id] for pair in pairs])
 
 
-def _task(model: bs.Classifier, pairs: Sequence[Pair], clearance: float) -> Task:
+def _task(model: bs.Classifier, pairs: Sequence[Pair], clearance: float, looked: int) -> Task:
     source, target = (torch.stack([getattr(p, s) for p in pairs]) for s in ("source", "target"))
     label = torch.tensor([pair.label for pair in pairs])
-    floor = torch.logit(confidence(model, source, label) - DELTA).float()
-    return Task(model, source, target, label, floor, clearance)
+    lowest = confidence(model, source, label) - DELTA
+    floor, sides = torch.logit(lowest).float(), zip(source, target, label, strict=True)
+    start = torch.stack([_cut_line(model, *each) for each in sides])
+    return Task(model, source, target, label, floor, clearance, lowest, start, looked)
+
+
+def _cut_line(model: bs.Classifier, source: Tensor, target: Tensor, label: Tensor) -> Tensor:
+    """Where `star` would cut the straight way to the target: half of δ is left there."""
+    line = torch.lerp(source, target, torch.linspace(0, 1, POINTS).view(-1, 1, 1, 1))
+    lost = (p := confidence(model, line, label.expand(POINTS)))[0] - p
+    inside = (lost <= DELTA).cumprod(dim=0).bool() & (lost <= DELTA / 2)
+    return line[int(inside.nonzero().max())]
 
 
 def _arguments() -> argparse.Namespace:
