@@ -28,7 +28,7 @@ from benchmarks.judge import POINTS, confidence, judge, metered, summary
 from benchmarks.methods import BATCH, DELTA
 from benchmarks.results import keep, known
 from benchmarks.subjects import available, subject
-from benchmarks.yardstick_page import write_page
+from benchmarks.yardstick_page import LONG_FMN, LONG_SEGMENT, write_page
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator, keep_freed_memory
 from blindspots.engine.scheduler import Engine
@@ -40,7 +40,6 @@ RATES, DUALS, FIRSTS = (0.004, 0.03, 0.06), (0.001, 0.1, 0.3), (0.3, 1.0, 3.0)
 SEGMENT_POINTS, SEGMENT_EVALUATIONS = 4, 216
 BUDGETS = (15, 40, 100)
 LONG_GRID = ((0.004, 0.001), (0.03, 0.1))
-LONG_SEGMENT, LONG_FMN = "segment, 8 × evaluations", "FMN 1000"
 ROWS = [
     *(method.name for method in METHODS),
     "segment",

@@ -34,8 +34,9 @@ class Star(HullMethod):
     used. Settings at or below 0 are refused.
     """
 
-    max_steps: int = 32
+    max_steps: int = 48
     tolerance: float = 4e-3
+    last_pull: float = 0.1
 
     name: ClassVar[str] = "star"
 
