@@ -7,7 +7,7 @@
 Every row: evaluations counted on the network, looks included; RMSE to the target, mean, median and
 worst; the share of segments inside at so many points, of ends inside after rounding to 8 bits, and
 of the triangles' points that are inside. Baselines are tried with each of their step sizes, and the
-nearest on average is kept; `segment` has the clearance of `star`, ends have that of `adaptive`, they
+nearest on average is kept; `segment` has the clearance of `star`, ends have that of `adaptive`; all
 only need what rounding to 8 bits can take, as the methods do, and none returns what is not inside
 (`benchmarks.baselines`). A row is kept in DIR as soon as it is measured; what DIR holds is not
 measured again, so without models `--page` computes nothing. The page shows the rows of
