@@ -46,9 +46,9 @@ DOES_NOT_APPLY = {
 }
 TITLE = """# What is tested of every scheme
 
-✓ leads to the tests, which pass; ✗: one of them failed, was skipped or did not run; –: does not apply.
-An extra that is missing and a file that is broken must end in a clear error. Every test makes its
-files with the library itself and reads them with the hub switched off.
+✓ leads to the tests, which pass; ✗: one of them failed, was skipped or did not run; –: does not
+apply. An extra that is missing and a file that is broken must end in a clear error. Every test
+makes its files with the library itself and reads them with the hub switched off.
 `python -m pytest tests --schemes-page docs/schemes.md` writes this page.
 """
 KINDS = {
