@@ -49,8 +49,8 @@ from blindspots.study.reload import (
     saved_image,
     saved_outcome,
 )
+from blindspots.study.widths import NOISE, widths_apart
 
-NOISE = 1e-3
 # A margin changes that much more than a confidence where an image is rounded.
 MARGIN = 10
 
@@ -122,6 +122,7 @@ class Recomputation:
                 for row, again in zip(own, measured, strict=True):
                     yield Computed(f"{kind} of {row['source_id']}", row, again)
                     tick(1)
+        yield from widths_apart(self.run, self.measurer.evaluator, sound)
 
     def originals(self, images: ImageSet, pairs: Sequence[Row]) -> Iterator[str]:
         """Where sources and targets are not the images themselves, as the model sees those.
