@@ -17,12 +17,13 @@ import random
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import chdir, redirect_stderr, redirect_stdout
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -36,7 +37,7 @@ from blindspots.reporting import publish
 # A disk takes three times as long to write a file anew as any parser to read it.
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 STATUSES = (0, 1, 2, 3)
-CHANGED, FAR = "files outside that changed", 10**9
+CHANGED, FAR, PATIENCE = "files outside that changed", 10**9, 120.0
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ def fuzz(
             tried["inputs"] += 1
             tried["files beside them"] += len(before)
             for command in rng.sample(list(offered), min(commands or FAR, len(offered))):
-                with chdir(around / "others"):
+                with chdir(around / "others"), _bounded(f"seed {seed}: {change}; {command[0]}"):
                     reason = _run(command, tried)
                 after = _snapshot((around, clean.parent), copy.parent)
                 changed = [name for name in before | after if before.get(name) != after.get(name)]
@@ -88,6 +89,22 @@ def fuzz(
                     reason += f" {', '.join(changed)} outside of it changed"
                 if reason:
                     yield Failure(seed, change, command[0], reason.strip())
+
+
+@contextmanager
+def _bounded(what: str) -> Iterator[None]:
+    """End everything, saying what hangs, where this takes too long: nothing else ends it."""
+
+    def hangs() -> None:
+        print(f"{what}: nothing came for {PATIENCE:.0f} seconds", file=sys.__stderr__, flush=True)
+        os._exit(1)
+
+    timer = threading.Timer(PATIENCE, hangs)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _run(command: list[str], tried: Counter[str]) -> str:
