@@ -1,5 +1,6 @@
 """Shapes and types are checked at run time in unit tests; one thread, so tests share two cores."""
 
+import gc
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,8 @@ import pytest
 from tests.support import checker
 
 checker.install("blindspots")
+# Imports make nothing but what stays: no search for garbage among it, now or later.
+gc.disable()
 
 pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
 # What runs whole commands is not slowed by checks that its unit tests make already.
@@ -26,6 +29,11 @@ def pytest_configure(config):
     # Workers of xdist report to the process that writes.
     if target is not None and not hasattr(config, "workerinput"):
         config.pluginmanager.register(SchemesPage(target))
+
+
+def pytest_collection_finish():
+    gc.freeze()
+    gc.enable()
 
 
 def runs_tests(config) -> bool:

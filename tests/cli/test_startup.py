@@ -49,6 +49,21 @@ for line in json.loads(sys.argv[1]):
     print(json.dumps([line, status, sorted({"torch", "matplotlib"} & sys.modules.keys())]))
 """
 
+LEFT = """
+import atexit, importlib
+class Kept:
+    def __del__(self):
+        print("taken apart")
+kept = Kept()
+def call(arguments):
+    atexit.register(print, "what was registered")
+    print("what was said", end=", ")
+    return 3
+cli = importlib.import_module("blindspots.cli.main")
+cli.call = call
+cli.main([])
+"""
+
 
 def test_what_needs_no_model_is_refused_before_anything_heavy_is_loaded(tmp_path):
     typed = [sys.executable, "-c", ASKED, json.dumps(CHEAP)]
@@ -125,9 +140,15 @@ def test_on_a_terminal_a_clock_runs_and_leaves_nothing():
     assert reporter.console.file.getvalue().endswith("\x1b[2K")
 
 
+def test_the_program_ends_without_taking_everything_apart():
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (3, "what was said, what was registered\n")
+
+
 @pytest.mark.parametrize("coding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_is_not_utf8_shows_names_escaped(tmp_path, monkeypatch, coding):
     run = Factory(size=8, sources=2, models=("zoo:ω-😀",)).write(tmp_path / "run")
+    monkeypatch.setattr("atexit.register", lambda *_: None)
     shown = {name: TextIOWrapper(BytesIO(), coding) for name in ("stdout", "stderr")}
     for name, stream in shown.items():
         monkeypatch.setattr(sys, name, stream)

@@ -1,5 +1,7 @@
 """`blindspots …`: dispatch, and the exit statuses."""
 
+import atexit
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -16,11 +18,29 @@ _GOES_ON = "mend that, then the same command goes on"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """The program, which ends the process; `call` returns the status instead."""
+    status: list[int] = []
+    atexit.register(_leave, status)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Names of files and classes may hold what this terminal cannot show.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(call(list(sys.argv[1:] if arguments is None else arguments)))
+    status.append(call(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(status[0])
+
+
+def _leave(status: Sequence[int]) -> None:
+    """After all that was registered later: memory is left to the system.
+
+    Python would take torch apart object by object, which takes seconds.
+    """
+    try:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+    except (OSError, ValueError):
+        return
+    if status:
+        os._exit(status[0])
 
 
 def call(arguments: list[str]) -> int:
