@@ -4,7 +4,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.hardware import hardware
@@ -44,7 +44,7 @@ class Row:
 def keep(path: Path, first: int, row: Row) -> None:
     """Add a piece to the file; one that begins at the same place takes the earlier one's place."""
     rows = known(path)
-    piece = {**asdict(row), "on": hardware(find_device("cpu"))}
+    piece = {**vars(row), "counts": dict(row.counts), "on": hardware(find_device("cpu"))}
     rows.setdefault(row.what, {})[str(first)] = piece
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(rows, indent=1) + "\n")

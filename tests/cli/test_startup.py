@@ -169,7 +169,7 @@ def test_a_want_of_memory_anywhere_is_one_sentence(monkeypatch, capsys, error):
     def short(*_, **__):
         raise error
 
-    monkeypatch.setattr("blindspots.cli.main.app", short)
+    monkeypatch.setattr(import_module("blindspots.cli.main"), "app", short)
     assert call(["table", "run"]) == 1
     said = "blindspots: there is not enough memory; mend that, then the same command goes on\n"
     assert capsys.readouterr().err == said

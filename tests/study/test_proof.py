@@ -75,8 +75,17 @@ def made(tmp_path_factory, tiny_images):
         assert run(tiny_images, out, *FEW, "--keep", "path") == 0
     trusted = ["--trust-run-code", "--quiet"]
     assert call(["transfer", str(out), "--model", SMOOTH, *trusted]) == 0
-    assert call(["widths", str(out), "--directions", "4", "--points", "3", *trusted]) == 0
+    pair = sorted(row["pair_id"] for row in Run(out).pairs_from(drawn_source(out)))[0]
+    few = ["--directions", "4", "--points", "3", "--pair", pair]
+    assert call(["widths", str(out), *few, *trusted]) == 0
     return out
+
+
+def drawn_source(path):
+    """The source that is computed again where one is."""
+    (model,) = Run(path).models
+    (source,) = {row["source_id"] for row in draw_rows(Run(path), model.name, 1).pairs}
+    return source
 
 
 @pytest.fixture
@@ -167,8 +176,7 @@ def test_another_value_in_any_member_of_run_json_is_noticed(copy, made):
 
 def plant(copy, made, table, change):
     """The run with each column of a table changed in a row of a source that is computed again."""
-    (model,) = Run(made).models
-    (source,) = {row["source_id"] for row in draw_rows(Run(made), model.name, 1).pairs}
+    source = drawn_source(made)
     pairs = {row["pair_id"] for row in Run(made).pairs_from(source)}
     for field in ALL_TABLES[table][0]:
         rows = Run(made).arrow(table).to_pylist()
@@ -319,8 +327,7 @@ def test_pixels_are_compared_with_the_images_themselves(copy, tiny_images):
         return verify_run(copy, "cpu", None, None, quiet, trust, 1, images).problems
 
     assert told_with(tiny_images) == []
-    (model,) = Run(copy).models
-    name = draw_rows(Run(copy), model.name, 1).pairs[0]["source_id"]
+    (model,), name = Run(copy).models, drawn_source(copy)
     pixels = Run(copy).image(name, model.name).copy()
     pixels[3, 3, 1] ^= 1
     (copy / "images" / f"{name}.png").unlink()
