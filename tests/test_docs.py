@@ -119,7 +119,7 @@ def test_every_test_that_is_named_exists(page):
 
 def test_every_line_of_the_paper_map_has_its_code_and_its_test():
     lines = [line for line in read(DOCS / "paper-map.md").splitlines() if line.startswith("| ")]
-    rows = [line for line in lines if not line.endswith("| the test |")]
+    rows = [line for line in lines if not line.endswith("the code, the test |")]
     assert len(rows) > 40
     for line in rows:
         assert CODE.search(line), line

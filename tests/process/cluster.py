@@ -1,13 +1,16 @@
 """A Ray cluster of two nodes of a core each on this machine, which all of a session's runs use."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from tests.process.runs import environment, worker_processes
+
+STARTS = 3
 
 
 @dataclass
@@ -37,8 +40,16 @@ class Nodes:
 
     def add_second(self) -> None:
         """A second node, fresh."""
-        self.second = self.cluster.add_node(num_cpus=1)
+        self.second = patiently(lambda: self.cluster.add_node(num_cpus=1))
         self.cluster.wait_for_nodes()
+
+
+def patiently(start: Callable[[], Any]) -> Any:
+    """What is started, on a busy machine too: Ray itself waits 30 s for a node, and no longer."""
+    for _ in range(STARTS - 1):
+        with suppress(Exception):
+            return start()
+    return start()
 
 
 @contextmanager
@@ -50,7 +61,8 @@ def opened() -> Iterator[Nodes]:
         for name, value in given.items():
             patch.setenv(name, value)
         head = {"num_cpus": 1, "include_dashboard": False}
-        nodes = Nodes(utilities.Cluster(initialize_head=True, head_node_args=head), None)
+        start = partial(utilities.Cluster, initialize_head=True, head_node_args=head)
+        nodes = Nodes(patiently(start), None)
         try:
             nodes.add_second()
             yield nodes

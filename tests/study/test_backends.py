@@ -110,7 +110,8 @@ def assert_same_plan(one, two):
     assert two.finished
 
 
-@pytest.mark.parametrize("backend", ["processes", pytest.param("ray", marks=pytest.mark.faults)])
+@pytest.mark.faults
+@pytest.mark.parametrize("backend", ["processes", "ray"])
 def test_every_backend_writes_the_serial_ones_run_and_a_warning_of_workers_once(
     tmp_path, serial, given, capsys, request, backend
 ):

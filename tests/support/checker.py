@@ -2,7 +2,8 @@
 
 jaxtyping's import hook decorates all of the package's 2,200 functions when they are imported. To
 build a check costs milliseconds, so it is built at the first call that is checked: a function that
-no test calls costs nothing. While `watching` is off, the function itself is called.
+no test calls costs nothing. In every test the first calls of each function are checked; a loop that
+calls one a million times is not. While `watching` is off, the function itself is called.
 """
 
 import dataclasses
@@ -16,11 +17,14 @@ from beartype import BeartypeConf, beartype
 # As the type checker does it: an int will do where a float is asked for.
 checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 watching = True
+test = 0
 build_check = jaxtyping.jaxtyped
 # beartype looks at one item of a container; here so many stand for all.
 MOST_ITEMS = 8
+# So many calls of a function are checked in each test.
+MOST_CALLS = 40
 _NONE = object()
-_PASSED = {}
+_PLACES = {}
 _PLAIN = {bool, int, float, str, bytes, type(None)}
 
 
@@ -32,9 +36,9 @@ def install(package: str) -> None:
 
 
 def watch(on: bool) -> None:
-    """Calls are checked, or not, until this is called again."""
-    global watching
-    watching = on
+    """Calls are checked, or not, until this is called again, at the beginning of the next test."""
+    global watching, test
+    watching, test = on, test + 1
 
 
 def decorate(thing=None, *, typechecker):
@@ -59,7 +63,8 @@ def check_later(function, typechecker):
     A check depends on types and shapes, and takes longer than most functions: arguments and a
     result whose types and shapes have passed once are not checked again.
     """
-    passed, result = passed_calls(function), _NONE
+    place, result = place_of(function), _NONE
+    passed = place.passed
 
     @functools.wraps(function)
     def body(*args, **kwargs):
@@ -72,7 +77,7 @@ def check_later(function, typechecker):
     @functools.wraps(function)
     def either(*args, **kwargs):
         nonlocal result
-        if not watching:
+        if not (watching and place.is_checked()):
             return function(*args, **kwargs)
         if passed is None:
             return check()(*args, **kwargs)
@@ -94,17 +99,29 @@ def check_later(function, typechecker):
     return either
 
 
-def passed_calls(function):
-    """What was checked of a function, of one that is defined anew at every call too.
+class Place:
+    """What was checked of a function, of one that is defined anew at every call too."""
 
-    None where all calls are checked, because an annotation names values.
-    """
+    def __init__(self, function):
+        literal = any("Literal" in str(kind) for kind in function.__annotations__.values())
+        # None where all calls are checked, because an annotation names values.
+        self.passed = None if literal else {}
+        self.test, self.left = None, 0
+
+    def is_checked(self):
+        """Whether this call is one of the first in its test."""
+        if self.test != test:
+            self.test, self.left = test, MOST_CALLS
+        self.left -= 1
+        return self.left >= 0
+
+
+def place_of(function):
     code = getattr(function, "__code__", None)
     place = (code.co_filename, code.co_qualname, code.co_firstlineno) if code else function
-    if place not in _PASSED:
-        literal = any("Literal" in str(kind) for kind in function.__annotations__.values())
-        _PASSED[place] = None if literal else {}
-    return _PASSED[place]
+    if place not in _PLACES:
+        _PLACES[place] = Place(function)
+    return _PLACES[place]
 
 
 def describe(value):

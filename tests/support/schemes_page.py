@@ -15,8 +15,8 @@ ASPECTS = {
     "loads": "loads",
     "logits": "right logits",
     "preprocessing": "right preprocessing",
-    "extra": "clear error when the extra is missing",
-    "broken": "clear error when the file is broken",
+    "extra": "extra missing",
+    "broken": "file broken",
 }
 IMAGE_ASPECTS = {
     "loads": "loads",
@@ -46,11 +46,10 @@ DOES_NOT_APPLY = {
 }
 TITLE = """# What is tested of every scheme
 
-✓: tests of that name, to which it leads, pass. This page is written from a run by
-`python -m pytest tests --schemes-page docs/schemes.md`, with ✗ where one of them failed, was
-skipped or did not run; every other run compares the names alone: the page has all tests that carry
-`@pytest.mark.scheme`, and no other. – does not apply, for the reason below the table. Every test
+✓ leads to the tests, which pass; ✗: one of them failed, was skipped or did not run; –: does not
+apply. An extra that is missing and a file that is broken must end in a clear error. Every test
 makes its files with the library itself and reads them with the hub switched off.
+`python -m pytest tests --schemes-page docs/schemes.md` writes this page.
 """
 KINDS = {
     "model": ("Model schemes", SCHEMES, ASPECTS),
@@ -133,12 +132,12 @@ def _cell(kind, scheme, aspect, marks, passed):
 
 
 def _reasons(kind, schemes):
-    lines = [
-        f"- {scheme}, {aspect}: {reason}."
-        for (k, scheme, aspect), reason in DOES_NOT_APPLY.items()
-        if k == kind and scheme in schemes
-    ]
-    return ["\n".join(["Where – stands:", "", *lines]) + "\n"] if lines else []
+    reasons = defaultdict(list)
+    for (one, scheme, aspect), reason in DOES_NOT_APPLY.items():
+        if one == kind and scheme in schemes:
+            reasons[reason].append(f"{scheme}, {aspect}")
+    lines = [f"- {'; '.join(names)}: {reason}." for reason, names in reasons.items()]
+    return ["\n".join(["Why – stands:", "", *lines]) + "\n"] if lines else []
 
 
 def _tests(kind, scheme, aspects, marks):

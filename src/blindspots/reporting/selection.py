@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from blindspots.errors import UsageError
 from blindspots.reporting.score_labels import CONFIDENCE, ScoreWords, words_of
 from blindspots.reporting.tables.table import PAIR_NUMBERS
 from blindspots.schema import Ending
 from blindspots.specs import nearest_names
+from blindspots.store.parquet import is_one_of
 from blindspots.store.reader import (
     Row,
     Run,
@@ -81,7 +81,8 @@ def most_representative(pairs: pa.Table, least: float, count: int) -> np.ndarray
 
 def representative_targets(run: Run, source: str | None) -> tuple[str, str] | None:
     """The two targets of a source whose triangle most models have; None where none has one."""
-    own = run.columns.triangles.filter(pc.field("source_id") == source)
+    own = run.columns.triangles
+    own = own.filter(is_one_of(own["source_id"], [source] if source else []))
     shared = Counter(zip(own["target_1"].to_pylist(), own["target_2"].to_pylist(), strict=True))
     return max(shared, key=lambda ids: shared[ids], default=None)
 
@@ -139,7 +140,7 @@ def first_pairs(run: Run, model: str) -> list[Row]:
     """The started pairs of a model, of 400 sources at most, those that come first; no lists."""
     pairs = run.columns.pairs_of(model, started=True)
     sources = pairs["source_id"].unique()[:MOST_SOURCES]
-    return pairs.filter(pc.field("source_id").isin(sources)).to_pylist()
+    return pairs.filter(is_one_of(pairs["source_id"], sources.to_pylist())).to_pylist()
 
 
 def layout_of(pairs: list[Row], words: ScoreWords = CONFIDENCE) -> GridLayout:

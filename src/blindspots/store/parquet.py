@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from blindspots.errors import UsageError
 from blindspots.schema import Ending
 from blindspots.store.atomic import write_bytes, write_whole
-from blindspots.store.paths import FILE_NAME, Place, for_arrow
+from blindspots.store.paths import FILE_NAME, LONGEST_NAME, Place, for_arrow
 
 LEVELS, GATHERED = 2, 64
 ROW_GROUP = 50_000
@@ -90,8 +90,8 @@ def check_values(path: Place, rows: pa.Table) -> None:
         elif field.name == "model":
             _refuse_value(path, field.name, rows["model"].filter(rows["model"].is_null()))
         elif field.name == "ending":
-            unknown = rows.filter(~pc.field("ending").isin([*Ending]))
-            _refuse_value(path, field.name, unknown["ending"])
+            unknown = pc.call_function("invert", [is_one_of(rows["ending"], [*Ending])])
+            _refuse_value(path, field.name, rows["ending"].filter(unknown))
         elif pa.types.is_list(field.type):
             lengths = pc.call_function("list_value_length", [rows[field.name]])
             empty = rows[field.name].filter(pc.call_function("equal", [lengths, 0]))
@@ -105,7 +105,11 @@ def _check_ids(path: Place, name: str, ids: pa.Array) -> None:
     sound = pc.call_function(
         "match_substring_regex", [ids], pc.MatchSubstringOptions(f"^{FILE_NAME.pattern}$")
     )
-    _refuse_value(path, name, ids.filter(pc.call_function("invert", [sound])))
+    short = pc.call_function(
+        "less_equal", [pc.call_function("utf8_length", [ids]), pa.scalar(LONGEST_NAME)]
+    )
+    both = pc.call_function("and", [sound, short])
+    _refuse_value(path, name, ids.filter(pc.call_function("invert", [both])))
 
 
 def _refuse_value(path: Place, name: str, wrong: pa.Array | pa.ChunkedArray | np.ndarray) -> None:
@@ -215,14 +219,18 @@ def open_parquet(path: Place) -> pq.ParquetFile:
 
 def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Table:
     """The wanted rows; of groups that hold none of them nothing else is read."""
-    tables, wanted = (
-        [file.schema_arrow.empty_table()],
-        pc.field(name).isin(pa.array(list(values), pa.string())),
-    )
+    tables = [file.schema_arrow.empty_table()]
     for group in range(file.num_row_groups):
-        if len(file.read_row_group(group, [name]).filter(wanted)):
+        wanted = is_one_of(file.read_row_group(group, [name])[name], values)
+        if pc.any(wanted).as_py():
             tables.append(file.read_row_group(group).filter(wanted))
     return pa.concat_tables(tables)
+
+
+def is_one_of(column: pa.ChunkedArray, values: Collection[str]) -> pa.ChunkedArray:
+    """Which of a column's values are among these; an expression would start a query plan."""
+    options = pc.SetLookupOptions(pa.array(list(values), pa.string()))
+    return pc.call_function("is_in", [column], options)
 
 
 def first_of_each(table: pa.Table, key: Sequence[str]) -> pa.Table:

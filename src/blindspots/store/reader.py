@@ -18,6 +18,7 @@ from blindspots.store.archives import PICTURES, Archives, load_exact
 from blindspots.store.parquet import (
     check_values,
     first_of_each,
+    is_one_of,
     open_parquet,
     read_some,
     read_while_written,
@@ -158,12 +159,15 @@ def _read(
 
 
 def of_model(table: pa.Table, model: str | None) -> pa.Table:
-    return table if model is None else table.filter(pc.field("model") == model)
+    return table if model is None else table.filter(is_one_of(table["model"], [model]))
 
 
 def _pairs_of(pairs: pa.Table, model: str | None, started: bool | None) -> pa.Table:
-    begun = pc.field("ending").isin(STARTED) == pc.scalar(started)
-    return of_model(pairs, model) if started is None else of_model(pairs, model).filter(begun)
+    own = of_model(pairs, model)
+    if started is None:
+        return own
+    begun = is_one_of(own["ending"], STARTED)
+    return own.filter(begun if started else pc.call_function("invert", [begun]))
 
 
 def _both_started(triangles: pa.Table, pairs: pa.Table) -> pa.Table:

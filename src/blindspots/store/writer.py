@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Float, UInt8
 from PIL import Image
 from safetensors.numpy import save as serialise
@@ -31,6 +30,7 @@ from blindspots.store.parquet import (
     distinct,
     file_digest,
     gather,
+    is_one_of,
     join,
     read_file,
     row_files,
@@ -264,7 +264,7 @@ def check_own(path: Place | str) -> None:
 
 def started(rows: pa.Table) -> pa.ChunkedArray:
     """The ids of those of some pairs, columns `pair_id` and `ending`, that were traversed."""
-    return rows.filter(pc.field("ending").isin(STARTED))["pair_id"]
+    return rows["pair_id"].filter(is_one_of(rows["ending"], STARTED))
 
 
 def _png(pixels: UInt8[np.ndarray, "height width 3"]) -> bytes:

@@ -12,14 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.compute as pc
 
 from blindspots.errors import UsageError, can_compute
 from blindspots.images.listing import seeded_order
 from blindspots.schema import ALL_TABLES, CONFINED_SCORES, GROUPED_METHODS, TABLES, Ending
 from blindspots.settings import WHOLE, plan_hash
 from blindspots.store.parquet import row_files
-from blindspots.store.reader import Row, Run
+from blindspots.store.reader import Row, Run, of_model
 from blindspots.store.run_info import row_sum
 from blindspots.study.audit_rows import ModelAudit, StoredTables
 from blindspots.study.pairs import PairsByModel, plan_pairs
@@ -149,7 +148,7 @@ class Audit:
     def _counts(self) -> Iterator[str]:
         info, pairs = self.run.info, self.tables.table("pairs")
         for name, count in info.pairs.items():
-            rows = pairs.filter(pc.field("model") == name)
+            rows = of_model(pairs, name)
             own = len(rows) - rows["target_id"].null_count
             if own != count:
                 yield f"pairs.parquet has {own} pairs of {name}, and run.json counts {count}"

@@ -27,7 +27,7 @@ from blindspots.schema import (
 )
 from blindspots.settings import SNAPSHOTS
 from blindspots.store.parquet import row_files
-from blindspots.store.reader import Row, Run, read_rows
+from blindspots.store.reader import Row, Run, of_model, read_rows
 from blindspots.store.run_info import ModelFacts
 from blindspots.study.pairs import pair_id
 
@@ -65,7 +65,7 @@ class StoredTables:
         """A model's rows, a few thousand at a time; with these columns, or all."""
         stored = self.table(table)
         stored = stored.select(["model", *names]) if names else stored
-        for batch in stored.filter(pc.field("model") == model).to_batches(AT_ONCE):
+        for batch in of_model(stored, model).to_batches(AT_ONCE):
             yield from batch.to_pylist()
 
     def _read(self, table: str) -> pa.Table:

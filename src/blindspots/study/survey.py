@@ -21,6 +21,7 @@ from blindspots.images import ImageSet
 from blindspots.models.classifier import looks_like_probabilities
 from blindspots.schema import PREDICTIONS
 from blindspots.settings import LEAST_ACCURACY, LEAST_IMAGES
+from blindspots.store.reader import of_model
 from blindspots.store.run_info import Preflight
 
 NOTHING = -1
@@ -75,7 +76,7 @@ def read_model_predictions(rows: pa.Table, model: str, ids: Sequence[str]) -> Pr
 
     `rows`: as `schema.PREDICTIONS`; those with a number that no survey stores do not count.
     """
-    own = rows.filter(pc.field("model") == model).combine_chunks()
+    own = of_model(rows, model).combine_chunks()
     options = pc.SetLookupOptions(value_set=pa.array(ids, pa.string()))
     found = pc.call_function("index_in", [own["image_id"]], options)
     told = {name: own[name].to_numpy() for name in ("predicted", "confidence", "p_label")}
