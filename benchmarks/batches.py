@@ -59,13 +59,13 @@ def compared(method: str, sources: int) -> Rows:
         runs = [_run(Path(folder) / str(size), method, sources, size) for size in BATCHES]
         pairs = [run.arrow("pairs").sort_by("pair_id") for run in runs]
         faces = [run.arrow("triangles").sort_by(FACE) for run in runs]
-    whats = [(pairs, what, columns) for what, columns in PAIRS.items()]
-    whats += [(faces, what, columns) for what, columns in TRIANGLES.items()]
+    compared_columns = [(pairs, what, columns) for what, columns in PAIRS.items()]
+    compared_columns += [(faces, what, columns) for what, columns in TRIANGLES.items()]
     ends = [[tuple(row.values()) for row in one.select(ENDS).to_pylist()] for one in pairs]
     return {
         "pairs": len(pairs[0]),
         "triangles": len(faces[0]),
-        **{what: max(_apart(tables, columns)) for tables, what, columns in whats},
+        **{what: max(_apart(tables, columns)) for tables, what, columns in compared_columns},
         "alike": sum(len(set(same)) == 1 for same in zip(*ends, strict=True)),
     }
 
