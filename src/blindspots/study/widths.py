@@ -142,10 +142,10 @@ def widths_apart(run: Run, evaluator: Evaluator, pairs: Sequence[Row]) -> Iterat
 
 def _pair_apart(run: Run, evaluator: Evaluator, pair: Row, rows: Sequence[Row]) -> Iterator[str]:
     (count, seed), *others = {(row["directions"], row["seed"]) for row in rows}
-    if others or None in (count, seed) or count > MOST_DIRECTIONS:
+    stored = {(row["point"], row["radius"]): row for row in rows if None not in row.values()}
+    if others or not stored or None in (count, seed) or count > MOST_DIRECTIONS:
         yield f"widths of {pair['pair_id']} are of no directions that can be drawn again"
         return
-    stored = {(row["point"], row["radius"]): row for row in rows if None not in row.values()}
     points, radii = (tuple(dict.fromkeys(one)) for one in zip(*stored, strict=True))
     settings = WidthSettings(directions=count, radii=radii, points=len(points), seed=seed)
     way, kept = path_of(run, pair, len(points)), _kept(run, evaluator, pair)
