@@ -86,7 +86,7 @@ soak: $(VENV)/installed-dev ## half an hour with a worker killed every minute; d
 	$(BIN)/python -m benchmarks.soak
 
 torture: $(VENV)/installed-dev ## kill, fill the disk, stop, flood; docs/scaling.md
-	$(BIN)/python -m benchmarks.torture --page docs/scaling.md
+	$(BIN)/python -m benchmarks.torture all --page docs/scaling.md
 
 docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
 	$(BIN)/python docs/live.py

@@ -1,47 +1,42 @@
 """Runs hurt in every way a machine has; each must come out as if nothing had happened.
 
-    python -m benchmarks.torture [--kills 100] [--seed 0] [--page docs/scaling.md]
+    python -m benchmarks.torture all|kills|full|… [--first 0] [--count 20] [--page docs/scaling.md]
 
 Kills strike at random writes and at random moments of a run, its archives, its workers, `merge` and
 `report`; then the same command goes on, until one ends by itself and is held against a run that
 nothing disturbed. The disk is full from each write of a run on, and each rename of it fails, by
 counting them. Drivers and workers are stopped. Memory and open files are watched over many pairs
-and traversals; every command reads run directories that lie. Prints a table; exit status 1 where
-something is wrong. A seed makes the same again.
+and traversals; every command reads run directories that lie.
+
+What comes of it is kept in `--results`, and `--page` writes the table of that alone, so it can be
+done in pieces: `kills --first 3 --count 20` are twenty by the seed 3, `full --first 40 --count 40`
+are the writes 41 to 80. Without a part the page alone is written. Exit status 1 where something is
+wrong.
 """
 
 import argparse
-import gc
 import io
 import os
 import random
-import re
 import shutil
 import signal
-import socket
-import statistics
 import sys
 import tempfile
-import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, redirect_stderr, redirect_stdout, suppress
+from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
 import pytest
-from PIL import Image
 
 import blindspots as bs
 from benchmarks.fuzz import FORMATS, fuzz
-from benchmarks.hardware import hardware
-from benchmarks.results import fill
-from blindspots.engine.evaluator import find_device
+from benchmarks.results import fill, known
+from benchmarks.torture_load import many_pairs, many_traversals, slow_uploads, uploads
+from benchmarks.torture_rows import Row, keep, table
 from blindspots.store.reader import Run
-from blindspots.store.writer import Store
-from tests.explorer.test_hostile import half_an_upload
 from tests.process.drivers import Driver, serving
 from tests.process.runs import (
     BACKENDS,
@@ -57,42 +52,9 @@ from tests.process.runs import (
 )
 from tests.process.sabotage import How, sabotaged
 from tests.support import tiny
-from tests.support.explorer_client import Client, explorer
-from tests.support.sleeping_model import model_spec, save_pictures
 
-SOURCES, ROUNDS, FAR, PATIENCE = 3, 3, 10**9, 120.0
+SOURCES, FAR, PATIENCE = 3, 10**9, 120.0
 ARCHIVES = {"blindspots.settings.ARCHIVES_ABOVE": 1}
-# Memory that Arrow and the C library keep for later comes and goes by this much.
-NOISE_MIB = 25.0
-
-
-@dataclass
-class Row:
-    """What was done, how often, and what came of it."""
-
-    what: str
-    asked: str = "nothing wrong"
-    count: int = 0
-    wrong: list[str] = field(default_factory=list)
-    reached: str = ""
-
-    def check(self, label: str, holds: Callable[[], object]) -> None:
-        """Note what does not hold."""
-        try:
-            holds()
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            # The page has no folder of the machine.
-            said = re.sub(r"/(\S+/)+", "", " ".join(str(error).split()))
-            self.wrong.append(f"{label}: {type(error).__name__} {said[:200]}")
-
-    def __str__(self) -> str:
-        return f"| {self.what} | {self.count} | {self.asked} | {self.reached or self.said} |"
-
-    @property
-    def said(self) -> str:
-        return "; ".join(self.wrong[:3]) or "nothing wrong"
 
 
 @dataclass
@@ -142,23 +104,21 @@ def victims(folder: Path) -> list[Victim]:
     return made
 
 
-def kills(folder: Path, count: int, rng: random.Random) -> Row:
+def kills(folder: Path, seed: int, count: int) -> Row:
     """Kill −9, at a random write of the driver or at a random moment of its time."""
-    row, struck, finished = Row(""), Counter[str](), 0
+    rng, row = random.Random(seed), Row("kill −9 of a command, which then goes on")
     hurt = victims(folder)
     for one in hurt:
         one.begin_anew()
     usual = {one.name: _usual(one) for one in hurt}
-    while sum(struck.values()) < count:
+    while row.count < count:
         victim = rng.choice(hurt)
         killed = _hurt(victim, row, rng, *usual[victim.name])
-        struck[victim.name] += killed
+        row.count += killed
+        row.counts[f"`{victim.name}`"] += killed
         if not killed or rng.random() < 0.3:
             row.check(victim.name, lambda one=victim: _finish(one))
-            finished += 1
-    row.count = count
-    row.what = f"kill −9 of {', '.join(f'{name} {many}' for name, many in sorted(struck.items()))}"
-    row.reached = f"{row.said}; {finished} then ended and verified"
+            row.counts["then ended and verified"] += 1
     return row
 
 
@@ -223,10 +183,9 @@ def _swept(out: Path) -> None:
     assert not left, f"{', '.join(left)} is left"
 
 
-def failing(folder: Path, how: How, step: int) -> Row:
-    """From each write on the disk is full; or each rename fails. Every `step`-th is tried."""
+def failing(folder: Path, how: How, first: int, count: int, step: int = 1) -> Row:
+    """The disk is full from a write on, or a rename fails: `count` of them from the `first`."""
     said = {"full": "disk is full", "rename": "Input/output error"}[how]
-    row = Row({"full": "disk full from write N on", "rename": "rename N fails"}[how])
     images, pairs = f"folder:{tiny.write_images(folder / 'images', 2)}", folder / "pairs.csv"
     source, *others = bs.load_images(images, bs.load_model(tiny.MODEL)).ids
     lines = [f"{source},{target}" for target in others[-3:]]
@@ -238,7 +197,9 @@ def failing(folder: Path, how: How, step: int) -> Row:
     whole = folder / "whole"
     with sabotaged(whole, how, FAR) as counted:
         assert run(whole) == 0
-    for at in range(1, counted.seen + 1, step):
+    what = {"full": "disk full from write N on", "rename": "rename N fails"}[how]
+    row = Row(f"{what}, {counted.seen} in all")
+    for at in range(first + 1, min(counted.seen, first + count) + 1, step):
         row.count += 1
         out, text = folder / "hurt", io.StringIO()
         shutil.rmtree(out, ignore_errors=True)
@@ -258,7 +219,6 @@ def failing(folder: Path, how: How, step: int) -> Row:
 
         row.check(f"{how} {at}", refused)
         row.check(f"resumed after {how} {at}", resumed)
-    row.what += f", {counted.seen} in all"
     return row
 
 
@@ -290,182 +250,61 @@ def _told(error: str, name: str) -> None:
     assert ("nothing was heard of it" in error) == (name == "worker"), error
 
 
-@dataclass
-class Memory:
-    """This process's memory, in MiB, and its open files, looked at again and again."""
-
-    mib: list[float] = field(default_factory=list)
-    files: list[int] = field(default_factory=list)
-
-    def look(self) -> None:
-        gc.collect()
-        me = psutil.Process()
-        self.mib.append(me.memory_info().rss / 2**20)
-        self.files.append(me.num_fds())
-
-    def row(self, what: str, count: int) -> Row:
-        """The second half against the first, of which the beginning is left out."""
-        tenth, half = len(self.mib) // 10, len(self.mib) // 2
-        early, late = max(self.mib[tenth:half]), max(self.mib[half:])
-        wrong = ["memory grew"] if late > early + NOISE_MIB else []
-        wrong += ["files stay open"] if max(self.files[half:]) > max(self.files[:half]) + 8 else []
-        reached = f"{early:.0f} MiB in the first half, {late:.0f} in the second; "
-        reached += f"{max(self.files)} open files at most"
-        asked = f"≤ {NOISE_MIB:.0f} MiB more"
-        return Row(what, asked, count, wrong, "; ".join([reached, *wrong]))
-
-
-def many_pairs(folder: Path, count: int) -> Row:
-    """Quick pairs in one process, two targets for each source."""
-    images = save_pictures(folder / "photos", count // 2 + 2)
-    lines = [f"{i},{i + 1 + j}" for i in range(count // 2) for j in range(2)]
-    (folder / "pairs.csv").write_text("\n".join(["source,target", *lines, ""]))
-    memory, append = Memory(), Store.append
-    appended = iter(range(FAR))
-
-    def watched(store: Store, table: str, rows: list) -> None:
-        append(store, table, rows)
-        if next(appended) % 25 == 0:
-            memory.look()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Store, "append", watched)
-        plan = ("--pairs", str(folder / "pairs.csv"), "--keep", "none", "--batch-size", "16")
-        how = ("--method", "reference", "--set", "max_steps=2")
-        assert tiny.run(images, folder / "run", *plan, *how, models=(model_spec(),)) == 0
-    return memory.row("quick pairs with their triangles and nulls", count)
-
-
-def many_traversals(folder: Path, count: int) -> Row:
-    """Traversals in one explorer, whose kept results are bounded to what a few of them take."""
-    memory = Memory()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(
-            "blindspots.explorer.result_cache.ResultCache.__init__.__defaults__", (2**22,)
-        )
-        with _tiny_explorer(folder) as client:
-            source, *targets = client.images
-            for number in range(count):
-                target = targets[number % len(targets)]
-                client.traverse(source, [target], settings={"max_steps": 2 + number % 7})
-                memory.look()
-    return memory.row("explorer traversals", count)
-
-
-def _tiny_explorer(folder: Path) -> AbstractContextManager[Client]:
-    images = folder / "images"
-    if not images.exists():
-        tiny.write_images(images, 4)
-    return explorer(folder / "cases", models=[tiny.MODEL], images=f"folder:{images}")
-
-
-def uploads(folder: Path, slow: int, rounds: int = ROUNDS) -> Iterator[Row]:
-    """How long questions wait while one visitor brings the largest picture, and many slow ones."""
-    with _tiny_explorer(folder) as client:
-        if rounds:
-            yield _delay(client, rounds)
-        files = psutil.Process().num_fds()
-        held = list(_held(client, slow))
-        time.sleep(1)
-        own = psutil.Process().num_fds() - files - len(held)
-        for connection in held:
-            connection.close()
-        row = Row("slow uploads at once: files that the server holds", "≤ 220", slow)
-        row.reached, row.wrong = f"{own}", ["too many"] if own > 220 else []
-        yield row
-
-
-def _delay(client: Client, rounds: int) -> Row:
-    large = io.BytesIO()
-    Image.new("RGBA", (7000, 7000), "teal").save(large, "PNG", compress_level=1)
-    waits = [(_slowest(client), _beside(client, large.getvalue())) for _ in range(rounds)]
-    alone, beside = (statistics.median(side) for side in zip(*waits, strict=True))
-    row = Row("7,000 × 7,000 pixels uploaded: the longest wait of another", "≤ 100 ms more", rounds)
-    row.wrong = ["too long"] if beside - alone > 0.1 else []
-    row.reached = f"{1000 * beside:.0f} ms, {1000 * alone:.0f} without (medians)"
-    return row
-
-
-def _held(client: Client, count: int) -> Iterator[socket.socket]:
-    for _ in range(count):
-        with suppress(OSError):
-            yield half_an_upload(client)
-
-
-def _beside(client: Client, picture: bytes) -> float:
-    sending = threading.Thread(target=client.upload, args=(picture, "large.png"))
-    sending.start()
-    longest = _slowest(client, sending)
-    sending.join()
-    return longest
-
-
-def _slowest(client: Client, beside: threading.Thread | None = None) -> float:
-    """The longest that a question about an image took, for a second or beside a thread."""
-    until, longest = time.monotonic() + 1.0, 0.0
-    asked = {"model": next(iter(client.hub.subjects)), "image": client.images[0]}
-    while beside.is_alive() if beside else time.monotonic() < until:
-        began = time.monotonic()
-        assert client.post("/api/looks", asked)[0] == 200
-        longest = max(longest, time.monotonic() - began)
-    return longest
-
-
-def hostile(folder: Path, count: int) -> Row:
+def hostile(folder: Path, name: str, first: int, count: int) -> Row:
     """Every command on run directories that lie; a canary and the user's other files lie beside."""
-    clean, row = FORMATS["run"].make(folder), Row("run directories that lie, to every command")
-    row.count = count
-    row.wrong = [*map(str, fuzz(FORMATS["run"], clean, range(count), None))]
-    row.reached = row.said if row.wrong else "nothing wrong, 0 files outside changed"
+    row, kind = Row(f"directories that lie to every command: {name}", count=count), FORMATS[name]
+    seeds = range(first, first + count)
+    row.wrong = [*map(str, fuzz(kind, kind.make(folder), seeds, None, row.counts))]
     return row
 
 
-def torture(
-    seed: int, kill: int, step: int, pairs: int, traversals: int, slow: int, lies: int
-) -> Iterator[Row]:
-    """Everything, row by row."""
-    parts: list[Callable[[Path], Iterator[Row] | Row]] = [
-        lambda folder: kills(folder, kill, random.Random(seed)),
-        stops,
-        lambda folder: failing(folder, "full", step),
-        lambda folder: failing(folder, "rename", step),
-        lambda folder: many_pairs(folder, pairs),
-        lambda folder: many_traversals(folder, traversals),
-        lambda folder: uploads(folder, slow),
-        lambda folder: hostile(folder, lies),
-    ]
-    for part in parts:
-        with tempfile.TemporaryDirectory() as folder, tiny.without_figures():
-            with redirect_stdout(io.StringIO()):
-                done = part(Path(folder))
-                rows = [done] if isinstance(done, Row) else list(done)
-            yield from rows
+# What is done, how often unless said, from the so-many-th on; its rows.
+Part = tuple[int, Callable[[Path, int, int], Iterator[Row] | Row]]
+PARTS: dict[str, Part] = {
+    "kills": (100, kills),
+    "stops": (2, lambda folder, *_: stops(folder)),
+    "full": (FAR, lambda folder, *which: failing(folder, "full", *which)),
+    "rename": (FAR, lambda folder, *which: failing(folder, "rename", *which)),
+    "pairs": (10_000, lambda folder, _, count: many_pairs(folder, count)),
+    "traversals": (500, lambda folder, _, count: many_traversals(folder, count)),
+    "uploads": (3, lambda folder, _, count: uploads(folder, count)),
+    "slow": (250, lambda folder, _, count: slow_uploads(folder, count)),
+    **{
+        f"lies-{name}": (200, lambda folder, *which, name=name: hostile(folder, name, *which))
+        for name in FORMATS
+    },
+}
+
+
+def torture(name: str, first: int, count: int | None) -> Iterator[Row]:
+    """The rows of one part."""
+    usual, part = PARTS[name]
+    quiet = redirect_stdout(io.StringIO())
+    with tempfile.TemporaryDirectory() as folder, tiny.without_figures(), quiet:
+        done = part(Path(folder), first, usual if count is None else count)
+        rows = [done] if isinstance(done, Row) else list(done)
+    yield from rows
 
 
 def main() -> None:
-    """Torture, print, and write the page where asked to."""
+    """Torture, keep and print what came of it, and write the page where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--step", type=int, default=1, help="try every so-many-th write")
-    parser.add_argument("--pairs", type=int, default=10_000)
-    parser.add_argument("--traversals", type=int, default=500)
-    parser.add_argument("--slow", type=int, default=250)
-    parser.add_argument("--lies", type=int, default=200, help="run directories that lie")
-    parser.add_argument("--page", type=Path, help="write the table there, between its marks")
-    given = vars(parser.parse_args())
-    page, kill = given.pop("page"), given.pop("kills")
-    head = f"Seed {given['seed']}. {hardware(find_device('cpu'))}"
-    lines, failed = [head, "", "| what | how often | asked | reached |", "|---|---|---|---|"], False
-    print("\n".join(lines), flush=True)
-    with serving():
-        for row in torture(kill=kill, **given):
-            print(row, flush=True)
-            print(*row.wrong, sep="\n", file=sys.stderr, end="\n" * bool(row.wrong))
-            lines.append(str(row))
-            failed = failed or bool(row.wrong)
-            if page:  # after each row, so that what is cut short has shown what it did
-                fill(page, "\n".join(lines), "torture")
+    parser.add_argument("parts", nargs="*", metavar="all|" + "|".join(PARTS))
+    parser.add_argument("--first", type=int, default=0, help="the seed, or the first that is tried")
+    parser.add_argument("--count", type=int, help="how many; all unless given")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/torture.json"))
+    parser.add_argument("--page", type=Path, help="write the table of all that is kept there")
+    given, failed = parser.parse_args(), False
+    if unknown := {*given.parts} - {"all", *PARTS}:
+        parser.error(f"{', '.join(unknown)}: no part")
+    with serving() if given.parts else nullcontext():
+        for name in PARTS if "all" in given.parts else given.parts:
+            for row in torture(name, given.first, given.count):
+                keep(given.results, given.first, row)
+                print(row, *row.wrong, sep="\n", flush=True)
+                failed = failed or bool(row.wrong)
+    if given.page:
+        fill(given.page, table(known(given.results)), "torture")
     sys.exit(failed)
 
 

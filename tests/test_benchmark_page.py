@@ -1,10 +1,12 @@
-"""docs/benchmark.md shows the committed results, and only them."""
+"""The docs' tables of measurements show the committed results, and only them."""
 
 from pathlib import Path
 from shutil import copy
 
-from benchmarks import noise, sensitivity
-from benchmarks.results import fill, models
+import pytest
+
+from benchmarks import batches, noise, sensitivity, torture_rows
+from benchmarks.results import fill, known, models
 from benchmarks.yardstick_page import write_page
 
 ROOT = Path(__file__).parents[1]
@@ -17,3 +19,25 @@ def test_the_page_is_what_the_results_make_of_it(tmp_path):
     fill(page, noise.table(models(RESULTS / "noise")), "noise")
     fill(page, sensitivity.table(models(RESULTS / "sensitivity")), "sensitivity")
     assert page.read_text() == (ROOT / "docs" / "benchmark.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("page", "results", "table"),
+    [
+        ("decisions.md", "batches.json", batches.table),
+        ("scaling.md", "torture.json", torture_rows.table),
+    ],
+    ids=["batches", "torture"],
+)
+def test_a_table_is_what_its_results_make_of_it(page, results, table):
+    assert table(known(RESULTS / results)) in (ROOT / "docs" / page).read_text()
+
+
+def test_what_torture_did_in_pieces_is_one_row(tmp_path):
+    results = tmp_path / "torture.json"
+    for first, count in ((0, 3), (3, 9), (3, 2)):  # the second is done again
+        row = torture_rows.Row("kill −9", count=count, wrong=["odd"] * (first > 0))
+        row.counts["`run`"] += count
+        torture_rows.keep(results, first, row)
+    (line,) = torture_rows.table(known(results)).splitlines()[4:]
+    assert line == "| kill −9 | 5 | nothing wrong | `run` 5; odd |"

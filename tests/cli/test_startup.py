@@ -160,3 +160,16 @@ def test_a_terminal_that_is_not_utf8_shows_names_escaped(tmp_path, monkeypatch, 
     assert rb"\u03c9-\U0001f600" in said["stdout"]
     assert rb"\U0001f600" in said["stderr"]
     assert b"Traceback" not in said["stderr"]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_a_want_of_memory_anywhere_is_one_sentence(monkeypatch, capsys, error):
+    def short(*_, **__):
+        raise error
+
+    monkeypatch.setattr(import_module("blindspots.cli.main"), "app", short)
+    assert call(["table", "run"]) == 1
+    said = "blindspots: there is not enough memory; mend that, then the same command goes on\n"
+    assert capsys.readouterr().err == said

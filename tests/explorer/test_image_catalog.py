@@ -55,3 +55,15 @@ def test_the_images_of_a_run_have_the_names_of_their_classes(tmp_path):
     for row in rows:
         assert named[row["source_id"]] == row["source_name"].replace("_", " ")
         assert named[row["target_id"]] == row["target_name"].replace("_", " ")
+
+
+@pytest.mark.parametrize("keep", [20, -30], ids=["header", "pixels"])
+def test_a_damaged_picture_of_a_run_is_refused_with_its_name(tmp_path, keep):
+    run = Run(Factory(size=12, sources=2, models=("a",)).write(tmp_path / "run"))
+    file = sorted((tmp_path / "run" / "images").glob("*.png"))[0]
+    file.write_bytes(file.read_bytes()[:keep])
+    model = tiny_model.build()
+    model.name = "a"
+    with pytest.raises(bs.Refused, match=f"{file.name} cannot be read"):
+        images = run_images(run, model)
+        images.uint8(images.find(file.stem))

@@ -1,21 +1,20 @@
 """`make torture`, shortened: what it does at length is done a few times here."""
 
-import random
-
 import pytest
 
-from benchmarks.torture import failing, kills, many_pairs, many_traversals, uploads
+from benchmarks.torture import failing, kills
+from benchmarks.torture_load import many_pairs, many_traversals, slow_uploads
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_figures")]
 
 
 def test_kills_at_random_writes_and_moments_change_nothing(tmp_path):
-    assert kills(tmp_path, 6, random.Random(1)).wrong == []
+    assert kills(tmp_path, 1, 6).wrong == []
 
 
 @pytest.mark.parametrize(("how", "step"), [("full", 17), ("rename", 5)])
 def test_a_write_or_rename_that_fails_ends_in_a_sentence_and_is_resumed(tmp_path, how, step):
-    row = failing(tmp_path, how, step)
+    row = failing(tmp_path, how, 0, 10**9, step)
     assert row.count > 4
     assert row.wrong == []
 
@@ -26,5 +25,4 @@ def test_memory_and_open_files_do_not_grow_with_pairs_or_traversals(tmp_path):
 
 
 def test_files_that_slow_uploads_hold_are_bounded(tmp_path):
-    *_, held = uploads(tmp_path, 40, rounds=0)
-    assert held.wrong == []
+    assert slow_uploads(tmp_path, 40).wrong == []

@@ -19,7 +19,7 @@ from blindspots.schema import PREDICTIONS
 from blindspots.store.manifest import MANIFEST, renew_entry
 from blindspots.store.reader import Run
 from blindspots.store.run_info import RunInfo
-from blindspots.store.writer import Store
+from blindspots.store.writer import Store, check_own
 from blindspots.study.survey import read_model_predictions
 from tests.support.run_factory import Factory
 from tests.support.runs import rows as rows_of
@@ -96,6 +96,14 @@ def test_what_is_no_file_is_not_waited_for(stranger):
     replace(stranger, "nulls.parquet", os.mkfifo)
     with pytest.raises(UsageError, match="neither a file nor a folder"):
         Run(stranger)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda p: p.symlink_to(p.parents[2] / "secret")])
+def test_a_run_is_not_gone_on_with_where_what_is_no_file_lies_in_it(stranger, make):
+    file = sorted((stranger / "found").iterdir())[0]
+    replace(stranger, f"found/{file.name}", make)
+    with pytest.raises(UsageError, match="expected the files that blindspots run wrote"):
+        check_own(stranger)
 
 
 def test_a_run_that_lies_behind_a_link_is_read(stranger, tmp_path):

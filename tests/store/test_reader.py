@@ -109,6 +109,20 @@ def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monk
     assert len(read_rows(tmp_path, "pairs", FEW)) == 1
 
 
+def test_a_listing_while_a_driver_joins_is_never_empty(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.append("pairs", [{"model": "m", "pair_id": "a", "ending": "finished"}])
+    listing = Path.glob
+
+    def joined_just_before(self, pattern):
+        monkeypatch.setattr(Path, "glob", listing)
+        store.compact()
+        return listing(self, pattern)
+
+    monkeypatch.setattr(Path, "glob", joined_just_before)
+    assert [file.name for file in parquet.row_files(tmp_path, "pairs")] == ["pairs.parquet"]
+
+
 def test_rows_that_vanish_again_and_again_are_no_other_out(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "PATIENCE", 0.1)
     monkeypatch.setattr(parquet, "row_files", lambda path, _table: [path / "gone.parquet"])

@@ -3,6 +3,7 @@
 import http.client
 import json
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -101,14 +102,22 @@ class Client:
 def explorer(out: Path, **wanted: Any) -> Iterator[Client]:
     """A running server."""
     given = {"models": [ZOO], "images": SHAPES, "out": out, **wanted}
-    hub, connection = load(ExplorerConfig(**given)), listen(0)
+    with serving(load(ExplorerConfig(**given)), listen(0)) as client:
+        yield client
+
+
+@contextmanager
+def serving(hub: AppState, connection: socket.socket) -> Iterator[Client]:
+    """The server of what is loaded, on a thread, until the visit is over."""
     running = server(hub, connection)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [connection]}, daemon=True)
     thread.start()
     wait_until(lambda: running.started)
-    yield Client(connection.getsockname()[1], hub)
-    running.should_exit = True
-    thread.join(timeout=20)
+    try:
+        yield Client(connection.getsockname()[1], hub)
+    finally:
+        running.should_exit = True
+        thread.join(timeout=20)
 
 
 def wait_until(holds, seconds: float = 20.0) -> None:

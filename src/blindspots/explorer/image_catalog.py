@@ -190,11 +190,17 @@ def _stored(run: Run, image: str, name: str, model: str) -> Item | None:
     content = run.image_content(image, model)
     if content is None:
         return None
-    with Image.open(io.BytesIO(content)) as header:
-        size = header.size
+    try:
+        with Image.open(io.BytesIO(content)) as header:
+            size = header.size
+    except (OSError, Image.DecompressionBombError):
+        size = _open(run, image, model).size
     return Item(image, name, None, size, image, partial(_open, run, image, model))
 
 
 def _open(run: Run, image: str, model: str) -> Image.Image:
-    with Image.open(io.BytesIO(run.image_content(image, model) or b"")) as stored:
-        return stored.convert("RGB")
+    """Refused, saying what to type, where its file is damaged or was removed since."""
+    pixels = run.image(image, model)
+    if pixels is None:
+        raise Missing(f"{run.path} keeps no picture of {image} any more; start the explorer anew")
+    return Image.fromarray(pixels)

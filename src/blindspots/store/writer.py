@@ -37,8 +37,9 @@ from blindspots.store.parquet import (
     write_part,
     write_rows,
 )
-from blindspots.store.paths import Place, find_place, inside, make_folder, move
+from blindspots.store.paths import Place, find_place, inside, make_folder, move, refuse_foreign
 from blindspots.store.prediction_rows import PREDICTIONS_FILE
+from blindspots.store.reader import OWN
 from blindspots.store.run_info import RunInfo, write_run_info
 
 FOLDERS = ("parts", *PICTURES)
@@ -240,9 +241,15 @@ class Store:
 
 
 def check_own(path: Place | str) -> None:
-    """Refuse a directory that holds something and is no run: what lies there is the user's."""
+    """Refuse a directory that holds something and is no run: what lies there is the user's.
+
+    Refused too: a run with links that lead out of it, or with what is no file.
+    """
     path = find_place(path)
-    if not isinstance(path, Path) or not path.is_dir() or (path / "run.json").exists():
+    if not isinstance(path, Path) or not path.is_dir():
+        return
+    refuse_foreign(path, OWN, (*FOLDERS, *SHOWN))
+    if (path / "run.json").exists():
         return
     names = sorted(file.name for file in path.iterdir())
     # A driver that was killed as it began leaves its folders, parts the first of them.

@@ -49,8 +49,8 @@ from blindspots.study.reload import (
     saved_image,
     saved_outcome,
 )
+from blindspots.study.widths import NOISE, widths_apart
 
-NOISE = 1e-3
 # A margin changes that much more than a confidence where an image is rounded.
 MARGIN = 10
 
@@ -122,6 +122,7 @@ class Recomputation:
                 for row, again in zip(own, measured, strict=True):
                     yield Computed(f"{kind} of {row['source_id']}", row, again)
                     tick(1)
+        yield from widths_apart(self.run, self.measurer.evaluator, sound)
 
     def originals(self, images: ImageSet, pairs: Sequence[Row]) -> Iterator[str]:
         """Where sources and targets are not the images themselves, as the model sees those.
@@ -209,14 +210,11 @@ class Recomputation:
         known = [
             one for one in (*(row["path_confidence"] or ()), row["p_found"]) if one is not None
         ]
-        lowest, exact = row["p_path_min"], self._exact_path
+        # Else the path's scores are not those of its images as they are asked here.
+        exact = not self.run.straight and self.run.plan.get("precision") == "fp32"
+        lowest = row["p_path_min"]
         if exact and lowest is not None and known and not lowest <= min(known) + NOISE:
             yield f"pair {row['pair_id']}: p_path_min is above the confidences of its path"
-
-    @property
-    def _exact_path(self) -> bool:
-        """Whether the path's scores are those of its images as they are asked here."""
-        return not self.run.straight and self.run.plan.get("precision") == "fp32"
 
     def _pairs(self, rows: Sequence[Row]) -> Iterator[dict[str, Any]]:
         if not rows:

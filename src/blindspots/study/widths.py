@@ -10,7 +10,8 @@ What is asked is the confidence at x + r u. It is not clamped to [0, 1]: a clamp
 shorter than r and no longer orthogonal. A coordinate leaves the range by about r/√d at most.
 """
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -37,7 +38,9 @@ from blindspots.store.width_rows import (
 )
 from blindspots.study.reload import label_of, load_again, saved_image
 
-_AT_ONCE = 32
+_AT_ONCE, NOISE = 32, 1e-3
+# What a run says of its own widths must not let a verification go on for ever.
+MOST_DIRECTIONS = 10_000
 Image = Float[Tensor, "channel height width"]
 Images = Float[Tensor, "points channel height width"]
 
@@ -97,17 +100,70 @@ def path_widths(
     `kept`: what of its source the score compares with, `(1, …)`; None: its class. `inside`: the
     share of directions whose confidence is at least p_source − `delta`.
     """
-    rows, kept = [], torch.tensor([row["source_class"]]) if kept is None else kept
+    floor, kept = (
+        row["p_source"] - delta,
+        torch.tensor([row["source_class"]]) if kept is None else kept,
+    )
+    asked = _values(evaluator, row["pair_id"], way, settings, kept, tick)
+    return [_row(row, place, settings, values, floor) for place, values in asked]
+
+
+def _values(
+    evaluator: Evaluator,
+    pair_id: str,
+    way: FoundPath,
+    settings: WidthSettings,
+    kept: Tensor,
+    tick: Callable[[float], None] = lambda _images: None,
+) -> Iterator[tuple[Row, np.ndarray]]:
+    """For each point of a path and radius: where it is, and the confidence in every direction."""
     with evaluator.model.frozen():
         centres = _confidence(evaluator, way.points, kept)
         for index, (along, centre) in enumerate(zip(way.along, centres.tolist(), strict=True)):
-            key = f"widths:{row['pair_id']}:{index}"
+            key = f"widths:{pair_id}:{index}"
             draws = directions(way.tangents[index], settings.directions, settings.seed, key)
             found = _around(evaluator, way.points[index], draws, settings, kept, tick)
             for radius, values in zip(settings.radii, found.T, strict=True):
                 place = {"point": index, "along": along, "confidence": centre, "radius": radius}
-                rows.append(_row(row, place, settings, values, row["p_source"] - delta))
-    return rows
+                yield place, values
+
+
+def widths_apart(run: Run, evaluator: Evaluator, pairs: Sequence[Row]) -> Iterator[str]:
+    """Where the pairs' stored widths are not what the model says in the same directions."""
+    stored = defaultdict(list)
+    for row in read_widths(run.path):
+        stored[row["pair_id"]].append(row)
+    for pair in (pair for pair in pairs if pair["pair_id"] in stored):
+        try:
+            yield from _pair_apart(run, evaluator, pair, stored[pair["pair_id"]])
+        except UsageError as error:
+            yield f"widths of {pair['pair_id']} cannot be measured again: {error}"
+
+
+def _pair_apart(run: Run, evaluator: Evaluator, pair: Row, rows: Sequence[Row]) -> Iterator[str]:
+    (count, seed), *others = {(row["directions"], row["seed"]) for row in rows}
+    stored = {(row["point"], row["radius"]): row for row in rows if None not in row.values()}
+    if others or not stored or None in (count, seed) or count > MOST_DIRECTIONS:
+        yield f"widths of {pair['pair_id']} are of no directions that can be drawn again"
+        return
+    points, radii = (tuple(dict.fromkeys(one)) for one in zip(*stored, strict=True))
+    settings = WidthSettings(directions=count, radii=radii, points=len(points), seed=seed)
+    way, kept = path_of(run, pair, len(points)), _kept(run, evaluator, pair)
+    floor = pair["p_source"] - (run.delta or 0.0)
+    for place, values in _values(evaluator, pair["pair_id"], way, settings, kept):
+        if row := stored.get((place["point"], place["radius"])):
+            yield from _width_apart(row, place, values, floor)
+
+
+def _width_apart(row: Row, place: Row, values: np.ndarray, floor: float) -> Iterator[str]:
+    what = f"width of {row['pair_id']} at point {row['point']} and radius {row['radius']:g}"
+    numbers = zip(("low", "median", "high"), np.quantile(values, QUANTILES).tolist(), strict=True)
+    for name, again in {**place, **dict(numbers)}.items():
+        if not abs(row[name] - again) <= NOISE:
+            yield f"{what}: {name} is {row[name]:.4f}, and the model says {again:.4f}"
+    least, most = ((values >= floor + more).mean() for more in (NOISE, -NOISE))
+    if not least <= row["inside"] <= most:
+        yield f"{what}: inside is {row['inside']:.4f}, and the model says {least:.4f}"
 
 
 def directions(tangent: Image, count: int, seed: int, key: str) -> Iterator[Image]:
