@@ -68,8 +68,8 @@ class RunColumns:
         `names`: of the columns wanted; what is not asked for is not copied.
         """
         names = list(names) or self.pairs.column_names
-        looked_at = dict.fromkeys((*names, "model", "ending"))
-        return _pairs_of(self.pairs.select(list(looked_at)), model, started).select(names)
+        looked_at = list(dict.fromkeys((*names, "model", "ending")))
+        return _pairs_of(self.pairs.select(looked_at), model, started).select(names)
 
     def endings(self, model: str | None = None) -> dict[str, int]:
         names = of_model(self.pairs.select(["model", "ending"]), model)["ending"]
@@ -96,8 +96,7 @@ def read_rows(
     """Rows of a run's `kind`.parquet and of its parts, each once, as `schema.ALL_TABLES` says.
 
     `names`: of these columns alone. `wanted`: a column and the values that wanted rows hold in it.
-    Refused where a file is no table of this version. Whoever shows or judges a run reads its rows
-    here.
+    Refused where a file is no table of this version.
     """
     schema, key = ALL_TABLES[kind]
     names = list(names) or schema.names
@@ -164,10 +163,8 @@ def of_model(table: pa.Table, model: str | None) -> pa.Table:
 
 def _pairs_of(pairs: pa.Table, model: str | None, started: bool | None) -> pa.Table:
     own = of_model(pairs, model)
-    if started is None:
-        return own
     begun = is_one_of(own["ending"], STARTED)
-    return own.filter(begun if started else pc.call_function("invert", [begun]))
+    return own if started is None else own.filter(pc.call_function("equal", [begun, started]))
 
 
 def _both_started(triangles: pa.Table, pairs: pa.Table) -> pa.Table:
