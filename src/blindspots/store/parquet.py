@@ -221,8 +221,9 @@ def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Ta
     """The wanted rows; of groups that hold none of them nothing else is read."""
     tables = [file.schema_arrow.empty_table()]
     for group in range(file.num_row_groups):
-        wanted = is_one_of(file.read_row_group(group, [name])[name], values)
-        if pc.any(wanted).as_py():
+        column = file.read_row_group(group, [name])[name]
+        wanted = is_one_of(column, values)
+        if len(column.filter(wanted)):
             tables.append(file.read_row_group(group).filter(wanted))
     return pa.concat_tables(tables)
 
