@@ -35,7 +35,11 @@ class Row:
             self.wrong.append(f"{label}: {type(error).__name__} {said[:200]}")
 
     def __str__(self) -> str:
-        counts = ", ".join(f"{name} {count}" for name, count in sorted(self.counts.items()))
+        summed: Counter[str] = Counter()
+        for name, count in self.counts.items():
+            # Of what each command did the sum; the results hold every one.
+            summed[name.rpartition(": ")[2]] += count
+        counts = ", ".join(f"{name} {count:,}" for name, count in sorted(summed.items()))
         wrong = "; ".join(self.wrong[:3]) or "nothing wrong"
         reached = "; ".join(part for part in (counts, self.reached, wrong) if part)
         return f"| {self.what} | {self.count} | {self.asked} | {reached} |"
@@ -62,11 +66,10 @@ def joined(rows: dict[str, Rows]) -> Iterator[Row]:
     """The pieces of each kind as one row; what was measured is that of the last piece."""
     for what, kind in rows.items():
         pieces = [kind[first] for first in sorted(kind, key=int)]
-        yield Row(
-            what,
-            pieces[-1]["asked"],
-            sum(piece["count"] for piece in pieces),
-            [wrong for piece in pieces for wrong in piece["wrong"]],
-            sum((Counter(piece["counts"]) for piece in pieces), Counter()),
-            pieces[-1]["reached"],
-        )
+        row = Row(what, pieces[-1]["asked"], reached=pieces[-1]["reached"])
+        for piece in pieces:
+            row.count += piece["count"]
+            row.wrong += piece["wrong"]
+            # A sum of counters would lose what was counted 0 times.
+            row.counts.update(piece["counts"])
+        yield row

@@ -30,7 +30,9 @@ def test_the_page_is_what_the_results_make_of_it(tmp_path):
     ids=["batches", "torture"],
 )
 def test_a_table_is_what_its_results_make_of_it(page, results, table):
-    assert table(known(RESULTS / results)) in (ROOT / "docs" / page).read_text()
+    rows = known(RESULTS / results)
+    assert rows
+    assert table(rows) in (ROOT / "docs" / page).read_text()
 
 
 def test_what_torture_did_in_pieces_is_one_row(tmp_path):
