@@ -42,7 +42,7 @@ def publish(
     """
     run = renamed(Run(path), names)
     place, tables = out or run.path, build_tables(run)
-    if out is None and read_holder(place) is None:
+    if place == run.path and read_holder(place) is None:
         _sweep(place)
     for table in tables.values():
         _write_table(place, table)
