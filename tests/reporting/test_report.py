@@ -16,8 +16,8 @@ import pytest
 from PIL import Image
 from safetensors.numpy import save_file
 
-import blindspots.reporting.page
 import blindspots as bs
+import blindspots.reporting.page
 from blindspots.errors import UsageError
 from blindspots.reporting.model_names import without_folders
 from blindspots.reporting.page import write_report
