@@ -100,10 +100,8 @@ def path_widths(
     `kept`: what of its source the score compares with, `(1, …)`; None: its class. `inside`: the
     share of directions whose confidence is at least p_source − `delta`.
     """
-    floor, kept = (
-        row["p_source"] - delta,
-        torch.tensor([row["source_class"]]) if kept is None else kept,
-    )
+    floor = row["p_source"] - delta
+    kept = torch.tensor([row["source_class"]]) if kept is None else kept
     asked = _values(evaluator, row["pair_id"], way, settings, kept, tick)
     return [_row(row, place, settings, values, floor) for place, values in asked]
 
@@ -163,7 +161,7 @@ def _width_apart(row: Row, place: Row, values: np.ndarray, floor: float) -> Iter
             yield f"{what}: {name} is {row[name]:.4f}, and the model says {again:.4f}"
     least, most = ((values >= floor + more).mean() for more in (NOISE, -NOISE))
     if not least <= row["inside"] <= most:
-        yield f"{what}: inside is {row['inside']:.4f}, and the model says {least:.4f}"
+        yield f"{what}: inside is {row['inside']:.4f}, and the model says {least:.4f} to {most:.4f}"
 
 
 def directions(tangent: Image, count: int, seed: int, key: str) -> Iterator[Image]:
