@@ -4,7 +4,7 @@ The photographs come with scikit-image: free of rights (CC0, or of NASA), so the
 a model says of them.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,9 +52,9 @@ def _list_photos(spec: Spec, reporter: Reporter) -> Listing:
 
 
 def _shape(split: str, index: int, seed: int) -> Item:
-    from blindspots.images.shapes import CLASS_NAMES, shape_image
+    from blindspots.images.shapes import CLASS_NAMES
 
-    image, label = shape_image(split, index, seed)
+    image, label = _drawn(split, index, seed)
     content = sha256(image.tobytes()).hexdigest()
     name = f"{split}/{CLASS_NAMES[label]}-{index:05d}.png"
     drawn = partial(_draw, split, index, seed)
@@ -62,6 +62,12 @@ def _shape(split: str, index: int, seed: int) -> Item:
 
 
 def _draw(split: str, index: int, seed: int) -> Image.Image:
+    return _drawn(split, index, seed)[0].copy()
+
+
+# An image is drawn to be listed, then to be looked at; a thousand take 12 MB.
+@lru_cache(maxsize=1000)
+def _drawn(split: str, index: int, seed: int) -> tuple[Image.Image, int]:
     from blindspots.images.shapes import shape_image
 
-    return shape_image(split, index, seed)[0]
+    return shape_image(split, index, seed)
