@@ -92,7 +92,7 @@ def fill(
         .get_template(name)
         .render(
             data=data,
-            block=json_block(data.as_json()),
+            block=json_block(data),
             style=Markup("".join(own(f"{style}.css") for style in (*_STYLES, *styles))),
             script=Markup(script),
             script_hash=script_hash(script),
@@ -124,8 +124,11 @@ def script_hash(script: str) -> str:
     return base64.b64encode(digest).decode("ascii")
 
 
-def json_block(data: dict[str, Any]) -> Markup:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def json_block(data: Any) -> Markup:
+    """Data of JSON's types and of dataclasses, none of whose long lists is copied."""
+    text = json.dumps(
+        data, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=vars
+    )
     unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
     return Markup(text.translate(str.maketrans(unsafe)))
 
