@@ -18,7 +18,7 @@ from tests.support.runs import Cut, assert_same_rows, assert_same_run
 from tests.support.tiny import MODEL, run, without_figures
 from tests.support.tiny_model import NAMES
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("rows_alone")
 # Two sources with a simplex each, by their places among the images.
 TARGETS = {0: (6, 7, 12), 5: (1, 8, 13)}
 
