@@ -27,7 +27,7 @@ def test_what_is_sent_on_has_no_path_of_its_maker(home, monkeypatch):
     monkeypatch.setattr("sys.argv", ["blindspots", "run", "--out", str(run), "--model", model])
     models = ["--model", f"{model}:build?size=12", "--model", f"{model}:smooth"]
     made = ["run", *models, "--images", f"folder:{home}/photos", "--out", str(run)]
-    few = ("--sources", "2", "--targets-per-source", "3", "--keep", "path")
+    few = ("--sources", "4", "--targets-per-source", "2", "--keep", "path")
     assert call([*made, *REFERENCE, *few, "--quiet"]) == 0
     assert call(["transfer", str(run), "--trust-run-code", "--quiet"]) == 0
     assert call(["plot", str(run), "--figure", "grid"]) == 0
