@@ -6,18 +6,24 @@ BlindspotsError        anything this package raises on purpose        exit statu
 └── LimitExceeded      a run is beyond a limit it was checked for     exit status 3
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 # What the extra torch brings; everything that computes needs it, what reads a run does not.
 COMPUTING = ("torch", "torchvision", "timm")
+# What would end a line or steer a terminal: the keys and names that files hold may have any of it.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class BlindspotsError(Exception):
-    """The base of every error raised on purpose; its text is meant for the user."""
+    """The base of every error raised on purpose; its text is one line, meant for the user."""
 
     exit_status = 1
+
+    def __str__(self) -> str:
+        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().__str__())
 
 
 class UsageError(BlindspotsError, ValueError):

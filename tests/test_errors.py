@@ -1,0 +1,17 @@
+"""What every error of the package holds to."""
+
+import pytest
+
+from blindspots.errors import BlindspotsError, LimitExceeded, UsageError, WorkFailed
+
+HOSTILE = "a name\r\nof \x1b[2J two\u2028lines\x7f"
+
+
+@pytest.mark.parametrize("kind", [BlindspotsError, LimitExceeded, UsageError, WorkFailed])
+def test_an_error_is_one_line_that_steers_no_terminal_whatever_names_it_holds(kind):
+    said = str(kind(f"{HOSTILE} was given"))
+    assert said == r"a name\r\nof \x1b[2J two\u2028lines\x7f was given"
+
+
+def test_other_letters_stay_as_they_are():
+    assert str(UsageError("Käse 🦢 ‘x’ at C:\\run")) == "Käse 🦢 ‘x’ at C:\\run"
