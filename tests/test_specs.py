@@ -18,11 +18,13 @@ from tests.support.texts import texts
 SCHEMES = ("timm", "folder")
 EXAMPLE = "timm:resnet50"
 
-names = st.tuples(texts, st.text("?%235fF"), texts).map("".join)
+names, values = (
+    st.tuples(texts, st.text(special), texts).map("".join) for special in ("?%235fF", "&=%?#+")
+)
 keys = st.text(f"{string.ascii_lowercase}_{string.digits}", min_size=1).filter(str.isidentifier)
 
 
-@given(scheme=st.sampled_from(SCHEMES), name=names, options=st.dictionaries(keys, texts))
+@given(scheme=st.sampled_from(SCHEMES), name=names, options=st.dictionaries(keys, values))
 def test_a_written_spec_reads_back_as_itself(scheme, name, options):
     spec = Spec(scheme, name, options)
     assert parse_spec(str(spec), SCHEMES, EXAMPLE) == spec
