@@ -267,8 +267,11 @@ def test_every_madrylab_architecture_can_be_built(name):
 @pytest.mark.parametrize("name", [name for name in CARDS if "ConvStem" in name])
 def test_every_convolutional_stem_keeps_the_size_of_what_it_replaces(shallow, name):
     with torch.device("meta"):
-        network = CARDS[name].build()
-        assert network(torch.empty(1, 3, 224, 224)).shape == (1, 1000)
+        network, images = CARDS[name].build(), torch.empty(1, 3, 224, 224)
+        assert network(images).shape == (1, 1000)
+        convnext = "ConvNeXt" in name
+        maps = (network.stem if convnext else network.patch_embed.proj)(images)
+        assert maps.shape[2:] == ((56, 56) if convnext else (14, 14))
 
 
 @pytest.mark.parametrize(
