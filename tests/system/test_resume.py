@@ -85,6 +85,13 @@ def recorded(patch):
     return keys
 
 
+def stored_keys(path, table):
+    """The keys of the rows in a table's file and its parts; no code of the product is used."""
+    files = [path / f"{table}.parquet", *(path / "parts").glob(f"{table}-*.parquet")]
+    rows = [row for file in files if file.is_file() for row in pq.read_table(file).to_pylist()]
+    return {tuple(row[name] for name in TABLES[table][1]) for row in rows}
+
+
 # What is cut, behind how many calls of it, and the table whose rows are counted.
 CUTS = [
     *(("append", 0, table) for table in TABLES),
@@ -108,7 +115,7 @@ def test_a_run_cut_anywhere_resumes_to_the_same_rows_and_writes_none_again(
         cut_after(patch, where, after, table)
         with pytest.raises(Cut):
             resume(tiny_images, place, out)
-    kept = {name: Store(out).present(name) for name in TABLES}
+    kept = {name: stored_keys(out, name) for name in TABLES}
     with monkeypatch.context() as patch:
         written = recorded(patch)
         assert resume(tiny_images, place, out) == 0
