@@ -155,7 +155,9 @@ HOSTILE = {
     "lzma": lambda file: repacked(file, zipfile.ZIP_LZMA),
     "encrypted": lambda file: file.write_bytes(encrypted(file.read_bytes())),
     "longer": lambda file: file.write_bytes(longer(file.read_bytes())),
-    "no directory": lambda file: file.write_bytes(file.read_bytes().replace(b"PK\x01\x02", b"....")),
+    "no directory": lambda file: file.write_bytes(
+        file.read_bytes().replace(b"PK\x01\x02", b"....")
+    ),
 }
 
 

@@ -193,7 +193,7 @@ def test_what_is_dated_in_the_future_is_waited_for_no_longer(tmp_path, dead):
 def test_a_holder_elsewhere_of_a_time_to_come_is_left_with_advice_that_helps(tmp_path):
     write(tmp_path, host="elsewhere", pid=1)
     os.utime(tmp_path / LOCK, (FAR, FAR))
-    with pytest.raises(bs.Refused, match="or remove .*run.lock, which is of a time to come"):
+    with pytest.raises(bs.Refused, match=r"or remove .*run\.lock, which is of a time to come"):
         refuse_held(tmp_path)
     (tmp_path / LOCK).unlink()
     with hold(tmp_path):
