@@ -40,6 +40,7 @@ from blindspots.reporting.page.inline import (
 )
 from blindspots.store.atomic import write_text
 from blindspots.store.run_info import plain
+from blindspots.store.writer import check_made_here
 
 ALL = "entries.json"
 _FOLDERS = (files("blindspots.leaderboard"),)
@@ -89,6 +90,8 @@ def build_site(entries: Path, out: Path) -> Built:
             for group in (list(g) for _, g in groupby(listed, lambda one: one.protocol.name))
         )
     ]
+    if (out / "index.html").exists():
+        check_made_here(out, [file.name for file in out.iterdir()], ALL, '"protocol": ')
     data = [_as_json(one) for one in listed]
     changes = _changes(out / ALL, data)
     pages = _Pages([protocol for protocol, _ in boards], entries)
