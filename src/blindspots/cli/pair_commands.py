@@ -100,11 +100,10 @@ def _start(model: str, flags: ModelFlags, output: Output) -> tuple[Reporter, str
 
 
 def _check_out(out: Path, mark: str, *names: str) -> None:
-    from blindspots.store.paths import check_writable
-    from blindspots.store.writer import check_made_here
+    from blindspots.store.paths import check_made_here, check_writable
 
     check_writable(out)
-    check_made_here(out, (*names, "result.json"), "result.json", mark)
+    check_made_here(out, ("result.json", *names), mark)
 
 
 def _load(spec: str, flags: ModelFlags, machine: MachineFlags, reporter: Reporter) -> Any:

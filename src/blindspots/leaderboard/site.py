@@ -39,8 +39,8 @@ from blindspots.reporting.page.inline import (
     script_hash,
 )
 from blindspots.store.atomic import write_text
+from blindspots.store.paths import check_made_here
 from blindspots.store.run_info import plain
-from blindspots.store.writer import check_made_here
 
 ALL = "entries.json"
 _FOLDERS = (files("blindspots.leaderboard"),)
@@ -91,7 +91,7 @@ def build_site(entries: Path, out: Path) -> Built:
         )
     ]
     if (out / "index.html").exists():
-        check_made_here(out, [file.name for file in out.iterdir()], ALL, '"protocol": ')
+        check_made_here(out, [ALL, *(file.name for file in out.iterdir())], '"protocol": ')
     data = [_as_json(one) for one in listed]
     changes = _changes(out / ALL, data)
     pages = _Pages([protocol for protocol, _ in boards], entries)

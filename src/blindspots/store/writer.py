@@ -7,7 +7,7 @@ planned ids minus the present ones.
 
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,22 +37,14 @@ from blindspots.store.parquet import (
     write_part,
     write_rows,
 )
-from blindspots.store.paths import (
-    Place,
-    children,
-    find_place,
-    inside,
-    make_folder,
-    move,
-    refuse_foreign,
-)
+from blindspots.store.paths import Place, find_place, inside, make_folder, move, refuse_foreign
 from blindspots.store.prediction_rows import PREDICTIONS_FILE
 from blindspots.store.reader import OWN
 from blindspots.store.run_info import RunInfo, write_run_info
 
 FOLDERS = ("parts", *PICTURES)
 SHOWN = ("tables", "figures")
-DAMAGED, BEGINNING = "damaged", 2**16
+DAMAGED = "damaged"
 # What the copies of an image end with for a model that sees it otherwise.
 _SUFFIX = re.compile(r"-[0-9]+$")
 Key = tuple[str | None, ...]
@@ -268,29 +260,6 @@ def check_own(path: Place | str) -> None:
             f"{path} is not empty and holds no run ({foreign[0]} lies in it); expected a new "
             f"directory, or one of blindspots run; type --out {path / 'run'}"
         )
-
-
-def check_made_here(out: Place, names: Collection[str], proof: str, mark: str) -> None:
-    """Refuse a directory that holds anything but what the same command wrote there before.
-
-    `names`: what it writes. `proof`: the one of them that has `mark` in its first bytes.
-    """
-    found = sorted(file.name for file in children(out) if not is_leftover(file.name))
-    foreign = [name for name in found if name not in names]
-    if found and not foreign and not _begins_with(out / proof, mark.encode()):
-        foreign = [proof] if proof in found else found
-    if foreign:
-        raise UsageError(
-            f"{out} is not empty, and {foreign[0]} in it is not what this command writes there; "
-            f"expected a new directory, or one of the same command; type --out {out / 'new'}"
-        )
-
-
-def _begins_with(file: Place, mark: bytes) -> bool:
-    if not file.is_file():
-        return False
-    with file.open("rb") as opened:
-        return mark in opened.read(BEGINNING)
 
 
 def started(rows: pa.Table) -> pa.ChunkedArray:

@@ -312,15 +312,15 @@ def unproved(run: Run) -> list[str]:
     shard, told = run.info.shard or WHOLE, []
     if run.info.earlier:
         told.append(
-            "an earlier version wrote it, without sums of its rows and mostly without a manifest: "
-            "that no file is another, and no row without a target was left out, is not proved"
+            "an earlier version wrote it, without sums of its rows, and without a manifest unless "
+            "it is a merge: that no file is another, and no row without a target left out"
         )
     if "pairs" in run.plan:
-        told.append("its pairs were given, not drawn: that they were not picked is not proved")
+        told.append("its pairs were given, not drawn: that nobody picked them")
     elif not _tells_sources(run):
-        told.append("which sources the plan draws for its score is not proved")
+        told.append("which sources the plan draws for its score")
     if not shard.whole:
-        told.append(f"it is shard {shard} alone: nothing is proved of the others")
+        told.append(f"it is shard {shard} alone: anything of the others")
     return told
 
 

@@ -108,8 +108,6 @@ class Verification:
             if name in self.largest
         ]
         lines += [f"DIFFERENT: {problem}" for problem in self.problems]
-        if not self.listed:
-            lines.append(f"no {MANIFEST}: the hashes of the files were not compared")
         lines += [f"not proved: {sentence}" for sentence in self.unproved]
         differs = bool(self.different or self.problems)
         so_far = "" if self.finished or differs else f" so far; {_UNFINISHED}"
@@ -169,9 +167,8 @@ def verify_run(
     if computed:
         _check(run, trust, own)
     listed = (run.path / MANIFEST).is_file()
-    result = Verification(
-        listed=listed, finished=run.finished, computed=computed, unproved=unproved(run)
-    )
+    result = Verification(listed=listed, finished=run.finished, computed=computed)
+    result.unproved.extend(unproved(run))
     if run.finished and not listed and not run.info.earlier:
         result.problems.append(f"{MANIFEST} is missing, and every finished run has one")
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
