@@ -168,8 +168,8 @@ def check_out(images: str, out: Place) -> None:
     """
     check_writable(out)
     check_own(out)
-    for folder in local_folders(images) if isinstance(out, Path) else ():
-        if out.resolve().is_relative_to(folder):
+    for folder in local_folders(images):
+        if isinstance(out, Path) and out.resolve().is_relative_to(folder):
             raise UsageError(
                 f"--out {out} lies in the folder of the images, so that the run's own pictures "
                 "would be taken for images; expected a directory elsewhere, as "

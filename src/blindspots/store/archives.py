@@ -169,16 +169,13 @@ def _contents(archive: Place) -> list[str] | None:
             size = file.seek(0, io.SEEK_END)
             file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT))
             tail = file.read()
-    except IsADirectoryError:
-        return None
-    start = tail.rfind(_END)
-    if start < 0 or len(tail) - start < _END_SIZE:
-        return None
-    (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
-    comment = tail[start + _END_SIZE :]
-    try:
+        start = tail.rfind(_END)
+        if start < 0 or len(tail) - start < _END_SIZE:
+            return None
+        (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
+        comment = tail[start + _END_SIZE :]
         return comment.decode().splitlines() if len(comment) == length else None
-    except UnicodeDecodeError:
+    except (IsADirectoryError, UnicodeDecodeError):
         return None
 
 
