@@ -168,7 +168,9 @@ def test_a_saved_case_is_a_run_that_is_tabled_reported_and_verified(client, pair
     assert ZOO in publish(path).text
     from blindspots.progress import Reporter
 
-    assert verify_run(path, "cpu", None, None, Reporter(quiet=True)).different == []
+    result = verify_run(path, "cpu", None, None, Reporter(quiet=True))
+    assert (result.different, result.problems) == ([], [])
+    assert "its pairs were given" in str(result.unproved)
 
 
 def test_a_case_that_cannot_be_saved_here_says_what_to_type(client, pair, monkeypatch):

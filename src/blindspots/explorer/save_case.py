@@ -4,7 +4,7 @@ import datetime
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,19 @@ from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import pixels_of
 from blindspots.explorer.model_thread import Event
 from blindspots.explorer.result_cache import CachedResult
-from blindspots.measure.measurer import Measurer, RowMaker, Traversed
+from blindspots.measure.measurer import Ends, Measurer, RowMaker, Traversed
 from blindspots.measure.metrics import find_lpips
 from blindspots.methods import describe_method
 from blindspots.schema import SIMPLEX_FEWEST, PlannedPair
 from blindspots.settings import ScienceSettings, plan_hash
 from blindspots.store.paths import inside
-from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
+from blindspots.store.run_info import (
+    ImagesFacts,
+    Preflight,
+    RunInfo,
+    installed_versions,
+    row_sum,
+)
 from blindspots.store.writer import Row, Store
 from blindspots.study.pairs import pair_id
 from blindspots.study.run import utc_now
@@ -73,6 +79,11 @@ class SavedCase:
             yield from _events("triangles", rows)
         for rows in maker.simplices(one for one in hulls if len(one.found) >= SIMPLEX_FEWEST):
             yield from _events("simplices", rows)
+        for rows in maker.nulls(
+            [Ends(pair, (outcome.pair.source, outcome.pair.target)) for pair, outcome in own]
+            for own in groups.values()
+        ):
+            yield from _events("nulls", rows)
 
     def write(self, out: Path, events: Sequence[Event]) -> Path:
         path = _new_directory(out, self.found[0])
@@ -83,9 +94,13 @@ class SavedCase:
             self._save_pictures(store, row, one)
         for table, own in rows.items():
             store.append(table, own)
-        store.compact()
+        tables = store.compact()
         _, note = find_lpips(None)
-        store.write_info(self._info(self._plan(), [note] if note else []))
+        info, ids = self._info(self._plan(), [note] if note else []), defaultdict(list)
+        for row in rows["pairs"]:
+            ids[row["model"]].append(row["pair_id"])
+        sums = {name: row_sum(own) for name, own in ids.items()}
+        store.write_info(replace(info, row_sums=sums, tables=tables))
         return path
 
     def _models(self) -> list[Subject]:
@@ -122,6 +137,7 @@ class SavedCase:
             images=ImagesFacts(spec=self.spec, count=len(used)),
             straight=self.found[0].method.straight,
             keep="path",
+            backend="serial",
             device=str(models[0].model.device),
             layout={one.name: one.model.layout for one in models},
             compiled={one.name: False for one in models},
