@@ -270,7 +270,7 @@ def test_a_map_by_identity_takes_the_images_own_integers():
 def test_classes_called_by_numbers_are_these_wherever_they_come_from(called, kind):
     said = {"mapping": read_mapping("identity")}
     assert labelled(called, Model(count=20), kind, **said)[0] == [0, 1, 10]
-    with pytest.raises(UsageError, match="are numbers .* add map=identity"):
+    with pytest.raises(UsageError, match=r"are numbers .* add map=identity"):
         labelled(called, Model(count=3), kind)
     backwards = [str(number) for number in reversed(range(3))]
     assert labelled(backwards, Model(count=3), kind)[0] == [2, 1, 0]

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from blindspots.errors import BlindspotsError, UsageError, first_line
-from blindspots.models.weights import State, describe_unsafe
+from blindspots.models.weights_files import State, describe_unsafe
 from blindspots.specs import user_path
 
 _PATH_MARKS = (".", "~", "/")

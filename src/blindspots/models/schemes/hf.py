@@ -23,7 +23,8 @@ from blindspots.models.spec_options import (
     parse_setting,
     short_name,
 )
-from blindspots.models.weights import Fitted, fit_weights, read_weights
+from blindspots.models.weights import Fitted, fit_weights
+from blindspots.models.weights_files import read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 
