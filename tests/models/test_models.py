@@ -536,23 +536,6 @@ def test_a_module_that_fails_in_whatever_way_is_refused(module, says):
         _ = Classifier(module, size=4).num_classes
 
 
-@pytest.mark.parametrize(
-    ("end", "noted"),
-    [("Sigmoid()", True), ("Identity()", False), ("Sequential(nn.Sigmoid(), Logit())", False)],
-)
-def test_a_sigmoid_at_the_end_is_noted_until_it_is_taken_away(tmp_path, end, noted):
-    (tmp_path / "ended.py").write_text(
-        "import torch\nfrom torch import nn\n"
-        "class Logit(nn.Module):\n"
-        "    def forward(self, p): return torch.logit(p, 1e-6)\n"
-        "def make():\n"
-        "    torch.manual_seed(0)\n"
-        f"    return nn.Sequential(nn.Flatten(), nn.Linear(48, 3), nn.{end})\n"
-    )
-    notes = load_model(f"file:{tmp_path}/ended.py:make?size=4").notes
-    assert any("as after a sigmoid" in note for note in notes) == noted
-
-
 @pytest.mark.parametrize("line", ["raise Ended", "def make(): raise Ended"])
 def test_a_file_that_ends_python_is_refused(tmp_path, line):
     (tmp_path / "ends.py").write_text(f"class Ended(BaseException): pass\n{line}\n")

@@ -85,8 +85,6 @@ def _scale_fault(output: Tensor) -> str | None:
     return None
 
 
-# Beyond any image, where logits go far and a sigmoid stays.
-_FAR = 1000.0
 _USUAL_SIDES = (224, 32, 28, 64, 96, 128, 160, 192, 240, 256, 288, 299, 320, 384, 448, 512)
 _MISSING = re.compile(r"missing \d+ required positional arguments?: (.+)")
 FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -207,21 +205,6 @@ class Classifier(nn.Module):
     @cached_property
     def _two_answers(self) -> object:
         return self._answer_to_grey(2)
-
-    @cached_property
-    def is_squashed(self) -> bool:
-        """Whether all it returns lies between 0 and 1, as after a sigmoid, whatever it is given."""
-        grey = cast(Tensor, self._two_answers)
-        if self.embeds or grey.min() < 0 or grey.max() > 1:
-            return False
-        seed = torch.Generator().manual_seed(0)
-        far = _FAR * torch.randn((2, 3, *self.size), generator=seed).to(self.device)
-        try:
-            with self.frozen(), torch.no_grad():
-                answers = self._answer(far)
-        except Exception:
-            return False
-        return bool((answers >= 0).all() and (answers <= 1).all() and answers.max() > answers.min())
 
     def _answer_to_grey(self, batch: int) -> object:
         grey = torch.full((batch, 3, *self.size), 0.5, device=self.device)

@@ -31,12 +31,6 @@ def load_trusted(spec: str, trust: Trust) -> Classifier:
     """`load_model` with its trust in one."""
     model = load_unchecked(spec, trust)
     _ = model.num_classes, model.features
-    if model.is_squashed:
-        model.notes += (
-            f"all that {model.name} returns for two grey and two random images lies between 0 and "
-            "1, as after a sigmoid, and then its softmax is no confidence; if there is one, take "
-            "it away, or return torch.logit(p)",
-        )
     return model
 
 
