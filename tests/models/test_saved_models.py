@@ -168,7 +168,7 @@ def test_a_model_of_images_and_texts_is_refused_and_the_advice_works(tmp_path):
 def test_a_configuration_that_is_no_json_is_refused(tuned, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architecture": 3, "pretrained_cfg": []}))
     (tmp_path / "pytorch_model.bin").write_bytes(next(tuned.glob("*.bin")).read_bytes())
-    with pytest.raises(UsageError, match="timm cannot build"):
+    with pytest.raises(UsageError, match="says architecture 3"):
         load_model(f"timm:local-dir:{tmp_path}")
 
 

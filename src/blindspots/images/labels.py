@@ -279,7 +279,8 @@ def _taken(listing: Listing, model: Viewer) -> str:
             "give --classes FILE if they are others"
         )
     what = "integer labels" if listing.kind == "numbers" else f"classes ({_some(listing.classes)})"
-    order = "their own order" if listing.kind in ("names", "numbers") else order
+    own = listing.kind == "numbers" or (listing.kind == "names" and _numbers(listing) is None)
+    order = "their own order" if own else order
     return (
         f"the {count} {what} of {listing.spec} are taken as {model.name}'s classes in {order}; "
         "give --classes FILE or map=FILE if they are others"
@@ -304,8 +305,7 @@ def _numbered(listing: Listing, what: str, count: int) -> str:
     return (
         f"the {_what(listing.kind)} of {listing.spec} are numbers ({_some(listing.classes)}) and "
         f"{what} has {count} classes; add map=identity to the spec of the images where {kind} 7 "
-        "is class 7, "
-        'else map=FILE, a JSON object as {"1": 0}, or --classes FILE'
+        'is class 7, else map=FILE, a JSON object as {"1": 0}, or --classes FILE'
     )
 
 

@@ -60,7 +60,7 @@ def load_saved(spec: Spec, options: ModelOptions, directory: Path) -> Classifier
 
     The same for what transformers' TimmWrapper saves. Refused as `load` does.
     """
-    _check_arguments(str(spec), options.architecture)
+    _check_arguments(str(spec), spec.name, options.architecture)
     file = options.weights or _weights_in(spec, directory)
     config = _saved_config(directory / "config.json")
     if "pretrained_cfg" in config or "architectures" not in config:
@@ -128,7 +128,7 @@ def _saved_config(file: Path) -> Mapping[str, Any]:
     # Another source's name would fetch or read another model than the file is of.
     if ":" in (config.get("architecture") or ":"):
         raise UsageError(_misshapen(file, "architecture", config.get("architecture")))
-    _check_arguments(str(file), config.get("model_args") or {})
+    _check_arguments(str(file), config["architecture"], config.get("model_args") or {})
     return config
 
 
@@ -230,7 +230,7 @@ def build_timm(name: str, arguments: Mapping[str, Any], *, published: bool) -> n
     are neither on this machine nor to be fetched, which is found out within seconds.
     """
     _check_name(name)
-    _check_arguments(f"timm:{name}", arguments)
+    _check_arguments(f"timm:{name}", name, arguments)
     return _created(name, arguments, **(_published_source(name) if published else {}))
 
 
@@ -261,13 +261,13 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_arguments(where: str, arguments: Mapping[str, Any]) -> None:
+def _check_arguments(where: str, name: str, arguments: Mapping[str, Any]) -> None:
     for key in arguments:
         if key in _RESERVED or key.startswith("pretrained_"):
             raise UsageError(
-                f"{key}={arguments[key]} was given in {where}; it is not for a spec: timm:NAME "
-                "alone takes the published weights, timm:NAME?weights=FILE a file's, and HF_HOME "
-                f"says where the hub's are kept; leave {key}= away"
+                f"{key}={arguments[key]} was given in {where}, and is not for a spec; timm:{name} "
+                f"alone takes the published weights, timm:{name}?weights=FILE a file's; HF_HOME "
+                "says where the hub's are kept"
             )
 
 
