@@ -16,7 +16,7 @@ from blindspots.models.schemes import check_weights
 from blindspots.settings import shortened
 
 _NESTS = ("state_dict", "model", "model_state_dict")
-_SHOWN = 4
+_SHOWN, _DEEPEST = 4, 3
 _UNSAFE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _TENSOR = "torch.is_tensor(v)"
 # Files older than zip files begin with what names their tensors, whose numbers come behind it.
@@ -97,17 +97,18 @@ def _read_pickle(path: Path) -> object:
         ) from error
 
 
-def _sets(found: object, key: str = "") -> dict[str, State]:
+def _sets(found: object, key: str = "", depth: int = 0) -> dict[str, State]:
     """All tensors by where they lie: at the key "", or below a key of the file."""
-    while isinstance(found, list | tuple) and len(found) == 1:
-        found = found[0]
+    # What holds itself has no end.
+    if isinstance(found, list | tuple) and len(found) == 1 and depth < _DEEPEST:
+        return _sets(found[0], key, depth + 1)
     if not isinstance(found, Mapping):
         return {}
     state = {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
     sets: dict[str, State] = {key: state} if state else {}
     for name, value in found.items():
-        if not _STEPS.search(str(name)) and key.count(".") < 2:
-            sets |= _sets(value, f"{key}.{name}" if key else str(name))
+        if not _STEPS.search(str(name)) and depth < _DEEPEST:
+            sets |= _sets(value, f"{key}.{name}" if key else str(name), depth + 1)
     return sets
 
 
@@ -127,7 +128,7 @@ def _is_beside(key: str, sets: Mapping[str, State]) -> bool:
 
 def _evident(path: Path, sets: Mapping[str, State]) -> Weights:
     """The only set; or the one of a usual name, with a note of others that are alike."""
-    networks = [key for key in sets if not _is_beside(key, sets)]
+    networks = [key for key in sets if not _is_beside(key, sets)] or list(sets)
     own = [key for key in networks if not AVERAGES.search(key)] or networks
     usual = [key for nest in _NESTS for key in own if key.rpartition(".")[2] == nest]
     if not usual and len(own) > 1:
