@@ -149,7 +149,7 @@ def _normaliser(state: State, path: Path) -> tuple[Normalisation | None, set[str
 
 
 def _normalisation(mean: Tensor, std: Tensor, path: Path) -> tuple[Normalisation, tuple[str, ...]]:
-    """Of images in [0, 1]; numbers for pixels from 0 to 255 are scaled, which a note says."""
+    """Those for images in [0, 1]; numbers for pixels up to 255 are scaled, which a note says."""
     found = Normalisation(*(tuple(one.flatten().tolist()) for one in (mean, std)))
     real = not (mean.is_complex() or std.is_complex())
     if not (
