@@ -203,8 +203,8 @@ def claim(hero: Mapping[str, Any]) -> str:
     kept, source, target = hero["p_found_8bit"], hero["source_name"], _seen(hero["target_id"])
     than = "surer than" if kept > hero["p_source"] else "about as sure as"
     return (
-        f"**You see a {target}. The model sees an {source}, {kept:.1%}: {than} it is of the real "
-        f"{source} ({hero['p_source']:.1%}).**\n"
+        f"**You see a {target}. The model sees an {source}, {100 * kept:.1f} %: {than} it is of "
+        f"the real {source} ({100 * hero['p_source']:.1f} %).**\n"
     )
 
 
@@ -224,13 +224,13 @@ def findings(demo: Mapping[str, Mapping[str, float]]) -> str:
         f"{_blind(normal)} → {_blind(trained)}; what it still believes then differs from "
         f"the source by {trained['epsilons']:.0f} times the ε it withstands (the largest change of "
         "a pixel, ℓ∞).\n"
-        f"- **Dark triangles are a matter of how corners are chosen.** Of the simplex of a source "
-        f"and three images found one by one, {alone[3]} is inside for a normal CNN; of three found "
-        f"together {together[3]}, at RMSE {together[5]} ([findings](docs/findings.md), of an "
-        "earlier clearance).\n"
+        f"- **Dark triangles are a matter of how corners are chosen.** Of the mixtures of a source "
+        f"and three images found one by one, a normal CNN stays within 0.2 of its confidence for "
+        f"{alone[3]}; of three found together for {together[3]}, at RMSE {together[5]} "
+        "([findings](docs/findings.md), of an earlier clearance).\n"
         f"- **On a real ImageNet classifier the whole line can be held.** `star` comes to RMSE "
-        f"{ours[4]} with {ours[8]} of the segments inside, the authors' algorithm to {theirs[4]} "
-        f"with {theirs[8]}, at {float(ours[2]):.0f} evaluations against "
+        f"{ours[4]} with {_spaced(ours[8])} of the lines held, the authors' algorithm to "
+        f"{theirs[4]} with {_spaced(theirs[8])}, at {float(ours[2]):.0f} evaluations against "
         f"{float(theirs[2]):.0f}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
     )
 
@@ -250,6 +250,10 @@ def row(page: Path, *first: str) -> list[str]:
 def _percents(demo: Mapping[str, Mapping[str, float]], key: str) -> str:
     values = sorted(100 * one[key] for one in demo.values())
     return f"{values[0]:.0f} to {values[-1]:.0f} %"
+
+
+def _spaced(percent: str) -> str:
+    return percent.replace("%", " %")
 
 
 def _blind(one: Mapping[str, float]) -> str:
