@@ -151,14 +151,6 @@ def test_a_normalisation_that_is_none_is_refused_and_the_advice_helps(tmp_path, 
     assert same(loaded(tmp_path, below("1."))[0], TRUE)
 
 
-@pytest.mark.parametrize("kind", [list, dict])
-def test_what_holds_itself_is_refused(tmp_path, kind):
-    held = kind()
-    held.append(held) if kind is list else held.update({"": held})
-    with pytest.raises(UsageError, match="holds no weights by name"):
-        loaded(tmp_path, held)
-
-
 def test_what_is_no_pickle_is_refused_as_such(tmp_path):
     (tmp_path / "w.pth").write_text("one\ntwo\n")
     with pytest.raises(UsageError, match="neither a safetensors file nor one that"):
