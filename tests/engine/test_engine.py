@@ -257,6 +257,7 @@ class WithoutGradient(torch.autograd.Function):
         (ValueError("odd pixels"), r"raised ValueError \(odd pixels\)"),
         (MemoryError("1 GiB"), "raised MemoryError"),
         (SystemExit(3), "raised SystemExit"),
+        (type("Ended", (BaseException,), {})("at once"), r"raised Ended \(at once\)"),
         (AssertionError(), "raised AssertionError"),
         (WithoutGradient.apply, "raised SystemExit .3. when it was asked for its gradient"),
         (lambda answer: answer * 1j, "numbers of the type torch.complex64"),

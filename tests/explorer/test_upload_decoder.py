@@ -6,9 +6,10 @@ import numpy as np
 import psutil
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from blindspots.errors import UsageError
-from blindspots.explorer.upload_decoder import UploadDecoder
+from blindspots.explorer.upload_decoder import UploadDecoder, seen
 from blindspots.images.decode import decode
 from blindspots.images.preprocessing import Preprocessing
 
@@ -52,6 +53,16 @@ def test_pixels_are_those_of_this_process_and_its_own_process_goes_on(made):
     decoder.process.kill()
     decoder.process.join()
     assert len(decoder.decode(encoded(), GEOMETRIES)) == 2
+
+
+@pytest.mark.parametrize("hidden", ["text", "profile"])
+def test_a_png_with_long_texts_is_seen_as_one_without(hidden):
+    image, out, info = Image.effect_noise((90, 60), 60).convert("RGB"), io.BytesIO(), PngInfo()
+    info.add_text("workflow", "x" * 1_500_000 * (hidden == "text"), zip=True)
+    profile = {"icc_profile": bytes(1_500_000)} if hidden == "profile" else {}
+    image.save(out, "PNG", pnginfo=info, **profile)
+    for one, geometry in zip(seen(out.getvalue(), GEOMETRIES), GEOMETRIES, strict=True):
+        assert np.array_equal(one, np.array(geometry(image)))
 
 
 def test_what_takes_too_long_is_cut_off_and_the_next_one_is_taken(made):

@@ -261,6 +261,20 @@ def test_a_map_by_identity_takes_the_images_own_integers():
         labelled(["0", "1", "2"], Model(count=2), "numbers", **said)
     with pytest.raises(UsageError, match=r"parquet:data are no numbers \(cat, dog\)"):
         labelled(["cat", "dog"], Model(count=2), "folders", **said)
+    with pytest.raises(UsageError, match=r"parquet:data are no numbers \(cat, dog\)"):
+        labelled(["cat", "dog"], Model(count=2), "texts", **said)
+
+
+@pytest.mark.parametrize("kind", ["folders", "names", "texts"])
+@pytest.mark.parametrize("called", [["0", "1", "10"], ["000", "001", "010"]])
+def test_classes_called_by_numbers_are_these_wherever_they_come_from(called, kind):
+    said = {"mapping": read_mapping("identity")}
+    assert labelled(called, Model(count=20), kind, **said)[0] == [0, 1, 10]
+    with pytest.raises(UsageError, match=r"are numbers .* add map=identity"):
+        labelled(called, Model(count=3), kind)
+    backwards = [str(number) for number in reversed(range(3))]
+    assert labelled(backwards, Model(count=3), kind)[0] == [2, 1, 0]
+    assert labelled(backwards, kind=kind, classes=ClassTable(("a", "b", "c")))[0] == [2, 1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,12 @@
 """Class files, folders and tables as people have them: read as they mean it, or a sentence."""
 
+import io
 import json
 import os
 import re
 import shutil
 import sys
+import tarfile
 from decimal import Decimal
 from unicodedata import normalize
 
@@ -105,6 +107,50 @@ def test_some_numbered_folders_are_classes_where_that_is_said(tmp_path):
     assert load_images(f"{spec}?map=identity", model).labels.tolist() == [10, 3]
     with pytest.raises(UsageError, match="labels up to 10 and the model 4 classes"):
         load_images(f"{spec}?map=identity", Model(count=4))
+
+
+def labelled_text(tmp_path, source, labels):
+    """The spec of one image per label, each written as that text, or as the folder's name."""
+    pictures = [encoded(noise(seed=seed)) for seed in range(len(labels))]
+    match source:
+        case "folder" | "hf":
+            return numbered(tmp_path, labels).replace("folder:", f"{source}:")
+        case "parquet":
+            pq.write_table(pa.table({"image": pictures, "label": labels}), tmp_path / "a.parquet")
+            return f"parquet:{tmp_path}/a.parquet"
+        case "webdataset":
+            with tarfile.open(tmp_path / "a.tar", "w") as shard:
+                for index, data in enumerate(pictures):
+                    for suffix, held in (("png", data), ("cls", labels[index].encode())):
+                        member = tarfile.TarInfo(f"{index}.{suffix}")
+                        member.size = len(held)
+                        shard.addfile(member, io.BytesIO(held))
+            return f"webdataset:{tmp_path}/a.tar"
+    for index, data in enumerate(pictures):
+        write(tmp_path / "m" / f"{index}.png", data)
+    rows = "".join(f"{index}.png,{label}\n" for index, label in enumerate(labels))
+    (tmp_path / "m" / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    return f"folder:{tmp_path}/m"
+
+
+TEXTS = ("parquet", "webdataset", "metadata")
+
+
+@pytest.mark.parametrize("labels", [["0", "1", "10"], ["007", "001", "010"]])
+@pytest.mark.parametrize("source", ["folder", "hf", *TEXTS])
+def test_identity_is_the_same_for_every_source(tmp_path, source, labels):
+    spec = labelled_text(tmp_path, source, labels)
+    images = load_images(f"{spec}?map=identity", Model(count=20))
+    assert sorted(images.labels.tolist()) == sorted(map(int, labels))
+
+
+@pytest.mark.parametrize("source", TEXTS)
+def test_numbers_as_text_are_numbers_and_texts_are_none(tmp_path, source):
+    spec = labelled_text(tmp_path, source, ["0.0", "10.0", "2.0", "-1"])
+    assert load_images(spec, Model(count=11)).labels.tolist() == [0, 10, 2, -1]
+    spec = labelled_text(tmp_path, source, ["cat", "dog"])
+    with pytest.raises(UsageError, match=r"are no numbers .*cat.* expected map=FILE"):
+        load_images(f"{spec}?map=identity", Model(count=2))
 
 
 def test_folders_from_1_are_no_classes_from_0(tmp_path):
@@ -231,6 +277,11 @@ def test_columns_whose_names_are_no_text_are_refused(tmp_path):
 def test_labels_in_memory_are_numbers_of_any_type(labels):
     images = load_images((torch.rand(3, 3, 8, 8), labels), Model(count=2))
     assert images.labels.tolist() == [1, 0, -1]
+
+
+def test_names_in_memory_are_looked_up_among_the_models():
+    images = load_images((torch.rand(2, 3, 8, 8), ["cat", "dog"]), Model(names=("dog", "cat")))
+    assert images.labels.tolist() == [1, 0]
 
 
 def test_half_a_label_in_memory_is_refused():

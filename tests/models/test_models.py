@@ -481,6 +481,10 @@ def ends(x):
     raise SystemExit(len(x))
 
 
+def leaves(_):
+    raise type("Ended", (BaseException,), {})("at once")
+
+
 ADVISED = {
     "one channel": (small(1), "net(x.mean(1, True))"),
     "four channels": (small(4), "net(torch.cat([x, torch.ones_like(x[:, :1])], 1))"),
@@ -521,6 +525,7 @@ def test_what_a_refusal_says_to_change_helps(case):
     ("module", "says"),
     [
         (Returns(ends), "it ends Python"),
+        (Returns(leaves), "(at once)"),
         (Returns(lambda x: {}[len(x)]), "(2)"),
         (Returns(lambda x: x.mean((2, 3)) * 1j), "torch.complex64, which are no real ones"),
         (Returns(lambda x: x.mean((2, 3)) > 0), "torch.bool, which are no real ones"),
@@ -529,6 +534,13 @@ def test_what_a_refusal_says_to_change_helps(case):
 def test_a_module_that_fails_in_whatever_way_is_refused(module, says):
     with pytest.raises(UsageError, match=re.escape(says)):
         _ = Classifier(module, size=4).num_classes
+
+
+@pytest.mark.parametrize("line", ["raise Ended", "def make(): raise Ended"])
+def test_a_file_that_ends_python_is_refused(tmp_path, line):
+    (tmp_path / "ends.py").write_text(f"class Ended(BaseException): pass\n{line}\n")
+    with pytest.raises(UsageError, match="Ended"):
+        load_model(f"file:{tmp_path}/ends.py:make?size=4")
 
 
 @pytest.mark.parametrize("name", ["Made.default", "Made.of_three", "inner.Made.of_three"])

@@ -2,6 +2,7 @@
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
 import timm
@@ -167,7 +168,7 @@ def test_a_model_of_images_and_texts_is_refused_and_the_advice_works(tmp_path):
 def test_a_configuration_that_is_no_json_is_refused(tuned, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"architecture": 3, "pretrained_cfg": []}))
     (tmp_path / "pytorch_model.bin").write_bytes(next(tuned.glob("*.bin")).read_bytes())
-    with pytest.raises(UsageError, match="timm cannot build"):
+    with pytest.raises(UsageError, match="says architecture 3"):
         load_model(f"timm:local-dir:{tmp_path}")
 
 
@@ -191,3 +192,62 @@ def test_a_data_configuration_that_lies_is_refused_or_timms_own_stands_in(tuned,
         assert load_model(f"timm:local-dir:{tmp_path}").num_classes == 3
     except UsageError as error:
         assert "configuration" in str(error)
+
+
+ODD_CONFIGS = {
+    "model_args": {"architectures": ["x"], "model_args": [1]},
+    "num_classes": {"architectures": ["x"], "num_classes": "x"},
+    "cache_dir": {"architectures": ["x"], "model_args": {"cache_dir": "elsewhere"}},
+    "pretrained": {"model_args": {"pretrained": True}},
+    "pretrained_cfg": {"pretrained_cfg": [1]},
+    "label_names": {"pretrained_cfg": {"label_names": 5}},
+    "classifier": {"pretrained_cfg": {"classifier": 5}},
+    "architecture": {"architecture": "hf-hub:org/name", "architectures": ["x"]},
+    "architecture {}": {"architecture": {}},
+    "data configuration": {"pretrained_cfg": {"input_size": [3, 32, 32], "std": ["x"]}},
+}
+
+
+@pytest.mark.parametrize("scheme", ["timm:local-dir:{}", "hf:{}"])
+@pytest.mark.parametrize("wrong", ODD_CONFIGS)
+def test_a_config_of_another_shape_is_refused_and_writes_nowhere(
+    tmp_path, monkeypatch, wrong, scheme
+):
+    monkeypatch.chdir(tmp_path)
+    network, folder = timm.create_model("resnet10t", num_classes=3), tmp_path / "model"
+    folder.mkdir()
+    torch.save(network.state_dict(), folder / "pytorch_model.bin")
+    config = {"architecture": "resnet10t", "num_classes": 3, "model_type": "timm_wrapper"}
+    (folder / "config.json").write_text(json.dumps(config | ODD_CONFIGS[wrong]))
+    with pytest.raises(UsageError) as caught:
+        load_model(scheme.format("model"))
+    assert wrong in str(caught.value) or scheme.startswith("hf")
+    assert [*tmp_path.iterdir()] == [folder]
+
+
+@pytest.mark.parametrize("wrong", [5, [5], {"a": 1}, "ForImageClassification"])
+@pytest.mark.parametrize("key", ["architectures", "id2label", "problem_type", "hidden_size"])
+def test_a_transformer_of_an_odd_config_is_loaded_or_refused(tmp_path, key, wrong):
+    folder, network = tmp_path / "vit", vit(32, **LABELS)
+    network.save_pretrained(folder)
+    torch.save(network.state_dict(), tmp_path / "w.pth")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {key: wrong}))
+    for more in ("", f"&weights={tmp_path}/w.pth"):
+        with suppress(UsageError):
+            load_model(f"hf:{folder}?size=32&mean=0.5&std=0.5{more}")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "timm:resnet10t?num_classes=3&weights=w.pth&cache_dir={}",
+        "timm:local-dir:{1}?cache_dir={0}",
+        "hf:{1}?cache_dir={0}",
+        "hf:org/name?cache_dir={0}",
+    ],
+)
+def test_no_spec_says_where_to_write(tuned, tmp_path, spec):
+    with pytest.raises(UsageError, match=r"cache_dir=|org/name"):
+        load_model(spec.format(tmp_path / "elsewhere", tuned))
+    assert not (tmp_path / "elsewhere").exists()

@@ -42,7 +42,10 @@ MOMENTS = {"state": {0: {"exp_avg": torch.ones(4), "step": torch.tensor(1.0)}}}
 LOSS = {"criterion.weight": torch.ones(3), "loss_fn.pos_weight": torch.ones(3)}
 CERTAIN = {
     "a list of one": [TRUE],
-    "a list of one below a key": {"model": (TRUE,)[0], "epoch": 3},
+    "a list of one below a key": {"state_dict": [TRUE], "epoch": 3},
+    "a tuple of one below a key": {"model": (TRUE,)},
+    "beside a counter": {"net": TRUE, "epoch": torch.tensor(3)},
+    "around a table of something else": {**TRUE, "args": {"class_weights": torch.ones(3)}},
     "beside an optimiser": {"net": TRUE, "optimizer": MOMENTS, "epoch": 3},
     "Lightning with a loss's weight": {"state_dict": {**below("net."), **LOSS}},
     "a backbone": below("backbone."),
@@ -63,6 +66,11 @@ SEVERAL = {
     "timm's": ({"state_dict": TRUE, "state_dict_ema": OTHER}, "state_dict_ema"),
     "ConvNeXt's": ({"model": TRUE, "model_ema": OTHER}, "model_ema"),
     "Lightning's": ({"state_dict": {**below("net."), **below("ema_net.", OTHER)}}, "ema_net"),
+    "a tensor beside": (
+        {"net": TRUE, "net_ema": OTHER, "best_acc1": torch.tensor(76.0)},
+        "net_ema",
+    ),
+    "an average inside": ({**TRUE, "ema": OTHER}, "ema"),
     "DINO's": ({"student": TRUE, "teacher": OTHER}, "teacher"),
     "a module's": ({**below("model."), **below("model_ema.module.", OTHER)}, "model_ema.module"),
 }
@@ -73,8 +81,7 @@ def test_of_several_sets_one_is_taken_and_the_note_says_how_to_take_the_other(tm
     content, entry = SEVERAL[form]
     state, fitted = loaded(tmp_path, content)
     assert same(state, TRUE)
-    (note,) = fitted.notes
-    assert f"add entry={entry} to the spec" in note
+    assert f"add entry={entry} to the spec" in fitted.notes[0]
     state, fitted = loaded(tmp_path, content, entry)
     assert same(state, OTHER)
     assert fitted.notes == ()
@@ -99,6 +106,12 @@ def test_what_is_not_certain_is_refused_with_what_to_add(tmp_path, content):
     assert same(state, TRUE)
 
 
+@pytest.mark.parametrize("form", ["a list of one below a key", "beside a counter"])
+def test_a_set_that_is_taken_can_also_be_named(tmp_path, form):
+    entry = next(iter(CERTAIN[form]))
+    assert same(loaded(tmp_path, CERTAIN[form], entry)[0], TRUE)
+
+
 def test_an_entry_that_is_not_there_is_refused_with_those_that_are(tmp_path):
     with pytest.raises(UsageError, match=r"entry=ema was given .* one of model"):
         loaded(tmp_path, {"model": TRUE}, "ema")
@@ -109,6 +122,55 @@ def test_a_normalisation_before_the_network_is_taken_over(tmp_path):
     state, fitted = loaded(tmp_path, {**layer, **below("1.")})
     assert same(state, TRUE)
     assert fitted.normalisation.std == pytest.approx((0.5, 0.6, 0.7))
+
+
+@pytest.mark.parametrize("nest", ["net", "state_dict"])
+def test_tensors_around_the_network_are_used_or_named(tmp_path, nest):
+    around = {"mean": torch.full((3,), 0.4), "std": torch.full((3,), 0.2)}
+    state, fitted = loaded(tmp_path, {nest: TRUE, **around, "temperature": torch.tensor(1.5)})
+    assert same(state, TRUE)
+    assert fitted.normalisation.mean == pytest.approx((0.4,) * 3)
+    (note,) = fitted.notes
+    assert f"beside {nest} (temperature), which were passed over" in note
+
+
+def test_a_normalisation_of_pixels_up_to_255_is_scaled_and_said(tmp_path):
+    layer = {"0.mean": torch.full((3,), 127.5), "0.std": torch.full((3,), 63.75)}
+    state, fitted = loaded(tmp_path, {**layer, **below("1.")})
+    assert same(state, TRUE)
+    assert fitted.normalisation == ((0.5,) * 3, (0.25,) * 3)
+    (note,) = fitted.notes
+    assert "(mean 127.5, 127.5, 127.5, std 63.75, 63.75, 63.75); both were divided by 255" in note
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), 1j, -1.0])
+def test_a_normalisation_that_is_none_is_refused_and_the_advice_helps(tmp_path, odd):
+    layer = {"0.mean": torch.zeros(3), "0.std": torch.tensor([1.0, 1.0, odd])}
+    with pytest.raises(UsageError, match="save it without one"):
+        loaded(tmp_path, {**layer, **below("1.")})
+    assert same(loaded(tmp_path, below("1."))[0], TRUE)
+
+
+def test_what_is_no_pickle_is_refused_as_such(tmp_path):
+    (tmp_path / "w.pth").write_text("one\ntwo\n")
+    with pytest.raises(UsageError, match="neither a safetensors file nor one that"):
+        load_weights(network(), tmp_path / "w.pth", "tiny")
+
+
+@pytest.mark.parametrize("form", ["zip", "old", "pickle"])
+def test_a_pickle_is_converted_as_its_refusal_says(tmp_path, form, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    content = {"state_dict": TRUE, "args": random.Random(0)}
+    with (tmp_path / "w.pth").open("wb") as file:
+        if form == "pickle":
+            pickle.dump(content, file)
+        else:
+            torch.save(content, file, _use_new_zipfile_serialization=form == "zip")
+    with pytest.raises(UsageError, match="convert it once: ") as caught:
+        load_weights(network(), tmp_path / "w.pth", "tiny")
+    typed = str(caught.value).partition("convert it once: ")[2].partition(", or .state_dict")[0]
+    exec(typed, {"torch": torch, "pickle": pickle, "FILE": "w.pth"})
+    load_weights(network(), tmp_path / "weights.pth", "tiny")
 
 
 def test_a_model_normalises_as_its_file_says_unless_the_spec_does(tmp_path):

@@ -48,6 +48,17 @@ def test_code_that_a_run_names_is_not_executed(strange, tmp_path, capsys, words)
     assert not (tmp_path / "evil.canary").exists()
 
 
+def test_a_run_does_not_say_where_to_write(tmp_path, capsys):
+    named = f"timm:resnet10t?num_classes=3&cache_dir={tmp_path}/elsewhere"
+    facts = {"name": MODEL, "spec": named}
+    wishes = {"size": SIDE, "sources": 2, "frames": 3, "classes": NAMES, "models": [MODEL]}
+    path = Factory(**wishes, info={"models": [facts]}).write(tmp_path / "run")
+    assert call(["widths", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert f"cache_dir={tmp_path}/elsewhere was given in timm:resnet10t" in error
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_code_that_a_run_names_is_executed_where_the_user_trusts_it(strange, tmp_path):
     path, _ = strange
     given = ["--directions", "2", "--points", "3", "--quiet", "--trust-run-code"]

@@ -27,6 +27,7 @@ run --model timm:resnet5O --weights {place}/misfit.pth
 run --model timm:resnet10t?num_classes=3&weights={place}/none.pth
 run --model timm:resnet10t?num_classes=3&weights={place}/misfit.pth
 run --model timm:resnet10t?num_classes=3&weights={place}/evil.pth
+run --model timm:resnet10t?num_classes=3&weights={place}/itself.pth
 run --model {tiny}:broken?size=12
 run --model {tiny}:shufled
 run --model {tiny}:flat?size=12

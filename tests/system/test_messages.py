@@ -52,6 +52,9 @@ def lay_inputs(place):
     draw(0, 0).save(place / "red.png")
     torch.save(torch.nn.Linear(2, 2).state_dict(), place / "misfit.pth")
     (place / "evil.pth").write_bytes(pickle.dumps(print))
+    held: list = []
+    held.append(held)
+    torch.save(held, place / "itself.pth")
     (place / "pairs.csv").write_text("source,target\nnobody.png,nothing.png\n")
     (place / "vit").mkdir()
     (place / "vit" / "config.json").write_text(json.dumps({"model_type": "vit"}))

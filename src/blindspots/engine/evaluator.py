@@ -266,10 +266,10 @@ class Evaluator:
         """Tell what the model raises inside as its failure, and any want of memory as such."""
         try:
             yield
-        except (BlindspotsError, torch.OutOfMemoryError):
+        except (BlindspotsError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
             raise
         # A user's module may raise anything, and end the process too.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if isinstance(error, RuntimeError) and is_out_of_memory(error):
                 raise torch.OutOfMemoryError(first_line(error)) from error
             said = f"{type(error).__name__} ({first_line(error)})"

@@ -21,7 +21,7 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from blindspots.errors import UsageError
-from blindspots.images.decode import Unreadable, decode
+from blindspots.images.decode import Unreadable, decode, past_texts
 from blindspots.images.preprocessing import Preprocessing
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
@@ -133,8 +133,7 @@ def _check_header(data: bytes) -> None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(BytesIO(data), formats=FORMATS) as header:
-                width, height = header.size
+            width, height = past_texts(_size, data)
     except Image.DecompressionBombError as error:
         raise UsageError(_too_many()) from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError) as error:
@@ -146,6 +145,11 @@ def _check_header(data: bytes) -> None:
             f"the image has {width:,} × {height:,} pixels, more than {MOST_RATIO} times as many "
             "one way as the other; crop it first"
         )
+
+
+def _size(data: bytes) -> tuple[int, int]:
+    with Image.open(BytesIO(data), formats=FORMATS) as header:
+        return header.size
 
 
 def _too_many() -> str:

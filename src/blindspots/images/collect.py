@@ -5,6 +5,7 @@ header and end are checked, which names nearly all damaged files for a tenth of 
 decoding finds is found when an image is taken, and `ImageSet` leaves that image out then.
 """
 
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,14 +20,21 @@ from PIL import Image
 
 from blindspots.errors import BlindspotsError, UsageError, WorkFailed, first_line
 from blindspots.images.decode import Examined, Unreadable, decode, examine
-from blindspots.images.listing import Issue, Item, Listing, image_id, long_image_id
+from blindspots.images.listing import (
+    Issue,
+    Item,
+    Listing,
+    class_of,
+    image_id,
+    long_image_id,
+)
 from blindspots.progress import Reporter, silent
 
 LEAST_SHOWN = 2000
 _THREADS, _CHUNK = 4, 256
 _SHOWN = 3
-# Longer numbers are names, such as those of a bar code.
-_DIGITS = 6
+# Longer numbers are names, such as those of a bar code; and so is what begins with a zero.
+_WHOLE = re.compile(r"(-1|0|[1-9][0-9]{0,5})(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +94,20 @@ def collect(
 
 
 def classed(listing: Listing) -> Listing:
-    """The listing with the classes that its items' labels name: whole numbers, or names, sorted."""
+    """The listing with the classes that its items' labels name: whole numbers, or texts, sorted.
+
+    Where all are whole numbers, however they are written ("2.0"), -1 is no class.
+    """
     labels = {item.label for item in listing.items if item.label is not None}
-    if labels and all(is_number(label) and len(label) <= _DIGITS for label in labels):
-        count = max(map(int, labels)) + 1
-        return replace(listing, classes=tuple(map(str, range(count))), kind="numbers")
-    return replace(listing, classes=tuple(sorted(labels)), kind="names")
+    if not labels or not all(map(_WHOLE.fullmatch, labels)):
+        return replace(listing, classes=tuple(sorted(labels)), kind="texts")
+    plain = {label: class_of(float(label), listing.spec) for label in labels}
+    numbers = [int(label) for label in plain.values() if label is not None]
+    items = listing.items
+    if any(label != number for label, number in plain.items()):
+        items = [replace(item, label=plain.get(item.label or "")) for item in items]
+    classes = tuple(map(str, range(max(numbers, default=-1) + 1)))
+    return replace(listing, items=items, classes=classes, kind="numbers")
 
 
 def is_number(label: str) -> bool:

@@ -97,7 +97,7 @@ def _examine(data: bytes) -> Examined:
 def _read(reader: Callable[[bytes], T], data: bytes) -> T:
     """What the reader makes of the bytes; whatever a damaged file raises becomes `Unreadable`."""
     try:
-        return reader(data)
+        return past_texts(reader, data)
     except Unreadable:
         raise
     except UnidentifiedImageError as error:
@@ -109,11 +109,19 @@ def _read(reader: Callable[[bytes], T], data: bytes) -> T:
     except MemoryError as error:
         raise Unreadable("there is not enough memory for it") from error
     except Exception as error:
-        if data.startswith(_PNG) and _LONG_TEXT.search(str(error)):
-            bare = _without_texts(data)
-            if len(bare) < len(data):
-                return _read(reader, bare)
         raise Unreadable(f"it is damaged ({first_line(error)})") from error
+
+
+def past_texts(reader: Callable[[bytes], T], data: bytes) -> T:
+    """What the reader makes of the bytes; of a PNG with texts too long for Pillow, without them."""
+    try:
+        return reader(data)
+    except Exception as error:
+        long = data.startswith(_PNG) and _LONG_TEXT.search(str(error))
+        bare = _without_texts(data) if long else data
+        if len(bare) == len(data):
+            raise
+    return reader(bare)
 
 
 def _without_texts(data: bytes) -> bytes:

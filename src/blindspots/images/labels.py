@@ -87,14 +87,14 @@ def _by_model(listing: Listing, model: Viewer) -> Labelling:
     """The classes of the images among the model's own, by name or by position; refused else."""
     classes, kind = listing.classes, listing.kind
     known = None if kind == "numbers" else _own_table(model, classes)
-    if known is not None and kind == "names" and known.has_in_order(classes):
+    if known is not None and kind in ("names", "texts") and known.has_in_order(classes):
         return _by_order(classes, known.names)
     if known is not None and any(known.index(name) is not None for name in classes):
         return _noted(_by_names(listing, known), listing, model)
-    numbers = _numbers(classes) if kind == "folders" else None
-    if numbers is not None:
+    numbers = _numbers(listing)
+    if numbers is not None and kind != "numbers":
         if {*numbers.values()} != {*range(model.num_classes)}:
-            raise UsageError(_numbered_folders(listing, model.name, model.num_classes))
+            raise UsageError(_numbered(listing, model.name, model.num_classes))
         return Labelling(numbers, model.class_names, (_taken(listing, model),))
     unalike = kind != "numbers" and model.class_names is not None
     if len(classes) == model.num_classes and not unalike:
@@ -135,14 +135,15 @@ def _by_mapping(
 
 
 def _identity(listing: Listing, count: int | None, mapping: ClassMap) -> dict[str, int]:
-    """The data set's own integers: what folders are called, else the places of names."""
-    own = {name: index for index, name in enumerate(listing.classes)}
-    numbers = _numbers(listing.classes) if listing.kind == "folders" else own
+    """The data set's own integers: what its classes are called, else the places it gives names."""
+    numbers = _numbers(listing)
+    if numbers is None and listing.kind in ("names", "generated"):
+        numbers = {name: index for index, name in enumerate(listing.classes)}
     if numbers is None:
         raise UsageError(
-            f"{mapping.origin} takes a data set's own integers, and the folders of {listing.spec} "
-            f"are no numbers ({_some(listing.classes)}); expected map=FILE, which says the class "
-            "of each folder"
+            f"{mapping.origin} takes a data set's own integers, and the {_what(listing.kind)} of "
+            f"{listing.spec} are no numbers ({_some(listing.classes)}); expected map=FILE, which "
+            "says the class of each"
         )
     if count is not None and max(numbers.values()) >= count:
         raise UsageError(
@@ -152,8 +153,9 @@ def _identity(listing: Listing, count: int | None, mapping: ClassMap) -> dict[st
     return numbers
 
 
-def _numbers(classes: Sequence[str]) -> dict[str, int] | None:
+def _numbers(listing: Listing) -> dict[str, int] | None:
     """The number that each class is called by; None where some are not, or two by the same."""
+    classes = listing.classes
     if not all(name.isascii() and name.isdecimal() and len(name) < _DIGITS for name in classes):
         return None
     numbers = {name: int(name) for name in classes}
@@ -180,7 +182,7 @@ def _place(value: int | str, known: ClassTable | None, count: int | None, mappin
 
 def _by_table(listing: Listing, table: ClassTable) -> Labelling:
     """By a table that the user gave; integers by their position where it has names alone."""
-    numbers = _numbers(listing.classes) if listing.kind == "folders" else None
+    numbers = None if listing.kind == "numbers" else _numbers(listing)
     whole = numbers is not None and {*numbers.values()} == {*range(len(table))}
     if numbers is not None and whole and table.folders is None:
         return Labelling(numbers, table.names)
@@ -270,16 +272,18 @@ def _called(index: int, names: Sequence[str] | None) -> str:
 
 def _taken(listing: Listing, model: Viewer) -> str:
     count = len(listing.classes)
+    order = "sorted order" if _numbers(listing) is None else "order of their numbers"
     if listing.kind == "folders":
-        order = "sorted order" if _numbers(listing.classes) is None else "order of their numbers"
         return (
             f"the {count} folders are taken as {model.name}'s classes in {order}; "
             "give --classes FILE if they are others"
         )
     what = "integer labels" if listing.kind == "numbers" else f"classes ({_some(listing.classes)})"
+    own = listing.kind == "numbers" or (listing.kind == "names" and _numbers(listing) is None)
+    order = "their own order" if own else order
     return (
-        f"the {count} {what} of {listing.spec} are taken as {model.name}'s classes in their own "
-        "order; give --classes FILE or map=FILE if they are others"
+        f"the {count} {what} of {listing.spec} are taken as {model.name}'s classes in {order}; "
+        "give --classes FILE or map=FILE if they are others"
     )
 
 
@@ -296,11 +300,12 @@ def _no_mapping(listing: Listing, model: Viewer) -> str:
     )
 
 
-def _numbered_folders(listing: Listing, what: str, count: int) -> str:
+def _numbered(listing: Listing, what: str, count: int) -> str:
+    kind = "folder" if listing.kind == "folders" else "one called"
     return (
-        f"the folders of {listing.spec} are numbers ({_some(listing.classes)}) and {what} has "
-        f"{count} classes; add map=identity to the spec of the images where folder 7 is class 7, "
-        'else map=FILE, a JSON object as {"1": 0}, or --classes FILE'
+        f"the {_what(listing.kind)} of {listing.spec} are numbers ({_some(listing.classes)}) and "
+        f"{what} has {count} classes; add map=identity to the spec of the images where {kind} 7 "
+        'is class 7, else map=FILE, a JSON object as {"1": 0}, or --classes FILE'
     )
 
 

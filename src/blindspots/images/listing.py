@@ -13,7 +13,7 @@ from PIL import Image
 
 from blindspots.errors import UsageError, plain_text
 
-ClassKind = Literal["folders", "names", "numbers", "generated"]
+ClassKind = Literal["folders", "names", "texts", "numbers", "generated"]
 
 # What a column or key of classes is usually called.
 LABEL_NAMES = ("label", "labels", "class", "cls", "target")
@@ -55,8 +55,8 @@ class Listing:
     """What a source holds: `items` in a stable order, `classes` by name, files left out or changed.
 
     `kind` says what the classes are: `folders` that a user named; `names` of a data set, in the
-    order of its own integers; `numbers`, these integers without names; `generated`, names that are
-    known for sure.
+    order of its own integers; `texts`, names without such integers, sorted; `numbers`, integers
+    without names; `generated`, names that are known for sure.
     """
 
     spec: str

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from blindspots.errors import UsageError
 from blindspots.models.repositories import published_file
-from blindspots.models.weights import read_weights
+from blindspots.models.weights_files import read_weights
 from blindspots.schema import LPIPS_DOWNLOAD, LPIPS_FILE, LPIPS_SMALLEST
 
 Images = Float[Tensor, "batch channel height width"]

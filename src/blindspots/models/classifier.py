@@ -211,7 +211,9 @@ class Classifier(nn.Module):
         try:
             with self.frozen(), torch.no_grad():
                 return self._answer(grey)
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             height, width = self.size
             why = "it ends Python" if isinstance(error, SystemExit) else first_line(error)
             raise UsageError(
@@ -252,7 +254,9 @@ class Classifier(nn.Module):
         try:
             with self.frozen(), torch.no_grad():
                 self.module(images)
-        except (Exception, SystemExit):
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
             return False
         return True
 

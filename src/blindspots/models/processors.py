@@ -48,16 +48,16 @@ def read_processor(processor: Any, spec: str) -> ProcessorInput:
     try:
         preprocessing = _preprocessing(processor)
         mean, std = _normalisation(processor)
+        seen = ProcessorInput(
+            size=preprocessing.size,
+            mean=mean,
+            std=std,
+            preprocessing=preprocessing,
+            blue_first=bool(getattr(processor, "do_flip_channel_order", False)),
+        )
+        off = _deviation(processor, preprocessing, seen)
     except Exception as error:
         raise UsageError(_unreadable(spec, processor, first_line(error))) from error
-    seen = ProcessorInput(
-        size=preprocessing.size,
-        mean=mean,
-        std=std,
-        preprocessing=preprocessing,
-        blue_first=bool(getattr(processor, "do_flip_channel_order", False)),
-    )
-    off = _deviation(processor, preprocessing, seen, spec)
     if off > _TOLERANCE:
         raise UsageError(_unreadable(spec, processor, f"it differs by {off:.1f} of 255 levels"))
     return seen
@@ -118,26 +118,20 @@ def _three(values: float | Sequence[float]) -> list[float]:
     return [float(values)] * 3 if isinstance(values, int | float) else [float(v) for v in values]
 
 
-def _deviation(
-    processor: Any, preprocessing: Preprocessing, seen: ProcessorInput, spec: str
-) -> float:
+def _deviation(processor: Any, preprocessing: Preprocessing, seen: ProcessorInput) -> float:
     """The largest difference on a wide and a tall picture, in 8-bit levels, from its own."""
     height, width = preprocessing.size
     sizes = [(height * 3 // 2 + 5, width * 2 + 4), (height * 2 + 3, width * 3 // 2 + 2)]
-    return max(_off(processor, preprocessing, seen, spec, _picture(*size)) for size in sizes)
+    return max(_off(processor, preprocessing, seen, _picture(*size)) for size in sizes)
 
 
 def _off(
     processor: Any,
     preprocessing: Preprocessing,
     seen: ProcessorInput,
-    spec: str,
     picture: Image.Image,
 ) -> float:
-    try:
-        theirs = np.asarray(processor(picture, return_tensors="np")["pixel_values"][0], np.float64)
-    except Exception as error:
-        raise UsageError(_unreadable(spec, processor, first_line(error))) from error
+    theirs = np.asarray(processor(picture, return_tensors="np")["pixel_values"][0], np.float64)
     ours = np.asarray(preprocessing(picture), np.float64).transpose(2, 0, 1) / 255
     if seen.blue_first:
         theirs = theirs[::-1]

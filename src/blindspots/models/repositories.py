@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from blindspots.errors import BlindspotsError, UsageError, first_line
-from blindspots.models.weights import State, describe_unsafe
+from blindspots.models.weights_files import State, describe_unsafe
 from blindspots.specs import user_path
 
 _PATH_MARKS = (".", "~", "/")
@@ -111,8 +111,14 @@ class Repository:
     def _call(self, load: Callable[..., Any], **arguments: Any) -> Any:
         where = str(self.directory or self.name)
         revision = {"revision": self.revision} if self.revision else {}
-        try:
+        with self.read():
             return load(where, trust_remote_code=self.remote_code, **revision, **arguments)
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Around what is made of the files: whatever they make it raise, they are refused."""
+        try:
+            yield
         except (OSError, BlindspotsError):
             raise
         except Exception as error:

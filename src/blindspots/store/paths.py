@@ -90,7 +90,9 @@ def check_writable(path: Place | str) -> None:
         return
     if path.parts and path.parts[0].endswith(":") and not path.drive:
         raise UsageError(
-            f"{path} was given; expected a directory of this machine, as in --out found"
+            # A path has lost one of the slashes that were typed.
+            f"{path.as_posix().replace('/', '//', 1)} was given; expected a directory of this "
+            "machine, as in --out found"
         )
     nearest = next(parent for parent in (path, *path.parents) if parent.exists())
     if not nearest.is_dir():

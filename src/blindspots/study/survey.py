@@ -26,6 +26,9 @@ from blindspots.store.run_info import Preflight
 
 NOTHING = -1
 
+# As many logits are not all between 0 and 1 by chance.
+_ENOUGH = 30
+
 
 class Prediction(NamedTuple):
     """An answer: the class named, its confidence, and that of the image's own label.
@@ -284,6 +287,12 @@ def _check_logits(subject: Subject, logits: Float[Tensor, "batch classes"]) -> N
         raise UsageError(
             f"{subject.name} returns probabilities (each row sums to 1); expected logits: leave "
             "out the last softmax, or return its logarithm"
+        )
+    if logits.numel() >= _ENOUGH and 0 <= logits.min() < logits.max() <= 1:
+        raise UsageError(
+            f"all that {subject.name} returns for clean images lies between 0 and 1, as after a "
+            "sigmoid, so their softmax is no confidence; expected logits: leave out the last "
+            "sigmoid, or return torch.logit of what it gives; multiply cosines by their scale"
         )
 
 

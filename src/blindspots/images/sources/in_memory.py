@@ -37,8 +37,9 @@ def list_in_memory(given: Any, reporter: Reporter) -> tuple[Listing, ClassMap | 
     listing = replace(collect(spec, entries, count, reporter, expected=_EXPECTED), notes=(_NOTE,))
     if names is not None:
         return replace(listing, classes=names, kind="names"), None
-    numbered = classed(listing)
-    return numbered, ClassMap("identity", {}, "the labels") if numbered.classes else None
+    listing = classed(listing)
+    own = listing.kind == "numbers" and listing.classes
+    return listing, ClassMap("identity", {}, "the labels") if own else None
 
 
 def _parts(given: Any) -> tuple[Any, Any]:

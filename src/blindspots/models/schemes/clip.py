@@ -146,7 +146,8 @@ def _clip(repository: Repository, options: ModelOptions) -> Any:
     if options.weights is not None:
         from transformers import CLIPModel
 
-        clip = CLIPModel(config)
+        with repository.read():
+            clip = CLIPModel(config)
         load_weights(clip, options.weights, repository.spec, entry=options.entry, unused=_POSITIONS)
         return clip.eval()
     clip, report = repository.load(

@@ -23,7 +23,8 @@ from blindspots.models.spec_options import (
     parse_setting,
     short_name,
 )
-from blindspots.models.weights import Fitted, fit_weights, read_weights
+from blindspots.models.weights import Fitted, fit_weights
+from blindspots.models.weights_files import read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 
@@ -65,12 +66,15 @@ def load(spec: Spec, trust: Trust) -> Classifier:
     config = _config(repository, options)
     if config.model_type == "timm_wrapper":
         return load_saved(spec, _as_timms(spec, options), repository.folder)
-    embeds = _embeds(spec, config)
+    with repository.read():
+        embeds = _embeds(spec, config)
+        table = None if embeds else _table(config.id2label)
     seen = _seen(repository, options)
     if options.weights is None:
         (network, pooled), fitted = _saved(repository, config, embeds), Fitted()
     else:
-        (network, fitted), pooled = _with_weights(repository, config, options, embeds), True
+        with repository.read():
+            (network, fitted), pooled = _with_weights(repository, config, options, embeds), True
     module = (
         PooledEmbedding(network, seen.blue_first, pooled)
         if embeds
@@ -81,7 +85,7 @@ def load(spec: Spec, trust: Trust) -> Classifier:
         mean=seen.mean,
         std=seen.std,
         preprocessing=seen.preprocessing,
-        table=None if embeds else _table(config.id2label),
+        table=table,
         embeds=embeds,
     )
     return assemble(spec, options, module, known, fitted)
@@ -96,16 +100,20 @@ def _as_timms(spec: Spec, options: ModelOptions) -> ModelOptions:
 
 
 def _config(repository: Repository, options: ModelOptions) -> Any:
-    config, unused = repository.load(
-        "AutoConfig", return_unused_kwargs=True, **options.architecture
-    )
-    unknown = sorted(unused.keys() & options.architecture.keys())
+    config, said = repository.load("AutoConfig"), options.architecture
+    # Asked of the configuration as it is: from_pretrained takes names of places and of code too.
+    unknown = sorted(key for key in said if not _is_setting(config, key))
     if unknown:
         raise UsageError(
             f"{unknown[0]}= is no key of a spec and no setting of {repository.spec}'s "
             f"configuration; {misspelt(options) or 'leave it away'}"
         )
-    return config
+    return repository.load("AutoConfig", **said) if said else config
+
+
+def _is_setting(config: Any, key: str) -> bool:
+    own = key.isidentifier() and key[0] != "_" and not key.endswith("_implementation")
+    return own and hasattr(config, key) and not callable(getattr(config, key))
 
 
 def _embeds(spec: Spec, config: Any) -> bool:

@@ -72,9 +72,9 @@ def factory_in_module(spec: Spec) -> Callable[..., Any]:
     with _importable(Path.cwd()):
         try:
             return _callable(importlib.import_module(module_name), factory, spec)
-        except BlindspotsError:
+        except (BlindspotsError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -87,9 +87,9 @@ def factory_in_file(spec: Spec) -> Callable[..., Any]:
     with _importable(path.parent):
         try:
             return _callable(_run(path), factory, spec)
-        except BlindspotsError:
+        except (BlindspotsError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise UsageError(_import_failed(spec, error)) from error
 
 
@@ -103,7 +103,9 @@ def made_by(
     said = ", ".join(f"{key}={value!r}" for key, value in arguments.items())
     try:
         made = factory(**arguments)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise UsageError(
             f"{spec.name.rpartition(':')[2]}({said}) failed: {type(error).__name__}: "
             f"{first_line(error)}{'; ' * bool(hint)}{hint}"

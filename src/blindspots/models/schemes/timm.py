@@ -26,7 +26,17 @@ from blindspots.models.weights import Fitted, load_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names, parse_json, read_text, user_path
 
-_RESERVED = ("pretrained", "checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay")
+# What says where weights come from and where they are kept, which no spec and no file may.
+_RESERVED = ("pretrained", "checkpoint_path", "cache_dir")
+# What a saved config.json holds, where it holds it.
+_FIELDS = {
+    "architecture": str,
+    "num_classes": int,
+    "model_args": dict,
+    "pretrained_cfg": dict,
+    "label_names": list,
+    "classifier": (str, list),
+}
 # Where timm itself takes models from that are not its own, and what they are saved as.
 _SAVED = ("local-dir", "hf-hub", "hf_hub")
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -50,9 +60,9 @@ def load_saved(spec: Spec, options: ModelOptions, directory: Path) -> Classifier
 
     The same for what transformers' TimmWrapper saves. Refused as `load` does.
     """
-    _check_arguments(spec.name, options.architecture)
+    _check_arguments(str(spec), spec.name, options.architecture)
     file = options.weights or _weights_in(spec, directory)
-    config = _read_config(directory / "config.json")
+    config = _saved_config(directory / "config.json")
     if "pretrained_cfg" in config or "architectures" not in config:
         module = _created(f"local-dir:{directory}", options.architecture)
         return _fitted(spec, options, module, file)
@@ -74,6 +84,7 @@ def _fitted(spec: Spec, options: ModelOptions, module: nn.Module, file: Path | N
         config = _config(module, options)
         fill = tuple(round(255 * value) for value in options.mean or config["mean"])
         see = timm_preprocessing(config, fill)
+        mean, std = (tuple(map(float, config[key])) for key in ("mean", "std"))
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"the data configuration of {short_name(spec)} cannot be read ({first_line(error)}); "
@@ -81,8 +92,8 @@ def _fitted(spec: Spec, options: ModelOptions, module: nn.Module, file: Path | N
         ) from error
     known = SourceInfo(
         size=config["size"],
-        mean=config["mean"],
-        std=config["std"],
+        mean=mean,
+        std=std,
         preprocessing=see,
         table=None if embeds else _table(module, options),
         embeds=embeds,
@@ -105,6 +116,27 @@ def _config_beside(file: Path | None) -> tuple[str, ...]:
 def _read_config(file: Path) -> Mapping[str, Any]:
     found = parse_json(read_text(file, str(file)), str(file))
     return found if isinstance(found, dict) else {}
+
+
+def _saved_config(file: Path) -> Mapping[str, Any]:
+    """What timm or transformers' wrapper wrote of a model; refused where it has another shape."""
+    config = _read_config(file)
+    for one in (config, config.get("pretrained_cfg") or {}):
+        for key, kind in _FIELDS.items() if isinstance(one, dict) else ():
+            if one.get(key) is not None and not isinstance(one[key], kind):
+                raise UsageError(_misshapen(file, key, one[key]))
+    # Another source's name would fetch or read another model than the file is of.
+    if ":" in (config.get("architecture") or ":"):
+        raise UsageError(_misshapen(file, "architecture", config.get("architecture")))
+    _check_arguments(str(file), config["architecture"], config.get("model_args") or {})
+    return config
+
+
+def _misshapen(file: Path, key: str, value: object) -> str:
+    return (
+        f"{file} says {key} {value!r:.60}; expected what timm's save_for_hf writes; save the "
+        "model again, or load it by file:model.py:factory"
+    )
 
 
 def _saved_in(spec: Spec, source: str, where: str) -> Path:
@@ -198,7 +230,7 @@ def build_timm(name: str, arguments: Mapping[str, Any], *, published: bool) -> n
     are neither on this machine nor to be fetched, which is found out within seconds.
     """
     _check_name(name)
-    _check_arguments(name, arguments)
+    _check_arguments(f"timm:{name}", name, arguments)
     return _created(name, arguments, **(_published_source(name) if published else {}))
 
 
@@ -229,12 +261,13 @@ def _check_name(name: str) -> None:
         )
 
 
-def _check_arguments(name: str, arguments: Mapping[str, Any]) -> None:
-    for key in _RESERVED:
-        if key in arguments:
+def _check_arguments(where: str, name: str, arguments: Mapping[str, Any]) -> None:
+    for key in arguments:
+        if key in _RESERVED or key.startswith("pretrained_"):
             raise UsageError(
-                f"{key}= is not for a spec; timm:{name} alone takes the published weights, "
-                f"timm:{name}?weights=FILE a file's"
+                f"{key}={arguments[key]} was given in {where}, and is not for a spec; timm:{name} "
+                f"alone takes the published weights, timm:{name}?weights=FILE a file's; HF_HOME "
+                "says where the hub's are kept"
             )
 
 

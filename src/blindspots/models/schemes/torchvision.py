@@ -21,7 +21,8 @@ from blindspots.models.spec_options import (
     refuse_misspelt,
     short_name,
 )
-from blindspots.models.weights import load_weights, read_weights
+from blindspots.models.weights import load_weights
+from blindspots.models.weights_files import read_weights
 from blindspots.settings import Trust
 from blindspots.specs import Spec, nearest_names
 
