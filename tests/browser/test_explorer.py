@@ -275,7 +275,7 @@ def test_limbs_of_the_star_are_as_long_as_their_images_are_far(page, client):
     quick(page, steps=3)
     start_and_wait(page)
     star = page.locator("#star-view article").first
-    named = [client.hub.gallery.label(client.images[at]) for at in (1, 7)]
+    named = [client.hub.gallery.known(client.images[at]) for at in (1, 7)]
     assert star.locator(".spoke text.person").all_text_contents() == named
     shown = star.locator(".spoke").all()
     assert all(re.search(r"\d %$", one.text_content().replace("\u00a0", " ")) for one in shown)
