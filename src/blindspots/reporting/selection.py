@@ -206,7 +206,9 @@ def striking_case(run: Run) -> str | None:
     said = run.columns.rows("predictions", "image_id", {row["target_id"] for row in rows})
     known = {(one["model"], one["image_id"]): one["predicted"] for one in said}
     kept = [row for row in rows if run.kept(row["pair_id"])] or rows[:1]
-    right = (one for one in kept if known.get((one["model"], one["target_id"])) == one["target_class"])
+    right = (
+        one for one in kept if known.get((one["model"], one["target_id"])) == one["target_class"]
+    )
     return next((row["pair_id"] for row in (*right, *kept)), None)
 
 

@@ -66,7 +66,7 @@ export class Panel {
   }
 
   side(index, image, words, kind) {
-    const side = shot(this.address(image, this.model), this.nameOf(image));
+    const side = shot(this.address(image, this.model), this.nameOf(image), { fetchpriority: "high" });
     this.sides[index].replaceChildren(side, el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
     side.addEventListener("load", () => {
       if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(side).then((image) => show(this.stage, image));

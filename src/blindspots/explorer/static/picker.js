@@ -95,7 +95,7 @@ export class Picker {
   }
 
   shot(image) {
-    return shot(this.address(image), "", { class: null, loading: "lazy", draggable: "false" });
+    return shot(this.address(image), "", { class: null, loading: "lazy", fetchpriority: "low", draggable: "false" });
   }
 
   /** An image for the marked place; then the next empty place is marked. */
