@@ -19,9 +19,9 @@ export function finished() {
 
 /** The headline is of the picture in the panel that was touched last; of a search it claims nothing. */
 export function headline(panel) {
-  if (!panel || panel !== (app.leading ?? app.panels[0])) return;
+  if (!panel?.trace || panel !== (app.leading ?? app.panels[0])) return;
   const { trace } = panel, { result } = trace, words = byId("headline");
-  words.className = result ? "" : "quiet";
+  words.className = !result && panel.waiting ? "quiet" : "";
   if (result) return claim(words, trace, panel.at);
   const target = trace.target && withArticle(app.picker.nameOf(trace.target));
   const search = app.paused ? `Stopped on the way to ${target}.` : `Searching for a picture that looks like ${target} …`;

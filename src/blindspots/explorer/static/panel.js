@@ -112,7 +112,7 @@ export class Panel {
     show(this.stage, image);
     this.where.textContent = words;
     this.say(confidence, near);
-    this.at = value < this.trace.places ? { last: false, confidence } : { last: true, confidence: this.trace.result.numbers.p_found };
+    this.at = { last: value >= this.trace.places, confidence };
     this.told(this);
     this.slider.setAttribute("aria-valuetext", `${words}, ${this.sure.textContent}`);
     this.draw(x);

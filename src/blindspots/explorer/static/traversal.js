@@ -50,6 +50,7 @@ export async function start(missing = false) {
   app.stopping?.abort();
   app.side?.abort();
   app.job = null;
+  app.paused = false;
   const stopping = (app.stopping = new AbortController());
   const { source } = app.picker.picked, models = chosenModels(), targets = app.picker.targets;
   const wanted = { models, source, method: byId("method").value, settings: settings() };
@@ -83,7 +84,6 @@ const kept = (model, source, target, key) => app.found.find((one) => one.model =
 
 async function watch(wanted, stopping) {
   let wrong = null;
-  app.paused = false;
   try {
     for await (const event of events("/api/traversals", wanted, stopping.signal)) {
       // What had come before the work was stopped is of traces that are shown no more.

@@ -37,12 +37,9 @@ _WIDE = 0.08  # share of the scale left free beyond the widest interval
 
 
 class ComparisonData(NamedTuple):
-    """`titles`: what the sides are called on the page, by label."""
-
     data: ReportData
     cases: list[PairText]
     shown: PairSelection
-    titles: dict[str, str]
 
 
 def join(comparison: Comparison) -> ComparisonData:
@@ -53,7 +50,7 @@ def join(comparison: Comparison) -> ComparisonData:
     """
     subjects, shown = subjects_of(comparison.sides), choose(comparison.sides)
     words, called = words_of(subjects[0].run), _titles(subjects)
-    cases = [replace(case, model=called[case.model]) for case in _cases(subjects, shown)]
+    cases = _cases(subjects, shown)
     names = [f"{called[c.after]} against {called[c.before]}" for c in comparison.contrasts]
     data = page_data(
         [(one, [one.pairs[key] for key in shown.keys[one.label]]) for one in subjects],
@@ -72,7 +69,7 @@ def join(comparison: Comparison) -> ComparisonData:
         glossary={c.title: c.definition for c in (column_in_words(c, words) for c in PAIR_NUMBERS)},
         spreads=_spreads(subjects, shown),
     )
-    return ComparisonData(data, cases, shown, called)
+    return ComparisonData(data, cases, shown)
 
 
 def _titles(subjects: Sequence[ComparedModel]) -> dict[str, str]:
@@ -138,10 +135,10 @@ def page_html(comparison: Comparison) -> str:
 
     Verdicts, a table with each interval drawn, then the report's views of the shared pairs.
     """
-    joined = join(comparison)
+    joined, called = join(comparison), _titles(subjects_of(comparison.sides))
     contrasts = [
         {
-            "contrast": _in_words(contrast, joined.titles),
+            "contrast": _in_words(contrast, called),
             "lines": [_line(d) for d in shown_differences(contrast)],
         }
         for contrast in comparison.contrasts
@@ -156,7 +153,7 @@ def page_html(comparison: Comparison) -> str:
         styles=["compare"],
         contrasts=contrasts,
         explained=EXPLAINED,
-        cases=joined.cases,
+        cases=[replace(case, model=called[case.model]) for case in joined.cases],
         shown=joined.shown,
         number=columns[joined.shown.number],
         glossary={d.column.title: d.column.definition for d in compared} | joined.data.glossary,
