@@ -4,8 +4,8 @@
 
 Each method runs with its default settings on the same pairs of `shapes-resnet`, once with each
 batch size; rows are compared pair by pair and triangle by triangle, and the largest difference
-between any two batch sizes is kept in `--results`. A pair is held where its RMSE stays within 2 % + 1e-4,
-as in `benchmarks.noise`. Without methods `--page` writes what is kept.
+between any two batch sizes is kept in `--results`. A pair is held where its RMSE stays within
+2 % + 1e-4, as in `benchmarks.noise`. Without methods `--page` writes what is kept.
 """
 
 import argparse

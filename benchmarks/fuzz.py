@@ -32,6 +32,7 @@ from benchmarks.fuzz_explorer import explore
 from benchmarks.fuzz_files import FILES, fuzz_file
 from benchmarks.fuzz_runs import CANARY, FORMATS, Format
 from blindspots.cli.main import call
+from blindspots.errors import visible
 from blindspots.reporting import publish
 
 # A disk takes three times as long to write a file anew as any parser to read it.
@@ -110,7 +111,7 @@ def _bounded(what: str) -> Iterator[None]:
 def _run(command: list[str], tried: Counter[str]) -> str:
     """Why a command failed; empty where it did not."""
     try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()) as said:
+        with redirect_stdout(StringIO()) as shown, redirect_stderr(StringIO()) as said:
             explores = command[0] == "explore"
             status = explore(command[1:], tried) if explores else call(command)
             name = " ".join(command[: 1 + (command[0] == "leaderboard")])
@@ -120,7 +121,8 @@ def _run(command: list[str], tried: Counter[str]) -> str:
         return f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
     if status not in STATUSES or "Traceback" in said.getvalue():
         return f"status {status}, {said.getvalue()[-300:]}"
-    return ""
+    text = shown.getvalue() + said.getvalue()
+    return "" if visible(text) == text else f"steers the terminal: {text[-300:]!r}"
 
 
 def _snapshot(folders: Sequence[Path], own: Path) -> dict[str, str]:

@@ -15,7 +15,10 @@ import pyarrow.parquet as pq
 from blindspots.cli.main import call
 
 CANARY = "canary.txt"
-TEXTS = ("", "x" * 5000, "../../canary", "..", "a/b", "\x00", "\u202e", "$\\frac{$", "[red]")
+TEXTS = (
+    *("", "x" * 5000, "../../canary", "..", "a/b"),
+    *("\x00", "\u202e", "$\\frac{$", "[red]", "\x1b[2J"),
+)
 ODD: tuple[Any, ...] = (
     *(None, True, 0, -1, 1, 2**63, 10**400, 0.5, -0.0, 1e308, [], {}, [None], {"a": [1]}),
     *TEXTS,

@@ -3,6 +3,7 @@
 import re
 import runpy
 import shutil
+import subprocess
 import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
@@ -130,3 +131,44 @@ def test_no_text_installs_from_an_index_that_has_no_release():
     for page in pages:
         text = page.read_text(encoding="utf-8")
         assert not re.search(r"pip install (-\S+ )*['\"]?blindspots['\"]?\s", text), page
+
+
+def steps_of(file):
+    """What a workflow or an action uses and runs, step by step."""
+    read = yaml.safe_load(file.read_text(encoding="utf-8"))
+    jobs = [read["runs"]] if "runs" in read else read["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+def test_one_workflow_publishes_the_pages():
+    """The last of two would take away what the other one put there."""
+    deploys = [f.name for f in WORKFLOWS if "actions/deploy-pages" in f.read_text("utf-8")]
+    assert deploys == ["docs.yml"]
+    built = [step.get("run", "") for step in steps_of(ROOT / ".github/workflows/docs.yml")]
+    assert any("leaderboard build" in line for line in built)
+
+
+@pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda file: file.name)
+def test_what_a_workflow_runs_is_shell(file):
+    """GitHub fills in its own expressions before a shell sees the lines."""
+    for step in steps_of(file):
+        text = re.sub(r"\$\{\{.*?\}\}", "filled", step.get("run", ""))
+        subprocess.run(["bash", "-n"], input=text, text=True, check=True)
+        assert ("run" in step) != ("uses" in step)
+
+
+@pytest.mark.parametrize(("extras", "installed"), [("", "[torch]"), ("s3,ray", "[torch,s3,ray]")])
+def test_the_action_installs_its_extras_beside_torch(extras, installed):
+    line = steps_of(ROOT / "action.yml")[0]["run"].replace("python -m pip install --quiet", "echo")
+    environment = {"EXTRAS": extras, "GITHUB_ACTION_PATH": "here"}
+    said = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
+    assert said.stdout.strip() == f"here{installed}"
+
+
+def test_the_version_that_the_documents_name_is_one_that_a_release_makes():
+    """`uses: …/blindspots@v0`: a release moves the tag of its major version."""
+    named = set(re.findall(r"blindspots@(v[\d.]+)", (ROOT / "docs/ci.md").read_text("utf-8")))
+    assert named == {f"v{bs.__version__.split('.')[0]}"}
+    release = (ROOT / ".github/workflows/release.yml").read_text("utf-8")
+    assert 'tags: ["v*.*.*"]' in release
+    assert "refs/tags/$major" in release

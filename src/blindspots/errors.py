@@ -13,8 +13,8 @@ from importlib.util import find_spec
 
 # What the extra torch brings; everything that computes needs it, what reads a run does not.
 COMPUTING = ("torch", "torchvision", "timm")
-# What would end a line or steer a terminal: the keys and names that files hold may have any of it.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+# What steers a terminal or ends a line there: names that come from files may have any of it.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class BlindspotsError(Exception):
@@ -23,7 +23,7 @@ class BlindspotsError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        return _CONTROL.sub(lambda found: repr(found[0])[1:-1], super().__str__())
+        return visible(super().__str__()).replace("\n", r"\n").replace("\t", r"\t")
 
 
 class UsageError(BlindspotsError, ValueError):
@@ -87,6 +87,11 @@ def plain_text(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def visible(text: str) -> str:
+    """The text with control characters written out, as \\x1b; line feeds and tabs stay."""
+    return _STEERING.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -20,6 +20,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from blindspots.errors import visible
+
 SECONDS_BETWEEN_LINES = 10.0
 
 
@@ -47,11 +49,11 @@ class Reporter:
     def say(self, text: str) -> None:
         """A line of its own."""
         if not self.quiet:
-            self.console.print(text, markup=False)
+            self.console.print(visible(text), markup=False)
 
     def warn(self, text: str) -> None:
         """A line that is said even when quiet was asked for."""
-        self.console.print(f"warning: {text}", markup=False, style="yellow")
+        self.console.print(f"warning: {visible(text)}", markup=False, style="yellow")
 
     @contextmanager
     def busy(self, what: str) -> Iterator[None]:
@@ -61,7 +63,7 @@ class Reporter:
         elif self.console.is_terminal:
             columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
             with Progress(*columns, console=self.console, transient=True) as shown:
-                shown.add_task(what, total=None)
+                shown.add_task(visible(what), total=None)
                 yield
         else:
             self.say(f"{what} …")
@@ -74,7 +76,7 @@ class Reporter:
             yield lambda _amount: None
         elif self.console.is_terminal or _notebook(self.console):
             with _bar(self.console, unit) as bar:
-                task = bar.add_task(what, total=total)
+                task = bar.add_task(visible(what), total=total)
                 yield lambda amount: bar.advance(task, amount)
         else:
             lines = _Lines(self, what, total, unit)

@@ -322,6 +322,29 @@ class TestInEveryRun:
         assert "warning: file:" in (error := capsys.readouterr().err)
         assert "the same batch twice gets other logits" in error
 
+    @pytest.mark.parametrize("fault", ["double_normalisation", "grey_levels", "no_normalisation"])
+    def test_a_wrong_mean_and_std_is_said_with_what_to_type(self, place, tmp_path, capsys, fault):
+        assert self.command(place, fault, tmp_path / "run") == 0
+        error = capsys.readouterr().err
+        assert "is better: " in error
+        assert f"; {PLANTED[fault][1]} in the spec" in error
+
+    @pytest.mark.parametrize(
+        ("typed", "said"),
+        [
+            ("", "says no mean and no std: images in [0, 1] are shown to it with mean 0 and std 1"),
+            ("&mean=0.5", "says no std: "),
+            ("&mean=0.5&std=0.25", None),
+        ],
+    )
+    def test_what_is_assumed_is_said(self, place, tmp_path, capsys, typed, said):
+        model = f"file:{place}/model.py:plain?size=64{typed}"
+        images = ["--images", "sample:shapes?n=20", "--sources", "3"]
+        out = ["--out", str(tmp_path / "run"), "--dry-run"]
+        assert call(["run", "--model", model, *images, *out]) == 0
+        error = " ".join(capsys.readouterr().err.split())
+        assert (f":plain {said}" in error) if said else "says no" not in error
+
     def test_it_is_stored_and_resuming_does_not_look_again(self, place, tmp_path):
         """The answers are random, so a second look would find another difference."""
         method = bs.Reference(max_steps=1)
@@ -344,20 +367,23 @@ class TestInEveryRun:
         assert "no gradient with respect to the image" in capsys.readouterr().err
         assert not (tmp_path / "run").exists()
 
-    def test_it_costs_four_evaluations_and_a_half(self):
+    @pytest.mark.parametrize(
+        ("spec", "forwards"), [("zoo:one", 0), ("file:one.py:f", 13), ("one", 13)]
+    )
+    def test_what_it_costs_beside_four_evaluations_and_a_half(self, spec, forwards):
         module = Counting(bs.load_model("zoo:shapes-resnet").module)
         sound = bs.load_model("zoo:shapes-resnet")
         model = bs.Classifier(
             module, size=64, mean=(0.5,) * 3, std=(0.25,) * 3, class_names=sound.class_names
         )
         images = bs.load_images("sample:shapes?n=12", model)
-        subject = Subject("spec", model, images, Evaluator(model, chunk=8), "fingerprint")
+        subject = Subject(spec, model, images, Evaluator(model, chunk=8), "fingerprint")
         surveyed = survey([subject], range(12), 12, {})
         _ = model.num_classes
         before = module.with_gradient, module.without
         findings = preflight(subject, surveyed)
         asked = module.with_gradient - before[0], module.without - before[1]
-        assert asked[0] + asked[1] / 2 == 4.5
+        assert asked[0] + asked[1] / 2 == 4.5 + 12 * forwards / 2
         assert {one.level for one in findings} == {Level.OK}
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.fuzz import FORMATS, fuzz
 from blindspots.cli.main import call
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, visible
 from blindspots.schema import PREDICTIONS
 from blindspots.store.manifest import MANIFEST, renew_entry
 from blindspots.store.reader import Run
@@ -104,6 +104,19 @@ def test_a_run_is_not_gone_on_with_where_what_is_no_file_lies_in_it(stranger, ma
     replace(stranger, f"found/{file.name}", make)
     with pytest.raises(UsageError, match="expected the files that blindspots run wrote"):
         check_own(stranger)
+
+
+STEERS = "\x1b]0;title\x07\x9b2J"
+
+
+@pytest.mark.parametrize("command", ["table", "check", "compare", "report", "verify", "plot"])
+def test_no_name_in_a_run_steers_the_terminal_of_who_opens_it(tmp_path, capfd, command):
+    run = Factory(sources=2, models=(f"one{STEERS}",)).write(tmp_path / "run")
+    others = {"compare": [str(run)], "check": ["--max", "reach=1"]}
+    call([command, str(run), *others.get(command, [])])
+    said = "".join(capfd.readouterr())
+    assert said
+    assert visible(said) == said
 
 
 def test_a_run_that_lies_behind_a_link_is_read(stranger, tmp_path):

@@ -12,6 +12,7 @@ from blindspots.cli.options import (
     warn_of_images,
 )
 from blindspots.cli.startup import check_typed, start
+from blindspots.errors import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -68,10 +69,10 @@ def _print(diagnosis: "Diagnosis") -> None:
     from rich.console import Console
 
     console = Console(highlight=False)
-    console.print(f"{diagnosis.heading}\n", markup=False)
+    console.print(f"{visible(diagnosis.heading)}\n", markup=False)
     console.print(_table(diagnosis))
     if all(one.level == "ok" for one in diagnosis):
-        console.print(f"\nNothing is wrong with {diagnosis.model.name}.", markup=False)
+        console.print(f"\nNothing is wrong with {visible(diagnosis.model.name)}.", markup=False)
 
 
 def _table(diagnosis: "Diagnosis") -> "Table":
@@ -82,8 +83,8 @@ def _table(diagnosis: "Diagnosis") -> "Table":
     table = Table.grid(padding=(0, 2, 0, 0))
     for one in diagnosis:
         level = Text(one.level.value, style=STYLES[one.level])
-        table.add_row(level, Text(one.name), Text(one.found))
+        table.add_row(level, Text(one.name), Text(visible(one.found)))
         if one.level != "ok":
             table.add_row("", Text("why", style="dim"), Text(one.why))
-            table.add_row("", Text("type", style="dim"), Text(one.remedy, style="bold"))
+            table.add_row("", Text("type", style="dim"), Text(visible(one.remedy), style="bold"))
     return table

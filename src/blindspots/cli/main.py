@@ -11,7 +11,7 @@ from cyclopts import CycloptsError
 from rich.console import Console
 
 from blindspots.cli.commands import app as app
-from blindspots.errors import BlindspotsError, computing, shortage
+from blindspots.errors import BlindspotsError, computing, shortage, visible
 
 USAGE, INTERRUPTED = 2, 130
 _GOES_ON = "mend that, then the same command goes on"
@@ -69,7 +69,9 @@ def call(arguments: list[str]) -> int:
 
 
 def _say(text: str, status: int) -> int:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"blindspots: {text}", markup=False)
+    Console(stderr=True, highlight=False, soft_wrap=True).print(
+        f"blindspots: {visible(text)}", markup=False
+    )
     return status
 
 

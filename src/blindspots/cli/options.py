@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, visible
 from blindspots.settings import (
     BackendName,
     CompileChoice,
@@ -67,7 +67,7 @@ class Output:
 
     def show(self, data: Callable[[], Any], text: Callable[[], object]) -> None:
         """Print a result: its data as JSON where that is asked for, else its text."""
-        print(json.dumps(data(), indent=2) if self.json else text(), flush=True)
+        print(json.dumps(data(), indent=2) if self.json else visible(str(text())), flush=True)
 
 
 @Parameter(name="*", group=TRUST)

@@ -59,6 +59,8 @@ SCHEMES: Mapping[str, Scheme] = {
 }
 # Their specs name code that is run without a question, which only whoever types one may do.
 CODE_SCHEMES = frozenset({"python", "file"})
+# What their models want to be shown is published nowhere: the user says it, or it is assumed.
+UNPUBLISHED = CODE_SCHEMES | {"exported"}
 
 _EXPORT = (
     "export the model as a .pt2 instead, with "

@@ -10,7 +10,7 @@ from itertools import pairwise
 from textwrap import wrap
 from typing import Any, Literal, get_args
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, visible
 from blindspots.reporting.score_labels import number
 from blindspots.reporting.tables.table import Cell, Column, Table, TableRow
 
@@ -48,16 +48,17 @@ def render(table: Table, format: str = "text", width: int | None = None) -> str:
     several grids where one is too wide.
     """
     if format == "text":
-        return _text(table, width or _WIDEST)
+        return visible(_text(table, width or _WIDEST))
+    if format == "json":
+        return _json(table)
     writers: dict[str, Callable[[Table], str]] = {
         "csv": _csv,
         "latex": _latex,
         "markdown": _markdown,
-        "json": _json,
     }
     if format not in writers:
         raise UsageError(f"{format!r} is no table format; expected one of {', '.join(FORMATS)}")
-    return writers[format](table)
+    return visible(writers[format](table))
 
 
 def shown(cell: Cell, column: Column) -> str:
@@ -167,7 +168,7 @@ def csv_text(rows: Iterable[Iterable[Any]]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, str):
-        return spreadsheet_text(value)
+        return spreadsheet_text(visible(value))
     return "" if value is None else repr(value)
 
 
