@@ -51,7 +51,7 @@ def test_the_first_screen_holds_the_whole_claim(chromium, report, tmp_path, widt
             page.reload()
             slider = page.locator(SLIDER).bounding_box()
             assert slider["y"] + slider["height"] <= height
-            assert page.locator("#claim .found canvas").bounding_box()["width"] > 0.32 * height
+            assert page.locator("#claim .found canvas").bounding_box()["width"] > 0.3 * height
 
 
 def long_words(path, names):
