@@ -213,7 +213,8 @@ def test_a_run_opens_with_its_finished_case(context, client, tmp_path):
         case = own.get("/api/start")[1]["run"]["case"]
         assert case["pair_id"] == striking_case(Run(path))
         assert case["target_name"] in page.inner_text("h1")
-        assert not page.locator("#headline.quiet").count()
+        assert page.get_attribute("h1", "class") == ""
+        assert page.evaluate("scrollY") == 0
         assert [one.target for one in own.hub.shelf._kept.values()] == [case["target_id"]]
 
 

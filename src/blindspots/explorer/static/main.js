@@ -65,7 +65,7 @@ async function restore(fragment, first) {
   changed();
   if (gone.length) say("The images of this link are not here: uploaded images live as long as the server that they were given to. Drop them again.", true);
   else if (asked && ready()) await start();
-  else if (first && app.facts.run?.case && fragment !== QUIET) await openPair(app.facts.run.case);
+  else if (first && app.facts.run?.case && fragment !== QUIET) await openPair(app.facts.run.case, true);
   else if (first && fragment !== QUIET && ready()) await start();
   else if (first) idle();
 }
@@ -81,7 +81,7 @@ async function firstPair(images) {
 }
 
 /** A pair that the run stored, as if it had just been found. */
-async function openPair(pair) {
+async function openPair(pair, first = false) {
   app.stopping?.abort();
   try {
     byId("model-1").value = pair.model;
@@ -98,7 +98,7 @@ async function openPair(pair) {
     app.traces = [trace];
     remember(trace);
     app.panels[0].begin([trace], pair.source_id);
-    byId("watch").scrollIntoView({ block: "nearest" });
+    if (!first) byId("watch").scrollIntoView({ block: "nearest" });
     finished();
     face();
     app.panels[0].greet();
