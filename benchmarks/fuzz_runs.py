@@ -4,6 +4,7 @@ import json
 import os
 import random
 import shutil
+import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from blindspots.cli.main import call
+from blindspots.store.archives import PICTURES, Archives
 
 CANARY = "canary.txt"
 TEXTS = (
@@ -39,7 +41,8 @@ class Format:
 
 def change_run(run: Path, rng: random.Random) -> str:
     """Change a run directory in one place, and say which."""
-    return rng.choice((_json, _json, _table, _table, _bytes, _link, _lost, _manifest))(run, rng)
+    changes = (_json, _json, _table, _table, _bytes, _link, _lost, _manifest, _archive, _archive)
+    return rng.choice(changes)(run, rng)
 
 
 def _json(run: Path, rng: random.Random) -> str:
@@ -151,6 +154,57 @@ def _lost(run: Path, rng: random.Random) -> str:
     else:
         place.unlink(missing_ok=True)
     return f"{place.relative_to(run)} lost"
+
+
+def _archive(run: Path, rng: random.Random) -> str:
+    """The pictures in archives, as runs of more than `settings.ARCHIVES_ABOVE` pairs have them."""
+    for folder in PICTURES:
+        archives = Archives(run / folder)
+        try:
+            archives.pack(archives.loose())
+        except OSError:
+            return f"{folder} as it is"
+    how, packed = rng.choice(("whole", *ZIPS)), sorted(run.glob("*/*.zip"))
+    for file in rng.sample(packed, rng.randint(0, len(packed))) if how != "whole" else ():
+        try:
+            _spoil(file, how, rng)
+        except (OSError, KeyError, ValueError, zipfile.BadZipFile):
+            continue
+    return f"archives: {how}"
+
+
+ZIPS = ("deflate", "bzip2", "lzma", "bomb", "lost", "double", "comment", "header", "header")
+
+
+def _spoil(file: Path, how: str, rng: random.Random) -> None:
+    """The archive with members that no run packs, or with other bytes in what describes them."""
+    with zipfile.ZipFile(file) as whole:
+        members, comment = {name: whole.read(name) for name in whole.namelist()}, whole.comment
+        start = whole.start_dir
+    one = rng.choice(sorted(members))
+    content = bytearray(file.read_bytes())
+    if how == "header":  # of the directory at the end, or of the first member
+        begin, end = rng.choice(((start, len(content)), (0, 60)))
+        content[rng.randrange(begin, end)] = rng.choice((0, 1, 8, 0xFF))
+    file.unlink()
+    if how == "header":
+        file.write_bytes(content)
+        return
+    if how == "comment":
+        comment = rng.choice((b"", b"\xff\xfe", b"../../canary", b"\n" * 9, comment + b"\nmore"))
+    elif how == "lost":
+        del members[one]
+    elif how == "bomb":
+        members[one] = bytes(10**8)
+    kinds = {"deflate": zipfile.ZIP_DEFLATED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
+    kind = zipfile.ZIP_DEFLATED if how == "bomb" else kinds.get(how, zipfile.ZIP_STORED)
+    with zipfile.ZipFile(file, "w", kind) as archive:
+        archive.comment = comment
+        for name, data in members.items():
+            archive.writestr(zipfile.ZipInfo(name), data, kind)
+        if how == "double":
+            archive.writestr(f"../{one}", b"")
+            archive.writestr(one, b"another")
 
 
 def _manifest(run: Path, rng: random.Random) -> str:

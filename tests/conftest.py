@@ -11,7 +11,10 @@ checker.install("blindspots")
 # Imports make nothing but what stays: no search for garbage among it, now or later.
 gc.disable()
 
-pytest_plugins = [f"tests.support.{name}" for name in ("object_store", "snapshots", "tiny")]
+pytest_plugins = ["tests.support.snapshots"]
+# What tests ask for; it loads torch, which takes seconds, so only a process that runs tests has it.
+FIXTURES = [f"tests.support.{name}" for name in ("object_store", "tiny")]
+pytest.register_assert_rewrite(*FIXTURES)
 # What runs whole commands is not slowed by checks that its unit tests make already.
 UNCHECKED = {"system", "process", "browser", "real"}
 # Folders whose tests all have one mark: they are not imported where that mark is not asked for.
@@ -24,6 +27,8 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     if runs_tests(config):
+        for name in FIXTURES:
+            config.pluginmanager.import_plugin(name)
         set_hypothesis()
     target = config.getoption("--schemes-page")
     # Workers of xdist report to the process that writes.

@@ -19,6 +19,7 @@ from blindspots.cli.show_commands import table
 from blindspots.reporting.figures.paper_figures import FIGURES
 from blindspots.reporting.tables import Kind
 from tests.support import tiny
+from tests.test_public import EXTRAS
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "src" / "blindspots"
@@ -98,7 +99,7 @@ from blindspots.reporting import publish
 
 # Figures take longer than all the rest.
 publish.write_figures = lambda *_: []
-model, images, out = sys.argv[1:]
+model, images, out, *extras = sys.argv[1:]
 run = ["run", "--model", model, "--images", images, "--out", out, "--method", "toy"]
 assert call([*run, "--set", "max_steps=5", "--sources", "3", "--keep", "path", "--quiet"]) == 0
 assert call(["table", out]) == 0
@@ -107,6 +108,10 @@ run = Run(out)
 assert run.straight
 assert run.plan["method"] == {"name": "toy", "max_steps": 5, "delta": 0.2}
 assert {row["path_step"][-1] for row in run.pair_rows(started=True)} == {100}
+
+# What works without an extra does not load its library: seen here, where torch is loaded anyway.
+import blindspots.diagnosis, blindspots.models.load, blindspots.study.backends.ray_pool
+assert not {*extras} & {*sys.modules}, {*extras} & {*sys.modules}
 """
 
 
@@ -230,5 +235,6 @@ def test_a_method_is_added_by_a_file_and_an_import(copied, tmp_path, tiny_images
     assert text.count(last) == 1
     line = "from blindspots.methods.toy import Toy as Toy\n"
     register.write_text(text.replace(last, last + line), encoding="utf-8")
-    status, said = within(copied, "-c", SESSION, tiny.MODEL, tiny_images, str(tmp_path / "run"))
+    given = (tiny.MODEL, tiny_images, str(tmp_path / "run"), *EXTRAS)
+    status, said = within(copied, "-c", SESSION, *given)
     assert status == 0, said

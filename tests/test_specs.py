@@ -1,5 +1,6 @@
 """Specs: `scheme:name?key=value&key=value`, read and written."""
 
+import string
 from pathlib import Path
 
 import pytest
@@ -12,13 +13,15 @@ from blindspots.models.load import load_model
 from blindspots.models.spec_options import misspelt, model_options, parse_setting
 from blindspots.specs import Spec, nearest_names, parse_spec
 from tests.images.material import write
+from tests.support.texts import texts
 
 SCHEMES = ("timm", "folder")
 EXAMPLE = "timm:resnet50"
 
-names = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("?%235fF"))
-keys = st.from_regex(r"[a-z_][a-z0-9_]*", fullmatch=True)
-values = st.text(st.characters(exclude_categories=["Cs"]))
+names, values = (
+    st.tuples(texts, st.text(special), texts).map("".join) for special in ("?%235fF", "&=%?#+")
+)
+keys = st.text(f"{string.ascii_lowercase}_{string.digits}", min_size=1).filter(str.isidentifier)
 
 
 @given(scheme=st.sampled_from(SCHEMES), name=names, options=st.dictionaries(keys, values))

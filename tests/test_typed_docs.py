@@ -13,7 +13,7 @@ import pytest
 
 from blindspots.cli.main import call
 from blindspots.images.shapes import CLASS_NAMES, shape_image
-from tests.test_docs import PAGES, ROOT, SHELL, by_name, read
+from tests.test_docs import PAGES, ROOT, SHELL, read
 
 BLOCK = re.compile(r"(?:^<!-- needs: ([\w, ]+) -->\n)?^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
 NEEDS = {"network", "cluster", "installation", "minutes", "server", "assets"}
@@ -26,6 +26,10 @@ from blindspots.models.zoo import load_zoo
 def build():
     return load_zoo("shapes-resnet").module
 """
+
+
+def by_name(pages):
+    return pytest.mark.parametrize("page", pages, ids=lambda page: page.name)
 
 
 def blocks(page):

@@ -12,6 +12,7 @@ from PIL import Image
 from torch import nn
 
 import blindspots as bs
+from blindspots.engine.scheduler import Engine
 from blindspots.methods import METHODS
 from tests.support import checker
 from tests.support.toys import convolutional, random_images, toy
@@ -74,10 +75,17 @@ def test_one_target_goes_with_every_source_and_one_source_with_every_target(mode
     assert_same(star, traverse(model, SOURCES[[0, 0]], TARGETS, labels=[int(many.label[0])] * 2))
 
 
-@pytest.mark.parametrize("name", METHODS)
-def test_a_method_is_found_by_its_name(model, name):
-    named = bs.traverse(model, SOURCES[:1], TARGETS[:1], method=name)
-    assert_same(named, bs.traverse(model, SOURCES[:1], TARGETS[:1], method=METHODS[name]()))
+@pytest.mark.parametrize("name", [*METHODS, None])
+def test_a_method_is_found_by_its_name_and_is_star_without_one(model, name, monkeypatch):
+    asked = []
+
+    def engine(evaluator, method, *rest):
+        asked.append(method)
+        return Engine(evaluator, SHORT, *rest)
+
+    monkeypatch.setattr("blindspots.api.traverse.Engine", engine)
+    assert len(traverse(model, method=name)) == 2
+    assert asked == [METHODS[name or "star"]()]
 
 
 def test_labels_may_be_an_array(model):

@@ -1,5 +1,7 @@
 """Machine settings change the speed and not the results; precision changes them only slightly."""
 
+import ctypes
+import inspect
 import platform
 import subprocess
 import sys
@@ -12,10 +14,14 @@ import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import (
+    LARGEST_INT,
+    M_MMAP_MAX,
+    M_TRIM_THRESHOLD,
     Evaluator,
     arithmetic,
     check_precision,
     find_device,
+    keep_freed_memory,
     lay_out,
     pays_to_compile,
 )
@@ -26,6 +32,11 @@ from tests.support.toys import Cramped, convolutional, random_images, random_lin
 LABELS = torch.tensor([0, 1, 2])
 RUN = ["run", "--model", "zoo:shapes-vit", "--images", "sample:shapes"]
 LAYOUTS = ("contiguous", "channels_last")
+# What glibc counts, in bytes: `uordblks` of the heap are used and `hblkhd` are mapped.
+MALLINFO = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
 
 
 class Viewing(nn.Module):
@@ -227,14 +238,17 @@ def test_precision_is_part_of_the_plan_and_machine_settings_are_not():
     assert not {"layout", "compile"} & plans[0].keys()
 
 
+GLIBC = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
 FAULTS = """
-import resource, torch
-from blindspots.engine.evaluator import keep_freed_memory
+import ctypes, platform, resource
+M_MMAP_MAX, M_TRIM_THRESHOLD, LARGEST_INT = {numbers}
+
+{function}
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    for _ in range(10):
-        torch.ones(16 * 2**20 // 4)
+    for _ in range(3):
+        b"1" * (40 * 2**20)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 mapped = faults()
@@ -244,13 +258,31 @@ print(mapped, faults())
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc has these options")
+@GLIBC
 def test_kept_memory_is_not_faulted_in_again():
+    """In a process of its own, without torch, which takes seconds to be imported."""
+    numbers = (M_MMAP_MAX, M_TRIM_THRESHOLD, LARGEST_INT)
+    code = FAULTS.format(numbers=numbers, function=inspect.getsource(keep_freed_memory))
     result = subprocess.run(
-        [sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True, timeout=120
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
     )
     mapped, kept = map(int, result.stdout.split())
+    assert mapped > 20_000
     assert kept <= mapped / 4
+
+
+@GLIBC
+def test_a_tensor_lies_in_the_memory_that_is_kept():
+    class Counts(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in MALLINFO]
+
+    count = ctypes.CDLL(None).mallinfo2
+    count.restype = Counts
+    before = count()
+    tensor = torch.ones(16 * 2**20 // 4)
+    after = count()
+    taken = after.uordblks + after.hblkhd - before.uordblks - before.hblkhd
+    assert tensor.nbytes <= taken < 2 * tensor.nbytes
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,16 @@ def outcomes(module, todo, method=SHORT, **options):
     return {outcome.pair.id: outcome for ended in engine.run(todo) for outcome in ended}
 
 
+@pytest.fixture(scope="module")
+def alone():
+    """What becomes of each of five pairs without company."""
+    return outcomes(convolutional(), pairs(5), slots=1)
+
+
 @settings(max_examples=6)
 @given(st.permutations(range(5)), st.integers(1, 6))
-def test_a_pair_ends_alike_alone_in_any_batch_and_in_any_order(order, slots):
+def test_a_pair_ends_alike_alone_in_any_batch_and_in_any_order(alone, order, slots):
     todo = pairs(5)
-    alone = outcomes(convolutional(), todo, slots=1)
     together = outcomes(convolutional(), [todo[i] for i in order], slots=slots)
     for name, outcome in alone.items():
         torch.testing.assert_close(together[name].found, outcome.found, atol=1e-5, rtol=0)

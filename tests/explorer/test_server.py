@@ -170,7 +170,9 @@ def test_a_saved_case_is_a_run_that_is_tabled_reported_and_verified(client, pair
     assert ZOO in publish(path).text
     from blindspots.progress import Reporter
 
-    assert verify_run(path, "cpu", None, None, Reporter(quiet=True)).different == []
+    result = verify_run(path, "cpu", None, None, Reporter(quiet=True))
+    assert (result.different, result.problems) == ([], [])
+    assert "its pairs were given" in str(result.unproved)
 
 
 def test_a_downloaded_report_has_what_the_report_of_a_run_has(client, pair):

@@ -1,6 +1,7 @@
 """Models and image files that the tests of this folder share."""
 
 import re
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def write(path: Path, content=None, seed=0):
     return path
 
 
+@cache
 def shapes(count=20):
     """(name, label, PNG bytes) of images that `KNOWN` names correctly, several a class."""
     return [

@@ -230,8 +230,8 @@ def fly(module, pairs, method, **options):
 def test_a_pair_ends_alike_in_any_batch_and_any_order(method):
     pairs = make_pairs(5)
     alone = fly(convolutional(), pairs, method, slots=1)
-    orders = list(permutations(range(5)))[33::30]
-    for slots, order in zip((1, 9, 64), orders, strict=True):
+    orders = list(permutations(range(5)))[33::50]
+    for slots, order in zip((2, 64), orders, strict=True):
         together = fly(convolutional(), [pairs[i] for i in order], method, slots=slots)
         for name, outcome in alone.items():
             torch.testing.assert_close(together[name].found, outcome.found, atol=1e-3, rtol=0)

@@ -1,18 +1,19 @@
 """Names of the hub, with the hub switched off: its cache on the disk gives what the library says.
 
-One run, in a program of its own, of models and a data set that lie in the cache alone.
+One run of models and a data set that lie in the cache alone.
 """
-
-import subprocess
 
 import pyarrow.parquet as pq
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import save_file
 
+from blindspots.cli.main import call
 from tests.models.test_clip_models import NAMES, SIZES, TEMPLATES, tokenizer
-from tests.support.hub_cache import blindspots, lay, offline
+from tests.support.hub_cache import lay
 from tests.support.pictures import make_picture, spread_out
+from tests.support.tiny import without_figures
 
 PICTURES, SIDE = 12, 32
 TIMM = "test_vit.r160_in1k"
@@ -107,15 +108,13 @@ def said(home, tmp_path_factory):
     (place / "pairs.csv").write_text("source,target\n000000,000001\n")
     specs = {key: spec.format(names=place / "names.txt") for key, spec in SPECS.items()}
     models = [word for spec in specs.values() for word in ("--model", spec)]
-    command, root = blindspots(
-        *("run", *models, "--images", "hf:me/photos:test", "--out", place / "out"),
-        *("--pairs", place / "pairs.csv", "--method", "reference", "--set", "max_steps=1"),
-        *("--keep", "none", "--quiet"),
-    )
-    result = subprocess.run(
-        command, env=offline(home), cwd=root, capture_output=True, text=True, timeout=300
-    )
-    assert result.returncode == 0, result.stderr
+    given = ["--images", "hf:me/photos:test", "--out", str(place / "out"), "--keep", "none"]
+    given += ["--pairs", str(place / "pairs.csv"), "--method", "reference", "--set", "max_steps=1"]
+    with pytest.MonkeyPatch.context() as patch, without_figures():
+        patch.setattr(constants, "HF_HUB_CACHE", str(home / "hub"))
+        patch.setattr(constants, "HF_HUB_OFFLINE", True)
+        patch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+        assert call(["run", *models, *given, "--quiet"]) == 0
     rows = pq.read_table(place / "out" / "predictions.parquet").to_pylist()
     return {key: of_model(rows, spec) for key, spec in specs.items()}
 

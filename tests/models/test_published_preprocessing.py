@@ -1,5 +1,7 @@
 """Images are shown as the libraries that publish weights show them, for every configuration."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import timm
@@ -17,6 +19,7 @@ from tests.images.material import noise
 HALF_A_LEVEL = 0.5
 
 
+@cache
 def published():
     """timm's evaluation configurations, each once."""
     found = {}

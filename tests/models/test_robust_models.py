@@ -117,7 +117,7 @@ class Stem(nn.Module):
 
 @pytest.mark.scheme("robustbench", "logits")
 @pytest.mark.parametrize("name", ["ViT-S-ConvStem", "ConvNeXt-T-ConvStem"])
-def test_a_convolutional_stem_is_that_of_its_paper(tmp_path, name):
+def test_a_convolutional_stem_is_that_of_its_paper(tmp_path, shallow, name):
     import timm
 
     if name.startswith("ViT"):
@@ -173,12 +173,12 @@ def test_a_wide_resnet_is_the_papers():
     assert network.block2.layer[1].convShortcut is None
 
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory):
-    """A WRN-28-10 in half precision, with the idle group that some published files hold."""
-    file = tmp_path_factory.mktemp("wide") / "w.pt"
+@pytest.fixture
+def wide(tmp_path, narrow):
+    """A WRN-28-10, as wide as a 28-2, in half precision, with the idle group of some files."""
+    file = tmp_path / "w.pt"
     torch.manual_seed(0)
-    state = WideResNet(depth=28, width=10).half().state_dict()
+    state = WideResNet(depth=28, width=2).half().state_dict()
     idle = {f"sub_block1{key[6:]}": v for key, v in state.items() if key.startswith("block1.")}
     torch.save({"state_dict": prefixed({**state, **idle}, "module.")}, file)
     return file, {key: value.float() for key, value in state.items()}
@@ -265,10 +265,13 @@ def test_every_madrylab_architecture_can_be_built(name):
 
 
 @pytest.mark.parametrize("name", [name for name in CARDS if "ConvStem" in name])
-def test_every_convolutional_stem_keeps_the_size_of_what_it_replaces(name):
+def test_every_convolutional_stem_keeps_the_size_of_what_it_replaces(shallow, name):
     with torch.device("meta"):
-        network = CARDS[name].build()
-        assert network(torch.empty(1, 3, 224, 224)).shape == (1, 1000)
+        network, images = CARDS[name].build(), torch.empty(1, 3, 224, 224)
+        assert network(images).shape == (1, 1000)
+        convnext = "ConvNeXt" in name
+        maps = (network.stem if convnext else network.patch_embed.proj)(images)
+        assert maps.shape[2:] == ((56, 56) if convnext else (14, 14))
 
 
 @pytest.mark.parametrize(

@@ -53,9 +53,9 @@ def test_a_package_that_cannot_be_imported_is_named_with_what_it_needs(monkeypat
 
 
 @pytest.mark.scheme("robustbench", "logits")
-def test_bare_weights_of_cifars_standard_model_give_the_networks_own_logits(tmp_path):
+def test_bare_weights_of_cifars_standard_model_give_the_networks_own_logits(tmp_path, narrow):
     torch.manual_seed(0)
-    network = WideResNet(depth=28, width=10).eval()
+    network = WideResNet(depth=28, width=2).eval()
     torch.save(network.state_dict(), tmp_path / "w.pt")
     model, picture = (
         load_model(f"robustbench:Standard?weights={tmp_path}/w.pt"),

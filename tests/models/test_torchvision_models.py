@@ -5,7 +5,7 @@ import hashlib
 import pytest
 import torch
 from torchvision import models
-from torchvision.models import GoogLeNet_Weights, ResNet50_Weights, ShuffleNet_V2_X0_5_Weights
+from torchvision.models import GoogLeNet_Weights, MobileNet_V2_Weights, ShuffleNet_V2_X0_5_Weights
 
 from blindspots.errors import UsageError
 from blindspots.images import Preprocessing
@@ -115,18 +115,18 @@ def test_auxiliary_heads_count_in_training_alone(tmp_path, heads):
 
 
 def test_a_file_is_seen_as_the_weights_that_it_is(publish):
-    network = spread_out(models.resnet50(weights=None), 1.5)
-    file = publish(network, ResNet50_Weights.IMAGENET1K_V1)
-    assert ResNet50_Weights.DEFAULT.transforms().resize_size == [232]
-    model = load_model(f"torchvision:resnet50?weights={file}")
+    network = spread_out(models.mobilenet_v2(weights=None), 1.5)
+    file = publish(network, MobileNet_V2_Weights.IMAGENET1K_V1)
+    assert MobileNet_V2_Weights.DEFAULT.transforms().resize_size == [232]
+    model = load_model(f"torchvision:mobilenet_v2?weights={file}")
     assert (model.preprocessing.resize, model.notes) == (256, ())
     torch.save(network.state_dict(), file)
     file.write_bytes(file.read_bytes() + b"changed")
-    model = load_model(f"torchvision:resnet50?weights={file}")
+    model = load_model(f"torchvision:mobilenet_v2?weights={file}")
     assert model.preprocessing.resize == 232
     (note,) = model.notes
-    assert "type torchvision:resnet50:IMAGENET1K_V1?weights=FILE" in note
-    assert load_model(f"torchvision:resnet50:IMAGENET1K_V1?weights={file}").notes == ()
+    assert "type torchvision:mobilenet_v2:IMAGENET1K_V1?weights=FILE" in note
+    assert load_model(f"torchvision:mobilenet_v2:IMAGENET1K_V1?weights={file}").notes == ()
 
 
 def test_own_classes_and_another_size(tmp_path):

@@ -2,9 +2,12 @@
 
 import json
 import re
+from dataclasses import asdict
+from functools import partial
 
 import pytest
 
+from blindspots.reporting.bootstrap import cluster_intervals
 from blindspots.reporting.compare import compare, write_page
 from blindspots.reporting.compare.comparison_page import join, page_html
 from blindspots.reporting.compare.pairing import choose
@@ -22,6 +25,15 @@ MODELS = ("one", "two")
 
 def made(path, **wishes):
     return Run(Factory(**{"size": 16, "sources": 3, "frames": 3, **wishes}).write(path))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_resamples():
+    """What an interval is, is not asked here; most of a comparison's time goes into them."""
+    few = partial(cluster_intervals, resamples=99)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blindspots.reporting.compare.differences.cluster_intervals", few)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +222,7 @@ def test_the_page_says_what_it_leaves_out(many, page):
 def test_the_page_is_whole_and_its_ids_are_there_once(page, runs):
     assert page.open == []
     assert len(page.ids) == len(set(page.ids))
-    assert data_of(page) == json.loads(json.dumps(join(compare(runs)).data.as_json()))
+    assert data_of(page) == json.loads(json.dumps(join(compare(runs)).data, default=asdict))
     assert "2 comparisons on the same pairs" in words(page)
 
 
@@ -232,7 +244,9 @@ def test_hostile_names_stay_text(tmp_path):
     assert HOSTILE in words(page)
 
 
-def test_pictures_of_all_runs_are_of_one_size_that_fits(tmp_path):
+def test_pictures_of_all_runs_are_of_one_size_that_fits(tmp_path, monkeypatch):
+    """How large all will be is told from one pair of each run, as all are the same here."""
+    monkeypatch.setattr("blindspots.reporting.page.inline._PROBES", 1)
     run = of_photos(tmp_path, 1, 2)
     rows = run.pair_rows()
     few = fitting_together([(run, rows), (run, rows)])

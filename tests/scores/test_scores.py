@@ -25,8 +25,8 @@ SCORES = [bs.Confidence(), bs.Group([0, 3]), bs.Margin(), bs.Embedding()]
 SCORE = pytest.mark.parametrize("score", SCORES, ids=lambda score: score.name)
 METHODS = [
     bs.Adaptive(max_steps=30),
-    bs.Star(),
-    bs.Fan(),
+    bs.Star(max_steps=12),
+    bs.Fan(max_steps=8),
     bs.Paper(max_steps=20),
     bs.Reference(max_steps=20),
 ]

@@ -1,10 +1,12 @@
 import subprocess
 import sys
 import zipfile
+from contextlib import suppress
 
 import numpy as np
 import pytest
 
+from blindspots.errors import UsageError
 from blindspots.store.archives import PICTURES, UNIT, Archives
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
@@ -80,7 +82,7 @@ def test_torn_archives_are_known_and_flipped_bits_are_noticed(tmp_path):
         assert list(archives.damaged()) == [archive]
     place = content.index(b"exact a") + 20
     archive.write_bytes(content[:place] + b"!" + content[place + 1 :])
-    with pytest.raises(OSError, match="damaged"):
+    with pytest.raises(UsageError, match="damaged"):
         Archives(tmp_path).read("a.safetensors")
 
 
@@ -121,3 +123,90 @@ def pictures(run, row):
         run.found(row["pair_id"]),
         *run.frames(row["pair_id"], 11),
     ]
+
+
+def repacked(archive, kind):
+    """The archive with its members compressed."""
+    with zipfile.ZipFile(archive) as whole:
+        members, comment = {name: whole.read(name) for name in whole.namelist()}, whole.comment
+    with zipfile.ZipFile(archive, "w", kind) as packed:
+        packed.comment = comment
+        for name, content in members.items():
+            packed.writestr(name, content)
+
+
+def encrypted(content):
+    flagged = bytearray(content)
+    flagged[6] |= 1
+    directory = content.index(b"PK\x01\x02")
+    flagged[directory + 8] |= 1
+    return bytes(flagged)
+
+
+def longer(content):
+    """Whose first member says that it is 4 GB long."""
+    told, directory = bytearray(content), content.index(b"PK\x01\x02")
+    told[directory + 20 : directory + 28] = b"\xf0\xff\xff\xff" * 2
+    return bytes(told)
+
+
+HOSTILE = {
+    "deflate": lambda file: repacked(file, zipfile.ZIP_DEFLATED),
+    "lzma": lambda file: repacked(file, zipfile.ZIP_LZMA),
+    "encrypted": lambda file: file.write_bytes(encrypted(file.read_bytes())),
+    "longer": lambda file: file.write_bytes(longer(file.read_bytes())),
+    "no directory": lambda file: file.write_bytes(
+        file.read_bytes().replace(b"PK\x01\x02", b"....")
+    ),
+}
+
+
+@pytest.mark.parametrize("change", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_zip_reader_raises_is_one_sentence_with_the_name_of_the_file(tmp_path, change):
+    fill(tmp_path, "ab")
+    Archives(tmp_path).pack("ab")
+    (archive,) = tmp_path.iterdir()
+    change(archive)
+    with pytest.raises(UsageError, match=f"{archive.name} is damaged .*; remove it"):
+        Archives(tmp_path).read("a.png")
+
+
+def test_each_byte_of_an_archive_may_be_another(tmp_path):
+    fill(tmp_path, "a")
+    Archives(tmp_path).pack("a")
+    (archive,) = tmp_path.iterdir()
+    whole = archive.read_bytes()
+    for place in range(len(whole)):
+        archive.write_bytes(whole[:place] + bytes([whole[place] ^ 0x91]) + whole[place + 1 :])
+        with suppress(UsageError):
+            assert Archives(tmp_path).read("a.png") in (b"picture a", None)
+        list(Archives(tmp_path).damaged())
+
+
+def test_a_list_of_members_that_is_no_text_and_a_folder_in_an_archives_place_are_damage(tmp_path):
+    fill(tmp_path, "ab")
+    Archives(tmp_path).pack("ab")
+    (archive,) = tmp_path.iterdir()
+    archive.write_bytes(archive.read_bytes()[:-3] + b"\xffab")
+    folder = tmp_path / "0123456789abcdef.zip"
+    folder.mkdir()
+    assert set(Archives(tmp_path).damaged()) == {archive, folder}
+    assert Archives(tmp_path).read("a.png") is None
+
+
+def test_a_damaged_archive_of_a_run_is_refused_whatever_is_asked_of_it(tmp_path):
+    run = Run(Factory(sources=2).write(tmp_path / "run"))
+    row = run.pair_rows(started=True)[0]
+    Store(run.path).save_found(row["pair_id"], np.zeros((3, 4, 4)), np.zeros((3, 4, 4), np.uint8))
+    Store(run.path).pack(1)
+    for archive in run.path.rglob("*.zip"):
+        repacked(archive, zipfile.ZIP_DEFLATED)
+    for ask in (
+        lambda run: run.image(row["source_id"], row["model"]),
+        lambda run: run.image_content(row["source_id"], row["model"]),
+        lambda run: run.found(row["pair_id"]),
+        lambda run: run.exact(row["pair_id"]),
+        lambda run: run.frames(row["pair_id"], 11),
+    ):
+        with pytest.raises(UsageError, match="damaged"):
+            ask(Run(run.path))

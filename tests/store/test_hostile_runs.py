@@ -26,6 +26,7 @@ from tests.support.runs import rows as rows_of
 
 MUTATIONS, SEED = 40, 7
 NAMES = ("x:y", "a b?", "#50%20", "new\nline", "😀", "q\"uo'te", "back\\slash", "k=v")
+ALL_AT_ONCE = "x:y ?#%20 \n😀'\"\\ k=v"
 
 
 @pytest.fixture(autouse=True)
@@ -124,14 +125,28 @@ def test_a_run_that_lies_behind_a_link_is_read(stranger, tmp_path):
     assert Run(tmp_path / "link").pair_rows()
 
 
-@pytest.mark.parametrize("absolute", [True, False], ids=["absolute", "relative"])
-@pytest.mark.parametrize("name", NAMES)
-def test_a_run_directory_may_have_any_name(tmp_path, clean, monkeypatch, name, absolute):
+@pytest.fixture(params=[True, False], ids=["absolute", "relative"])
+def lay(request, tmp_path, clean, monkeypatch):
+    """Makes a copy of a run under a name; its path, as it is typed."""
     monkeypatch.chdir(tmp_path)
-    path = str(tmp_path / name) if absolute else name
-    shutil.copytree(clean, tmp_path / name)
-    for command in ("table", "report", "verify"):
-        assert call([command, path, *(["--trust-run-code"] if command == "verify" else [])]) == 0
+
+    def copy(name):
+        shutil.copytree(clean, tmp_path / name)
+        return str(tmp_path / name) if request.param else name
+
+    return copy
+
+
+def test_a_run_is_reported_and_verified_in_a_directory_of_every_such_name(lay):
+    path = lay(ALL_AT_ONCE)
+    assert call(["report", path]) == 0
+    assert call(["verify", path, "--trust-run-code"]) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_directory_may_have_any_name(tmp_path, lay, name):
+    path = lay(name)
+    assert call(["table", path]) == 0
     store = Store(path)
     store.append(
         "pairs", [{**row, "pair_id": f"{i:016x}"} for i, row in enumerate(Run(path).pair_rows())]
@@ -145,10 +160,10 @@ def test_a_whole_run_is_done_in_a_directory_of_every_such_name(tmp_path, tiny_im
     from tests.support.tiny import run
 
     monkeypatch.chdir(tmp_path)
-    name = "x:y ?#%20 \n😀'\"\\ k=v"
-    assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
-    assert run(tiny_images, name, "--sources", "2", "--targets-per-source", "1") == 0
-    assert {file.name for file in tmp_path.iterdir()} == {name}
+    few = ("--sources", "2", "--targets-per-source", "1")
+    assert run(tiny_images, ALL_AT_ONCE, *few) == 0
+    assert run(tiny_images, ALL_AT_ONCE, *few) == 0
+    assert {file.name for file in tmp_path.iterdir()} == {ALL_AT_ONCE}
 
 
 def test_a_manifest_that_is_none_is_left_as_it_is(stranger):

@@ -172,3 +172,29 @@ def test_what_is_no_file_is_no_lock_and_is_not_waited_for(tmp_path, make):
     make(tmp_path / LOCK)
     with pytest.raises(bs.Refused, match="is no file"), hold(tmp_path):
         pass
+
+
+FAR = 4_070_908_800  # the year 2099
+
+
+def test_what_is_dated_in_the_future_is_waited_for_no_longer(tmp_path, dead):
+    write(tmp_path, pid=dead)
+    (tmp_path / TAKEOVER).touch()
+    os.utime(tmp_path / TAKEOVER, (FAR, FAR))
+    with hold(tmp_path):
+        assert read_holder(tmp_path).pid == os.getpid()
+    assert not list(tmp_path.iterdir())
+    (tmp_path / LOCK).write_text("text")
+    os.utime(tmp_path / LOCK, (FAR, FAR))
+    with hold(tmp_path):
+        assert read_holder(tmp_path).pid == os.getpid()
+
+
+def test_a_holder_elsewhere_of_a_time_to_come_is_left_with_advice_that_helps(tmp_path):
+    write(tmp_path, host="elsewhere", pid=1)
+    os.utime(tmp_path / LOCK, (FAR, FAR))
+    with pytest.raises(bs.Refused, match=r"or remove .*run\.lock, which is of a time to come"):
+        refuse_held(tmp_path)
+    (tmp_path / LOCK).unlink()
+    with hold(tmp_path):
+        pass

@@ -68,7 +68,7 @@ def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeyp
     store, stored, done = Store(tmp_path), [0], threading.Event()
 
     def drive():
-        for number in range(240):
+        for number in range(96):
             row = {"model": "m", "pair_id": f"{number:04d}", "ending": "finished"}
             store.append("pairs", [row])
             stored[0] = number + 1
@@ -91,7 +91,7 @@ def test_a_run_that_is_read_while_its_driver_joins_it_is_whole(tmp_path, monkeyp
         # It would go on in the next test.
         driver.join()
     assert reads > 10
-    assert len(read_rows(tmp_path, "pairs", FEW)) == 240
+    assert len(read_rows(tmp_path, "pairs", FEW)) == 96
 
 
 def test_parts_are_listed_before_the_file_that_they_are_joined_to(tmp_path, monkeypatch):

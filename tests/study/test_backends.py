@@ -25,10 +25,9 @@ PROCESSES = ["--backend", "processes"]
 
 
 @pytest.fixture(autouse=True)
-def few(monkeypatch):
-    """No figures: this is about rows and files. One thread per worker: tests share the cores."""
+def few(monkeypatch, rows_alone):
+    """One thread per worker: tests share the cores."""
     monkeypatch.setenv("OMP_THREAD_LIMIT", "1")
-    monkeypatch.setattr("blindspots.reporting.publish.write_figures", lambda *_: [])
 
 
 def run(out, *options, models=TWO):

@@ -10,12 +10,13 @@ import dataclasses
 import functools
 import inspect
 import itertools
+from typing import Any
 
 import jaxtyping
 from beartype import BeartypeConf, beartype
 
 # As the type checker does it: an int will do where a float is asked for.
-checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
+check_types = beartype(conf=BeartypeConf(is_pep484_tower=True))
 watching = True
 test = 0
 build_check = jaxtyping.jaxtyped
@@ -33,6 +34,18 @@ def install(package: str) -> None:
     # The decorator that the hook writes before each function is looked up by this name.
     jaxtyping.jaxtyped = decorate
     jaxtyping.install_import_hook(package, "tests.support.checker.checked")
+
+
+def checked(function):
+    """The function with its types checked; jaxtyping asks for it twice.
+
+    First for the parameters, whose result may be anything, then for the result: its parameters
+    have passed, and to build their check again would take as long as the rest.
+    """
+    result = function.__annotations__.get("return", Any)
+    if result is not Any:
+        function.__annotations__ = {"return": result}
+    return check_types(function)
 
 
 def watch(on: bool) -> None:

@@ -61,6 +61,8 @@ run --out {place}/words --dry-run
 run --name zoo:own=Ours
 run --name Ours
 run --images 'folder:{place}/one class' --out '{place}/one class/apple/run'
+run --images 'hf:{place}/one class:train' --out '{place}/one class/apple/run'
+run --images 'torchvision:CIFAR10?root={place}/one%20class' --out '{place}/one class/run'
 run --targets-per-source 40
 run --batch-size none
 run --device cuda:99
@@ -82,6 +84,10 @@ report {place}/nowhere
 traverse {place}/none.png {place}/none.png
 traverse {place}/words/a.png {place}/words/a.png
 traverse {place}/red.png {place}/red.png --out s3://bucket/found
+traverse {place}/red.png {place}/red.png --out {place}/words
+sensitivity {place}/red.png --target red --out {place}/words
+report {place}/made --out {place}/words
+report {place}/made --out {place}/one
 sensitivity {place}/red.png --target rde
 doctor zoo:nothing
 zoo train shapes-resnett --out {place}/z

@@ -49,11 +49,17 @@ def write_images(folder: Path, per_class: int = PER_CLASS) -> Path:
     return folder
 
 
-def run(images: str, out: Path | str, *options: str, models: Sequence[str] = (MODEL,)) -> int:
-    """The exit status of a quiet `blindspots run`, with a few steps of reference by default."""
+def run(
+    images: str,
+    out: Path | str,
+    *options: str,
+    models: Sequence[str] = (MODEL,),
+    quiet: bool = True,
+) -> int:
+    """The exit status of a `blindspots run`, with a few steps of reference by default."""
     given = [text for model in models for text in ("--model", model)]
     method = () if "--method" in options else REFERENCE
-    usual = ("--images", images, "--out", str(out), "--quiet", *method)
+    usual = ("--images", images, "--out", str(out), *["--quiet"] * quiet, *method)
     return call(["run", *given, *usual, *options])
 
 
@@ -76,6 +82,17 @@ def no_figures():
     """Runs of this test are about rows and files."""
     with without_figures():
         yield
+
+
+@pytest.fixture
+def rows_alone(no_figures, monkeypatch):
+    """Runs of this test are about rows; a third of a tiny run goes into what is shown of them."""
+
+    def write(_run, _tables, out):
+        return out / "report.html"
+
+    monkeypatch.setattr("blindspots.reporting.publish.write_report", write)
+    monkeypatch.setattr("blindspots.api.run_study.add_contrast", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

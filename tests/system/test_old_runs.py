@@ -67,7 +67,16 @@ def test_its_report_is_written(old):
 
 def test_all_of_it_is_computed_again_and_agrees(capsys):
     assert call(["verify", "whole", "--json", *TRUSTED]) == 0
-    assert json.loads(capsys.readouterr().out)["rows"] == sum(EACH.values())
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == sum(EACH.values())
+    assert "an earlier version wrote it" in str(told["unproved"])
+    assert call(["verify", "whole", *TRUSTED]) == 0
+    assert "not proved: an earlier version wrote it" in capsys.readouterr().out
+
+
+def test_all_of_what_was_cut_agrees_so_far_and_proves_nothing(capsys):
+    assert call(["verify", "unfinished", *TRUSTED]) == 1
+    assert "the run is not finished, which proves nothing" in capsys.readouterr().err
 
 
 def test_its_command_again_changes_no_row(old, monkeypatch):

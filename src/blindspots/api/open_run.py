@@ -144,10 +144,12 @@ class OpenRun(Run):
     ) -> "Published":
         """What `report` writes: where it is, and the slides' tables; `names`: as `save_plot`."""
         from blindspots.reporting.publish import publish
-        from blindspots.store.paths import check_writable, find_place
+        from blindspots.store.paths import check_made_here, check_writable, find_place
 
         place = self.path if out is None else find_place(out)
         check_writable(place)
+        if place.resolve() != self.path.resolve():
+            check_made_here(place, ("report.html", "tables", "figures"), "<title>Blind spots: ")
         return publish(self.path, out=place, names=names)
 
     def verify(

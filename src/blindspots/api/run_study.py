@@ -14,6 +14,7 @@ from blindspots.api.open_run import OpenRun, open_run
 from blindspots.engine.evaluator import keep_freed_memory
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
+from blindspots.images.sources import local_folders
 from blindspots.images.sources.in_memory import MEMORY
 from blindspots.measure.metrics import find_lpips
 from blindspots.methods import describe_method
@@ -167,15 +168,13 @@ def check_out(images: str, out: Place) -> None:
     """
     check_writable(out)
     check_own(out)
-    scheme, _, rest = images.partition(":")
-    if scheme != "folder" or not isinstance(out, Path):
-        return
-    folder = Path(rest.partition("?")[0]).expanduser().resolve()
-    if out.resolve().is_relative_to(folder):
-        raise UsageError(
-            f"--out {out} lies in the folder of the images, so that the run's own pictures would "
-            f"be taken for images; expected a directory elsewhere, as --out {folder.parent / 'run'}"
-        )
+    for folder in local_folders(images):
+        if isinstance(out, Path) and out.resolve().is_relative_to(folder):
+            raise UsageError(
+                f"--out {out} lies in the folder of the images, so that the run's own pictures "
+                "would be taken for images; expected a directory elsewhere, as "
+                f"--out {folder.parent / 'run'}"
+            )
 
 
 def _models(given: Any, images: Any) -> tuple[dict[str, Classifier], list[str]]:

@@ -44,7 +44,8 @@ def traverse(
     from blindspots.api.single import traverse_files
 
     traversal, score = method.build()
-    loaded = _load(spec, model_flags, machine, out, reporter)
+    _check_out(out, '"evaluations": ', "found.png", "found.safetensors", "path.png", "path.svg")
+    loaded = _load(spec, model_flags, machine, reporter)
     files, precision = (source, target), machine.precision
     row = traverse_files(
         loaded, files, traversal, seed, out, reporter, score=score, precision=precision
@@ -81,7 +82,9 @@ def sensitivity(
     from blindspots.api.single import sensitivity_of
     from blindspots.engine.pgd import PGD
 
-    loaded = _load(spec, model_flags, machine, out, reporter)
+    stems = ("perturbed.png", "perturbed.safetensors", "sensitivity.png", "sensitivity.svg")
+    _check_out(out, '"reached": ', *stems)
+    loaded = _load(spec, model_flags, machine, reporter)
     row = sensitivity_of(loaded, image, target, PGD(), out)
     text = (
         f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
@@ -96,14 +99,17 @@ def _start(model: str, flags: ModelFlags, output: Output) -> tuple[Reporter, str
     return start(output), spec
 
 
-def _load(
-    spec: str, flags: ModelFlags, machine: MachineFlags, out: Path, reporter: Reporter
-) -> Any:
-    from blindspots.engine.evaluator import check_precision, find_device, lay_out
-    from blindspots.models.load import load_trusted
-    from blindspots.store.paths import check_writable
+def _check_out(out: Path, mark: str, *names: str) -> None:
+    from blindspots.store.paths import check_made_here, check_writable
 
     check_writable(out)
+    check_made_here(out, ("result.json", *names), mark)
+
+
+def _load(spec: str, flags: ModelFlags, machine: MachineFlags, reporter: Reporter) -> Any:
+    from blindspots.engine.evaluator import check_precision, find_device, lay_out
+    from blindspots.models.load import load_trusted
+
     device, settings = find_device(machine.device), machine.settings()
     check_precision(machine.precision, device)
     with reporter.busy(f"loading {spec}"):

@@ -25,7 +25,13 @@ from blindspots.schema import PREDICTIONS, SIMPLEX_FEWEST, PlannedPair
 from blindspots.settings import ScienceSettings, plan_hash
 from blindspots.store.paths import inside
 from blindspots.store.reader import Run
-from blindspots.store.run_info import ImagesFacts, Preflight, RunInfo, installed_versions
+from blindspots.store.run_info import (
+    ImagesFacts,
+    Preflight,
+    RunInfo,
+    installed_versions,
+    row_sum,
+)
 from blindspots.store.writer import Row, Store
 from blindspots.study.contrast import contrast_steps
 from blindspots.study.pairs import pair_id
@@ -75,9 +81,6 @@ class SavedCase:
         ]
         yield from _events("predictions", self._predictions(subject))
         yield from _events("pairs", maker.pairs(ended))
-        ends = [Ends(pair, (one.pair.source, one.pair.target)) for pair, one in ended]
-        for rows in maker.nulls([ends]):
-            yield from _events("nulls", rows)
         groups = defaultdict(list)
         for pair, outcome in ended:
             groups[pair.source_id].append((pair, outcome))
@@ -89,6 +92,11 @@ class SavedCase:
             yield from _events("triangles", rows)
         for rows in maker.simplices(one for one in hulls if len(one.found) >= SIMPLEX_FEWEST):
             yield from _events("simplices", rows)
+        for rows in maker.nulls(
+            [Ends(pair, (outcome.pair.source, outcome.pair.target)) for pair, outcome in own]
+            for own in groups.values()
+        ):
+            yield from _events("nulls", rows)
 
     def write(self, out: Path, events: Sequence[Event]) -> Path:
         path = _new_directory(out, self.found[0])
@@ -102,7 +110,11 @@ class SavedCase:
         for table, own in rows.items():
             store.append(table, own)
         tables, (_, note) = store.compact(), find_lpips(None)
-        store.write_info(replace(self._info(said, [note] if note else []), tables=tables))
+        info, ids = self._info(said, [note] if note else []), defaultdict(list)
+        for row in rows["pairs"]:
+            ids[row["model"]].append(row["pair_id"])
+        sums = {name: row_sum(own) for name, own in ids.items()}
+        store.write_info(replace(info, row_sums=sums, tables=tables))
         return path
 
     def contrast(self, subject: Subject, path: Path) -> Iterator[None]:
@@ -159,6 +171,7 @@ class SavedCase:
             images=ImagesFacts(spec=self.images.spec, count=len(used)),
             straight=self.found[0].method.straight,
             keep="path",
+            backend="serial",
             device=str(models[0].model.device),
             layout={one.name: one.model.layout for one in models},
             compiled={one.name: False for one in models},

@@ -39,6 +39,7 @@ from blindspots.reporting.page.inline import (
     script_hash,
 )
 from blindspots.store.atomic import write_text
+from blindspots.store.paths import check_made_here
 from blindspots.store.run_info import plain
 
 ALL = "entries.json"
@@ -89,6 +90,8 @@ def build_site(entries: Path, out: Path) -> Built:
             for group in (list(g) for _, g in groupby(listed, lambda one: one.protocol.name))
         )
     ]
+    if (out / "index.html").exists():
+        check_made_here(out, [ALL, *(file.name for file in out.iterdir())], '"protocol": ')
     data = [_as_json(one) for one in listed]
     changes = _changes(out / ALL, data)
     pages = _Pages([protocol for protocol, _ in boards], entries)

@@ -2,7 +2,8 @@
 
 A file lies in its folder, or under its own name in one of the folder's archives. An archive's
 comment lists what it holds, so that finding a file among a million reads no directory of members.
-Zip keeps a checksum of every member, which is compared when it is read.
+Zip keeps a checksum of every member, which is compared when it is read. Nothing is ever unpacked:
+a member that is compressed or encrypted, or larger than what lies there, is damage.
 """
 
 import hashlib
@@ -19,6 +20,7 @@ from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load
 
+from blindspots.errors import UsageError, first_line
 from blindspots.store.atomic import write_whole
 from blindspots.store.paths import Place, children, inside
 
@@ -30,6 +32,10 @@ _ARCHIVE = re.compile(r"[0-9a-f]{16}\.zip")
 SINCE = (1980, 1, 1, 0, 0, 0)
 
 
+class Damaged(UsageError, OSError):
+    """A stored picture that cannot be read; OSError too, which stops a run with its pairs kept."""
+
+
 class Archives:
     """The files of one folder, loose and packed. `stems`: names without their suffix."""
 
@@ -38,11 +44,13 @@ class Archives:
         self._listed: set[Place] = set()
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where there is none. OSError where it is damaged."""
+        """The content of a file; None where there is none. `Damaged` where it cannot be read."""
         try:
             return inside(self.folder, name).read_bytes()
         except FileNotFoundError:
             archive = self._places.get(Path(name).stem) or self._look_again().get(Path(name).stem)
+        except OSError as error:
+            raise _damaged(self.folder / name, error) from error
         return None if archive is None else self._member(archive, name)
 
     def has(self, name: str) -> bool:
@@ -114,11 +122,16 @@ class Archives:
 
     def _member(self, archive: Place, name: str) -> bytes | None:
         try:
-            return self._opened(archive).read(name)
-        except KeyError:
-            return None
-        except (zipfile.BadZipFile, EOFError, NotImplementedError) as error:
-            raise OSError(f"{archive} is damaged: {error}") from error
+            opened = self._opened(archive)
+            member = opened.NameToInfo.get(name)
+            if member is None:
+                return None
+            # Its data lie before the directory of members, so they are no longer than that is far.
+            if member.compress_type != zipfile.ZIP_STORED or member.file_size > opened.start_dir:
+                raise zipfile.BadZipFile(f"{name} in it is not as a run packs it")
+            return opened.read(member)
+        except Exception as error:
+            raise _damaged(archive, error) from error
 
 
 def _open_zip(archive: Place) -> zipfile.ZipFile:
@@ -151,16 +164,19 @@ def _write(folder: Place, unit: Mapping[str, Sequence[Place]]) -> Place:
 
 def _contents(archive: Place) -> list[str] | None:
     """The stems in an archive, from the comment at its end; None where it is not whole."""
-    with archive.open("rb") as file:
-        size = file.seek(0, io.SEEK_END)
-        file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT))
-        tail = file.read()
-    start = tail.rfind(_END)
-    if start < 0 or len(tail) - start < _END_SIZE:
+    try:
+        with archive.open("rb") as file:
+            size = file.seek(0, io.SEEK_END)
+            file.seek(max(0, size - _END_SIZE - _LONGEST_COMMENT))
+            tail = file.read()
+        start = tail.rfind(_END)
+        if start < 0 or len(tail) - start < _END_SIZE:
+            return None
+        (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
+        comment = tail[start + _END_SIZE :]
+        return comment.decode().splitlines() if len(comment) == length else None
+    except (IsADirectoryError, UnicodeDecodeError):
         return None
-    (length,) = struct.unpack_from("<H", tail, start + _END_SIZE - 2)
-    comment = tail[start + _END_SIZE :]
-    return comment.decode().splitlines() if len(comment) == length else None
 
 
 def load_exact(found: Archives, pair_id: str) -> Float[np.ndarray, "3 height width"] | None:
@@ -169,7 +185,9 @@ def load_exact(found: Archives, pair_id: str) -> Float[np.ndarray, "3 height wid
     try:
         return None if content is None else load(content)["found"]
     except (SafetensorError, KeyError) as error:
-        file = found.folder / f"{pair_id}.safetensors"
-        raise OSError(
-            f"{file} is damaged ({error}); remove it, and its pair is done again"
-        ) from error
+        raise _damaged(found.folder / f"{pair_id}.safetensors", error) from error
+
+
+def _damaged(file: Place, error: Exception) -> Damaged:
+    reason = f"{file} is damaged ({first_line(error)})"
+    return Damaged(f"{reason}; remove it, and give the run's command again")

@@ -113,12 +113,14 @@ def hold(directory: Place) -> Iterator[None]:
 def refuse_held(directory: Place) -> None:
     """Refuse a run directory that another process works on, before anything is loaded."""
     lock, holder = directory / LOCK, read_holder(directory)
-    if holder is None and _age(lock) < STARTING:
+    if holder is None and _is_young(lock):
         raise UsageError(f"{directory} was taken by another process just now; {_ONE}")
     if holder is not None and _counts(lock, holder):
+        ahead = holder.alive is None and _age(lock) < -STARTING
+        more = f", or remove {lock}, which is of a time to come, if it is no more" if ahead else ""
         raise UsageError(
             f"{directory} is being worked on by process {holder.pid} on {holder.host} since "
-            f"{holder.since}; {_ONE}"
+            f"{holder.since}; {_ONE}{more}"
         )
 
 
@@ -174,14 +176,14 @@ def _take_over(lock: Place) -> None:
 
 def _clear(guard: Place) -> None:
     """Remove what a driver left that was killed while it took a lock over."""
-    if guard.exists() and _age(guard) > STARTING:
+    if guard.exists() and not _is_young(guard):
         guard.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
 def _alone(guard: Place) -> Iterator[None]:
     while not _create(guard):
-        if _age(guard) > STARTING:
+        if not _is_young(guard):
             guard.unlink(missing_ok=True)
         time.sleep(0.05)
     try:
@@ -198,6 +200,11 @@ def _counts(lock: Place, holder: Holder) -> bool:
         return False
     alive = holder.alive
     return own and (_age(lock) < SILENT if alive is None else alive)
+
+
+def _is_young(file: Place) -> bool:
+    """Whether it was made just now; a time to come, beyond what clocks differ by, says nothing."""
+    return abs(_age(file)) < STARTING
 
 
 def _age(file: Place) -> float:

@@ -205,13 +205,15 @@ def _missing(parts: Sequence[ShardRun]) -> list[str]:
 
 def _info(parts: Sequence[ShardRun], remarks: Sequence[str], finished: bool) -> RunInfo:
     infos = [part.info for part in parts]
-    notes = dict.fromkeys(note for info in infos for note in info.notes)
+    notes, sums = dict.fromkeys(note for info in infos for note in info.notes), _sums(infos)
     return replace(
         infos[0],
         shard=None,
         shards=[_shard_facts(part) for part in parts],
         pairs=dict(sum((Counter(info.pairs) for info in infos), Counter())),
-        row_sums=_sums(infos),
+        row_sums=sums,
+        # What an earlier version's shard lacks, the whole lacks.
+        straight=infos[0].straight if sums else None,
         keep=min(_known(info.keep for info in infos), key=_KEPT.index, default=None),
         found_dropped=any(info.found_dropped for info in infos),
         device=", ".join(dict.fromkeys(_known(info.device for info in infos))),

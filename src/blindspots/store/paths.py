@@ -175,6 +175,22 @@ def refuse_foreign(run: Place, names: Sequence[str], folders: Sequence[str]) -> 
             raise UsageError(_foreign(entry.path, "neither a file nor a folder"))
 
 
+def check_made_here(out: Place, names: Sequence[str], mark: str) -> None:
+    """Refuse a directory that holds anything but what the same command wrote there before.
+
+    `names`: what it writes; the first of them holds `mark`.
+    """
+    found = sorted(file.name for file in children(out) if not file.name.endswith(".partial"))
+    foreign = [name for name in found if name not in names]
+    if found and (names[0] not in found or mark.encode() not in (out / names[0]).read_bytes()):
+        foreign += found
+    if foreign:
+        raise UsageError(
+            f"{out} is not empty, and {foreign[0]} in it is not what this command writes there; "
+            f"expected a new directory, or one of the same command; type --out {out / 'new'}"
+        )
+
+
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:

@@ -8,7 +8,7 @@ import json
 import platform
 import re
 import types
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, is_dataclass
 from functools import cache
 from importlib.metadata import version
@@ -116,8 +116,13 @@ FORMAT = 1
 INFO_FILE = "run.json"
 PACKAGES = ("blindspots", "torch", "torchvision", "timm", "numpy", "pillow")
 AGAIN = "start it again with blindspots run and another --out"
-# Marks members that are not written while they are None.
+# Marks members that are not written while they are None; a finished run has them all, but for those
+# of which this is said: runs of 682a269 lack some, and only some runs have others.
 LEFT_OUT = {"left out": True}
+LATER = {**LEFT_OUT, "later": True}
+AT_TIMES = {**LEFT_OUT, "at times": True}
+# Marks members that are null in some finished runs.
+NULL = {"null": True}
 
 Facts = Mapping[str, Any]
 _ID = re.compile(r"[0-9a-f]{16}")
@@ -145,9 +150,9 @@ class Preflight:
 
     images: int | None = None
     labelled: bool = True
-    accuracy: float | None = None
-    mean_confidence: float | None = None
-    findings: Sequence[StoredFinding] | None = field(default=None, metadata=LEFT_OUT)
+    accuracy: float | None = field(default=None, metadata=NULL)
+    mean_confidence: float | None = field(default=None, metadata=NULL)
+    findings: Sequence[StoredFinding] | None = field(default=None, metadata=AT_TIMES)
     more: Facts = field(default_factory=dict)
 
 
@@ -162,11 +167,11 @@ class ModelFacts:
 
     spec: str = ""
     name: str = ""
-    title: str | None = field(default=None, metadata=LEFT_OUT)
+    title: str | None = field(default=None, metadata=AT_TIMES)
     fingerprint: str = ""
-    num_classes: int | None = None
+    num_classes: int | None = field(default=None, metadata=NULL)
     size: Sequence[int] | None = None
-    training_epsilon: float | None = None
+    training_epsilon: float | None = field(default=None, metadata=NULL)
     image_suffix: str = ""
     preflight: Preflight = field(default_factory=Preflight)
     more: Facts = field(default_factory=dict)
@@ -230,13 +235,13 @@ class RunInfo:
     format: int = FORMAT
     plan_hash: str | None = field(default=None, metadata=LEFT_OUT)
     plan: Facts = field(default_factory=dict)
-    shard: Shard | None = None
+    shard: Shard | None = field(default=None, metadata=NULL)
     pairs: Mapping[str, int] = field(default_factory=dict)
     pairs_hash: str | None = field(default=None, metadata=LEFT_OUT)
-    row_sums: Mapping[str, str] | None = field(default=None, metadata=LEFT_OUT)
+    row_sums: Mapping[str, str] | None = field(default=None, metadata=LATER)
     models: Sequence[ModelFacts] = ()
     images: ImagesFacts = field(default_factory=ImagesFacts)
-    straight: bool | None = field(default=None, metadata=LEFT_OUT)
+    straight: bool | None = field(default=None, metadata=LATER)
     keep: Keep | None = field(default=None, metadata=LEFT_OUT)
     found_dropped: bool = False
     backend: str | None = field(default=None, metadata=LEFT_OUT)
@@ -250,14 +255,20 @@ class RunInfo:
     finished: str | None = None
     seconds: float | None = field(default=None, metadata=LEFT_OUT)
     tables: Mapping[str, str] = field(default_factory=dict)
-    shards: Sequence[ShardFacts] | None = field(default=None, metadata=LEFT_OUT)
-    contrast: SensitivityFacts | None = field(default=None, metadata=LEFT_OUT)
+    shards: Sequence[ShardFacts] | None = field(default=None, metadata=AT_TIMES)
+    contrast: SensitivityFacts | None = field(default=None, metadata=AT_TIMES)
     more: Facts = field(default_factory=dict)
 
     @property
     def method(self) -> Facts:
         """The plan's method: its `name` and settings; empty where none is stored."""
         return self.plan.get("method") or {}
+
+    @property
+    def earlier(self) -> bool:
+        """Whether it has none of the members that earlier versions did not write."""
+        later = [one.name for one in fields(self) if one.metadata.get("later")]
+        return all(getattr(self, name) is None for name in later)
 
     @property
     def score(self) -> Facts:
@@ -335,6 +346,32 @@ def _described(stored: Facts) -> RunInfo:
     if info.shard is not None and not 1 <= info.shard.number <= info.shard.of:
         raise ValueError(f"shard is {info.shard}, expected a number from 1 to how many there are")
     return info
+
+
+def missing_members(path: Place | str) -> Iterator[str]:
+    """What is absent, or null, though it is in the `run.json` of every finished run."""
+    file = find_place(path) / INFO_FILE
+    return _missing(RunInfo, load_json(file.read_text(encoding="utf-8")), "")
+
+
+def _missing(kind: Any, stored: Facts, within: str) -> Iterator[str]:
+    earlier = kind is RunInfo and _described(stored).earlier
+    for one in (one for one in fields(kind) if one.name != "more"):
+        value, own = stored.get(one.name), _members_of(_types(kind)[one.name])
+        free = one.metadata.get("null") and one.name in stored
+        later = earlier and one.metadata.get("later")
+        if value is None and not (free or later or one.metadata.get("at times")):
+            yield f"{within}{one.name}"
+        for each in value if isinstance(value, list) else [value]:
+            if own is not None and each is not None:
+                yield from _missing(own, each, f"{within}{one.name}.")
+
+
+def _members_of(kind: Any) -> Any:
+    """The dataclass that describes a member, or each of its items."""
+    if is_dataclass(kind):
+        return kind
+    return next((own for inner in get_args(kind) if (own := _members_of(inner))), None)
 
 
 def plain(value: Any) -> Any:

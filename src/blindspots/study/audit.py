@@ -16,10 +16,10 @@ import numpy as np
 from blindspots.errors import UsageError, can_compute
 from blindspots.images.listing import seeded_order
 from blindspots.schema import ALL_TABLES, CONFINED_SCORES, GROUPED_METHODS, TABLES, Ending
-from blindspots.settings import WHOLE, plan_hash
+from blindspots.settings import MOST_LISTED_PAIRS, WHOLE, plan_hash
 from blindspots.store.parquet import row_files
 from blindspots.store.reader import Row, Run, of_model
-from blindspots.store.run_info import row_sum
+from blindspots.store.run_info import missing_members, row_sum
 from blindspots.study.audit_rows import ModelAudit, StoredTables
 from blindspots.study.pairs import PairsByModel, plan_pairs
 from blindspots.study.targets import draw_targets
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Edge = tuple[str, str]
 MOST_LISTED = 20
+PLANNED = ("models", "images", "method", "score", "seed", "precision")
 # What a changed file may make Python or torch raise: that is a disagreement, not an error of ours.
 UNFORESEEN = (RuntimeError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError)
 
@@ -103,7 +104,25 @@ class Audit:
         known = {facts.name: facts.fingerprint for facts in info.models}
         if info.plan.get("models") != known:
             yield "run.json: plan.models and models are not the same models"
+        yield from (f"run.json: plan has no {name}" for name in PLANNED if name not in info.plan)
+        yield from self._lacking() if self.run.finished else ()
         yield from self._unknown() if can_compute() else ()
+
+    def _lacking(self) -> Iterator[str]:
+        """What is not there, though every finished run of the version that wrote it has it."""
+        info, given = self.run.info, isinstance(self.run.plan.get("pairs"), list)
+        for name in missing_members(self.run.path):
+            # A case of the explorer has none.
+            if name != "pairs_hash" or not given:
+                yield f"run.json has no {name}, and every finished run has one"
+        for name, stored in (("pairs", info.pairs), ("row_sums", info.row_sums)):
+            if stored is not None and stored.keys() != {facts.name for facts in info.models}:
+                yield f"run.json: {name} and models do not name the same models"
+        for facts in info.models:
+            told = facts.preflight
+            known = (told.mean_confidence, told.accuracy if told.labelled else 0.0)
+            if facts.num_classes and None in known:
+                yield f"run.json: preflight of {facts.name} lacks accuracy or mean_confidence"
 
     def _unknown(self) -> Iterator[str]:
         from blindspots.scores import SCORES
@@ -170,16 +189,24 @@ class PlanAudit:
 
     def all(self) -> Iterator[str]:
         """Every disagreement; none where the choice cannot be made without the images."""
-        plan, info = self.run.plan, self.run.info
-        score = info.score.get("name")
-        if info.pairs_hash is None or score is None or not info.pairs:
-            return
-        listed, chosen = plan.get("pairs"), "sources" in plan and score not in CONFINED_SCORES
-        if chosen and (sentences := list(self._sources())):
-            yield from sentences
-        elif chosen or isinstance(listed, list):
-            whole = info.shard is None or info.shard.whole
-            yield from self._targets(listed) if whole else ()
+        plan, whole = self.run.plan, (self.run.info.shard or WHOLE).whole
+        listed, drawn = plan.get("pairs"), "sources" in plan and "targets_per_source" in plan
+        if drawn == (listed is not None):
+            yield "run.json: plan has not either sources and targets_per_source, or pairs"
+        elif listed is not None and not isinstance(listed, list):
+            yield from self._many(listed, whole)
+        elif listed is not None or _tells_sources(self.run):
+            sentences = list(self._sources()) if drawn else []
+            yield from sentences or (self._targets(listed) if whole else ())
+
+    def _many(self, listed: Any, whole: bool) -> Iterator[str]:
+        """Whether there are as many as were given, where these are told by count and hash."""
+        count = listed.get("count") if isinstance(listed, dict) else None
+        if not isinstance(count, int) or count <= MOST_LISTED_PAIRS or "sha256" not in listed:
+            yield f"run.json: plan.pairs is no list, and not of over {MOST_LISTED_PAIRS:,} pairs"
+        for name in self.run.info.pairs if whole else ():
+            if len(self._with_target(name)) != count:
+                yield f"pairs.parquet has not all {count} pairs of the plan for {name}"
 
     def _sources(self) -> Iterator[str]:
         """Whether each model's sources, and those it misclassifies, are the first of the order."""
@@ -237,11 +264,12 @@ class PlanAudit:
         except UsageError as error:
             yield f"the targets are not those that the plan draws: {error}"
             return
-        for name in self.run.info.pairs:
+        # Of what the explorer saved, each model may have found some.
+        for name in self.run.info.pairs if self.run.info.pairs_hash else (None,):
             own = {(row["source_id"], row["target_id"]) for row in self._with_target(name)}
             yield from (f"{_pair(name, one)} is not in the plan" for one in own - {*edges})
             yield from (f"{_pair(name, one)} of the plan has no row" for one in {*edges} - own)
-        if edges and self._hash(edges) != self.run.info.pairs_hash:
+        if edges and self._hash(edges) != (self.run.info.pairs_hash or self._hash(edges)):
             yield "pairs_hash of run.json is not that of the pairs in their order"
 
     def _with_target(self, model: str | None = None) -> list[Row]:
@@ -279,6 +307,28 @@ def audit(run: Run) -> Disagreements:
     return Audit(StoredTables(run)).all()
 
 
+def unproved(run: Run) -> list[str]:
+    """What an audit of the run cannot tell, a sentence each."""
+    shard, told = run.info.shard or WHOLE, []
+    if run.info.earlier:
+        told.append(
+            "an earlier version wrote it, without sums of its rows, and without a manifest unless "
+            "it is a merge: that no file is another, and no row without a target left out"
+        )
+    if "pairs" in run.plan:
+        told.append("its pairs were given, not drawn: that nobody picked them")
+    elif not _tells_sources(run):
+        told.append("which sources the plan draws for its score")
+    if not shard.whole:
+        told.append(f"it is shard {shard} alone: anything of the others")
+    return told
+
+
+def _tells_sources(run: Run) -> bool:
+    """Whether the sources that the plan draws follow from the predictions."""
+    return run.info.score.get("name") not in CONFINED_SCORES
+
+
 def _in_order(images: Iterable[str], seed: int) -> list[str]:
     names = sorted(images)
     return [names[i] for i in seeded_order(names, seed)]
@@ -288,5 +338,5 @@ def _first_null(key: Sequence[str], row: Sequence[Any]) -> str:
     return next(name for name, value in zip(key, row, strict=True) if value is None)
 
 
-def _pair(model: str, edge: Edge) -> str:
-    return f"pair {edge[0]} → {edge[1]} of {model}"
+def _pair(model: str | None, edge: Edge) -> str:
+    return f"pair {edge[0]} → {edge[1]} of {model or 'any model'}"

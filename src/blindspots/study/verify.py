@@ -20,13 +20,14 @@ from blindspots.store.manifest import MANIFEST, check_manifest
 from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
-from blindspots.study.audit import UNFORESEEN, Disagreements, audit
+from blindspots.study.audit import UNFORESEEN, Disagreements, audit, unproved
 
 if TYPE_CHECKING:
     from blindspots.models.classifier import Classifier
     from blindspots.study.recompute import Computed
 
 CONFIDENCE, DISTANCE, SHARE, NONE = 1e-3, 1e-4, 0.05, 1e-9
+_UNFINISHED = "the run is not finished, which proves nothing of the rows that are not there"
 METRICS = ("rmse", "linf", "ssim", "lpips")
 TOLERANCES: dict[str, float] = {
     **dict.fromkeys(("p_source", "p_found", "p_found_8bit"), CONFIDENCE),
@@ -52,8 +53,9 @@ class Verification:
     """The largest deviation of each column over `rows` rows, and where it was found.
 
     `problems`: everything else that disagrees, a sentence each. `listed`: whether the run has a
-    manifest, so that its files' hashes were compared. `finished`: whether the run is, so that rows
-    that lack were noticed. `computed`: whether torch is installed, so that numbers were computed
+    manifest, so that its files' hashes were compared. `finished`: whether the run is; else nothing
+    is proved, because nobody knows which rows are still to come. `unproved`: what else could not be
+    told, a sentence each. `computed`: whether torch is installed, so that numbers were computed
     again.
     """
 
@@ -64,6 +66,7 @@ class Verification:
     listed: bool = True
     finished: bool = True
     computed: bool = True
+    unproved: list[str] = field(default_factory=list)
 
     def compare(self, name: str, stored: Mapping[str, Any], again: Mapping[str, Any]) -> None:
         """Count a row and note where it deviates."""
@@ -92,6 +95,7 @@ class Verification:
             "problems": list(self.problems),
             "manifest": self.listed,
             "finished": self.finished,
+            "unproved": self.unproved,
             "computed": self.computed,
         }
 
@@ -104,24 +108,22 @@ class Verification:
             if name in self.largest
         ]
         lines += [f"DIFFERENT: {problem}" for problem in self.problems]
-        if not self.finished:
-            lines.append("not finished: nobody looked for rows that are still to come")
-        if not self.listed:
-            lines.append(f"no {MANIFEST}: the hashes of the files were not compared")
+        lines += [f"not proved: {sentence}" for sentence in self.unproved]
         differs = bool(self.different or self.problems)
+        so_far = "" if self.finished or differs else f" so far; {_UNFINISHED}"
         if not self.computed:
-            verdict = "differ" if differs else "agree"
+            verdict = "differ" if differs else f"agree{so_far}"
             note = "torch is not installed: no number was computed again; type "
             return "\n".join(
                 [*lines, f"{note}pip install 'blindspots[torch]'", f"files and plan {verdict}"]
             )
-        verdict = "differs" if differs else "agrees within float tolerance"
+        verdict = "differs" if differs else f"agrees within float tolerance{so_far}"
         return "\n".join(
             [f"{'column':<25} largest deviation", *lines, f"{self.rows} rows: {verdict}"]
         )
 
     def raise_if_different(self) -> None:
-        """Fail where what is stored is not what plan, files and saved images give."""
+        """Fail where what is stored is not what plan, files and saved images give, or not all."""
         if self.different:
             more = f"; beside that {_counted(self.problems)}" if self.problems else ""
             raise WorkFailed(
@@ -133,6 +135,8 @@ class Verification:
                 f"{_counted(self.problems)}; was something changed by hand, or lost in copying? "
                 "give the run's command again, or run it with another --out"
             )
+        if not self.finished:
+            raise WorkFailed(f"{_UNFINISHED}; give the run's command again, then verify it")
 
 
 def verify_run(
@@ -164,6 +168,9 @@ def verify_run(
         _check(run, trust, own)
     listed = (run.path / MANIFEST).is_file()
     result = Verification(listed=listed, finished=run.finished, computed=computed)
+    result.unproved.extend(unproved(run))
+    if run.finished and not listed and not run.info.earlier:
+        result.problems.append(f"{MANIFEST} is missing, and every finished run has one")
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)
     result.problems.take("files", files)
     result.problems.extend(audit(run))

@@ -31,7 +31,7 @@ from blindspots.images.sources.parquet_files import list_parquet
 from blindspots.images.sources.torchvision_sets import list_torchvision
 from blindspots.images.sources.webdataset import list_webdataset
 from blindspots.progress import Reporter, silent
-from blindspots.specs import Spec, parse_spec
+from blindspots.specs import Spec, parse_spec, user_path
 
 if TYPE_CHECKING:
     from blindspots.images.imageset import ImageSet
@@ -60,6 +60,18 @@ def check_spec(text: str) -> None:
     spec = parse_spec(text, _SCHEMES, _EXAMPLE)
     if spec.scheme in _CHECKS:
         _CHECKS[spec.scheme](spec)
+
+
+def local_folders(text: str) -> list[Path]:
+    """The folders of this machine below which a spec's images may lie."""
+    scheme, _, rest = text.partition(":")
+    spec = parse_spec(text, _SCHEMES, _EXAMPLE) if scheme in _SCHEMES else Spec(scheme, rest)
+    named = {
+        "folder": (spec.name,),
+        "hf": (spec.name, spec.name.rpartition(":")[0]),
+        "torchvision": (spec.options.get("root", ""),),
+    }
+    return [user_path(name).resolve() for name in named.get(scheme, ()) if name]
 
 
 def load_images(

@@ -4,7 +4,7 @@ The photographs come with scikit-image: free of rights (CC0, or of NASA), so the
 a model says of them.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,18 +14,19 @@ from PIL import Image
 from blindspots.errors import UsageError
 from blindspots.images.collect import Entry, collect
 from blindspots.images.listing import Item, Listing, image_id
+from blindspots.images.shapes import CLASS_NAMES, shape_image
 from blindspots.images.sources.files import read_file, said_options, whole_number
 from blindspots.progress import Reporter
 from blindspots.specs import Spec
 
 # Coffee: Rachel Michetti; cat: Stefan van der Walt; both CC0. Rocket: SpaceX, CC0.
 PHOTOS = {"cat.png": "chelsea.png", "coffee.png": "coffee.png", "rocket.jpg": "rocket.jpg"}
+# An image is drawn to be listed, then to be looked at; a thousand take 12 MB.
+_drawn = lru_cache(maxsize=1000)(shape_image)
 
 
 def list_sample(spec: Spec, reporter: Reporter) -> Listing:
     """The first `n` images of a split; refused where there is no such sample, split or number."""
-    from blindspots.images.shapes import CLASS_NAMES
-
     if spec.name == "photos":
         return _list_photos(spec, reporter)
     if spec.name != "shapes":
@@ -52,9 +53,7 @@ def _list_photos(spec: Spec, reporter: Reporter) -> Listing:
 
 
 def _shape(split: str, index: int, seed: int) -> Item:
-    from blindspots.images.shapes import CLASS_NAMES, shape_image
-
-    image, label = shape_image(split, index, seed)
+    image, label = _drawn(split, index, seed)
     content = sha256(image.tobytes()).hexdigest()
     name = f"{split}/{CLASS_NAMES[label]}-{index:05d}.png"
     drawn = partial(_draw, split, index, seed)
@@ -62,6 +61,4 @@ def _shape(split: str, index: int, seed: int) -> Item:
 
 
 def _draw(split: str, index: int, seed: int) -> Image.Image:
-    from blindspots.images.shapes import shape_image
-
-    return shape_image(split, index, seed)[0]
+    return _drawn(split, index, seed)[0].copy()

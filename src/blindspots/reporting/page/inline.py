@@ -28,6 +28,7 @@ TYPES = {
 _IMPORT = re.compile(r'^import \{([^}]*)\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?function (\w+)|const (\w+)|class (\w+))", re.MULTILINE)
 _STYLES = ("base", "report", "views")
+_TIGHT = (",", ":")
 
 
 def page_files(*own: Traversable) -> dict[str, Traversable]:
@@ -92,7 +93,7 @@ def fill(
         .get_template(name)
         .render(
             data=data,
-            block=json_block(data.as_json()),
+            block=json_block(data),
             style=Markup("".join(own(f"{style}.css") for style in (*_STYLES, *styles))),
             script=Markup(script),
             script_hash=script_hash(script),
@@ -124,8 +125,9 @@ def script_hash(script: str) -> str:
     return base64.b64encode(digest).decode("ascii")
 
 
-def json_block(data: dict[str, Any]) -> Markup:
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def json_block(data: Any) -> Markup:
+    """Data of JSON's types and of dataclasses, none of whose long lists is copied."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=_TIGHT, default=vars)
     unsafe = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028"}
     return Markup(text.translate(str.maketrans(unsafe)))
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from blindspots.reporting.page.inline import PairPictures, Pictures, fitting_together, rmse
@@ -194,9 +194,6 @@ class ReportData:
     triangles: list[TriangleEntry]
     grids: list[GridEntry]
     images: dict[str, str]
-
-    def as_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Views(NamedTuple):
