@@ -8,6 +8,7 @@ from blindspots.store.reader import Run
 from tests.browser.conftest import (
     DEVICES,
     MODELS,
+    TITLES,
     check_accessible,
     opened,
     pair_table,
@@ -17,7 +18,7 @@ from tests.browser.conftest import (
 from tests.support.run_factory import Factory, hold
 
 pytestmark = pytest.mark.browser
-LABELS = [f"{run}/{model}" for model in MODELS for run in ("old", "new")]
+LABELS = [f"{run}/{title}" for title in TITLES for run in ("old", "new")]
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,7 @@ def test_nothing_is_wider_than_the_window(page):
 
 def test_the_verdicts_come_first_and_every_interval_is_drawn(shown):
     assert LABELS[1] in shown.locator("main h2").first.inner_text()
+    assert "zoo:" not in shown.locator("section.contrast").first.inner_text()
     tables = shown.locator("section.contrast table")
     assert tables.count() == 2
     assert tables.first.locator("tbody tr").count() > 5

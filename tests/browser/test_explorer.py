@@ -10,7 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from blindspots.images.shapes import shape_images
+from blindspots.reporting.selection import striking_case
 from blindspots.settings import Trust
+from blindspots.store.reader import Run
 from tests.browser.conftest import DESKTOP, PHONE, violations
 from tests.browser.explorer_page import (
     DROP,
@@ -141,6 +144,134 @@ def test_a_search_is_muted_and_says_nothing_of_the_model(page):
     page.click("#go")
     page.click("#restart")
     page.reload()
+
+
+@on_a_desk
+def test_the_headline_claims_nothing_while_another_picture_is_searched(page):
+    quick(page, steps=3)
+    start_and_wait(page)
+    assert "The model" in page.inner_text("h1")
+    page.select_option("#model-1", SLOW)
+    page.select_option("#model-2", "")
+    pick(page, "target", 7)
+    quick(page, steps=900)
+    page.click("#go")
+    until(page, "document.querySelector('.panel .readout').textContent.includes('searching')")
+    assert page.inner_text("h1") == "Searching for a picture that looks like a mushroom …"
+    assert page.get_attribute("h1", "class") == "quiet"
+    assert page.locator("#report").is_disabled()
+    loaded = "[...document.querySelectorAll('.panel img')].every((one) => one.naturalWidth > 0)"
+    until(page, loaded)
+    page.click("#go")
+    assert page.inner_text("h1") == "Stopped on the way to a mushroom."
+    page.click("#restart")
+    page.reload()
+
+
+@on_a_desk
+def test_the_headline_is_of_the_picture_that_is_shown(page, client):
+    pick(page, "second", 4)
+    quick(page, steps=3)
+    start_and_wait(page)
+    first, second = (client.hub.gallery.known(client.images[at]) for at in (1, 4))
+    assert first in page.inner_text("h1")
+    panel = page.locator(".panel").nth(1)
+    panel.locator(".tabs button", has_text=second).click()
+    assert second in page.inner_text("h1")
+    assert panel.locator("h3").inner_text() in page.inner_text("#lead")
+    assert agree(page, panel)
+    slider = panel.locator("input[type=range]")
+    slider.focus()
+    slider.press("Home")
+    assert page.inner_text("h1").startswith("On the way to")
+    assert agree(page, panel)
+    limb = page.locator("#star-view .spoke").first
+    limb.locator(".tip").click()
+    assert limb.locator("text.person").text_content() in page.inner_text("h1")
+    assert agree(page, page.locator(".panel").first)
+
+
+def agree(page, panel):
+    """Whether headline and panel say the same of the same picture."""
+    return shown_percent(page.inner_text("h1")) == shown_percent(
+        panel.locator(".sure").inner_text()
+    )
+
+
+@on_a_desk
+def test_a_run_opens_with_its_finished_case(context, client, tmp_path):
+    source, *targets = client.images[:3]
+    asked = {"models": [FIRST], "settings": {"max_steps": 3}}
+    events = client.traverse(source, targets, **asked)
+    ids = [event["id"] for event in events if event["kind"] == "result"]
+    _, saved = client.post("/api/cases", {"found": ids})
+    path, trusted = client.hub.out / saved["path"], Trust(run_code=True)
+    with explorer(tmp_path, models=[], run=path, trust=trusted) as own:
+        page = context.new_page()
+        page.goto(own.url)
+        until_found(page)
+        case = own.get("/api/start")[1]["run"]["case"]
+        assert case["pair_id"] == striking_case(Run(path))
+        assert case["target_name"] in page.inner_text("h1")
+        assert page.get_attribute("h1", "class") == ""
+        assert page.evaluate("scrollY") == 0
+        assert [one.target for one in own.hub.shelf._kept.values()] == [case["target_id"]]
+
+
+@on_a_desk
+def test_it_opens_with_two_classes_and_a_source_that_the_model_names(context, tmp_path):
+    drawings = [image for image, _ in shape_images("test", 4)]
+    # A butterfly among the apples: it comes first, and is no source.
+    folder = {"apple": (1, 0), "car": (2,), "cup": (3,)}
+    for label, numbers in folder.items():
+        (tmp_path / "images" / label).mkdir(parents=True)
+        for place, number in enumerate(numbers):
+            drawings[number].save(tmp_path / "images" / label / f"{place}.png")
+    images = f"folder:{tmp_path / 'images'}"
+    with explorer(tmp_path / "out", models=[FIRST], images=images) as running:
+        page = opened_at(context, running.url)
+        assert page.locator(".slot .choose b").all_inner_texts()[:2] == ["car", "cup"]
+
+
+WORDS = """() => {
+  const broken = [], walker = document.createTreeWalker(document.querySelector('main'), 4);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (!node.parentElement.checkVisibility() || node.parentElement.closest('svg, code')) continue;
+    for (const {0: word, index} of node.textContent.matchAll(/[\\p{L}]+/gu)) {
+      const range = document.createRange();
+      range.setStart(node, index);
+      range.setEnd(node, index + word.length);
+      if (new Set([...range.getClientRects()].map((one) => one.top)).size > 1) broken.push(word);
+    }
+  }
+  return broken;
+}"""
+
+
+def test_no_word_is_broken_in_the_middle(context, tmp_path):
+    with explorer(tmp_path, models=[FIRST]) as running:
+        page = opened_at(context, running.url)
+        pick(page, "source", 1)
+        pick(page, "target", 7)
+        quick(page, steps=3)
+        start_and_wait(page)
+        page.wait_for_selector("#contrast-view figure:nth-child(3)")
+        assert "mushroom" in page.locator(".player").first.inner_text()
+        assert page.evaluate(WORDS) == []
+
+
+@on_a_desk
+def test_a_model_is_called_in_words(context, tmp_path):
+    with explorer(tmp_path, models=[FIRST]) as running:
+        (told,) = running.get("/api/start")[1]["models"]
+        assert told["title"] != FIRST
+        page = opened_at(context, running.url)
+        quick(page, steps=3)
+        start_and_wait(page)
+        page.wait_for_selector("#contrast-view article")
+        assert page.locator("article h3").all_inner_texts() == [told["title"]] * 3
+        assert page.locator("#model-1 option").all_inner_texts() == [told["title"]]
+        assert FIRST not in page.inner_text("main")
 
 
 @on_a_desk
@@ -275,7 +406,7 @@ def test_limbs_of_the_star_are_as_long_as_their_images_are_far(page, client):
     quick(page, steps=3)
     start_and_wait(page)
     star = page.locator("#star-view article").first
-    named = [client.hub.gallery.label(client.images[at]) for at in (1, 7)]
+    named = [client.hub.gallery.known(client.images[at]) for at in (1, 7)]
     assert star.locator(".spoke text.person").all_text_contents() == named
     shown = star.locator(".spoke").all()
     assert all(re.search(r"\d %$", one.text_content().replace("\u00a0", " ")) for one in shown)
@@ -339,14 +470,10 @@ def test_two_dropped_photographs_become_source_and_target(page, client):
 
 
 @on_a_desk
-def test_photographs_for_a_model_that_knows_drawings_get_a_word(context, tmp_path):
-    with explorer(tmp_path, models=["zoo:shapes-resnet"]) as running:
-        page = opened_at(context, running.url)
-        page.evaluate(DROP, [".slot[data-slot=source]", [["one.jpg", jpeg((255, 80, 40))]]])
-        until(
-            page, "document.querySelector('#status').textContent.includes('ten kinds of drawings')"
-        )
-        assert "blindspots explore --model timm:" in page.inner_text("#status")
+def test_photographs_for_a_model_that_knows_drawings_get_a_word(page):
+    page.evaluate(DROP, [".slot[data-slot=source]", [["one.jpg", jpeg((255, 80, 40))]]])
+    until(page, "document.querySelector('#status').textContent.includes('ten kinds of drawings')")
+    assert "blindspots explore --model timm:" in page.inner_text("#status")
 
 
 @on_a_desk

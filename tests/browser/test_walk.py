@@ -41,6 +41,24 @@ def test_both_pictures_are_equally_large_and_the_source_is_small(shown):
 SIDES = ("real", "found")
 
 
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1440, 900)])
+def test_the_first_screen_holds_the_whole_claim(chromium, report, tmp_path, width, height):
+    # An unlabelled run of models with long names has the longest words above its pictures.
+    names = ("academic gown", "African hunting dog", "remote control")
+    for path in (report, long_words(tmp_path, names)):
+        with opened(chromium, path) as page:
+            page.set_viewport_size({"width": width, "height": height})
+            page.reload()
+            slider = page.locator(SLIDER).bounding_box()
+            assert slider["y"] + slider["height"] <= height
+            assert page.locator("#claim .found canvas").bounding_box()["width"] > 0.3 * height
+
+
+def long_words(path, names):
+    factory = Factory(size=32, sources=3, classes=names, labelled=False, method="star")
+    return write_report(Run(factory.write(path / "run")))
+
+
 def test_at_the_end_stand_the_real_target_and_the_found_image(desk, report):
     run, row = case_of(desk, report)
     stored = (run.image(row["target_id"], row["model"]), run.found(row["pair_id"]))

@@ -9,7 +9,7 @@ from blindspots.explorer.image_catalog import ImageCatalog, Missing, run_images
 from blindspots.store.reader import Run
 from tests.support import tiny_model
 from tests.support.run_factory import Factory
-from tests.support.tiny import draw
+from tests.support.tiny import draw, write_images
 
 
 @pytest.fixture
@@ -43,6 +43,14 @@ def test_what_a_model_does_not_have_is_no_other_image(catalog):
     with pytest.raises(Missing, match="this image is not here"):
         images.pixels("nobody", "all")
     assert [one["id"] for one in images.listing()["images"]] == sets["all"].ids
+
+
+def test_a_folder_is_listed_with_its_classes_in_turn(tmp_path):
+    model = tiny_model.build()
+    images = bs.load_images(f"folder:{write_images(tmp_path / 'images', 3)}", model)
+    subjects = {"one": Subject("one", model, images, Evaluator(model), "f")}
+    labels = [one["label"] for one in ImageCatalog(subjects, listed=5).listing()["images"]]
+    assert labels == ["blue", "green", "red", "blue", "green"]
 
 
 def test_the_images_of_a_run_have_the_names_of_their_classes(tmp_path):

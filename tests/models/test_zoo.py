@@ -94,6 +94,7 @@ def test_the_list_of_models_shows_the_cards(capsys):
     assert call(["models"]) == 0
     shown = capsys.readouterr().out
     assert "zoo:shapes-vit-at" in shown
+    assert "zoo:efficientnet-lite0" in shown
     assert "timm:" in shown
     assert call(["models", "--json"]) == 0
     first, *_ = json.loads(capsys.readouterr().out)

@@ -310,6 +310,19 @@ def test_a_figure_that_is_taller_than_a_page_is_refused_and_the_advice_helps(tmp
     write_figure(run, "triangle", models=["zoo:m0", "zoo:m1"])
 
 
+@pytest.mark.parametrize(("columns", "models"), [("1", 4), ("1", 18), ("2", 18), ("slide", 18)])
+def test_a_wider_page_is_advised_only_where_the_figure_fits_on_it(columns, models, tmp_path):
+    names = [f"zoo:m{i}" for i in range(models)]
+    run = Run(Factory(size=8, sources=1, models=names).write(tmp_path))
+    with pytest.raises(UsageError, match=r"inches tall.*--model") as refused:
+        write_figure(run, "triangle", columns=columns)
+    wider = "--columns 2" in str(refused.value)
+    assert wider == (models == 4)
+    if wider:
+        write_figure(run, "triangle", columns="2")
+    write_figure(run, "triangle", columns=columns, models=names[:1])
+
+
 def texts_of(page):
     return [text.get_text() for text in page.figure.findobj(Text)]
 

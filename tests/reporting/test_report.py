@@ -26,6 +26,7 @@ from blindspots.reporting.page.report_data import page_html, report_data
 from blindspots.reporting.page.sentences import percent, spoken, with_article
 from blindspots.reporting.page.views import SCHEMA
 from blindspots.reporting.publish import publish
+from blindspots.reporting.selection import striking_case
 from blindspots.reporting.tables import build_table, render
 from blindspots.schema import NULLS, PREDICTIONS
 from blindspots.store.lock import hold
@@ -187,6 +188,23 @@ def test_the_plain_mix_stands_beside_every_way(run, page):
         expected = null["interpolation_confidence"] if null else []
         assert pair["plain"] == pytest.approx(expected, abs=1e-5)
         assert pair["plain_until"] == (null and null["interpolation_t"])
+
+
+@pytest.mark.parametrize("misread", [0, 1, 4])
+def test_the_headline_pair_has_a_real_target_that_the_model_names(tmp_path, misread):
+    run = Run(Factory(size=12, sources=4, targets=1, models=ZOO[:1]).write(tmp_path / "run"))
+    order = sorted(run.pair_rows(started=True), key=lambda row: row["rmse"])
+    names = {"model": ZOO[0], "confidence": 0.274, "p_label": 0.1}
+    said = [
+        {
+            **names,
+            "image_id": row["target_id"],
+            "predicted": row["target_class"] + (place < misread),
+        }
+        for place, row in enumerate(order)
+    ]
+    pq.write_table(pa.Table.from_pylist(said, PREDICTIONS), run.path / "predictions.parquet")
+    assert striking_case(Run(run.path)) == order[misread % 4]["pair_id"]
 
 
 def test_what_the_model_says_of_the_real_target_is_its_prediction(tmp_path):

@@ -13,6 +13,7 @@ from PIL import Image
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.images.listing import seeded_order
+from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
@@ -29,6 +30,32 @@ MODELS = 2
 def test_every_column_of_the_contract_is_there_with_its_type(finished, table, each):
     assert pq.read_schema(finished / f"{table}.parquet").equals(SCHEMAS[table])
     assert len(rows(finished, table)) == MODELS * each
+
+
+def test_the_report_has_a_small_change_that_the_model_does_see(finished):
+    check_contrast(finished)
+
+
+def test_the_demo_has_one_too(tmp_path, tiny_images, no_figures, monkeypatch):
+    for name, value in (("MODEL", MODEL), ("IMAGES", tiny_images), ("STEPS", 6)):
+        monkeypatch.setattr(f"blindspots.cli.run_command.PHOTO_{name}", value)
+    assert call(["demo", "--photos", "--out", str(tmp_path / "demo"), "--quiet"]) == 0
+    check_contrast(tmp_path / "demo")
+
+
+def check_contrast(path):
+    """The over-sensitive row is of the report's headline pair, and what the model says is true."""
+    run = Run(path)
+    data, facts = report_data(run), run.info.contrast
+    assert facts.pair_id == data.case.pair_id
+    row = next(row for row in run.pair_rows() if row["pair_id"] == facts.pair_id)
+    assert (facts.before, data.contrast.before) == (row["source_name"], data.case.source)
+    assert facts.linf == pytest.approx(8 / 255)
+    assert data.contrast.levels == 8
+    model = bs.load_model(run.facts(row["model"]).spec)
+    shown = torch.from_numpy(run.contrast().copy()).permute(2, 0, 1)[None] / 255
+    (confidence,), (label,) = model(shown).detach().softmax(1).max(1)
+    assert (facts.after, facts.p_after) == (NAMES[label], pytest.approx(float(confidence)))
 
 
 def test_every_number_of_a_pair_is_there_but_lpips(finished):

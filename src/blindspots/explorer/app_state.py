@@ -20,10 +20,12 @@ from blindspots.explorer.model_thread import (
 from blindspots.explorer.result_cache import ResultCache, Stored
 from blindspots.explorer.upload_decoder import MOST_BYTES, MOST_PIXELS
 from blindspots.images import ImageSet, load_images
+from blindspots.images.shapes import CLASS_NAMES as DRAWINGS
 from blindspots.methods import DEFAULT_METHOD, METHODS
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted, name_apart
 from blindspots.reporting.figures.style import colour_ramp
+from blindspots.reporting.model_names import titles_of
 from blindspots.reporting.score_labels import score_of
 from blindspots.reporting.tables.table import glossary
 from blindspots.schema import Ending
@@ -31,7 +33,9 @@ from blindspots.scores import Confidence
 from blindspots.settings import NO_TRUST, Trust
 from blindspots.store.paths import Place
 from blindspots.store.reader import Run
+from blindspots.store.run_info import Preflight
 from blindspots.study.reload import check_stored_spec
+from blindspots.study.subjects import model_facts
 
 MOST_JOBS = 24
 SCORE = Confidence.name
@@ -193,8 +197,12 @@ def _suffix(subject: Subject, before: Mapping[str, Subject]) -> str:
 
 
 def facts(hub: AppState) -> dict[str, Any]:
+    stored = {one.name: one for one in hub.stored.run.models} if hub.stored else {}
+    called = titles_of(
+        stored.get(name) or model_facts(one, Preflight()) for name, one in hub.subjects.items()
+    )
     return {
-        "models": [_model(subject) for subject in hub.subjects.values()],
+        "models": [_model(one, called[name]) for name, one in hub.subjects.items()],
         "methods": {name: _method(name) for name in METHODS},
         "method": DEFAULT_METHOD,
         "gallery": hub.gallery.listing(),
@@ -206,9 +214,15 @@ def facts(hub: AppState) -> dict[str, Any]:
     }
 
 
-def _model(subject: Subject) -> dict[str, Any]:
-    epsilon = subject.model.training_epsilon
-    return {"name": subject.name, "size": list(subject.model.size), "epsilon": epsilon}
+def _model(subject: Subject, title: str) -> dict[str, Any]:
+    model = subject.model
+    return {
+        "name": subject.name,
+        "title": title,
+        "size": list(model.size),
+        "epsilon": model.training_epsilon,
+        "drawings": tuple(model.class_names or ()) == DRAWINGS,
+    }
 
 
 def _method(name: str) -> dict[str, Any]:
@@ -231,4 +245,5 @@ def _run(hub: AppState) -> dict[str, Any]:
         "method": plan.get("name"),
         "settings": {key: plan[key] for key in SETTINGS if key in plan},
         "pairs": hub.stored.listing(),
+        "case": hub.stored.case(),
     }

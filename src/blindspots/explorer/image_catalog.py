@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -126,7 +126,13 @@ class ImageCatalog:
         self.uploads = Uploads(subject.model.preprocessing for subject in subjects.values())
 
     def listing(self) -> dict[str, Any]:
-        first = islice(self._entries.items(), self._listed)
+        """The first images, one of each class in turn: a folder lists class after class."""
+        turns: dict[str | None, int] = defaultdict(int)
+        places = {}
+        for image, (_, label) in self._entries.items():
+            places[image] = turns[label]
+            turns[label] += 1
+        first = islice(sorted(self._entries.items(), key=lambda one: places[one[0]]), self._listed)
         entries = [{"id": image, "name": name, "label": label} for image, (name, label) in first]
         return {"spec": self.spec, "count": len(self._entries), "images": entries}
 
@@ -137,8 +143,11 @@ class ImageCatalog:
         name, label = self._entries.get(image, (None, None))
         return label or name
 
-    def label(self, image: str) -> str | None:
-        return self._entries.get(image, ("", None))[1]
+    def given(self, image: str, model: str) -> int:
+        """The class of the model's that the image is labelled with; −1 where it is not."""
+        subject = self._subjects[model]
+        own = image in self._own[model]
+        return subject.given[subject.images.find(image)] if own else -1
 
     def pixels(self, image: str, model: str) -> Pixels:
         upload = self.uploads.get(image)

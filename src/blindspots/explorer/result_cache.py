@@ -15,6 +15,7 @@ from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import ImageCatalog, Missing, exact
 from blindspots.methods import METHODS
 from blindspots.methods.method import Method
+from blindspots.reporting.selection import striking_case
 from blindspots.store.reader import Row, Run
 from blindspots.study.reload import saved_outcome
 
@@ -95,8 +96,13 @@ class Stored:
 
     def listing(self) -> list[Row]:
         """What the page lists: who each of the first pairs is, and its main numbers."""
-        rows = list(self._rows.values())[:MOST_LISTED]
-        return [{key: row[key] for key in (*_SHOWN, *_NUMBERS)} for row in rows]
+        return [_listed(row) for row in list(self._rows.values())[:MOST_LISTED]]
+
+    def case(self) -> Row | None:
+        """The same of the pair that the page opens with; None where no found image was kept."""
+        chosen = striking_case(self.run)
+        known = (self._rows[one] for one in (chosen, *self._rows) if one in self._rows)
+        return next((_listed(row) for row in known if self.run.kept(row["pair_id"])), None)
 
     def open(self, name: str) -> CachedResult:
         row = self._rows.get(name)
@@ -139,6 +145,10 @@ class Stored:
             columns={key: row[key] for key in _MEASURED},
             aim=(row["target_class"], row["target_name"]),
         )
+
+
+def _listed(row: Row) -> Row:
+    return {key: row[key] for key in (*_SHOWN, *_NUMBERS)}
 
 
 def plan_method(run: Run) -> Method:

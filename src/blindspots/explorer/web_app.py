@@ -23,7 +23,7 @@ from blindspots.explorer import requests as asked
 from blindspots.explorer.app_state import AppState, Turns, facts
 from blindspots.explorer.guard import Guard
 from blindspots.explorer.image_catalog import Missing, png
-from blindspots.explorer.model_thread import WENT_WRONG, Busy, Event, TabJob
+from blindspots.explorer.model_thread import WENT_WRONG, Busy, TabJob
 from blindspots.explorer.save_case import SavedCase, check_case
 from blindspots.explorer.traversal_job import TraversalJob, contrast, named, result, traversal
 from blindspots.explorer.triangle_job import at_point, check_weights, triangle
@@ -129,7 +129,7 @@ def _images(app: FastAPI, hub: AppState) -> None:
         subject = hub.subject(body.model)
         image = await asyncio.to_thread(hub.gallery.image, body.image, subject.name)
         said = await hub.ask(subject.name, lambda evaluator, seen: named(evaluator, seen, image))
-        return {**said, "labelled": hub.gallery.label(body.image)}
+        return {**said, "right": said["label"] == hub.gallery.given(body.image, body.model)}
 
 
 def _work(app: FastAPI, hub: AppState) -> None:
@@ -185,29 +185,31 @@ def _results(app: FastAPI, hub: AppState) -> None:
     @app.post("/api/cases")
     async def save(body: asked.CaseRequest) -> dict[str, Any]:
         check_writable(hub.out)
-        case, events = await _case(hub, body)
-        return {"path": str(await asyncio.to_thread(case.write, hub.out, events))}
+        return {"path": str(await _written(hub, body, hub.out))}
 
     @app.post("/api/reports")
     async def report(body: asked.CaseRequest) -> HTMLResponse:
-        case, events = await _case(hub, body)
-        return HTMLResponse(await asyncio.to_thread(_report, case, events))
+        with TemporaryDirectory(prefix="blindspots-") as folder:
+            path = await _written(hub, body, Path(folder))
+            return HTMLResponse(await asyncio.to_thread(_report, path))
 
 
-async def _case(hub: AppState, body: asked.CaseRequest) -> tuple[SavedCase, list[Event]]:
+async def _written(hub: AppState, body: asked.CaseRequest, out: Path) -> Path:
     """The results that are asked for, measured: rows come model after model, in their order."""
     found = [hub.shelf.get(name) for name in dict.fromkeys(body.found)]
     check_case(found)
     ordered = [one for name in hub.subjects for one in found if one.model == name]
-    case = SavedCase(hub.subjects, ordered, hub.gallery.spec)
-    models = dict.fromkeys(one.model for one in ordered)
-    events = await hub.collect([_part(name, case.rows, hub.subject(name)) for name in models])
-    return case, sorted(events, key=lambda event: list(models).index(event["row"]["model"]))
+    case = SavedCase(hub.subjects, ordered, hub.gallery)
+    subjects = [hub.subject(name) for name in case.models]
+    events = await hub.collect([_part(one.name, case.rows, one) for one in subjects])
+    events.sort(key=lambda event: case.models.index(event["row"]["model"]))
+    path = await asyncio.to_thread(case.write, out, events)
+    await hub.collect([_part(one.name, case.contrast, one, path) for one in subjects])
+    return path
 
 
-def _report(case: SavedCase, events: list[Event]) -> str:
-    with TemporaryDirectory(prefix="blindspots-") as folder:
-        return page_html(report_data(Run(case.write(Path(folder), events))))
+def _report(path: Path) -> str:
+    return page_html(report_data(Run(path)))
 
 
 def _trip(hub: AppState, body: asked.TraversalRequest, method: Any, model: str) -> TraversalJob:

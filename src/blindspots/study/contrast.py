@@ -4,7 +4,8 @@ PGD on the pair's source, towards its target's class, once a run: 50 steps on on
 """
 
 import io
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -24,39 +25,51 @@ from blindspots.study.reload import saved_image
 
 def add_contrast(
     out: Place, subjects: Sequence[Subject], pair_id: str | None, method: PGD | None = None
-) -> SensitivityFacts | None:
-    """Store the contrast of a finished run's pair, where it is not there yet; what is stored.
+) -> None:
+    """Store the contrast of a finished run's pair, where it is not there yet.
 
-    None, and nothing written, where the pair has no target class or no stored source, or the model
-    has no classes. What the model says is of the image as it is stored, in 8 bits.
+    Nothing is written where the pair has no target class, the source's own or no stored source, or
+    the model has no classes. What the model says is of the image as it is stored, in 8 bits.
     """
+    deque(contrast_steps(out, subjects, pair_id, method), maxlen=0)
+
+
+def contrast_steps(
+    out: Place, subjects: Sequence[Subject], pair_id: str | None, method: PGD | None = None
+) -> Iterator[None]:
+    """The same, a step of PGD at a time, so that the model may do other work between them."""
     run = Run(out)
     stored = run.info.contrast
     if stored is not None and stored.pair_id == pair_id and (out / CONTRAST_FILE).is_file():
-        return stored
+        return
     rows = run.columns.rows("pairs", "pair_id", [pair_id]) if pair_id else []
     row = rows[0] if rows else None
     subject = next((one for one in subjects if row and one.name == row["model"]), None)
     if row is None or subject is None or not _possible(run, row):
-        return None
-    facts, pixels = _measured(run, subject, row, method or PGD())
+        return
+    facts, pixels = yield from _measured(run, subject, row, method or PGD())
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
     renew_entry(out, INFO_FILE)
-    return facts
 
 
 def _possible(run: Run, row: Row) -> bool:
     held = run.info.score.get("name") != "embedding"
     known = row["target_class"] is not None and row["source_class"] is not None
-    return held and known and run.image(row["source_id"], row["model"]) is not None
+    other = known and row["target_class"] != row["source_class"]
+    return held and other and run.image(row["source_id"], row["model"]) is not None
 
 
-def _measured(run: Run, subject: Subject, row: Row, method: PGD) -> tuple[SensitivityFacts, bytes]:
+def _measured(
+    run: Run, subject: Subject, row: Row, method: PGD
+) -> Generator[None, None, tuple[SensitivityFacts, bytes]]:
     source, device = saved_image(run, row["source_id"], row["model"])[None], subject.model.device
     wanted = torch.tensor([row["target_class"]], device=device)
-    changed = from_8bit(to_8bit(method(subject.model, source.to(device), wanted).cpu()))
+    changed = source
+    for changed in method.walk(subject.model, source.to(device), wanted):  # noqa: B007
+        yield
+    changed = from_8bit(to_8bit(changed.cpu()))
     with subject.model.frozen(), torch.no_grad():
         said = subject.model(torch.cat([source, changed]).to(device)).float().softmax(1).cpu()
     (p_before, p_after), (before, after) = (one.tolist() for one in said.max(1))

@@ -263,10 +263,11 @@ def _said(
     _check_logits(subject, logits)
     _check_labels(subject, labels, logits.shape[1])
     for row, label in zip(logits.softmax(dim=1).cpu(), labels, strict=True):
-        yield _answer(row, label)
+        yield answer(row, label)
 
 
-def _answer(probabilities: Float[Tensor, "classes"], label: int) -> Prediction:
+def answer(probabilities: Float[Tensor, "classes"], label: int) -> Prediction:
+    """What a model says of an image with that label; −1: it has none."""
     if not probabilities.isfinite().all():
         return UNKNOWN
     predicted = int(probabilities.argmax())

@@ -1,4 +1,5 @@
 import { events } from "./api.js";
+import { titleOf } from "./app.js";
 import { el, number, percent } from "./dom.js";
 import { bitmap, change, picture, show } from "./pixels.js";
 
@@ -13,7 +14,7 @@ export class Contrast {
     this.over.append(part(corners.source, result.sourceName, percent(result.numbers.p_source), "model"),
       el("figure", { "data-sign": "+" }, blank, el("figcaption", {}, "…")),
       el("figure", { "data-sign": "=" }, this.now, this.step));
-    this.node = el("article", { class: "sheet", "aria-label": trace.model }, el("h3", {}, trace.model),
+    this.node = el("article", { class: "sheet", "aria-label": titleOf(trace.model) }, el("h3", {}, titleOf(trace.model)),
       (this.heading = el("h4", {}, "Over-sensitive: nobody sees the change")), this.over,
       el("h4", {}, "Under-sensitive: anybody sees the change"), this.under());
   }

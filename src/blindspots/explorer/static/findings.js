@@ -1,28 +1,41 @@
-import { app, say } from "./app.js";
+import { app, say, titleOf } from "./app.js";
 import { Contrast, run as runContrast } from "./contrast.js";
 import { byId, el, percent, withArticle } from "./dom.js";
 import { Hull, fill } from "./hull.js";
 import { SMALL, sharpen } from "./shot.js";
 import { radialStar } from "./star.js";
 
+// What stands there before anything was started.
+const OPENING = [byId("headline").textContent, byId("lead").textContent];
+
 /** A traversal has ended: all that can be shown of what it found. */
 export function finished() {
   const done = app.traces.filter((trace) => trace.result);
   if (!done.length) return;
-  headline(done[0]);
-  byId("save").disabled = byId("report").disabled = byId("contrast-go").disabled = false;
   showStars(done[0].source);
   showTriangles();
   if (done.every((trace) => trace.corners.source.height <= SMALL)) showContrast();
 }
 
-function headline(trace) {
-  const { result } = trace, sees = result.numbers.p_found >= 0.5;
-  const arrived = 2 * result.numbers.rmse <= result.numbers.source_rmse;
-  byId("headline").replaceChildren(arrived ? "You see " : "On the way to ", el("em", { class: "person" }, withArticle(app.picker.nameOf(trace.target))),
-    sees ? ". The model sees " : ". The model gives ", el("em", { class: "model" }, sees ? withArticle(result.sourceName) : result.sourceName), `, ${percent(result.numbers.p_found)}.`);
+/** The headline is of the picture in the panel that was touched last; of a search it claims nothing. */
+export function headline(panel) {
+  if (!panel?.trace || panel !== (app.leading ?? app.panels[0])) return;
+  const { trace } = panel, { result } = trace, words = byId("headline");
+  words.className = !result && panel.waiting ? "quiet" : "";
+  if (result) return claim(words, trace, panel.at);
+  const target = trace.target && withArticle(app.picker.nameOf(trace.target));
+  const search = app.paused ? `Stopped on the way to ${target}.` : `Searching for a picture that looks like ${target} …`;
+  words.textContent = panel.waiting ? search : OPENING[0];
+  byId("lead").textContent = OPENING[1];
+}
+
+function claim(words, trace, { last, confidence }) {
+  const { result } = trace, sees = confidence >= 0.5;
+  const arrived = last && 2 * result.numbers.rmse <= result.numbers.source_rmse;
+  words.replaceChildren(arrived ? "You see " : "On the way to ", el("em", { class: "person" }, withArticle(app.picker.nameOf(trace.target))),
+    sees ? ". The model sees " : ". The model gives ", el("em", { class: "model" }, sees ? withArticle(result.sourceName) : result.sourceName), `, ${percent(confidence)}.`);
   const way = result.straight ? "along one straight line, in a direction" : "step by step, only in directions";
-  byId("lead").replaceChildren("The picture began as the ", el("span", { class: "model" }, result.sourceName.replaceAll("_", " ")), ` and was changed, ${way} ${trace.model} hardly notices.`);
+  byId("lead").replaceChildren("The picture began as the ", el("span", { class: "model" }, result.sourceName.replaceAll("_", " ")), ` and was changed, ${way} ${titleOf(trace.model)} hardly notices.`);
 }
 
 function showStars(source) {
@@ -40,9 +53,9 @@ function starOf(traces) {
     values: trace.result.segment, name: nameOf(trace.target), image: trace.address, confidence: trace.result.numbers.p_found,
     far: trace.result.numbers.source_rmse, open: () => openTrace(trace),
   }));
-  const star = radialStar({ name: result.sourceName, image: address(source, model), confidence: result.numbers.p_source, limbs, level: levelOf(traces), colourOf: app.colourOf, label: `${model}: ${traces.length} images found from ${result.sourceName}` });
+  const star = radialStar({ name: result.sourceName, image: address(source, model), confidence: result.numbers.p_source, limbs, level: levelOf(traces), colourOf: app.colourOf, label: `${titleOf(model)}: ${traces.length} images found from ${result.sourceName}` });
   sharpen(star, corners.source.height);
-  return el("article", { class: "sheet", "aria-label": model }, el("h3", {}, model), star);
+  return el("article", { class: "sheet", "aria-label": titleOf(model) }, el("h3", {}, titleOf(model)), star);
 }
 
 /** The level that all of them had to keep; null where they were started with different deltas. */
@@ -55,6 +68,7 @@ function levelOf(traces) {
 function openTrace(trace) {
   const panel = app.panels.find((one) => one.model === trace.model) ?? app.panels[0];
   if (!panel) return;
+  app.leading = panel;
   panel.model = trace.model;
   if (!panel.traces.includes(trace)) panel.traces = [...panel.traces.filter((one) => one.result), trace];
   panel.source = trace.source;

@@ -1,4 +1,5 @@
 import { events, post } from "./api.js";
+import { titleOf } from "./app.js";
 import { gridPoint } from "./barycentric.js";
 import { el, number, percent } from "./dom.js";
 import { dot, mix, show } from "./pixels.js";
@@ -18,7 +19,7 @@ export class Hull {
     const [name, one, two] = this.names, label = `Confidence over the triangle of ${name} and its found images towards ${one} and ${two}`;
     this.map = new TriangleMap({ sides: this.sides(), names: this.names, images: [source, first.address, second.address], label, moved });
     sharpen(this.map.node, this.corners[0].height);
-    this.node = el("article", { class: "sheet", "aria-label": first.model }, el("h3", {}, first.model),
+    this.node = el("article", { class: "sheet", "aria-label": titleOf(first.model) }, el("h3", {}, titleOf(first.model)),
       el("div", { class: "triangle" }, this.map.node, el("div", { class: "under" }, this.image, this.mixed, this.exact)), this.summary);
   }
 

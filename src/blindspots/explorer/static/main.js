@@ -13,13 +13,15 @@ import { face, go, idle, makePanels, remember, start } from "./traversal.js";
 
 // The address at which the page opens without playing a case.
 const QUIET = "#pick";
+// So many images are asked about to find two to begin with.
+const FEW = 6;
 
 async function open() {
   app.facts = await get("/api/start");
   const { models, methods, gallery, limits, run } = app.facts;
-  for (const { name } of models) for (const id of ["model-1", "model-2"]) byId(id).append(el("option", { value: name }, name));
+  for (const { name, title } of models) for (const id of ["model-1", "model-2"]) byId(id).append(el("option", { value: name, title: name }, title));
   for (const name of Object.keys(methods)) byId("method").append(el("option", { value: name }, name));
-  app.picker = new Picker({ gallery, limits, models: chosenModels, say, changed });
+  app.picker = new Picker({ gallery, limits, drawings: models.filter((one) => one.drawings).map(({ name }) => name), models: chosenModels, say, changed });
   if (run) showPairs(run, openPair);
   app.colourOf = colourScale(app.facts.colours);
   drawRamp(app.facts.colours);
@@ -57,18 +59,29 @@ async function restore(fragment, first) {
   const gone = ids.filter((id) => known[id] === null);
   for (const id of ids) if (known[id]) app.picker.names.set(id, app.picker.names.get(id) ?? plainName(known[id]));
   const asked = ids.length > 0 && !gone.length;
-  const pick = asked ? wanted : { source: images[0]?.id, target: images[1]?.id };
+  const pick = asked ? wanted : await firstPair(images.slice(0, FEW));
   for (const key of ["source", "target", "second"]) app.picker.put(key, pick[key] ?? null, true);
   app.picker.activate("source");
   changed();
   if (gone.length) say("The images of this link are not here: uploaded images live as long as the server that they were given to. Drop them again.", true);
   else if (asked && ready()) await start();
-  else if (first && !app.facts.run && fragment !== QUIET && ready()) await start();
+  else if (first && app.facts.run?.case && fragment !== QUIET) await openPair(app.facts.run.case, true);
+  else if (first && fragment !== QUIET && ready()) await start();
   else if (first) idle();
 }
 
+/** Two of these images, of different classes and named correctly by the first model, where it can. */
+async function firstPair(images) {
+  const looks = await Promise.all(images.map(({ id }) => app.picker.look(byId("model-1").value, id)));
+  const some = images.map(({ id, label }, i) => ({ id, label: label ?? looks[i]?.name, right: looks[i]?.right }));
+  const source = some.find((one) => one.right) ?? some[0];
+  const others = some.filter((one) => one.label !== source.label);
+  const target = others.find((one) => one.right) ?? others[0] ?? some.find((one) => one !== source);
+  return { source: source?.id, target: target?.id };
+}
+
 /** A pair that the run stored, as if it had just been found. */
-async function openPair(pair) {
+async function openPair(pair, first = false) {
   app.stopping?.abort();
   try {
     byId("model-1").value = pair.model;
@@ -85,9 +98,10 @@ async function openPair(pair) {
     app.traces = [trace];
     remember(trace);
     app.panels[0].begin([trace], pair.source_id);
-    byId("watch").scrollIntoView({ block: "nearest" });
+    if (!first) byId("watch").scrollIntoView({ block: "nearest" });
     finished();
     face();
+    app.panels[0].greet();
   } catch (error) {
     say(error.message, true);
   }

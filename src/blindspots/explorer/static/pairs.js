@@ -1,3 +1,4 @@
+import { titleOf } from "./app.js";
 import { byId, el, number, percent } from "./dom.js";
 
 const HEADINGS = ["pair", "model", "p found", "RMSE", "segment min"];
@@ -13,5 +14,5 @@ export function showPairs(run, open) {
 function row(pair, open) {
   const words = `${pair.source_name} → ${pair.target_name}`;
   return el("tr", {}, el("th", { scope: "row" }, el("button", { type: "button", "data-pair": pair.pair_id, onclick: () => open(pair) }, words)),
-    el("td", {}, pair.model), el("td", {}, percent(pair.p_found)), el("td", {}, number(pair.rmse, 4)), el("td", {}, number(pair.segment_min)));
+    el("td", {}, titleOf(pair.model)), el("td", {}, percent(pair.p_found)), el("td", {}, number(pair.rmse, 4)), el("td", {}, number(pair.segment_min)));
 }

@@ -1,3 +1,4 @@
+import { titleOf } from "./app.js";
 import { lineChart, lineKey } from "./chart.js";
 import { el, number, percent } from "./dom.js";
 import { show } from "./pixels.js";
@@ -17,11 +18,11 @@ const still = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
 
 /** One model at work: source, the picture on its way, target; curves; then the path player. */
 export class Panel {
-  constructor(model, { delta, words, straight, nameOf, address }) {
-    Object.assign(this, { model, delta, straight, words, nameOf, address, traces: [], trace: null });
+  constructor(model, { delta, words, straight, nameOf, address, told }) {
+    Object.assign(this, { model, delta, straight, words, nameOf, address, told, traces: [], trace: null });
     this.stage = el("canvas", { class: "stage", width: 64, height: 64, role: "img", "aria-label": "The picture on its way" });
     this.curves = el("div", { class: "curves" });
-    this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${model}` });
+    this.slider = el("input", { type: "range", min: 0, max: 100, value: 0, disabled: true, "aria-label": `Way from source to found, ${titleOf(model)}` });
     this.play = playButton(this.slider, () => this.place(Number(this.slider.value)), PAUSE, (last) => Math.max(1, Math.round(last / STRIDES)));
     this.play.node.disabled = true;
     this.where = el("span");
@@ -31,8 +32,8 @@ export class Panel {
     this.facts = el("dl", { class: "facts" });
     this.more = el("details", { hidden: true }, el("summary", {}, "All numbers"), this.facts);
     this.slider.addEventListener("input", () => { this.play.stop(); this.place(Number(this.slider.value)); });
-    this.node = el("article", { class: "sheet panel", "aria-label": model },
-      el("div", { class: "sheet-head" }, el("h3", {}, model), this.tabs),
+    this.node = el("article", { class: "sheet panel", "aria-label": titleOf(model) },
+      el("div", { class: "sheet-head" }, (this.heading = el("h3")), this.tabs),
       el("div", { class: "player" }, this.sides[0], el("figure", { class: "middle" }, this.stage), this.sides[1]),
       el("div", { class: "controls" }, this.play.node, this.slider, el("div", { class: "readout" }, this.where, this.sure)),
       this.curves, this.more);
@@ -49,6 +50,7 @@ export class Panel {
   choose(trace) {
     this.play.stop();
     this.trace = trace;
+    this.heading.textContent = titleOf(trace.model);
     this.tabs.hidden = this.traces.length < 2;
     this.tabs.replaceChildren(...this.traces.map((one) => el("button", {
       type: "button", "aria-pressed": String(one === trace), onclick: () => this.choose(one),
@@ -64,7 +66,7 @@ export class Panel {
   }
 
   side(index, image, words, kind) {
-    const side = shot(this.address(image, this.model), this.nameOf(image));
+    const side = shot(this.address(image, this.model), this.nameOf(image), { fetchpriority: "high" });
     this.sides[index].replaceChildren(side, el("figcaption", {}, words, el("b", { class: kind }, this.nameOf(image))));
     side.addEventListener("load", () => {
       if (!index && !this.trace.latest && !this.trace.result) createImageBitmap(side).then((image) => show(this.stage, image));
@@ -79,10 +81,17 @@ export class Panel {
     const searching = this.straight && last >= 0;
     this.node.classList.toggle("searching", searching);
     if (latest) show(this.stage, latest);
-    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `${searching ? "searching, " : ""}step ${lines.x[last]}`;
+    this.where.textContent = last < 0 ? (this.waiting ? "waiting for the first step" : "not started") : `${!searching ? "" : this.waiting ? "searching, " : "stopped, "}step ${lines.x[last]}`;
     if (last >= 0 && !searching) this.say(lines.confidence[last], lines.near[last]);
     else this.sure.replaceChildren();
     this.draw(null);
+    this.told(this);
+  }
+
+  /** No more comes: what has no result by now was stopped. */
+  end() {
+    this.waiting = false;
+    if (!this.trace.result) this.live();
   }
 
   /** The trace that is shown has its result: the slider is free. */
@@ -103,6 +112,8 @@ export class Panel {
     show(this.stage, image);
     this.where.textContent = words;
     this.say(confidence, near);
+    this.at = { last: value >= this.trace.places, confidence };
+    this.told(this);
     this.slider.setAttribute("aria-valuetext", `${words}, ${this.sure.textContent}`);
     this.draw(x);
   }

@@ -12,12 +12,12 @@ const TYPES = "image/jpeg,image/png,image/webp,image/gif";
 /** A file name without what only files have. */
 export const plainName = (name) => name.replace(/\.(jpe?g|png|webp|gif)$/i, "");
 
-const DRAWINGS = "The embedded models know ten kinds of drawings; start with blindspots explore --model timm:resnet50.a1_in1k for photographs.";
+const DRAWINGS = "This model knows ten kinds of drawings; start with blindspots explore --model timm:resnet50.a1_in1k for photographs.";
 
 /** Three places for images, the images to pick from, and uploads. `changed` hears of every pick. */
 export class Picker {
-  constructor({ gallery, limits, models, say, changed }) {
-    Object.assign(this, { limits, models, say, changed, picked: {}, active: "source" });
+  constructor({ gallery, limits, drawings, models, say, changed }) {
+    Object.assign(this, { limits, drawings, models, say, changed, picked: {}, active: "source" });
     this.names = new Map(gallery.images.map((one) => [one.id, one.label ?? one.name]));
     this.looks = new Map();
     this.places = new Map(SLOTS.map((slot) => [slot.key, this.makeSlot(slot)]));
@@ -95,7 +95,7 @@ export class Picker {
   }
 
   shot(image) {
-    return shot(this.address(image), "", { class: null, loading: "lazy", draggable: "false" });
+    return shot(this.address(image), "", { class: null, loading: "lazy", fetchpriority: "low", draggable: "false" });
   }
 
   /** An image for the marked place; then the next empty place is marked. */
@@ -137,7 +137,7 @@ export class Picker {
     for (const [i, file] of files.slice(0, SLOTS.length - start).entries()) {
       try {
         this.put(SLOTS[start + i].key, await this.add(file));
-        this.say(this.models().some((name) => name.startsWith("zoo:")) ? DRAWINGS : "");
+        this.say(this.models().some((name) => this.drawings.includes(name)) ? DRAWINGS : "");
       } catch (error) {
         this.say(error.message, true);
       }

@@ -50,7 +50,10 @@ export class Trace {
     this.corners = { source, found, target };
     this.address = addressOf(event.foundImage);
     this.result = event;
-    if (!event.straight && this.latest) this.frames.push({ image: found, index: this.lines.x.length - 1 });
+    // Of a walk whose pictures were not kept its end is there.
+    const bare = !event.straight && !this.frames.length;
+    if (bare) this.lines = { x: [event.numbers.steps], confidence: [event.numbers.p_found], near: [event.numbers.rmse] };
+    if (bare || (!event.straight && this.latest)) this.frames.push({ image: found, index: this.lines.x.length - 1 });
     if (event.straight) this.segment = segmentOf(event, this.corners);
   }
 

@@ -1,7 +1,7 @@
 import { events, post } from "./api.js";
-import { app, say } from "./app.js";
+import { app, say, titleOf } from "./app.js";
 import { byId, percent } from "./dom.js";
-import { finished } from "./findings.js";
+import { finished, headline } from "./findings.js";
 import { Panel } from "./panel.js";
 import { chosenModels, ready, settings } from "./settings.js";
 import { Trace } from "./trace.js";
@@ -20,7 +20,9 @@ export function idle() {
 export function makePanels() {
   for (const panel of app.panels) panel.play.stop();
   const { delta } = settings(), { nameOf, address } = app.picker, { straight } = app.facts.methods[byId("method").value];
-  app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, straight, nameOf, address }));
+  app.leading = null;
+  app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, straight, nameOf, address, told: headline }));
+  for (const panel of app.panels) for (const touched of ["pointerdown", "focusin"]) panel.node.addEventListener(touched, () => headline(app.leading = panel));
   byId("panels").replaceChildren(...app.panels.map((panel) => panel.node));
 }
 
@@ -38,6 +40,8 @@ export function face() {
   byId("go").textContent = app.job ? (app.paused ? "Continue" : "Stop") : "Start";
   byId("go").disabled = !app.job && !ready();
   byId("restart").disabled = !app.traces.length;
+  for (const id of ["save", "report", "contrast-go"]) byId(id).disabled = !app.traces.some((trace) => trace.result);
+  headline(app.leading ?? app.panels[0]);
 }
 
 /** Traverse what is picked; with `missing` only targets that were not found yet, if there are any. */
@@ -46,6 +50,7 @@ export async function start(missing = false) {
   app.stopping?.abort();
   app.side?.abort();
   app.job = null;
+  app.paused = false;
   const stopping = (app.stopping = new AbortController());
   const { source } = app.picker.picked, models = chosenModels(), targets = app.picker.targets;
   const wanted = { models, source, method: byId("method").value, settings: settings() };
@@ -55,14 +60,20 @@ export async function start(missing = false) {
   const asked = missing && lacking.length && !grouped ? lacking : targets;
   makePanels();
   app.traces = models.flatMap((model) => targets.map((target) => (asked.includes(target) ? null : kept(model, source, target, key)) ?? Object.assign(new Trace(model, target, wanted.settings.max_steps), { source, key })));
-  const unsure = [];
-  for (const panel of app.panels) {
+  const unsure = [], { panels } = app;
+  // Source and target are there at once, before any model was asked.
+  for (const panel of panels) {
     const own = app.traces.filter((trace) => trace.model === panel.model);
-    const look = await app.picker.look(panel.model, source);
-    Object.assign(panel, { kept: look?.name, pSource: look?.confidence, waiting: true });
-    if (look && look.confidence < UNSURE) unsure.push(`${panel.model} is not sure of this source: ${look.name}, ${percent(look.confidence)}.`);
+    panel.waiting = true;
     panel.begin([...own.filter((trace) => !trace.result), ...own.filter((trace) => trace.result)], source);
   }
+  face();
+  for (const panel of panels) {
+    const look = await app.picker.look(panel.model, source);
+    Object.assign(panel, { kept: look?.name, pSource: look?.confidence });
+    if (look && look.confidence < UNSURE) unsure.push(`${titleOf(panel.model)} is not sure of this source: ${look.name}, ${percent(look.confidence)}.`);
+  }
+  if (stopping.signal.aborted) return;
   say(unsure.join(" "));
   const top = byId("watch").getBoundingClientRect().top;
   if (top > innerHeight * 0.7) byId("watch").scrollIntoView({ block: "start" });
@@ -73,7 +84,6 @@ const kept = (model, source, target, key) => app.found.find((one) => one.model =
 
 async function watch(wanted, stopping) {
   let wrong = null;
-  app.paused = false;
   try {
     for await (const event of events("/api/traversals", wanted, stopping.signal)) {
       // What had come before the work was stopped is of traces that are shown no more.
@@ -86,7 +96,7 @@ async function watch(wanted, stopping) {
     if (error.name === "AbortError") return;
     wrong = error.message;
   } finally {
-    if (app.stopping === stopping) { app.job = null; app.paused = false; face(); }
+    if (app.stopping === stopping) { app.job = null; app.paused = false; app.panels.forEach((panel) => panel.end()); face(); }
   }
   if (app.stopping !== stopping) return;
   if (wrong) return say(wrong, true);
@@ -102,7 +112,7 @@ async function take(event) {
     await trace.found(event);
     remember(trace);
   }
-  if (event.kind === "unstarted") say(`${event.model}: ${event.sentence}`, true);
+  if (event.kind === "unstarted") say(`${titleOf(event.model)}: ${event.sentence}`, true);
   if (panel.trace !== trace) return;
   if (event.kind === "result") { panel.choose(trace); panel.greet(); }
   else if (event.kind === "frame") panel.live();

@@ -1,7 +1,9 @@
 """The comparison as one self-contained HTML page: differences, then the report's views."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.resources import files
 from math import isnan
 from typing import Any, NamedTuple
@@ -13,8 +15,9 @@ from blindspots.reporting.compare.difference_tables import (
     difference_texts,
     shown_differences,
 )
-from blindspots.reporting.compare.differences import Comparison, Difference
+from blindspots.reporting.compare.differences import Comparison, Contrast, Difference
 from blindspots.reporting.compare.pairing import ComparedModel, PairSelection, choose, subjects_of
+from blindspots.reporting.model_names import titles
 from blindspots.reporting.page.inline import fill
 from blindspots.reporting.page.report_data import page_data, run_facts, spread, spread_keys
 from blindspots.reporting.page.sentences import PairText, case_of
@@ -42,15 +45,13 @@ class ComparisonData(NamedTuple):
 def join(comparison: Comparison) -> ComparisonData:
     """What a comparison shows of the pairs that its sides share.
 
-    Models are called by the labels of their sides. Spreads count every shared pair, endings all
+    Models are known by the labels of their sides. Spreads count every shared pair, endings all
     pairs of each side.
     """
     subjects, shown = subjects_of(comparison.sides), choose(comparison.sides)
-    words = words_of(subjects[0].run)
-    cases, names = (
-        _cases(subjects, shown),
-        [f"{c.after} against {c.before}" for c in comparison.contrasts],
-    )
+    words, called = words_of(subjects[0].run), _titles(subjects)
+    cases = _cases(subjects, shown)
+    names = [f"{called[c.after]} against {called[c.before]}" for c in comparison.contrasts]
     data = page_data(
         [(one, [one.pairs[key] for key in shown.keys[one.label]]) for one in subjects],
         run=RunEntry(
@@ -63,11 +64,36 @@ def join(comparison: Comparison) -> ComparisonData:
             beside=False,
         ),
         words=words,
+        titles=called,
         case=cases[0] if cases else None,
         glossary={c.title: c.definition for c in (column_in_words(c, words) for c in PAIR_NUMBERS)},
         spreads=_spreads(subjects, shown),
     )
     return ComparisonData(data, cases, shown)
+
+
+def _titles(subjects: Sequence[ComparedModel]) -> dict[str, str]:
+    """The labels with their models in words, where these still tell them apart."""
+    said = {
+        one.label: one.label.removesuffix(one.model) + titles(one.run)[one.model]
+        if one.label.endswith(one.model)
+        else one.label
+        for one in subjects
+    }
+    return said if len(set(said.values())) == len(said) else {label: label for label in said}
+
+
+def _in_words(contrast: Contrast, called: Mapping[str, str]) -> Contrast:
+    longest = sorted(called, key=len, reverse=True)
+    pattern = re.compile("|".join(map(re.escape, longest)))
+    say = partial(pattern.sub, lambda label: called[label[0]])
+    return replace(
+        contrast,
+        before=called[contrast.before],
+        after=called[contrast.after],
+        verdicts=tuple(map(say, contrast.verdicts)),
+        notes=tuple(map(say, contrast.notes)),
+    )
 
 
 def _kind(subjects: Sequence[ComparedModel]) -> str:
@@ -109,14 +135,17 @@ def page_html(comparison: Comparison) -> str:
 
     Verdicts, a table with each interval drawn, then the report's views of the shared pairs.
     """
-    joined = join(comparison)
+    joined, called = join(comparison), _titles(subjects_of(comparison.sides))
     contrasts = [
-        {"contrast": contrast, "lines": [_line(d) for d in shown_differences(contrast)]}
+        {
+            "contrast": _in_words(contrast, called),
+            "lines": [_line(d) for d in shown_differences(contrast)],
+        }
         for contrast in comparison.contrasts
     ]
     compared = [d for c in comparison.contrasts for d in shown_differences(c)]
     runs = dict.fromkeys(subject.run for both in comparison.sides for subject in both)
-    titles = {column["key"]: column["title"] for column in joined.data.columns}
+    columns = {column["key"]: column["title"] for column in joined.data.columns}
     return fill(
         "page.html",
         joined.data,
@@ -124,9 +153,9 @@ def page_html(comparison: Comparison) -> str:
         styles=["compare"],
         contrasts=contrasts,
         explained=EXPLAINED,
-        cases=joined.cases,
+        cases=[replace(case, model=called[case.model]) for case in joined.cases],
         shown=joined.shown,
-        number=titles[joined.shown.number],
+        number=columns[joined.shown.number],
         glossary={d.column.title: d.column.definition for d in compared} | joined.data.glossary,
         runs=[(without_folders(str(run.path)), run_facts(run)) for run in runs],
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -124,22 +125,27 @@ def draw_figure(
         raise UsageError(f"{run.path} holds no traversed pair, so there is nothing to draw")
     if str(columns) not in PRINT:
         raise UsageError(f"columns={columns} was given; expected one of {', '.join(PRINT)}")
-    page = FIGURES[kind].draw(renamed(run, names), chosen, PRINT[str(columns)])
-    return _fitting(page, kind, str(columns)), chosen
+    called = renamed(run, names)
+    return _fitting(kind, str(columns), partial(FIGURES[kind].draw, called, chosen)), chosen
 
 
-def _fitting(page: Axes, kind: str, columns: str) -> Axes:
+def _fitting(kind: str, columns: str, draw: Callable[[Style], Axes]) -> Axes:
     """The figure, on a slide where one was asked for; refused where it is too tall."""
-    height, most = figure_of(page).get_size_inches()[1], TALLEST
-    if columns == "slide":
-        most = SLIDE[1]
+    page, most = draw(PRINT[columns]), SLIDE[1] if columns == "slide" else TALLEST
+    height = _height(page)
     if height > most:
+        wide = columns not in ("2", "slide") and _height(draw(PRINT["2"])) <= TALLEST
+        wider = ", or type --columns 2" * wide
         raise UsageError(
             f"the figure {kind} would be {height:.1f} inches tall, and a "
             f"{'slide' if columns == 'slide' else 'page'} has {most:g}; expected fewer models or "
-            "pairs in one figure; name them with --model or --pair, or type --columns 2"
+            f"pairs in one figure; name them with --model or --pair{wider}"
         )
     return on_slide(page) if columns == "slide" else page
+
+
+def _height(page: Axes) -> float:
+    return float(figure_of(page).get_size_inches()[1])
 
 
 def _grids(run: Run, rows: Sequence[Row], style: Style) -> Axes:

@@ -4,6 +4,7 @@ import { loaded } from "./mixing.js";
 import { foundImage, pairById, report, targetImage, titleOf } from "./run.js";
 import { linkWalks, walk } from "./walk.js";
 
+const LEAST = 208, LARGEST = 408, FREE = 8;
 const CARD = { width: 1200, height: 630, edge: 56, shot: 344, gap: 24 };
 const FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', sans-serif";
 
@@ -16,7 +17,18 @@ export function startClaim() {
   places.forEach((place, i) => place.append(walks[i]));
   if (alone && foundImage(pairs[0]) && targetImage(pairs[0])) walks[0].querySelector(".controls")?.append(copyButton(pairs[0]));
   linkWalks(walks);
+  if (alone) for (const when of ["resize", "load"]) addEventListener(when, () => fit(walks[0]));
+  if (alone) fit(walks[0]);
   return pairs[0];
+}
+
+/** Pictures as large as leaves the slider on the first screen. */
+function fit(walk) {
+  const picture = walk.querySelector(".found .shot"), slider = walk.querySelector("input[type=range]");
+  if (!slider) return;
+  const { width, height } = picture.getBoundingClientRect();
+  const over = slider.getBoundingClientRect().bottom + scrollY + FREE - innerHeight;
+  walk.style.setProperty("--shot", `${Math.min(LARGEST, Math.max(LEAST, width - (over * width) / height))}px`);
 }
 
 function difference(pair) {
