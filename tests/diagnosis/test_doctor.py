@@ -29,6 +29,7 @@ from blindspots.study.prepare import prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest, preflight
 from blindspots.study.survey import survey
+from tests.support import tiny
 from tests.support.toys import (
     Cliff,
     Counting,
@@ -314,7 +315,7 @@ def test_a_finding_is_plain_data():
 class TestInEveryRun:
     def command(self, place, factory, out):
         model = f"file:{place}/model.py:{factory}"
-        images = ["--images", "sample:shapes?n=20", "--sources", "3"]
+        images = ["--images", "sample:shapes?n=40", "--sources", "4"]
         return call(["run", "--model", model, *images, "--out", str(out), "--dry-run", "--quiet"])
 
     def test_what_is_wrong_is_said(self, place, tmp_path, capsys):
@@ -322,28 +323,32 @@ class TestInEveryRun:
         assert "warning: file:" in (error := capsys.readouterr().err)
         assert "the same batch twice gets other logits" in error
 
-    @pytest.mark.parametrize("fault", ["double_normalisation", "grey_levels", "no_normalisation"])
-    def test_a_wrong_mean_and_std_is_said_with_what_to_type(self, place, tmp_path, capsys, fault):
-        assert self.command(place, fault, tmp_path / "run") == 0
-        error = capsys.readouterr().err
-        assert "is better: " in error
-        assert f"; {PLANTED[fault][1]} in the spec" in error
+    def test_a_wrong_mean_and_std_is_said_with_what_to_type(self, place, tmp_path, capsys):
+        (tmp_path / "names.txt").write_text("\n".join(CLASS_NAMES))
+        model = f"plain?size=64&mean=0.5&std=0.5&classes={tmp_path / 'names.txt'}"
+        assert self.command(place, model, tmp_path / "run") == 0
+        error = " ".join(capsys.readouterr().err.split())
+        assert ":plain: half your std is better: 100% of the images are named correctly" in error
+        assert "; mean=0.5&std=0.25 in the spec" in error
 
     @pytest.mark.parametrize(
         ("typed", "said"),
         [
             ("", "says no mean and no std: images in [0, 1] are shown to it with mean 0 and std 1"),
-            ("&mean=0.5", "says no std: "),
-            ("&mean=0.5&std=0.25", None),
+            ("&mean=0.1", "says no std: "),
+            ("&mean=0.1&std=1", None),
         ],
     )
-    def test_what_is_assumed_is_said(self, place, tmp_path, capsys, typed, said):
-        model = f"file:{place}/model.py:plain?size=64{typed}"
-        images = ["--images", "sample:shapes?n=20", "--sources", "3"]
-        out = ["--out", str(tmp_path / "run"), "--dry-run"]
-        assert call(["run", "--model", model, *images, *out]) == 0
+    def test_what_is_assumed_is_said(self, tmp_path, capsys, typed, said):
+        code = "from tests.support.tiny_model import Tiny\n\n\ndef bare():\n"
+        (tmp_path / "model.py").write_text(f"{code}    return Tiny(0, 14.0, 0.8)\n")
+        images = f"folder:{tiny.write_images(tmp_path / 'images')}"
+        given = ["--images", images, "--sources", "6", "--out", str(tmp_path / "run")]
+        (tmp_path / "names.txt").write_text("\n".join(tiny.NAMES))
+        model = f"file:{tmp_path}/model.py:bare?size=12&classes={tmp_path}/names.txt{typed}"
+        assert call(["run", "--model", model, *given, "--dry-run"]) == 0
         error = " ".join(capsys.readouterr().err.split())
-        assert (f":plain {said}" in error) if said else "says no" not in error
+        assert (f":bare {said}" in error) if said else "says no" not in error
 
     def test_it_is_stored_and_resuming_does_not_look_again(self, place, tmp_path):
         """The answers are random, so a second look would find another difference."""

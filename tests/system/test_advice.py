@@ -6,6 +6,8 @@ The sentences are those of `snapshots/refusals.txt`, so a new refusal is followe
 import difflib
 import re
 import shlex
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -102,4 +104,13 @@ def test_what_a_refusal_says_to_type_succeeds(words, capsys, tmp_path, monkeypat
     said = filled(SAID[command], words)
     changed = followed(said, typed)
     assert changed not in (None, typed), said
+    out = place_of(changed)
+    made = out is not None and not out.exists()
     assert call(changed) in (0, 3), f"{said}{shlex.join(changed)}\n{capsys.readouterr().err}"
+    if made:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+def place_of(command):
+    """Where a command writes, which the advice of another one may name too."""
+    return Path(command[command.index("--out") + 1]) if "--out" in command else None

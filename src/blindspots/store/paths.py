@@ -189,8 +189,13 @@ def check_made_here(out: Place, names: Sequence[str], mark: str) -> None:
     if foreign:
         raise UsageError(
             f"{out} is not empty, and {foreign[0]} in it is not what this command writes there; "
-            f"expected a new directory, or one of the same command; type --out {out / 'new'}"
+            f"expected a new directory, or one of the same command; type --out {_unused(out)}"
         )
+
+
+def _unused(folder: Place) -> Place:
+    names = ("new", *(f"new-{number}" for number in range(2, len(children(folder)) + 3)))
+    return next(folder / name for name in names if not (folder / name).exists())
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
