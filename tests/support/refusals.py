@@ -79,8 +79,8 @@ widths {run}
 explore --run {run} --no-open --port 0
 verify {place}
 table {place}
-table {place} --format word
-tabel {place}
+table {place}/made --format word
+tabel {place}/made
 report {place}/nowhere
 traverse {place}/none.png {place}/none.png
 traverse {place}/words/a.png {place}/words/a.png
@@ -147,7 +147,7 @@ plot {place}/made --format eps
 plot {place}/made --out {place}/made/figure.jpg
 plot {place}/made --out {place}/made/figure.svg --format png
 plot {place}/made --out {place}/made/run.json/figure.pdf
-plot {place}/made --figure transfers
+plot {place}/made --figure triangles
 plot {place}/made --figure widths
 plot {place}/one --figure simplex
 plot {place}/kept-found --figure path

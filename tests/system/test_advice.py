@@ -19,10 +19,12 @@ from tests.system.test_messages import arguments, words
 __all__ = ["words"]
 
 SAID = Snapshot(FOLDER / "refusals.txt", COMMANDS, writing=False).blocks
-# "type --sources 3", "as in --batch-size 8".
-OPTION = re.compile(r"(?:type|as in) (--[a-z-]+) ('[^']+'|\S+)")
-MEANT = re.compile(r"did you mean ([^\s?]+)")
-TYPED = re.compile(r"type (blindspots [^;]+)")
+# "type --sources 3", "as in --batch-size 8", "use --device auto".
+OPTION = re.compile(r"(?:type|as in|as|use) (--[a-z-]+) ('[^']+'|\S+)")
+MEANT = re.compile(r'[Dd]id you mean "?([^\s?"]+)')
+CHOICE = re.compile(r'Invalid value "([^"]+)" .* Choose from: "([^"]+)"')
+NUMBER = re.compile(r"(\S+) was given where a number is expected, as in (\S+)")
+FLAG = re.compile(r"add (--[a-z-]+)\s*$")
 # Sentences whose advice a test of this machine cannot follow, and why.
 ELSEWHERE = {
     "run --model resnet18": "published weights are fetched",
@@ -36,9 +38,15 @@ ELSEWHERE = {
     "run --score margn": "a loop of 100 steps in logits",
     "widths {place}/spoilt/other-weights --trust-run-code": "only the weights mend it",
     "zoo train shapes-resnett --out {place}/z": "it would train",
+    "run --images 'folder:{place}/one class' --out '{place}/one class/apple/run'": "one class",
+    "run --images 'hf:{place}/one class:train' --out '{place}/one class/apple/run'": "likewise",
+    "run --images 'torchvision:CIFAR10?root={place}/one%20class' --out '{place}/one class/run'": (
+        "the data set is not there"
+    ),
+    "explore --run {run} --no-open --port 0": "it would serve until it is ended",
 }
 # A made run has no models that could be asked.
-NO_MODELS = ("widths {place}/made", "explore", "estimate --gpu")
+NO_MODELS = ("widths {place}/made", "explore --origin", "explore --port", "estimate --gpu")
 SEVERAL = "into each spec"
 
 
@@ -48,6 +56,10 @@ def followed(sentence: str, typed: list[str]) -> list[str] | None:
         return _with(typed, option[1], option[2].rstrip(".,;").strip("'"))
     if meant := MEANT.search(sentence):
         return _instead(typed, meant[1].rstrip(".,;"))
+    if changed := CHOICE.search(sentence) or NUMBER.search(sentence):
+        return [re.sub(rf"(^|=){re.escape(changed[1])}$", rf"\g<1>{changed[2]}", w) for w in typed]
+    if flag := FLAG.search(sentence):
+        return [*typed, flag[1]]
     return None
 
 
@@ -76,7 +88,7 @@ def _instead(typed: list[str], meant: str) -> list[str]:
 CASES = [
     command
     for command in COMMANDS
-    if (OPTION.search(SAID[command]) or MEANT.search(SAID[command]))
+    if any(kind.search(SAID[command]) for kind in (OPTION, MEANT, CHOICE, NUMBER, FLAG))
     and command not in ELSEWHERE
     and not command.startswith(NO_MODELS)
     and SEVERAL not in SAID[command]
