@@ -31,6 +31,7 @@ from tests.browser.explorer_page import (
     until_still,
 )
 from tests.support.explorer_client import explorer, wait_until
+from tests.support.path_proxy import PREFIX, path_proxy
 
 pytestmark = pytest.mark.browser
 on_a_desk = pytest.mark.parametrize("context", ["desktop"], indirect=True)
@@ -231,6 +232,19 @@ def test_it_opens_with_two_classes_and_a_source_that_the_model_names(context, tm
     with explorer(tmp_path / "out", models=[FIRST], images=images) as running:
         page = opened_at(context, running.url)
         assert page.locator(".slot .choose b").all_inner_texts()[:2] == ["car", "cup"]
+
+
+@on_a_desk
+def test_a_proxy_may_put_the_page_below_a_path(context, tmp_path):
+    with (
+        path_proxy() as proxy,
+        explorer(tmp_path, models=[FIRST], origins=[proxy.origin]) as running,
+    ):
+        proxy.behind = running.port
+        page = context.new_page()
+        page.goto(f"{proxy.origin}{PREFIX}/")
+        until_found(page)
+        assert page.locator(".thumb img").first.evaluate("(image) => image.naturalWidth") > 0
 
 
 WORDS = """() => {

@@ -99,17 +99,19 @@ class Client:
 
 
 @contextmanager
-def explorer(out: Path, **wanted: Any) -> Iterator[Client]:
+def explorer(out: Path, origins: Sequence[str] = (), **wanted: Any) -> Iterator[Client]:
     """A running server."""
     given = {"models": [ZOO], "images": SHAPES, "out": out, **wanted}
-    with serving(load(ExplorerConfig(**given)), listen(0)) as client:
+    with serving(load(ExplorerConfig(**given)), listen(0), origins) as client:
         yield client
 
 
 @contextmanager
-def serving(hub: AppState, connection: socket.socket) -> Iterator[Client]:
+def serving(
+    hub: AppState, connection: socket.socket, origins: Sequence[str] = ()
+) -> Iterator[Client]:
     """The server of what is loaded, on a thread, until the visit is over."""
-    running = server(hub, connection)
+    running = server(hub, connection, origins)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [connection]}, daemon=True)
     thread.start()
     wait_until(lambda: running.started)

@@ -23,7 +23,7 @@ export const page = (path, data) => asked(path, json(data)).then((answer) => ans
 export async function upload(file) {
   const form = new FormData();
   form.append("file", file);
-  return (await asked("/api/uploads", { method: "POST", body: form })).json();
+  return (await asked("api/uploads", { method: "POST", body: form })).json();
 }
 
 /** The events of long work as they come; aborting the signal ends the work. */

@@ -50,7 +50,7 @@ export class Contrast {
 /** Run PGD for all models on one stream. */
 export async function run(contrasts, source, target, signal) {
   const models = contrasts.map((one) => one.model);
-  for await (const event of events("/api/contrasts", { models, source, target }, signal)) {
+  for await (const event of events("api/contrasts", { models, source, target }, signal)) {
     if (event.kind === "error") throw new Error(event.error);
     await contrasts.find((one) => one.model === event.model)?.take(event);
   }

@@ -54,7 +54,7 @@ export class Hull {
     this.asking = true;
     this.wanted = null;
     try {
-      const said = await post("/api/points", { found: [this.first.result.id, this.second.result.id], weights });
+      const said = await post("api/points", { found: [this.first.result.id, this.second.result.id], weights });
       this.exact.replaceChildren("the model: ", el("b", {}, `${name} `, el("output", {}, number(said.confidence, 4))),
         said.name === name ? "" : ` – it would say ${said.name} ${percent(said.top)}`);
       this.exact.dataset.weights = JSON.stringify(weights);
@@ -75,7 +75,7 @@ export class Hull {
 /** Fill the triangles while somebody looks, one stream for all models. */
 export async function fill(triangles, signal) {
   const asked = triangles.map(({ first, second }) => [first.result.id, second.result.id]);
-  for await (const event of events("/api/triangles", { triangles: asked }, signal)) {
+  for await (const event of events("api/triangles", { triangles: asked }, signal)) {
     for (const one of triangles) if (!event.model || event.model === one.first.model) one.take(event);
   }
 }

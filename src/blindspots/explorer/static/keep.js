@@ -8,7 +8,7 @@ export async function save() {
   byId("save").disabled = true;
   keepSay("Saving …");
   try {
-    const { path } = await post("/api/cases", { found: found() });
+    const { path } = await post("api/cases", { found: found() });
     keepSay(`Saved in ${path}. Type: blindspots report ${path}`);
   } catch (error) {
     keepSay(error.message, true);
@@ -22,7 +22,7 @@ export async function report() {
   byId("report").disabled = true;
   keepSay("Making the report …");
   try {
-    const address = URL.createObjectURL(await page("/api/reports", { found: found() }));
+    const address = URL.createObjectURL(await page("api/reports", { found: found() }));
     el("a", { href: address, download: "blindspots.html" }).click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
     keepSay("The report is downloaded.");

@@ -17,7 +17,7 @@ const QUIET = "#pick";
 const FEW = 6;
 
 async function open() {
-  app.facts = await get("/api/start");
+  app.facts = await get("api/start");
   const { models, methods, gallery, limits, run } = app.facts;
   for (const { name, title } of models) for (const id of ["model-1", "model-2"]) byId(id).append(el("option", { value: name, title: name }, title));
   for (const name of Object.keys(methods)) byId("method").append(el("option", { value: name }, name));
@@ -55,7 +55,7 @@ async function restore(fragment, first) {
   byId("model-1").value = models[0] ?? names[0];
   byId("model-2").value = models.length ? models[1] ?? "" : names[1] ?? "";
   const ids = [wanted.source, wanted.target, wanted.second].filter(Boolean);
-  const known = ids.length ? await post("/api/known", { images: ids }) : {};
+  const known = ids.length ? await post("api/known", { images: ids }) : {};
   const gone = ids.filter((id) => known[id] === null);
   for (const id of ids) if (known[id]) app.picker.names.set(id, app.picker.names.get(id) ?? plainName(known[id]));
   const asked = ids.length > 0 && !gone.length;
@@ -89,7 +89,7 @@ async function openPair(pair, first = false) {
     setMethod(app.facts.run.method);
     setSettings(app.facts.run.settings);
     for (const [key, image] of [["source", pair.source_id], ["target", pair.target_id], ["second", null]]) app.picker.put(key, image, true);
-    const event = await post(`/api/pairs/${pair.pair_id}`, {});
+    const event = await post(`api/pairs/${pair.pair_id}`, {});
     const trace = Object.assign(new Trace(pair.model, pair.target_id), { source: pair.source_id, key: "stored" });
     await trace.found(event);
     byId("model-2").value = "";

@@ -31,7 +31,7 @@ export class Picker {
 
   nameOf = (image) => this.names.get(image) ?? image;
 
-  address = (image, model) => `/api/images/${encodeURIComponent(image)}${model ? `?model=${encodeURIComponent(model)}` : ""}`;
+  address = (image, model) => `api/images/${encodeURIComponent(image)}${model ? `?model=${encodeURIComponent(model)}` : ""}`;
 
   get targets() {
     return [this.picked.target, this.picked.second].filter(Boolean);
@@ -70,7 +70,7 @@ export class Picker {
   async look(model, image) {
     const key = `${model} ${image}`;
     if (!this.looks.has(key)) {
-      this.looks.set(key, post("/api/looks", { model, image }).catch((error) => {
+      this.looks.set(key, post("api/looks", { model, image }).catch((error) => {
         this.looks.delete(key);
         this.say(error.message, true);
         return null;

@@ -32,7 +32,7 @@ export function go() {
   app.paused = !app.paused;
   face();
   say(app.paused ? "Stopped. Continue, or start anew." : "");
-  return post(`/api/jobs/${app.job}/${app.paused ? "pause" : "resume"}`, {}).catch((error) => say(error.message, true));
+  return post(`api/jobs/${app.job}/${app.paused ? "pause" : "resume"}`, {}).catch((error) => say(error.message, true));
 }
 
 /** What the buttons say and whether they can be pressed. */
@@ -85,7 +85,7 @@ const kept = (model, source, target, key) => app.found.find((one) => one.model =
 async function watch(wanted, stopping) {
   let wrong = null;
   try {
-    for await (const event of events("/api/traversals", wanted, stopping.signal)) {
+    for await (const event of events("api/traversals", wanted, stopping.signal)) {
       // What had come before the work was stopped is of traces that are shown no more.
       if (stopping.signal.aborted) return;
       if (event.kind === "job") { app.job = event.id; face(); }
