@@ -119,9 +119,13 @@ def _three(values: float | Sequence[float]) -> list[float]:
 
 
 def _deviation(processor: Any, preprocessing: Preprocessing, seen: ProcessorInput) -> float:
-    """The largest difference on a wide and a tall picture, in 8-bit levels, from its own."""
+    """The largest difference from its own, in 8-bit levels: of a wide, a tall, a small picture."""
     height, width = preprocessing.size
-    sizes = [(height * 3 // 2 + 5, width * 2 + 4), (height * 2 + 3, width * 3 // 2 + 2)]
+    sizes = [
+        (height * 3 // 2 + 5, width * 2 + 4),
+        (height * 2 + 3, width * 3 // 2 + 2),
+        (height * 2 // 3 + 1, width * 3 // 4 + 2),
+    ]
     return max(_off(processor, preprocessing, seen, _picture(*size)) for size in sizes)
 
 
