@@ -45,7 +45,7 @@ def frames_of(events):
 def test_the_page_and_its_files_are_served(client):
     status, content, headers = client.ask("GET", "/")
     assert status == 200
-    assert b"/static/main.js" in content
+    assert b'"static/main.js' in content
     assert headers["Content-Security-Policy"].startswith("default-src 'none'")
     for name, kind in (("main.js", "javascript"), ("dom.js", "javascript"), ("base.css", "css")):
         status, _, headers = client.ask("GET", f"/static/{name}")

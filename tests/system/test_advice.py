@@ -109,6 +109,8 @@ def filled(sentence, words):
 @pytest.mark.parametrize("command", CASES)
 def test_what_a_refusal_says_to_type_succeeds(words, capsys, tmp_path, monkeypatch, command):
     monkeypatch.chdir(tmp_path)
+    # What is followed may write into the run, which other tests read.
+    words = {**words, "run": shutil.copytree(words["run"], tmp_path / "run")}
     typed = arguments(command, words)
     if typed[0] == "run":
         given = "--out" in shlex.split(command)
