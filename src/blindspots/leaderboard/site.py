@@ -90,6 +90,7 @@ def build_site(entries: Path, out: Path) -> Built:
             for group in (list(g) for _, g in groupby(listed, lambda one: one.protocol.name))
         )
     ]
+    # Beside other files a site may be built, in the place of another's pages it may not.
     if (out / "index.html").exists():
         check_made_here(out, [ALL, *(file.name for file in out.iterdir())], '"protocol": ')
     data = [_as_json(one) for one in listed]
