@@ -30,7 +30,7 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-docs: $(VENV)/installed-dev ## type every command of README and docs, the demo again
-	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py
+	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py tests/test_live.py
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process tests/study tests/store -m faults -n 6 --timeout 1800

@@ -1,9 +1,10 @@
-"""Makes what the site shows beside its pages: a live report, and the tutorials as notebooks.
+"""Makes what the site shows beside its pages: two live reports, and notebooks of the tutorials.
 
 It writes `docs/_live`; a demo that is there already is gone on with.
 """
 
 import shutil
+import sys
 import tomllib
 from pathlib import Path
 
@@ -13,16 +14,24 @@ from nbformat.v4 import new_code_cell
 from blindspots.cli.main import call
 
 HERE = Path(__file__).parent
-SITE, DEMO, NOTEBOOKS = (HERE / "_live" / name for name in ("site", "demo", "notebooks"))
+# The explorer is asked by the client of its tests.
+sys.path.insert(0, str(HERE.parent))
+SITE, DEMO, NOTEBOOKS, CASES = (
+    HERE / "_live" / name for name in ("site", "demo", "notebooks", "cases")
+)
 
 
 def main() -> None:
-    """The demo's report for the site, and a notebook per tutorial for Colab."""
+    """The demo's report and a saved case, and a notebook per tutorial for Colab."""
+    from saved_case import saved_case
+
     SITE.mkdir(parents=True, exist_ok=True)
     NOTEBOOKS.mkdir(exist_ok=True)
     if call(["demo", "--out", str(DEMO), "--quiet"]):
         raise SystemExit("the demo failed; the site shows its report")
     shutil.copy(DEMO / "report.html", SITE / "demo-report.html")
+    shutil.copy(saved_case(CASES), SITE / "explorer-case.html")
+    shutil.rmtree(CASES)
     for page in sorted((HERE / "tutorials").glob("*.md")):
         jupytext.write(installing(page), NOTEBOOKS / f"{page.stem}.ipynb")
 
