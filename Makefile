@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-docs test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers readme soak fuzz torture docs dist clean
+  benchmark-walks benchmark-workers readme soak fuzz torture docs links dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -91,6 +91,9 @@ torture: $(VENV)/installed-dev ## kill, fill the disk, stop, flood; docs/scaling
 docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
 	$(BIN)/python docs/live.py
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+
+links: $(VENV)/installed-docs ## ask every address outside that the documentation names; needs the network
+	$(BIN)/sphinx-build -q -D nb_execution_mode=off -D html_extra_path= -b linkcheck docs docs/_build/links
 
 dist: $(VENV)/installed-release ## build wheel and sdist into dist/, and check what an index would show
 	rm -rf dist

@@ -26,6 +26,9 @@ html_theme_options = {
     "source_directory": "docs/",
 }
 html_copy_source = False
+# `make links`: what leads into the repository is a file there, as tests/test_docs.py checks.
+linkcheck_ignore = [re.escape(REPOSITORY), "http://localhost"]
+linkcheck_timeout, linkcheck_retries = 20, 3
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4
