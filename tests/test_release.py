@@ -1,5 +1,6 @@
 """What is shipped: versions and addresses in one place, an archive that holds all, extras, legs."""
 
+import json
 import re
 import runpy
 import shutil
@@ -8,6 +9,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -124,6 +126,43 @@ def test_the_recipe_of_conda_asks_for_what_the_wheel_asks_for():
     asked = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["torch"]]
     for name, bound in (re.match(r"([\w-]+)(>=\S+)", one).groups() for one in asked):
         assert recipe[renamed.get(name, name)] == bound
+
+
+def test_the_recipe_of_conda_is_rendered_and_read():
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text)
+    load = {("../pyproject.toml", True): {"project": PROJECT}}
+    filled = template.render(
+        PYTHON="python", load_file_data=lambda file, from_recipe_dir: load[file, from_recipe_dir]
+    )
+    recipe = yaml.safe_load(filled)
+    assert (ROOT / "conda" / recipe["source"]["path"]).resolve() == ROOT
+    assert recipe["package"]["version"] == PROJECT["version"]
+    named = dict(one.split(" = ") for one in recipe["build"]["entry_points"])
+    assert named == PROJECT["scripts"]
+    assert recipe["about"]["license_file"] == PROJECT["license-files"]
+    assert f"python {PROJECT['requires-python']}" in recipe["requirements"]["run"]
+
+
+def test_the_images_are_of_lines_that_a_shell_reads_and_of_extras_that_are_there():
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    known = {"FROM", "ARG", "COPY", "RUN", "USER", "WORKDIR", "ENTRYPOINT"}
+    assert {word for word, _ in lines} == known
+    for word, rest in lines:
+        if word == "RUN":
+            subprocess.run(["bash", "-n"], input=rest, text=True, check=True)
+        if word == "ENTRYPOINT":
+            assert json.loads(rest) == list(PROJECT["scripts"])
+    extras = re.search(r'"/source\[(.+)\]"', text)[1].split(",")
+    assert set(extras) <= PROJECT["optional-dependencies"].keys()
+    stages = re.findall(r"^FROM python:3\.\d+-slim AS (\w+)$", text, re.MULTILINE)
+    built = [step.get("run", "") for step in steps_of(ROOT / ".github/workflows/ci.yml")]
+    for stage in stages:
+        assert any(f"docker build --target {stage} " in line for line in built)
+        assert any(f"docker run --rm blindspots:{stage} " in line for line in built)
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {"!pyproject.toml", "!setup.py", "!README.md", "!LICENSE", "!src"} <= set(kept)
 
 
 def test_no_text_installs_from_an_index_that_has_no_release():
