@@ -16,6 +16,10 @@ def saved_case(out: Path) -> Path:
         events = page.traverse(page.images[SOURCE], targets)
         found = [event["id"] for event in events if event["kind"] == "result"]
         status, said = page.post("/api/cases", {"found": found})
-    if status != 200 or call(["report", said["path"], "--quiet"]):
+    if status != 200:
         raise SystemExit(f"the explorer's case was not saved; the site shows it: {said}")
-    return Path(said["path"]) / "report.html"
+    # The page names its folder, and that of a saved case ends with the time.
+    case = Path(said["path"]).rename(out / "explorer")
+    if call(["report", str(case), "--quiet"]):
+        raise SystemExit("the report of the explorer's case failed; the site shows it")
+    return case / "report.html"
