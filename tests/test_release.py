@@ -205,6 +205,33 @@ def test_the_action_installs_its_extras_beside_torch(extras, installed):
     assert said.stdout.strip() == f"here{installed}"
 
 
+def test_the_action_types_what_its_inputs_say(tmp_path):
+    """Its steps in a shell whose `blindspots` prints what it is given, a word per line."""
+    given = {
+        "MODEL": "file:model.py:build?size=224&mean=0.5",
+        "IMAGES": "folder:my images",
+        "OUT": "audit",
+        "OPTIONS": "--sources 20 --seed 0",
+        "LIMITS": "--max reach=0.95 --min pairs=40",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    shell = 'blindspots() { printf "%s\\n" "$@"; }\n'
+    said = {}
+    for step in steps_of(ROOT / "action.yml"):
+        if step.get("name") in ("Run", "Table", "Check"):
+            line = ["bash", "-euc", shell + step["run"]]
+            done = subprocess.run(
+                line, env=given, capture_output=True, text=True, check=True, cwd=tmp_path
+            )
+            said[step["name"]] = done.stdout.splitlines()
+    model, images = given["MODEL"], given["IMAGES"]
+    asked = ["run", "--model", model, "--images", images, "--out", "audit", "--quiet"]
+    assert said["Run"] == [*asked, "--sources", "20", "--seed", "0"]
+    assert said["Check"] == ["check", "audit", "--max", "reach=0.95", "--min", "pairs=40"]
+    for file in ("summary", "table.md"):
+        assert (tmp_path / file).read_text().split()[:2] == ["table", "audit"]
+
+
 def test_the_version_that_the_documents_name_is_one_that_a_release_makes():
     """`uses: …/blindspots@v0`: a release moves the tag of its major version."""
     named = set(re.findall(r"blindspots@(v[\d.]+)", (ROOT / "docs/ci.md").read_text("utf-8")))
