@@ -93,7 +93,7 @@ docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; wa
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
 
 links: $(VENV)/installed-docs ## ask every address outside that the documentation names; needs the network
-	$(BIN)/sphinx-build -q -D nb_execution_mode=off -D html_extra_path= -b linkcheck docs docs/_build/links
+	$(BIN)/sphinx-build -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer -b linkcheck docs docs/_build/links
 
 dist: $(VENV)/installed-release ## build wheel and sdist into dist/, and check what an index would show
 	rm -rf dist
