@@ -59,7 +59,7 @@ benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNe
 	$(BIN)/python benchmarks/figure_classes.py
 
 benchmark-engine: $(VENV)/installed ## how close the engine is to the hardware's limit
-	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.engine mobilenetv2 resnet50 --page docs/benchmark-engine.md
 
 benchmark-methods: $(VENV)/installed ## methods against each other; docs/benchmark.md
 	$(BIN)/python -m benchmarks.yardstick $(MODELS) --page docs/benchmark.md
