@@ -222,6 +222,16 @@ def test_an_address_outside_is_whole_and_safe():
         assert not re.search(r"[.,;:]$|//", parts.path), f"{found} in {page}"
 
 
+MADE = re.compile(r"^<!-- ([\w ]+) -->\n.*?^<!-- end(?: of \1)? -->", re.MULTILINE | re.DOTALL)
+
+
+def test_each_fact_has_one_place():
+    """A third less than the 33,500 words of November 2026; what programs write is not counted."""
+    pages = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
+    own = [MADE.sub("", read(page)) for page in pages if page.name != "schemes.md"]
+    assert sum(len(text.split()) for text in own) <= 22_300
+
+
 def test_make_targets_that_are_named_exist():
     targets = set(re.findall(r"^([a-z][\w-]*):", read(ROOT / "Makefile"), re.MULTILINE))
     for page in PAGES:
