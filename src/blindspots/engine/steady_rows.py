@@ -61,7 +61,8 @@ def _convolved(convolution: nn.Conv2d, input: Tensor) -> Tensor:
     if input.ndim != 4:
         return forward(input)
     if threads == 1 and convolution.kernel_size == (1, 1) and len(input) >= MANY_IMAGES:
-        return torch.cat([_convolved(convolution, part) for part in input.split(MANY_IMAGES - 1)])
+        parts = input.chunk(-(-len(input) // (MANY_IMAGES - 1)))
+        return torch.cat([_convolved(convolution, part) for part in parts])
     return _among(_company(input, threads), forward, input)
 
 
