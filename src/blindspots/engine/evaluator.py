@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.errors import (
     BlindspotsError,
     ModelFailed,
@@ -23,7 +24,6 @@ from blindspots.errors import (
     first_line,
     is_out_of_memory,
 )
-from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.images import ImageSet
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier, answer_fault
@@ -180,8 +180,8 @@ class Evaluator:
     asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
     do, a second graph costs more than it saves. Without, and on a CPU, torch's layers round an
     image alike whatever is asked with it (`steady_rows`). Logits, scores, values and gradients are
-    float32 and contiguous always. `give_way` is called before every forward, so that long work can let
-    short questions pass, or be ended by what it raises.
+    float32 and contiguous always. `give_way` is called before every forward, so that long work can
+    let short questions pass, or be ended by what it raises.
     """
 
     model: Classifier
