@@ -9,7 +9,7 @@ from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator, lay_out
 from blindspots.engine.scheduler import Engine
 from blindspots.engine.steady_rows import steadily, steady_layers
-from blindspots.methods import METHODS
+from blindspots.methods import METHODS, make_method
 from tests.support.toys import random_images, toy
 
 
@@ -44,22 +44,22 @@ def threads():
 def test_an_image_is_answered_alike_in_any_company(spec, count, threads):
     threads(count)
     model = lay_out(bs.load_model(spec)) if spec.startswith("zoo") else toy(layered())
-    images = torch.rand(33, 3, *model.size)
+    images = torch.rand(17, 3, *model.size)
     with model.frozen():
         among = answers(model, images)
-        # With two threads the gradient of exactly three images is cut otherwise.
-        for size in {1, 2, 3, 5, 15, 16} - ({3} if count > 1 else set()):
+        for size in (1, 2, 5, 15 if count == 1 else 16):
             for some, all_of_them in zip(answers(model, images[:size]), among, strict=True):
                 assert torch.equal(some, all_of_them[:size]), size
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_pair_ends_bit_for_bit_alike_alone_and_among_others(method):
-    images = random_images(9)
-    todo = [Pair(f"pair-{i}", images[i], images[i + 1]) for i in range(8)]
+    images = random_images(6)
+    todo = [Pair(f"pair-{i}", images[i], images[i + 1]) for i in range(5)]
+    chosen = make_method(method, settings={"max_steps": "48"})
 
     def found(slots):
-        engine = Engine(Evaluator(toy(layered())), METHODS[method](max_steps=30), slots=slots)
+        engine = Engine(Evaluator(toy(layered())), chosen, slots=slots)
         return {end.pair.id: end for ended in engine.run(todo) for end in ended}
 
     alone, together = found(1), found(32)
@@ -74,8 +74,8 @@ def test_a_pair_ends_bit_for_bit_alike_alone_and_among_others(method):
 
 def test_other_layers_and_other_inputs_are_left_alone():
     class Own(nn.Linear):
-        def forward(self, rows):
-            return super().forward(rows - rows.mean(dim=0))
+        def forward(self, input):
+            return super().forward(input - input.mean(dim=0))
 
     own, plain, spread = Own(4, 4), nn.Linear(4, 4), nn.Conv2d(3, 4, 1)
     layers = steady_layers(nn.Sequential(own, plain, spread))
@@ -98,8 +98,9 @@ def test_the_layers_are_as_they_were_afterwards_also_after_a_failure():
 
 def test_a_model_sees_no_more_images_than_it_is_asked_about():
     seen = []
-    model = toy(layered())
-    model.module[0].register_forward_pre_hook(lambda _layer, given: seen.append(len(given[0])))
+    layers = layered()
+    model = toy(layers)
+    layers[0].register_forward_pre_hook(lambda _layer, given: seen.append(len(given[0])))
     with model.frozen():
         answers(model, random_images(1))
     assert seen == [1]

@@ -161,8 +161,8 @@ def _stepped(method: Method, problem: Problem, state: State, evaluation: Evaluat
     if len(state.steps) > 1 or state.steps.device.type != "cpu":
         return method.step(problem, state, evaluation)
     twice = torch.zeros(2, dtype=torch.long)
-    both = (part.select(twice) for part in (problem, state, evaluation))
-    return method.step(*both).select(twice[:1])
+    both = method.step(problem.select(twice), state.select(twice), evaluation.select(twice))
+    return both.select(twice[:1])
 
 
 def _waiting(before: State, after: State) -> State:
