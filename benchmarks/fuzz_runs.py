@@ -160,6 +160,8 @@ def _archive(run: Path, rng: random.Random) -> str:
     """The pictures in archives, as runs of more than `settings.ARCHIVES_ABOVE` pairs have them."""
     for folder in PICTURES:
         archives = Archives(run / folder)
+        if folder in {file.parent.name for file in run.glob("*/*") if not file.is_file()}:
+            continue  # a pipe, which no run that is opened has: it would be waited for
         try:
             archives.pack(archives.loose())
         except OSError:
