@@ -222,8 +222,11 @@ def _reporter(progress: bool | None) -> Reporter:
 
 
 def _warn(prepared: Prepared) -> None:
-    """What would make the results wrong, as warnings."""
+    """What is assumed of the models, and what would make the results wrong, as warnings."""
+    for subject in prepared.subjects:
+        if subject.model.assumed:
+            warnings.warn(subject.model.assumed, stacklevel=4)
     for name, facts in prepared.preflight.items():
         for finding in facts.findings or ():
             if finding.level == "wrong":
-                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=3)
+                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=4)
