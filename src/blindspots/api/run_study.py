@@ -40,6 +40,7 @@ from blindspots.study.contrast import add_contrast
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
+from blindspots.study.transfer import judge_each_other
 
 
 def run(
@@ -158,6 +159,7 @@ def execute(
     if prepared.shard.whole:
         with reporter.busy("looking at a small change"):
             add_contrast(out, prepared.subjects, striking_case(Run(out)))
+        judge_each_other(out, prepared.subjects, reporter)
     return prepared
 
 

@@ -35,8 +35,11 @@ function gridTable({ model, rows, columns: names, spots }) {
   const head = el("tr", {}, el("th", { scope: "col", class: "model" }, el("span", { class: "unseen" }, "the model sees")), ...top);
   const body = spots.map((line, i) => el("tr", {}, el("th", { scope: "row", class: "model" }, rows[i]),
     ...line.map((spot) => gridCell(spot, !names.length))));
-  return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Grid of found images, ${titleOf(model)}` },
-    el("table", { class: "grid" }, el("thead", {}, head), el("tbody", {}, ...body)));
+  const table = el("table", { class: "grid" }, el("thead", {}, head), el("tbody", {}, ...body));
+  // Names are set as large as lets the longest word stand in its column unbroken.
+  const letters = Math.max(...[...names, ...rows].flatMap((name) => name.split(" ")).map((word) => word.length));
+  for (const [name, value] of Object.entries({ "--across": across, "--letters": letters })) table.style.setProperty(name, String(value));
+  return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Grid of found images, ${titleOf(model)}` }, table);
 }
 
 function gridCell(spot, named) {
