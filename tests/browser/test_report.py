@@ -1,5 +1,7 @@
 """The report as a person uses it, on a desk and on a phone."""
 
+import re
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -102,7 +104,8 @@ def test_the_footer_says_how_the_page_was_made_and_what_comes_next(shown):
     words = shown.locator("footer").inner_text()
     for part in ("blindspots run --model zoo:shapes-resnet", "blindspots verify", "arXiv 2310.19"):
         assert part in words
-    assert "--model file:model.py:build" in words
+    assert "--model 'file:model.py:build?size=224&mean=" in words
+    assert re.search(r"--out demo, version \d+\.\d+\.\d+, \d{4}-\d\d-\d\d\n", words)
 
 
 def test_endings_are_told_in_words_where_something_failed(page):
