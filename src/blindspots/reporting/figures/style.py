@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, rc_context
-from matplotlib.artist import Artist
+from matplotlib.artist import Artist, getp
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis, Tick
 from matplotlib.collections import Collection, PathCollection
@@ -283,20 +283,20 @@ def on_slide(ax: Axes) -> Axes:
 def _enlarge(one: Artist, factor: float) -> None:
     """Type, lines and marks, which have sizes in points; all else grows with its axis."""
     if isinstance(one, Text):
-        one.set_fontsize(factor * one.get_fontsize())
+        one.set_fontsize(factor * float(one.get_fontsize()))
     elif isinstance(one, Line2D):
         one.set(linewidth=factor * one.get_linewidth(), markersize=factor * one.get_markersize())
     elif isinstance(one, Patch):
         one.set_linewidth(factor * one.get_linewidth())
     elif isinstance(one, Collection):
-        one.set_linewidths(factor * np.asarray(one.get_linewidths()))
+        one.set(linewidths=factor * np.asarray(getp(one, "linewidths")))
         if isinstance(one, PathCollection):
             one.set_sizes(factor**2 * one.get_sizes())
 
 
 def _enlarge_ticks(axis: Axis, factor: float) -> None:
     labels = axis.get_ticklabels()
-    sizes, known = [one.get_fontsize() for one in labels], axis.get_tick_params()
+    sizes, known = [float(one.get_fontsize()) for one in labels], axis.get_tick_params()
     kept = {key: factor * known[key] for key in ("length", "width", "pad") if key in known}
     axis.set_tick_params(**kept, grid_linewidth=factor * 0.4, labelsize=factor * sizes[0])
     for label, size in zip(labels, sizes, strict=True):
