@@ -292,7 +292,7 @@ def test_a_model_is_called_in_words(context, tmp_path):
 def test_of_two_models_each_panel_has_the_letter_of_its_answers(page):
     before = "one => getComputedStyle(one, '::before').content"
     headings = page.locator(".panel h3")
-    assert [headings.nth(i).evaluate(before) for i in range(2)] == ['"A" ": "', '"B" ": "']
+    assert [headings.nth(i).evaluate(before) for i in range(2)] == ['"A: "', '"B: "']
     assert page.locator("#slots .said").first.inner_text().startswith("A: ")
 
 
