@@ -1,6 +1,8 @@
 """The main job from a script: specs as on the command line, or what a script holds already."""
 
 import json
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from tests.support import checker, tiny_model
 from tests.support.runs import assert_same_run
 from tests.support.tiny import MODEL, draw, without_figures
 from tests.support.tiny import run as command
-from tests.support.tiny_model import NAMES, Tiny
+from tests.support.tiny_model import NAMES, Around, Tiny
 
 FEW = {
     "report": False,
@@ -93,6 +95,47 @@ def test_a_plain_module_is_taken_at_the_size_of_the_tensors(tmp_path):
     with pytest.warns(UserWarning, match="Tiny was given without a normalisation"):
         run = bs.run(model=Tiny(0, 14.0, 0.8), images=tensors(), out=tmp_path, **FEW)
     assert run.models[0].name == "Tiny"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({}, "says no mean and no std: images in .* with mean 0 and std 1 .* or to Classifier"),
+        ({"mean": (0.0,) * 3}, "says no std: "),
+        (tiny_model.AS_THEY_ARE, None),
+    ],
+    ids=["neither", "a mean", "both"],
+)
+@pytest.mark.parametrize("by_spec", [False, True])
+def test_an_assumed_mean_and_std_is_said_aloud_and_stored(said, words, by_spec, tmp_path):
+    code = "import blindspots as bs\nfrom tests.support.tiny_model import NAMES, Tiny\n\n"
+    code += "def build():\n    module = Tiny(0, 14.0, 0.8)\n"
+    code += f"    return bs.Classifier(module, size=12, class_names=NAMES, **{said})\n"
+    (tmp_path / "model.py").write_text(code)
+    spec = f"file:{tmp_path / 'model.py'}:build"
+    model = (
+        spec if by_spec else bs.Classifier(Tiny(0, 14.0, 0.8), size=12, class_names=NAMES, **said)
+    )
+    with warnings.catch_warnings(record=True) as told:
+        run = bs.run(model=model, images=tensors(), out=tmp_path / "run", **FEW)
+    told = [str(one.message) for one in told if "says no" in str(one.message)]
+    stored = [note for note in info(run)["notes"] if "says no" in note]
+    assert len(told) == len(stored) == bool(words)
+    assert all(re.search(words, text) for text in (*told, *stored))
+    text = repr(bs.doctor(model, tensors()))
+    assert re.search(words, text) if words else "says no" not in text
+
+
+def test_an_own_model_is_fed_in_other_ways_too_and_a_better_one_is_warned_of(tmp_path):
+    """What it tells red and green by lies below most of what images in [0, 1] hold."""
+
+    def feed(x):
+        return torch.cat((x[:, :2].clamp(max=0.2), x[:, 2:] - 0.3), dim=1)
+
+    model = bs.Classifier(Around(Tiny(0, 14.0, 0.0), feed), size=12, class_names=NAMES)
+    better = r"is better: 100% of the images are named correctly, .*; mean=.*&std="
+    with pytest.warns(UserWarning, match=better):
+        bs.run(model=model, images=tensors(), out=tmp_path, **FEW)
 
 
 def test_two_own_models_of_one_name_are_told_apart_and_keep_their_names(tmp_path):

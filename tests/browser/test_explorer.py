@@ -289,6 +289,14 @@ def test_a_model_is_called_in_words(context, tmp_path):
 
 
 @on_a_desk
+def test_of_two_models_each_panel_has_the_letter_of_its_answers(page):
+    before = "one => getComputedStyle(one, '::before').content"
+    headings = page.locator(".panel h3")
+    assert [headings.nth(i).evaluate(before) for i in range(2)] == ['"A: "', '"B: "']
+    assert page.locator("#slots .said").first.inner_text().startswith("A: ")
+
+
+@on_a_desk
 def test_the_contrast_comes_second(page):
     sections = page.locator("main > section").evaluate_all("all => all.map((one) => one.id)")
     shown = [one for one in sections if one in ("contrast", "triangle", "star", "keep")]
@@ -586,12 +594,21 @@ def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
         page.goto(own.url)
         page.wait_for_selector("#pair-table tbody tr")
         assert page.locator("#pair-table tbody tr").count() == 4
+        sections = page.locator("main > section").evaluate_all("all => all.map((one) => one.id)")
+        assert sections[1:4] == ["contrast", "pairs", "triangle"]
+        assert page.locator("#pairs-link").is_visible()
+        region = page.locator("#pairs .scroll")
+        assert "gradient" in region.evaluate("one => getComputedStyle(one).backgroundImage")
         row = page.locator("#pair-table tbody tr", has_text=SECOND).first
         shown = row.locator("td").nth(1).inner_text()
         row.locator("button").click()
         until_found(page)
         assert page.input_value("#steps") == "5"
         assert shown in page.locator(".panel .sure").inner_text()
+        # One model is left, and what it says of the images is said of it alone.
+        page.locator("#slots .said", has_text="model: ").first.wait_for()
+        assert "A: " not in page.inner_text("#slots")
+        assert page.locator("#star #ramp-legend").is_visible()
         slider = page.locator(".panel input[type=range]")
         slider.focus()
         slider.press("Home")

@@ -1,5 +1,7 @@
 """The report as a person uses it, on a desk and on a phone."""
 
+import re
+
 import pyarrow.parquet as pq
 import pytest
 
@@ -102,7 +104,8 @@ def test_the_footer_says_how_the_page_was_made_and_what_comes_next(shown):
     words = shown.locator("footer").inner_text()
     for part in ("blindspots run --model zoo:shapes-resnet", "blindspots verify", "arXiv 2310.19"):
         assert part in words
-    assert "--model file:model.py:build" in words
+    assert "--model 'file:model.py:build?size=224&mean=" in words
+    assert re.search(r"--out demo, version \d+\.\d+\.\d+, \d{4}-\d\d-\d\d\n", words)
 
 
 def test_endings_are_told_in_words_where_something_failed(page):
@@ -209,6 +212,41 @@ def test_of_several_models_any_two_can_stand_side_by_side(chromium, tmp_path):
         choice.select_option(label="Shapes ViT")
         region = page.locator("#grid-view .scroll").nth(1)
         assert "Shapes ViT" in region.get_attribute("aria-label")
+
+
+BROKEN = """all => all.filter((one) => {
+  const range = document.createRange();
+  range.selectNodeContents(document.createTreeWalker(one, NodeFilter.SHOW_TEXT).nextNode());
+  return !one.textContent.includes(" ") && range.getClientRects().length > 1;
+}).map((one) => one.textContent)"""
+
+
+def test_a_grid_breaks_no_name_and_no_number(chromium, tmp_path):
+    classes = ("mushroom", "butterfly", "fish", "house", "tree", "cup")
+    run = Run(Factory(size=8, sources=6, targets=5, frames=3, classes=classes).write(tmp_path))
+    with opened(chromium, write_report(run)) as page:
+        for width in (390, 1024, 1440):
+            page.set_viewport_size({"width": width, "height": 844})
+            assert page.locator(".grid tbody th").count() == 12
+            assert page.locator(".grid th:not(:has(.unseen))").evaluate_all(BROKEN) == []
+            assert page.locator(".grid .model").evaluate_all(BROKEN.replace('" "', '"!"')) == []
+
+
+def test_a_source_is_called_by_its_class_where_that_tells_it(chromium, tmp_path):
+    run = Run(
+        Factory(size=8, sources=6, targets=3, frames=3, classes=("a", "b", "c")).write(tmp_path)
+    )
+    with opened(chromium, write_report(run)) as page:
+        names = page.locator("#source-choice option").all_inner_texts()
+        alike = [one for one in names if sum(one.split()[0] == n.split()[0] for n in names) > 1]
+        assert all(("," in one) == (one in alike) for one in names)
+
+
+def test_others_that_agree_stand_beside_what_they_say_of_sources(chromium, tmp_path):
+    judged = Factory(size=8, sources=3, frames=3, judges=("zoo:other",)).write(tmp_path)
+    with opened(chromium, write_report(Run(judged))) as page:
+        said = page.locator(".measured li").first.inner_text()
+        assert re.search(r"Others agree\n\d+\s%\nof found images, \d+\s% of sources", said)
 
 
 def test_a_cell_of_the_grid_opens_the_pair_that_it_shows(desk, report):

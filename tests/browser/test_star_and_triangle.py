@@ -252,8 +252,11 @@ def test_two_targets_make_bars_and_three_a_star(chromium, tmp_path, page):
 def test_all_models_stand_in_one_row_under_one_legend(chromium, tmp_path):
     run = Run(Factory(size=16, sources=3, frames=3, models=ZOO).write(tmp_path))
     with opened(chromium, write_report(run)) as page:
-        tops = {sheet.bounding_box()["y"] for sheet in page.locator("#source-view .sheet").all()}
-        assert len(tops) == 1
+        for width in (390, 700, 1024, 1440):
+            page.set_viewport_size({"width": width, "height": 844})
+            sheets = page.locator("#source-view .sheet").all()
+            tops = {sheet.bounding_box()["y"] for sheet in sheets}
+            assert (len(sheets), len(tops)) == (4, 1)
         legend = page.locator("#sources .legend").bounding_box()
         assert legend["y"] < tops.pop()
         assert page.locator(".mixed canvas").count() == 1

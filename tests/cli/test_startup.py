@@ -21,6 +21,7 @@ EMBEDDED = "--model zoo:shapes-resnet"
 CHEAP = f"""
 run --model model.pth --images sample:shapes --out out
 run --model tim:resnet18 --images sample:shapes --out out
+run --model zoo:shapes-resnett --images sample:shapes --out out
 run {EMBEDDED} --images photos --out out
 run {EMBEDDED} --images folder:nowhere --out out
 run {EMBEDDED} --images files:nothing.png --out out

@@ -4,8 +4,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
+from blindspots.cli.main import call
 from blindspots.engine.pgd import PGD, accuracy_under_pgd
+from tests.support.tiny import spec
 from tests.support.toys import Linear, convolutional, random_images, random_linear, toy
 
 
@@ -69,3 +72,16 @@ def test_accuracy_counts_images_that_survive_every_restart():
     attack = PGD(epsilon=0.05, step_size=0.05, steps=2, targeted=False)
     assert accuracy_under_pgd(model, images, labels, restarts=0) == 1
     assert accuracy_under_pgd(model, images, labels, method=attack) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize(
+    ("factory", "target", "holds"), [("constant", "1", True), ("build", "0", False)]
+)
+def test_a_prediction_that_holds_is_said(tmp_path, capsys, factory, target, holds):
+    # Between red and green.
+    Image.new("RGB", (12, 12), (128, 124, 80)).save(tmp_path / "red.png")
+    given = [str(tmp_path / "red.png"), "--target", target, "--out", str(tmp_path / "out")]
+    size = "?size=12" if factory == "build" else ""
+    assert call(["sensitivity", *given, "--model", spec(factory) + size, "--quiet"]) == 0
+    said = capsys.readouterr().out
+    assert (", the prediction holds, no pixel changed" in said) == holds

@@ -19,6 +19,7 @@ from blindspots.cli.figure_commands import FigureName
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
 from blindspots.reporting.figures.curve_plots import distances
+from blindspots.reporting.figures.hull_plots import triangle
 from blindspots.reporting.figures.paper_figures import (
     FIGURES,
     FORMATS,
@@ -301,6 +302,69 @@ def test_a_slide_is_16_to_9_and_holds_the_figure(run, figure, tmp_path):
     assert min(box.x0, box.y0) > 0
     assert (box.x1, box.y1) < (13.333, 7.5)
     assert min(t.get_fontsize() for t in page.findobj(Text) if t.get_text()) >= 12
+
+
+def texts_with_boxes(page):
+    page.set_dpi(100)
+    renderer = FigureCanvasAgg(page).get_renderer()
+    page.draw(renderer)
+    shown = [one for one in page.findobj(Text) if one.get_text().strip() and one.get_visible()]
+    return [(one.get_text(), one.get_window_extent(renderer)) for one in shown]
+
+
+def overlapping(boxes, slack=1.0):
+    """Pairs of texts of which one lies over the other by more than `slack` pixels both ways."""
+    for at, (text, a) in enumerate(boxes):
+        for other, b in boxes[:at]:
+            across = min(a.x1, b.x1) - max(a.x0, b.x0)
+            down = min(a.y1, b.y1) - max(a.y0, b.y0)
+            if min(across, down) > slack:
+                yield text, other
+
+
+@pytest.mark.parametrize("columns", PRINT)
+@pytest.mark.parametrize("figure", [name for name in FIGURES if name != "transfer"])
+def test_no_word_lies_over_another_and_a_slide_is_filled(run, figure, columns):
+    page, _ = draw_figure(run, figure, models=MODELS, columns=columns)
+    page = page.figure
+    boxes = texts_with_boxes(page)
+    assert list(overlapping(boxes)) == []
+    if columns == "slide":
+        box = page.get_tightbbox(FigureCanvasAgg(page).get_renderer())
+        assert box.width > 0.9 * 13.333 - 1 or box.height > 0.85 * 7.5 - 1
+
+
+@pytest.mark.parametrize("columns", PRINT)
+@pytest.mark.parametrize("sides", [(0.5, 0.505, 0.02), (0.5, 0.5, 0.23), (0.3, 0.32, 0.6)])
+def test_the_words_of_a_triangle_lie_over_nothing(sides, columns):
+    corners = [np.zeros((8, 8, 3), np.uint8)] * 3
+    names = ("fish", "looks like\nmushroom", "looks like\ntree")
+    page = triangle(corners, np.ones(66), sides=sides, names=names, style=PRINT[columns])
+    boxes = texts_with_boxes(page.figure)
+    assert list(overlapping(boxes)) == []
+    pictures = [one for one in page.get_images() if one.get_array().shape[:2] == (8, 8)]
+    placed = [one.get_window_extent() for one in pictures]
+    assert len(placed) == 3
+    assert list(overlapping([*((str(i), box) for i, box in enumerate(placed))])) == []
+    assert list(overlapping([*boxes, *(("picture", box) for box in placed)])) == []
+
+
+def test_a_name_that_has_no_room_is_shortened_as_the_field_does(tmp_path):
+    run = Run(Factory(size=8, sources=1, models=["zoo:shapes-resnet-at", "zoo:b"]).write(tmp_path))
+    trained = "Shapes ResNet, adversarially trained"
+    wide, narrow = (
+        texts_of(draw_figure(run, "triangle", columns=columns)[0]) for columns in ("1", "1.5")
+    )
+    assert trained in wide
+    assert "Shapes ResNet AT" in narrow
+
+
+def test_the_headings_of_a_grid_break_no_word(tmp_path):
+    names = ("mushroom", "cup", "fish", "house", "tree", "car")
+    run = Run(Factory(size=8, sources=6, targets=5, classes=names).write(tmp_path))
+    for columns in PRINT:
+        drawn = texts_of(draw_figure(run, "grid", models=["zoo:shapes-resnet"], columns=columns)[0])
+        assert drawn.count("mushroom") == 2, columns
 
 
 def test_a_figure_that_is_taller_than_a_page_is_refused_and_the_advice_helps(tmp_path):

@@ -191,3 +191,21 @@ def test_few_sources_are_refused_with_how_many_it_takes(
     assert status == 2
     assert "drawn among the other sources of another class" in said
     assert dry_run(int(re.search(r"type --sources (\d+)", said)[1])) == 0
+
+
+@pytest.mark.parametrize("targets", [1, 2])
+def test_the_advice_counts_what_the_model_names_correctly(tmp_path, tiny_images, capsys, targets):
+    """Right are images of the classes 1, 2, 2, 1, so that three sources are not enough for two."""
+
+    def dry_run(sources, model):
+        spec = ["--model", model, "--images", tiny_images, "--dry-run", "--quiet"]
+        counts = ["--sources", str(sources), "--targets-per-source", str(targets)]
+        return call(["run", *spec, *counts, "--out", str(tmp_path / "run")])
+
+    assert dry_run(1, tiny.spec("blind?to=0")) == 2
+    said = capsys.readouterr().err
+    assert dry_run(int(re.search(r"type --sources (\d+)", said)[1]), tiny.spec("blind?to=0")) == 0
+    assert dry_run(4, tiny.spec("constant")) == 2
+    assert "5 of them of the class 0" in (said := capsys.readouterr().err)
+    assert "give more images of other classes" in said
+    assert "type" not in said

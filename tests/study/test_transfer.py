@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,12 +15,16 @@ import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.errors import UsageError
 from blindspots.images.preprocessing import Preprocessing
+from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import TRANSFER
 from blindspots.store import atomic
 from blindspots.store.reader import Run
+from blindspots.study import transfer
 from blindspots.study.transfer import as_seen, class_map
 from tests.support.runs import saved_image
-from tests.support.tiny import MODEL, SIDE, SMOOTH, spec
+from tests.support.tiny import FULL, MODEL, SIDE, SMOOTH, spec
+from tests.support.tiny import run as run_tiny
+from tests.support.tiny_model import NAMES
 from tests.support.toys import random_linear
 
 MODELS = (MODEL, SMOOTH)
@@ -88,6 +93,59 @@ def test_a_model_that_judges_itself_says_what_the_run_stored(place):
     for row in own:
         assert row["p_found"] == pytest.approx(stored[row["pair_id"]]["p_found"], abs=1e-4)
         assert row["p_source"] == pytest.approx(stored[row["pair_id"]]["p_source"], abs=1e-4)
+
+
+def test_a_run_of_several_models_ends_with_what_they_say_of_each_other(place, finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
+    told = pq.read_table(run / "transfer.parquet")
+    names = {facts.name for facts in Run(run).models}
+    assert {(one, other) for one in names for other in names} == {
+        (row["model"], row["judge"]) for row in told.to_pylist()
+    }
+    assert judge(tmp_path) == 0
+    asked_anew = pq.read_table(run / "transfer.parquet").to_pylist()
+    for one, other in zip(told.to_pylist(), asked_anew, strict=True):
+        assert one == {k: pytest.approx(v, abs=1e-5) for k, v in other.items()}
+    others = [row["kept_found"] for row in asked_anew if row["judge"] != row["model"]]
+    shares = [one.agree for one in report_data(Run(run)).numbers]
+    assert len(shares) == 2
+    assert np.mean([float(one.removesuffix("\u00a0%")) for one in shares]) == pytest.approx(
+        100 * np.mean(others), abs=1
+    )
+
+
+@pytest.mark.parametrize(
+    ("models", "options"),
+    [
+        ((MODEL,), ()),
+        ((MODEL, spec("others")), ()),
+        ((MODEL, SMOOTH), ("--keep", "none")),
+        ((MODEL, SMOOTH), ("many",)),
+    ],
+    ids=["one model", "no class in common", "no found image", "too many answers"],
+)
+def test_where_nothing_can_be_judged_nothing_is_stored(
+    tiny_images, tmp_path, monkeypatch, no_figures, models, options
+):
+    if options == ("many",):
+        monkeypatch.setattr(transfer, "MOST_ASKED", 23)
+        options = ()
+    if spec("others") in models:
+        folder = Path(tiny_images.removeprefix("folder:"))
+        for label, name in enumerate(NAMES):
+            shutil.copytree(folder / name, tmp_path / "numbered" / str(label))
+        tiny_images = f"folder:{tmp_path / 'numbered'}?map=identity"
+    few = ("--sources", "3", "--targets-per-source", "2", *options)
+    assert run_tiny(tiny_images, tmp_path / "run", *few, models=models) == 0
+    assert not (tmp_path / "run" / "transfer.parquet").exists()
+    assert call(["verify", str(tmp_path / "run"), *TRUSTED]) == int("none" in options) * 2
+
+
+def test_going_on_with_a_run_keeps_what_other_judges_said(place, tiny_images, tmp_path, no_figures):
+    shutil.copytree(place / "run", tmp_path / "run")
+    before = (place / "run" / "transfer.parquet").read_bytes()
+    assert run_tiny(tiny_images, tmp_path / "run", *FULL, models=MODELS) == 0
+    assert (tmp_path / "run" / "transfer.parquet").read_bytes() == before
 
 
 def test_classes_in_another_order_are_matched_by_name(place):

@@ -93,6 +93,7 @@ def rows_alone(no_figures, monkeypatch):
 
     monkeypatch.setattr("blindspots.reporting.publish.write_report", write)
     monkeypatch.setattr("blindspots.api.run_study.add_contrast", lambda *_: None)
+    monkeypatch.setattr("blindspots.api.run_study.judge_each_other", lambda *_: None)
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,8 @@ NAMES = ("red", "green", "blue")
 SIDE = 12
 # Ripples begin at the colours of the tiny images, and a few of them lie between two classes.
 CLEAN, RIPPLES = 0.0533, 100
+# Said, so that nothing is assumed of it.
+AS_THEY_ARE: Any = {"mean": (0.0,) * 3, "std": (1.0,) * 3}
 
 
 class Tiny(nn.Module):
@@ -55,12 +57,12 @@ class Around(nn.Module):
 
 def build(seed: int = 0, gain: float = 14.0, bend: float = 0.8) -> Classifier:
     """The classifier; another `seed` makes another one of the same classes."""
-    return Classifier(Tiny(seed, gain, bend), size=SIDE, class_names=NAMES)
+    return Classifier(Tiny(seed, gain, bend), size=SIDE, class_names=NAMES, **AS_THEY_ARE)
 
 
 def smooth() -> Classifier:
     """One said to be trained adversarially, without a ripple."""
-    known = {"class_names": NAMES, "training_epsilon": 8 / 255}
+    known = {"class_names": NAMES, "training_epsilon": 8 / 255, **AS_THEY_ARE}
     return Classifier(Tiny(1, 8.0, 0.0), size=SIDE, **known)
 
 
@@ -68,11 +70,12 @@ def embedding() -> Classifier:
     """Nine features in place of the logits."""
     module = Tiny(0, 14.0, 0.8)
     module.forward = module.features  # type: ignore[method-assign]
-    return Classifier(module, size=SIDE, embeds=True)
+    return Classifier(module, size=SIDE, embeds=True, **AS_THEY_ARE)
 
 
 def _around(names: Any = NAMES, size: int = SIDE, **bends: Callable) -> Classifier:
-    return Classifier(Around(build().module, **bends), size=size, class_names=names)
+    module = Around(build().module, **bends)
+    return Classifier(module, size=size, class_names=names, **AS_THEY_ARE)
 
 
 def blind(to: int) -> Classifier:
@@ -80,6 +83,11 @@ def blind(to: int) -> Classifier:
     keep = torch.ones(len(NAMES))
     keep[to] = 0
     return _around(behind=lambda z: z * keep - 50 * (1 - keep))
+
+
+def constant() -> Classifier:
+    """One that names the first class always."""
+    return _around(behind=lambda z: z + 50 * torch.eye(len(NAMES))[0])
 
 
 def shifted() -> Classifier:

@@ -52,7 +52,8 @@ def as_model(given: Any, size: tuple[int, ...], depth: int = 3) -> Classifier:
         stacklevel=depth,
     )
     weights = next(chain(given.parameters(), given.buffers()), torch.zeros(0))
-    return Classifier(given, size=(size[0], size[1]), name=type(given).__name__).to(weights.device)
+    known: Any = {"size": (size[0], size[1]), "mean": (0.0,) * CHANNELS, "std": (1.0,) * CHANNELS}
+    return Classifier(given, name=type(given).__name__, **known).to(weights.device)
 
 
 def as_models(given: Any, size: Sequence[int] | None, specs: bool = True) -> list[Any]:

@@ -87,14 +87,16 @@ class Diagnosis(Sequence[Finding]):
         return iter(self.findings)
 
     def __repr__(self) -> str:
-        return "\n".join([self.heading, *("  ".join(cells) for cells in self._rows())])
+        notes = (f"note: {note}" for note in self.notes)
+        return "\n".join([self.heading, *notes, *("  ".join(cells) for cells in self._rows())])
 
     def _repr_html_(self) -> str:
         rows = "".join(
             f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in cells)}</tr>"
             for cells in self._rows()
         )
-        return f"<p>{escape(self.heading)}</p><table>{rows}</table>"
+        notes = "".join(f"<p>{escape(note)}</p>" for note in self.notes)
+        return f"<p>{escape(self.heading)}</p>{notes}<table>{rows}</table>"
 
     def _rows(self) -> Iterator[tuple[str, str, str]]:
         for one in self.findings:

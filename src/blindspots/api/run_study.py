@@ -40,6 +40,7 @@ from blindspots.study.contrast import add_contrast
 from blindspots.study.prepare import Prepared, prepare
 from blindspots.study.run import Experiment
 from blindspots.study.subjects import RunRequest
+from blindspots.study.transfer import judge_each_other
 
 
 def run(
@@ -158,6 +159,7 @@ def execute(
     if prepared.shard.whole:
         with reporter.busy("looking at a small change"):
             add_contrast(out, prepared.subjects, striking_case(Run(out)))
+        judge_each_other(out, prepared.subjects, reporter)
     return prepared
 
 
@@ -222,8 +224,11 @@ def _reporter(progress: bool | None) -> Reporter:
 
 
 def _warn(prepared: Prepared) -> None:
-    """What would make the results wrong, as warnings."""
+    """What is assumed of the models, and what would make the results wrong, as warnings."""
+    for subject in prepared.subjects:
+        if subject.model.assumed:
+            warnings.warn(subject.model.assumed, stacklevel=4)
     for name, facts in prepared.preflight.items():
         for finding in facts.findings or ():
             if finding.level == "wrong":
-                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=3)
+                warnings.warn(f"{name}: {finding.found}; {finding.remedy}", stacklevel=4)

@@ -86,8 +86,9 @@ def sensitivity(
     _check_out(out, '"reached": ', *stems)
     loaded = _load(spec, model_flags, machine, reporter)
     row = sensitivity_of(loaded, image, target, PGD(), out)
+    holds = ", the prediction holds" if row["before"] == row["after"] else ""
     text = (
-        f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}, "
+        f"{row['before']} {row['p_before']:.3f} → {row['after']} {row['p_after']:.3f}{holds}, "
         f"no pixel changed by more than {255 * row['linf']:.3g}/255; {out / 'sensitivity.png'}"
     )
     output.show(lambda: row, lambda: text)

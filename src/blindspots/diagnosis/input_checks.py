@@ -163,7 +163,8 @@ def check_normalisation(
         found = f"{best.said} is perhaps better, try it on more images: {numbers}"
         return [_normalisation(Level.NOTE, found, remedy, values)], given, evidence
     found = (
-        f"{_stated(given)}none of {len(others)} others is better (the best, {best.said}: {numbers})"
+        f"{_stated(given)}none of {len(others)} others is surely better "
+        f"(the likeliest, {best.said}: {numbers})"
     )
     return [_normalisation(Level.OK, found, "", values)], given, evidence
 

@@ -9,6 +9,8 @@ from blindspots.errors import UsageError
 from blindspots.specs import nearest_names
 
 ZOO: tuple[str, ...] = ("shapes-resnet", "shapes-resnet-at", "shapes-vit", "shapes-vit-at")
+# An extra brings this one.
+PACKAGED = "efficientnet-lite0"
 WEIGHTS = Path(__file__).parent / "zoo"
 EXAMPLE = "timm:resnet50.a1_in1k"
 

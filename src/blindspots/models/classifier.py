@@ -97,9 +97,10 @@ class Classifier(nn.Module):
     returns logits `(batch, classes)`. `embeds`: the module has no classes and returns embeddings
     `(batch, features)` instead; then `class_names` must be None. `size`: side in pixels, or
     (height, width). `mean`, `std`: a number per channel, applied as (x - mean) / std; None: the
-    module takes [0, 1] as it is. `class_names`: one a logit; None: unknown. `class_folders`: what
-    folders of images of each class are called, such as ImageNet's wnids; None: as the class.
-    `preprocessing`: how decoded files reach `size`; None: scaled to cover it, then cropped.
+    module takes [0, 1] as it is, which `notes` and every run say aloud. `class_names`: one a logit;
+    None: unknown. `class_folders`: what folders of images of each class are called, such as
+    ImageNet's wnids; None: as the class. `preprocessing`: how decoded files reach `size`; None:
+    scaled to cover it, then cropped.
     `training_epsilon`: the l-infinity radius it was adversarially trained for, in [0, 1]; None:
     unknown or not at all. `notes`: sentences for the user on how it was loaded.
     """
@@ -135,11 +136,28 @@ class Classifier(nn.Module):
         self.preprocessing = preprocessing or Preprocessing(size=self.size)
         self.training_epsilon = training_epsilon
         self.embeds = embeds
-        self.notes = tuple(notes)
+        self.unsaid = tuple(key for key, one in (("mean", mean), ("std", std)) if one is None)
+        self._told = tuple(notes)
         self.layout = "contiguous"
 
     mean: Tensor
     std: Tensor
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user on how it was loaded, and what is assumed of it."""
+        return (*self._told, *filter(None, [self.assumed]))
+
+    @property
+    def assumed(self) -> str:
+        """What stands in for a mean and a std that nobody said; empty where both were said."""
+        if not self.unsaid:
+            return ""
+        return (
+            f"{self.name} says no {' and no '.join(self.unsaid)}: images in [0, 1] are shown to it "
+            "with mean 0 and std 1 where none is said; if it was trained otherwise, say "
+            f"{' and '.join(f'{key}=' for key in self.unsaid)}, in its spec or to Classifier"
+        )
 
     def forward(
         self, images: Float[Tensor, "batch 3 height width"]

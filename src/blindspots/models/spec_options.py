@@ -182,6 +182,8 @@ def assemble(
     Refused: class names for a model that has no classes.
     """
     mean, std = fitted.normalisation or (known.mean, known.std)
+    if spec.scheme not in UNPUBLISHED:
+        mean, std = mean or (0.0,) * 3, std or (1.0,) * 3
     size = options.size or known.size
     table = class_table(spec, options.classes, known)
     return Classifier(
@@ -195,23 +197,8 @@ def assemble(
         preprocessing=known.preprocessing.at(size) if known.preprocessing else None,
         training_epsilon=known.training_epsilon,
         embeds=known.embeds,
-        notes=(*known.notes, *fitted.notes, *_assumed(spec, options, mean, std)),
+        notes=(*known.notes, *fitted.notes),
     ).eval()
-
-
-def _assumed(
-    spec: Spec, options: ModelOptions, mean: Sequence[float] | None, std: Sequence[float] | None
-) -> list[str]:
-    """Says aloud what stands in for a mean and a std that neither the spec nor its source says."""
-    said = {"mean": options.mean or mean, "std": options.std or std}
-    missing = [name for name, value in said.items() if value is None]
-    if spec.scheme not in UNPUBLISHED or not missing:
-        return []
-    return [
-        f"{short_name(spec)} says no {' and no '.join(missing)}: images in [0, 1] are shown to it "
-        "with mean 0 and std 1 where none is said; if it was trained otherwise, add "
-        f"{' and '.join(f'{name}=' for name in missing)} to the spec"
-    ]
 
 
 def class_table(spec: Spec, file: Path | None, known: SourceInfo) -> ClassTable | None:

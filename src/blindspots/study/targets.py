@@ -47,7 +47,8 @@ def choose(science: ScienceSettings, subjects: "Sequence[Subject]", surveyed: "S
     images outside it. Refused where there are too few of either.
     """
     seen, said = np.array(surveyed.seen, np.int64), [surveyed.columns(s) for s in subjects]
-    places = np.flatnonzero(np.logical_and.reduce([one.right for one in said]))[: science.sources]
+    right = np.flatnonzero(np.logical_and.reduce([one.right for one in said]))
+    places = right[: science.sources]
     all_found = len(places) == science.sources
     last = places[-1] + 1 if all_found else len(seen)
     missed = {
@@ -57,7 +58,7 @@ def choose(science: ScienceSettings, subjects: "Sequence[Subject]", surveyed: "S
     notes = [] if all_found else [_too_few(science.sources, len(places), len(subjects[0].images))]
     confined = subjects[0].evaluator.score.confined
     if all_found and not confined and _hopeless(_classes(said, places), science.targets_per_source):
-        raise UsageError(_few_sources(science, subjects))
+        raise UsageError(_few_sources(science, subjects, surveyed, _classes(said, right)))
     draw = _from_outside if confined else _among_sources
     targets = seen[draw(science, said, places)].ravel().astype(INDEX)
     sources = np.repeat(seen[places], science.targets_per_source).astype(INDEX)
@@ -255,14 +256,24 @@ def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Tar
     return np.array(chosen).reshape(len(classes), count)
 
 
-def _few_sources(science: ScienceSettings, subjects: "Sequence[Subject]") -> str:
+def _few_sources(
+    science: ScienceSettings, subjects: "Sequence[Subject]", surveyed: "Survey", right: Classes
+) -> str:
+    """How many sources it takes; refused as `draw_targets` does where no number is enough.
+
+    `right`: the classes of all images that were named correctly. Of images that no model was asked
+    about the label is taken.
+    """
     count, images = science.targets_per_source, subjects[0].images
     order = seeded_order(images.ids, science.seed)
-    columns = [subject.images.labels.numpy()[order] for subject in subjects]
-    own = -2 - np.arange(len(order))
-    classes = np.stack([np.where(one >= 0, one, own) for one in columns], axis=1)
-    more = range(max(science.sources, count) + 1, len(order) + 1)
-    least = next((n for n in more if not _hopeless(classes[:n], count)), len(order))
+    unasked = np.array(order[order.index(surveyed.seen[-1]) + 1 :], np.int64)
+    columns = [subject.images.labels.numpy()[unasked] for subject in subjects]
+    expected = [np.where(one >= 0, one, -2 - len(order) - unasked) for one in columns]
+    classes = np.concatenate([right, np.stack(expected, axis=1)])
+    more = range(max(science.sources, count) + 1, len(classes) + 1)
+    least = next((n for n in more if not _hopeless(classes[:n], count)), None)
+    if least is None:
+        draw_targets(classes, count, science.seed)
     each = "1 target" if count == 1 else f"{count} targets"
     return (
         f"--sources {science.sources} was given, and each source is to have {each}, drawn among "

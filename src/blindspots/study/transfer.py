@@ -1,12 +1,14 @@
 """Whether other models believe the found images too: every model of a run, judged by every judge.
 
 A judge is a model of the run or one that is given. It is asked about each exact found image, and,
-for comparison, about its clean source and target, as the traversed model saw them.
+for comparison, about its clean source and target, as the traversed model saw them. A run of several
+models ends with what they say of each other's.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from jaxtyping import Float
 from PIL import Image as Picture
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator, batch_size, find_device, lay_out
+from blindspots.engine.evaluator import Evaluator, Subject, batch_size, find_device, lay_out
 from blindspots.errors import UsageError
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
@@ -40,6 +42,8 @@ from blindspots.study.reload import (
 Seen = Float[Tensor, "3 judge_height judge_width"]
 Probabilities = Float[Tensor, "classes"]
 Classes = dict[int, int]
+
+FILE, MOST_ASKED = "transfer.parquet", 10_000
 
 
 @dataclass(frozen=True)
@@ -92,11 +96,40 @@ def judge_run(
     bench = _bench(run, judges, rows, trust)
     for note in bench.notes:
         reporter.say(f"note: {note}")
-    total = sum(len(rows[model]) for model, _ in bench.classes)
-    with reporter.work("judging found images", total, "images") as tick:
+    with reporter.work("judging found images", _count(rows, bench.classes), "images") as tick:
         answers = list(_answers(run, bench, rows, place, batch, tick))
-    table = pa.Table.from_pylist(answers, TRANSFER)
-    file = write_rows(run.path / "transfer.parquet", table)
+    return _store(run, answers)
+
+
+def judge_each_other(out: Place, subjects: Sequence[Subject], reporter: Reporter) -> None:
+    """Let the models of a finished run judge each other's found images, where none was judged yet.
+
+    Nothing is written of a single model, of models that share no class, without found images, where
+    no class is held, and beyond `MOST_ASKED` answers, which one process gives one after the other.
+    """
+    run = Run(out)
+    held = run.info.keep != "none" and run.info.score.get("name") != "embedding"
+    if len(subjects) < 2 or not held or (out / FILE).is_file():
+        return
+    models = {one.name: one.model for one in subjects}
+    counts = {name: len(run.columns.pairs_of(name, True, ["pair_id"])) for name in models}
+    if not 0 < len(models) * sum(counts.values()) <= MOST_ASKED:
+        return
+    rows = {name: run.pair_rows(name, started=True) for name in models}
+    classes, _ = _class_maps(models, models, rows)
+    if all(model == judge for model, judge in classes):
+        return
+    with reporter.work("judging found images", _count(rows, classes), "images") as tick:
+        each = (_said(run, classes, rows, s.name, s.evaluator.exact, tick) for s in subjects)
+        _store(run, list(chain.from_iterable(each)))
+
+
+def _count(rows: dict[str, list[Row]], classes: Mapping[tuple[str, str], Classes]) -> int:
+    return sum(len(rows[model]) for model, _ in classes)
+
+
+def _store(run: Run, answers: Sequence[Row]) -> Place:
+    file = write_rows(run.path / FILE, pa.Table.from_pylist(list(answers), TRANSFER))
     renew_entry(run.path, file.name)
     return file
 
@@ -148,20 +181,32 @@ def _bench(
 ) -> TransferJudges:
     own = {facts.name: load_again(facts, trust, *_kinds(judges)) for facts in run.models}
     given = _given(judges, own, trust)
-    classes, notes = {}, []
+    classes, notes = _class_maps(own, {**own, **given}, rows)
+    return TransferJudges(own, given, classes, tuple(notes))
+
+
+def _class_maps(
+    own: Mapping[str, Classifier], judges: Mapping[str, Classifier], rows: dict[str, list[Row]]
+) -> tuple[dict[tuple[str, str], Classes], list[str]]:
+    """The classes of each (model, judge), and what to say of those that are not the very same.
+
+    Refused where a judge that is none of the run's `own` models lacks a class.
+    """
+    classes: dict[tuple[str, str], Classes] = {}
+    notes: list[str] = []
     for name, model in own.items():
         wanted = {row["source_class"] for row in rows[name]}
-        for other, judge in {**own, **given}.items():
+        for other, judge in judges.items():
             try:
                 classes[name, other] = class_map(model, judge, wanted)
             except UsageError as error:
-                if other in given:
+                if other not in own:
                     raise
                 notes.append(f"{other} does not judge {name}: {error}")
                 continue
             if other != name and None in (model.class_names, judge.class_names):
                 notes.append(f"{other} and {name}: classes are matched by number, without names")
-    return TransferJudges(own, given, classes, tuple(notes))
+    return classes, notes
 
 
 def _kinds(judges: Sequence[str | Classifier]) -> tuple[list[str], list[Classifier]]:
@@ -197,17 +242,28 @@ def _answers(
 ) -> Iterator[Row]:
     for name, judge in bench.judges.items():
         lay_out(judge.to(device))
-        size = batch or batch_size(judge.size, device)
-        evaluator = Evaluator(judge, chunk=size)
-        for model in bench.own:
-            if (model, name) not in bench.classes:
-                continue
-            sitting = _JudgePass(run, model, name, evaluator, bench.classes[model, name])
-            for start in range(0, len(rows[model]), size):
-                chunk = rows[model][start : start + size]
-                yield from sitting.rows(chunk)
-                tick(len(chunk))
+        evaluator = Evaluator(judge, chunk=batch or batch_size(judge.size, device))
+        yield from _said(run, bench.classes, rows, name, evaluator, tick)
         judge.to("cpu")
+
+
+def _said(
+    run: Run,
+    classes: Mapping[tuple[str, str], Classes],
+    rows: dict[str, list[Row]],
+    judge: str,
+    evaluator: Evaluator,
+    tick: Callable[[float], None],
+) -> Iterator[Row]:
+    for model in rows:
+        if (model, judge) not in classes:
+            continue
+        sitting = _JudgePass(run, model, judge, evaluator, classes[model, judge])
+        size = evaluator.chunk or batch_size(evaluator.model.size, evaluator.model.device)
+        for start in range(0, len(rows[model]), size):
+            chunk = rows[model][start : start + size]
+            yield from sitting.rows(chunk)
+            tick(len(chunk))
 
 
 @dataclass(frozen=True)

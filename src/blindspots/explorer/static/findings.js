@@ -44,6 +44,7 @@ function showStars(source) {
   const models = app.facts.models.map(({ name }) => name).filter((name) => own.some((trace) => trace.model === name));
   byId("star-view").replaceChildren(...models.map((model) => starOf(own.filter((trace) => trace.model === model))));
   byId("ramp-legend").hidden = false;
+  if (!byId("triangle-view").childElementCount) byId("star").append(byId("ramp-legend"));
 }
 
 /** All images found from one source with one model: limbs as long as they are far, RMSE. */
@@ -86,6 +87,7 @@ async function showTriangles() {
   app.triangles = triangles;
   byId("triangle-words").textContent = "Point anywhere, or use the arrow keys: the image there is mixed from the three corners, and the model itself says how sure it is.";
   byId("triangle-view").replaceChildren(...triangles.map((one) => one.node));
+  byId("triangle").append(byId("ramp-legend"));
   for (const one of triangles) one.mark(one.map.weights);
   app.side?.abort();
   app.side = new AbortController();

@@ -85,14 +85,13 @@ async function openPair(pair, first = false) {
   app.stopping?.abort();
   try {
     byId("model-1").value = pair.model;
-    keepModelsApart("model-1");
+    byId("model-2").value = "";
     setMethod(app.facts.run.method);
     setSettings(app.facts.run.settings);
     for (const [key, image] of [["source", pair.source_id], ["target", pair.target_id], ["second", null]]) app.picker.put(key, image, true);
     const event = await post(`api/pairs/${pair.pair_id}`, {});
     const trace = Object.assign(new Trace(pair.model, pair.target_id), { source: pair.source_id, key: "stored" });
     await trace.found(event);
-    byId("model-2").value = "";
     changed();
     makePanels();
     app.traces = [trace];

@@ -5,7 +5,7 @@ const HEADINGS = ["pair", "model", "p found", "RMSE", "segment min"];
 
 /** The pairs of the run that the explorer was started with; `open` hears which one was clicked. */
 export function showPairs(run, open) {
-  byId("pairs").hidden = false;
+  byId("pairs").hidden = byId("pairs-link").hidden = false;
   byId("pairs-words").textContent = `${run.pairs.length} traversed pairs of ${run.name}, found with ${run.method}. Open one to look at what the run stored, or start it again live.`;
   const head = el("tr", {}, ...HEADINGS.map((word) => el("th", { scope: "col" }, word)));
   byId("pair-table").replaceChildren(el("thead", {}, head), el("tbody", {}, ...run.pairs.map((pair) => row(pair, open))));

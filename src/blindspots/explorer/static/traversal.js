@@ -22,6 +22,7 @@ export function makePanels() {
   const { delta } = settings(), { nameOf, address } = app.picker, { straight } = app.facts.methods[byId("method").value];
   app.leading = null;
   app.panels = chosenModels().map((model) => new Panel(model, { delta, words: app.facts.words, straight, nameOf, address, told: headline }));
+  if (app.panels.length > 1) app.panels.forEach((panel, i) => { panel.heading.dataset.letter = "AB"[i]; });
   for (const panel of app.panels) for (const touched of ["pointerdown", "focusin"]) panel.node.addEventListener(touched, () => headline(app.leading = panel));
   byId("panels").replaceChildren(...app.panels.map((panel) => panel.node));
 }

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blindspots.errors import UsageError
-from blindspots.models.catalog import EXAMPLE, ZOO
+from blindspots.models.catalog import EXAMPLE, PACKAGED, ZOO, check_name
 from blindspots.settings import Trust
 from blindspots.specs import Spec, parse_spec, user_path
 
@@ -86,7 +86,9 @@ def parse_model_spec(text: str) -> Spec:
 
 
 def check_files(spec: Spec) -> None:
-    """Refuse a spec that names a file which is not there; no library is loaded for that."""
+    """Refuse a spec that names a file or a zoo model which is not there; no library is loaded."""
+    if spec.scheme == "zoo" and spec.name != PACKAGED:
+        check_name(spec.name)
     if spec.scheme == "file":
         python_file(spec)
     if spec.scheme == "exported":

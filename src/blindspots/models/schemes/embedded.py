@@ -11,13 +11,13 @@ import torch
 from blindspots.errors import UsageError
 from blindspots.images.classes import imagenet_table
 from blindspots.images.preprocessing import Preprocessing
+from blindspots.models.catalog import PACKAGED
 from blindspots.models.classifier import Classifier
 from blindspots.models.repositories import import_extra
 from blindspots.models.spec_options import short_name
 from blindspots.settings import Trust
 from blindspots.specs import Spec
 
-PACKAGED = "efficientnet-lite0"
 _SIDE, _RESIZE = 224, 256
 
 

@@ -54,8 +54,8 @@ def _known(made: Classifier) -> SourceInfo:
     names = made.class_names
     return SourceInfo(
         size=made.size,
-        mean=made.mean.flatten().tolist(),
-        std=made.std.flatten().tolist(),
+        mean=None if "mean" in made.unsaid else made.mean.flatten().tolist(),
+        std=None if "std" in made.unsaid else made.std.flatten().tolist(),
         preprocessing=made.preprocessing,
         table=ClassTable(names, made.class_folders) if names else None,
         embeds=made.embeds,

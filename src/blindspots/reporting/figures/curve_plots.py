@@ -45,7 +45,7 @@ _BAND_HIGH, _BAND_LEFT, _BAND_RIGHT, _THUMB = 1.45, 0.3, 0.88, 0.42
 _DASHES = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 # Lines of type: a matrix's cells, the gap above its nulls, a letter of a name.
 _CELL, _TALL, _GAP, _LETTER = 7.4, 4.6, 1.4, 0.5
-_WIDE = 16  # letters of a judge's name in a line
+_WIDE, _LONG = 16, 24  # letters of a judge's and of a model's name in a line
 _DARK = 0.47
 Matrix = Sequence[Sequence[float | None]]
 
@@ -240,9 +240,10 @@ def _ends(page: Axes, run: Run, row: Row, place: tuple[float, float, float], sty
     tile(page, source, left, top, _THUMB)
     tile(page, found, right - _THUMB, top, _THUMB)
     middle, room = top + _THUMB / 2, (right - left) / 2 - _THUMB - 0.1
-    text = f"source\n{class_name(row, 'source')}"
+    roomy = bool(room > 3.4 * style.line)
+    text = "source\n" * roomy + class_name(row, "source")
     write(page, left + _THUMB + 0.06, middle, text, style.note, MODEL, room)
-    text = f"found\n{class_reached(row)}"
+    text = "found\n" * roomy + class_reached(row)
     write(page, right - _THUMB - 0.06, middle, text, style.note, PERSON, room, ha="right")
 
 
@@ -271,21 +272,26 @@ def transfer(
     height = head + tall * (len(rows) + len(nulls)) + bool(nulls) * _GAP * line + 1.3 * line
     ax = canvas(ax, width or own, height)
     start = ((width or own) - own) / 2
-    left = start + (2.9 + _LETTER * max(map(len, (*rows, *null_names)), default=0)) * line
+    left = start + (2.9 + _LETTER * _longest((*rows, *null_names))) * line
     write(ax, start + 1.3 * line, 1.6 * line, heading, style.heading, weight="bold")
     _heads(ax, columns, left, head, style)
     shares = [*(kept or [[None] * len(columns)] * len(rows)), *[[None] * len(columns)] * len(nulls)]
     for index, name in enumerate((*rows, *null_names)):
         top = head + tall * index + (_GAP * line if index >= len(rows) else 0)
-        write(ax, left - line, top + tall / 2, name, style.words, ha="right")
+        text = "\n".join(fold(name, _LONG))
+        write(ax, left - line, top + tall / 2, text, style.words, ha="right")
         for at, pair in enumerate(zip((*values, *nulls)[index], shares[index], strict=True)):
             _cell(ax, left + _CELL * line * at, top, *pair, style)
     return ax
 
 
 def matrix_width(style: Style, names: Sequence[str], columns: Sequence[str]) -> float:
-    left = 2.9 + _LETTER * max(map(len, names), default=0)
+    left = 2.9 + _LETTER * _longest(names)
     return max(26.5, left + _CELL * len(columns) + 1.6) * style.line
+
+
+def _longest(names: Sequence[str]) -> int:
+    return max((len(line) for name in names for line in fold(name, _LONG)), default=0)
 
 
 def run_transfer(
@@ -300,7 +306,9 @@ def run_transfer(
     if not table.columns:
         return None
     own, nulls = _of(table, "run"), _of(table, "source", "target")
-    names, judges = [row.heading for row in (*own, *nulls)], [c.title for c in table.columns]
+    called = titles(run)
+    names = [called.get(row.heading, row.heading) for row in (*own, *nulls)]
+    judges = [called.get(column.title, column.title) for column in table.columns]
     share = min(1.0, page / matrix_width(style, names, judges)) if page else 1.0
     if share < 1 and style.columns == 1:
         raise UsageError(

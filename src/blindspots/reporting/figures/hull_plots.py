@@ -40,10 +40,10 @@ from blindspots.reporting.score_labels import CONFIDENCE, UNIT, Scale, ScoreWord
 _COLUMN = 3.25
 _SOURCE, _FOUND, _RADIUS, _ROOM = 0.56, 0.5, (1.19, 1.02), 0.83
 _FOOT, _CURVED, _BEFORE_CURVES = 0.32, 1.75, 0.3
-# A triangle's canvas has so many units a column.
-_SIDE, _THUMB = 6.4, 1.15
-# Where each corner's words stand beside its thumbnail: offset from its left edge, alignment.
-_CAPTION = ((_THUMB + 0.12, "left"), (_THUMB + 0.12, "left"), (-0.12, "right"))
+# A triangle's canvas has so many units a column, and below it three lines for each found image.
+_SIDE, _DEEP, _THUMB = 6.4, 7.45, 1.15
+# From the base of the triangle to its found images: the base's length stands there.
+_BELOW = 0.3
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def triangle(
     the superlevel set (at least p_source − delta) have a filled dot, the others a hollow one.
     `words`, `scale`: of another score than the confidence.
     """
-    ax = canvas(ax or new_axes(style.column, style.column), _SIDE, _SIDE)
+    ax = canvas(ax or new_axes(style.column, triangle_height(style)), _SIDE, _DEEP)
     values, places = np.asarray(confidence, dtype=float), _fit(triangle_corners(*sides))
     _cells(ax, places, values, scale)
     inside = None if p_source is None or delta is None else values >= p_source - delta
@@ -228,6 +228,10 @@ def triangle(
         _upright_bar(ax, _of(words, names[0]), scale, style)
     write(ax, 0.2, 0.3, heading, style.heading, room=0.77 * style.column, weight="bold")
     return ax
+
+
+def triangle_height(style: Style) -> float:
+    return style.column * _DEEP / _SIDE
 
 
 def triangle_weights(steps: int = 10) -> np.ndarray:
@@ -303,15 +307,34 @@ def _corner_labels(
 ) -> None:
     steps = _steps(values)
     at_corner = values[[0, (steps + 1) * (steps + 2) // 2 - 1, steps]]
-    offsets = (-0.5 * _THUMB, -_THUMB - 0.12), (-0.6 * _THUMB, 0.16), (-0.4 * _THUMB, 0.16)
-    for index, (name, (x, y)) in enumerate(zip(names, places + offsets, strict=True)):
-        if (image := corners[index]) is not None:
+    source, *found = zip(_thumbs(places), corners, names, at_corner, strict=True)
+    (x, y), image, name, sure = source
+    if image is not None:
+        tile(ax, image, x, y, _THUMB)
+    # Beside an apex on the right stands the colour bar.
+    right = places[0][0] <= _SIDE / 2
+    beside, look = x + (_THUMB + 0.12 if right else -0.12), {"ha": "left" if right else "right"}
+    room = 0.24 * style.column
+    write(ax, beside, y + 0.58, f"{name}\n{short(sure)}", style.words, MODEL, room, **look)
+    apart, inch = found[1][0][0] - found[0][0][0], _SIDE / style.column
+    for (x, y), image, name, sure in found:
+        if image is not None:
             tile(ax, image, x, y, _THUMB)
-        # Beside an apex on the right stands the colour bar.
-        place, side = _CAPTION[2 if index == 0 and places[0][0] > _SIDE / 2 else index]
-        colour, text = PERSON if index else MODEL, f"{name}\n{short(at_corner[index])}"
-        room = 0.24 * style.column
-        write(ax, x + place, y + 0.58, text, style.words, colour, room, ha=side)
+        middle, below = x + _THUMB / 2, y + _THUMB + 0.06
+        room = min(apart - 0.1, 2 * middle, 2 * (_SIDE - middle)) / inch
+        look = {"size": style.words, "ha": "center", "va": "top"}
+        write(ax, middle, below, name, colour=PERSON, room=room, **look)
+        below += (name.count("\n") + 1) * 1.3 * style.words / 72 * inch
+        write(ax, middle, below, short(sure), colour=MODEL, **look)
+
+
+def _thumbs(places: np.ndarray) -> np.ndarray:
+    """The top left corners of the three images: the found ones never touch each other."""
+    (x, top), first, second = places
+    middle, half = (first[0] + second[0]) / 2, (second[0] - first[0]) / 2 + 0.1 * _THUMB
+    half, below = max(half, 0.55 * _THUMB), first[1] + _BELOW
+    lefts = middle - half - _THUMB / 2, middle + half - _THUMB / 2
+    return np.array([(x - _THUMB / 2, top - _THUMB - 0.12), *((left, below) for left in lefts)])
 
 
 def _side(ax: Axes, places: np.ndarray, a: int, b: int, length: float, style: Style) -> None:

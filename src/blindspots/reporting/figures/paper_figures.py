@@ -19,6 +19,7 @@ from blindspots.reporting.figures.run_figures import (
     segments,
 )
 from blindspots.reporting.figures.style import (
+    LEAST_ENLARGED,
     PRINT,
     SLIDE,
     TALLEST,
@@ -131,15 +132,19 @@ def draw_figure(
 
 def _fitting(kind: str, columns: str, draw: Callable[[Style], Axes]) -> Axes:
     """The figure, on a slide where one was asked for; refused where it is too tall."""
-    page, most = draw(PRINT[columns]), SLIDE[1] if columns == "slide" else TALLEST
+    page, most = draw(PRINT[columns]), TALLEST
+    if columns == "slide":
+        most = SLIDE[1] / LEAST_ENLARGED
+        # A single grid or matrix is tall: narrower, it has room.
+        page = page if _height(page) <= most else draw(PRINT["1"])
     height = _height(page)
     if height > most:
         wide = columns not in ("2", "slide") and _height(draw(PRINT["2"])) <= TALLEST
         wider = ", or type --columns 2" * wide
+        of = f"slide has room for {most:g}" if columns == "slide" else f"page has {most:g}"
         raise UsageError(
-            f"the figure {kind} would be {height:.1f} inches tall, and a "
-            f"{'slide' if columns == 'slide' else 'page'} has {most:g}; expected fewer models or "
-            f"pairs in one figure; name them with --model or --pair{wider}"
+            f"the figure {kind} would be {height:.1f} inches tall, and a {of}; expected fewer "
+            f"models or pairs in one figure; name them with --model or --pair{wider}"
         )
     return on_slide(page) if columns == "slide" else page
 

@@ -7,7 +7,13 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from blindspots.reporting.figures.curve_plots import run_transfer
-from blindspots.reporting.figures.hull_plots import Limb, star, star_height, triangle
+from blindspots.reporting.figures.hull_plots import (
+    Limb,
+    star,
+    star_height,
+    triangle,
+    triangle_height,
+)
 from blindspots.reporting.figures.style import (
     LIMBS,
     SCREEN,
@@ -254,7 +260,7 @@ def segments(run: Run, model: str, source: str) -> list[Row]:
 
 
 def draw_triangles(run: Run, chosen: Sequence[Row], style: Style) -> Axes:
-    axes = panels(style, len(chosen), style.column)
+    axes = panels(style, len(chosen), triangle_height(style))
     for at, (row, ax) in enumerate(zip(chosen, axes, strict=True)):
         _triangle(run, row, style, ax, bar=at == 0)
     return axes[0]

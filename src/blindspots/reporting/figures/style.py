@@ -7,10 +7,16 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib import colormaps, rc_context
+from matplotlib.artist import Artist, getp
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, Tick
+from matplotlib.collections import Collection, PathCollection
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 from blindspots.reporting.score_labels import UNIT, Scale, number
@@ -28,6 +34,8 @@ TITLE, LABEL, SMALL = 10.5, 9.0, 8.0
 WHOLE = (0.0, 0.0, 1.0, 1.0)
 GUTTER = 0.25
 _SMALL_PICTURE = 96
+# How models are called in words, which becomes "AT", the field's own word, where there is no room.
+TRAINED = ", adversarially trained"
 # Letters on a grid of pixels are a little wider than their outlines.
 _HINTED = 1.02
 
@@ -79,9 +87,12 @@ PRINT: dict[str, Style] = {
     "1": _PAGE,
     "1.5": _PAGE._replace(column=(5.5 - GUTTER) / 2, columns=2),
     "2": _PAGE._replace(columns=2),
-    "slide": Style(20.0, 16.0, 13.0, line=0.26, column=6.0, columns=2),
+    # Drawn as on a page of one column, then enlarged.
+    "slide": _PAGE._replace(column=(5.5 - GUTTER) / 2, columns=2),
 }
 SLIDE, TALLEST = (13.333, 7.5), 9.0
+# Around a figure on a slide, in inches; how much smaller than the slide a figure may be drawn.
+_FRAME, LEAST_ENLARGED = 0.35, 1.5
 
 
 def new_axes(width: float, height: float, box: Box = WHOLE) -> Axes:
@@ -206,6 +217,8 @@ def write(
 
 
 def _cut(text: str, room: float, look: FontProperties) -> str:
+    if _width(text, look) > room:
+        text = text.replace(TRAINED, " AT")
     if _width(text, look) <= room:
         return text
     fitting = bisect(range(len(text)), room, key=lambda kept: _width(_kept(text, kept), look))
@@ -215,6 +228,11 @@ def _cut(text: str, room: float, look: FontProperties) -> str:
 def _kept(text: str, letters: int) -> str:
     half = letters // 2
     return f"{text[: letters - half].rstrip()}…{text[len(text) - half :].lstrip()}"
+
+
+def text_width(text: str, size: float) -> float:
+    """How wide a text of this size in points is, in inches."""
+    return _width(text, FontProperties(size=size))
 
 
 def _width(text: str, look: FontProperties) -> float:
@@ -242,15 +260,48 @@ def tile(
 
 
 def on_slide(ax: Axes) -> Axes:
+    """The figure with all its type and lines as large as a slide has room for, in its middle."""
     figure, (wide, high) = figure_of(ax), SLIDE
     width, height = figure.get_size_inches()
+    factor = min((wide - 2 * _FRAME) / width, (high - 2 * _FRAME) / height)
+    for one in figure.findobj(Axis):
+        if one.axes.axison:
+            _enlarge_ticks(one, factor)
+    ticks = {id(part) for one in figure.findobj(Tick) for part in one.findobj()}
+    for one in figure.findobj():
+        if id(one) not in ticks:
+            _enlarge(one, factor)
+    left, bottom = (wide - factor * width) / 2, (high - factor * height) / 2
     for one in figure.axes:
-        x0, y0, x1, y1 = one.get_position().extents
-        left, bottom = (wide - width) / 2, (high - height) / 2
+        x0, y0, x1, y1 = (factor * one.get_position().extents).tolist()
         place = (left + x0 * width, bottom + y0 * height, (x1 - x0) * width, (y1 - y0) * height)
         one.set_position((place[0] / wide, place[1] / high, place[2] / wide, place[3] / high))
     figure.set_size_inches(wide, high)
     return ax
+
+
+def _enlarge(one: Artist, factor: float) -> None:
+    """Type, lines and marks, which have sizes in points; all else grows with its axis."""
+    if isinstance(one, Text):
+        one.set_fontsize(factor * float(one.get_fontsize()))
+    elif isinstance(one, Line2D):
+        one.set(linewidth=factor * one.get_linewidth(), markersize=factor * one.get_markersize())
+    elif isinstance(one, Patch):
+        one.set_linewidth(factor * one.get_linewidth())
+    elif isinstance(one, Collection):
+        one.set(linewidths=factor * np.asarray(getp(one, "linewidths")))
+        if isinstance(one, PathCollection):
+            one.set_sizes(factor**2 * one.get_sizes())
+
+
+def _enlarge_ticks(axis: Axis, factor: float) -> None:
+    labels = axis.get_ticklabels()
+    sizes, known = [float(one.get_fontsize()) for one in labels], axis.get_tick_params()
+    kept = {key: factor * known[key] for key in ("length", "width", "pad") if key in known}
+    axis.set_tick_params(**kept, grid_linewidth=factor * 0.4, labelsize=factor * sizes[0])
+    for label, size in zip(labels, sizes, strict=True):
+        label.set_fontsize(factor * size)
+    axis.labelpad *= factor
 
 
 def colour_ramp(colours: int = 64) -> list[str]:

@@ -16,6 +16,7 @@ from blindspots.reporting.figures.style import (
     Style,
     canvas,
     short,
+    text_width,
     tile,
     write,
 )
@@ -26,6 +27,7 @@ _FRAME, _FEWEST, _MOST = 4.8, 5, 11
 GAIN = 50
 _GAP, _APART = 0.03, 0.12
 _TILE_GAP, _LARGEST_TILE = 0.05, 1.15
+_MOST_UPRIGHT = 8.0  # lines that an upright heading is long at most
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,9 @@ def path_strip(
     if len(plain):
         rows.append((plain, plain_confidence, size + 6.6 * line))
         write(ax, style.margin, size + 5.9 * line, "plain mix", style.note, MUTED)
+        if not told:
+            said = {"size": style.note, "colour": MODEL, "room": 0.7 * style.width, "ha": "right"}
+            write(ax, right, size + 5.9 * line, f"bold: {words.noun}{of}", **said)
     for second, (images, sures, top) in enumerate(rows):
         for at, (image, sure) in enumerate(zip(images, sures, strict=True)):
             x = style.margin + at * (size + _GAP)
@@ -140,10 +145,13 @@ def grid(
     )
     write(ax, style.margin, 2.2 * line, "model sees", style.note, MODEL)
     write(ax, label, 2.2 * line, "a person sees", style.note, PERSON)
+    upright = _upright(columns, size, style)
+    room = head - 2.9 * style.line if upright else size + _TILE_GAP
     for at, name in enumerate(columns):
-        x, text = label + at * (size + _TILE_GAP) + size / 2, _folded(name, size, style)
-        centred = {"ha": "center", "va": "bottom"}
-        write(ax, x, head - 0.03, text, style.note, PERSON, size + _TILE_GAP, **centred)
+        x = label + at * (size + _TILE_GAP) + size / 2
+        text = name.replace("_", " ") if upright else _folded(name, size, style)
+        turned = {"ha": "center", "va": "bottom", "rotation": 90 if upright else 0}
+        write(ax, x, head - 0.03, text, style.note, PERSON, room, **turned)
     for down, (name, spots) in enumerate(zip(rows, tiles, strict=True)):
         top, room = head + pitch * down, label - 0.05
         text = _folded(name, room, style)
@@ -169,6 +177,9 @@ def _grid_sizes(
         (width - _label_width(style, width) - style.margin + 0.01) / count - _TILE_GAP,
     )
     tall = max((_folded(name, size, style).count("\n") + 1 for name in columns), default=0)
+    if _upright(columns, size, style):
+        longest = max(text_width(name, style.note) for name in columns)
+        tall = min(longest, _MOST_UPRIGHT * style.line) / style.line + 0.3
     return size, (2.9 + tall) * style.line, size + (1.5 if columns else 2.4) * style.line
 
 
@@ -176,9 +187,15 @@ def _label_width(style: Style, width: float | None) -> float:
     return (7.4 if width is None or width > 35 * style.line else 4.8) * style.line
 
 
+def _upright(columns: Sequence[str], size: float, style: Style) -> bool:
+    """Whether a word of a heading is wider than its column, so that all of them stand upright."""
+    words = [word for name in columns for word in name.replace("_", " ").split()]
+    return any(text_width(word, style.note) > size + _TILE_GAP for word in words)
+
+
 def _folded(name: str, width: float, style: Style) -> str:
     letters = max(4, int(width * 72 / (0.62 * style.note)))
-    return "\n".join(wrap(name.replace("_", " "), letters))
+    return "\n".join(wrap(name.replace("_", " "), letters, break_long_words=False))
 
 
 def _tile(

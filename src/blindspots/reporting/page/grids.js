@@ -2,6 +2,9 @@ import { byId, el } from "./dom.js";
 import { openPair } from "./dialog.js";
 import { foundImage, foundWords, pairById, picture, report, sourceImage, sure, titleOf } from "./run.js";
 
+// So many letters of the longest word, a column each, stand side by side on a phone.
+const ABREAST = 28;
+
 /** Grids of the same images side by side: a normal model and an adversarially trained one. */
 export function startGrids() {
   const view = byId("grid-view");
@@ -30,13 +33,17 @@ function sheet(grids, at) {
 function gridTable({ model, rows, columns: names, spots }) {
   const across = Math.max(...spots.map((line) => line.length));
   const top = names.length
-    ? names.map((name) => el("th", { scope: "col", class: "person" }, name))
+    ? names.map((name) => el("th", { scope: "col", class: "person" }, el("span", {}, name)))
     : [el("th", { scope: "colgroup", colspan: across, class: "person" }, "you see")];
   const head = el("tr", {}, el("th", { scope: "col", class: "model" }, el("span", { class: "unseen" }, "the model sees")), ...top);
   const body = spots.map((line, i) => el("tr", {}, el("th", { scope: "row", class: "model" }, rows[i]),
     ...line.map((spot) => gridCell(spot, !names.length))));
-  return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Grid of found images, ${titleOf(model)}` },
-    el("table", { class: "grid" }, el("thead", {}, head), el("tbody", {}, ...body)));
+  const table = el("table", { class: "grid" }, el("thead", {}, head), el("tbody", {}, ...body));
+  // Names are set as large as lets the longest word stand in its column unbroken; on a phone many stand upright.
+  const letters = Math.max(...[...names, ...rows].flatMap((name) => name.split(" ")).map((word) => word.length));
+  for (const [name, value] of Object.entries({ "--across": across, "--letters": letters })) table.style.setProperty(name, String(value));
+  table.classList.toggle("upright", across * letters > ABREAST);
+  return el("div", { class: "scroll", role: "region", tabindex: 0, "aria-label": `Grid of found images, ${titleOf(model)}` }, table);
 }
 
 function gridCell(spot, named) {

@@ -36,7 +36,8 @@ class ModelNumbers:
     `reach`, `line`: how far one comes unseen, and along the plain mix. `blind`, `blind_line`: the
     share of pairs that look like their targets, and of plain mixes that do; `count`: of them "4 of
     8". `left`: the median distance left to the target, of `apart` between source and target.
-    `agree`: the share of found images whose class other models keep; empty where none was asked.
+    `agree`, `agree_source`: the share of found images, and of their clean sources, that other
+    models give the source's class too; empty where none was asked.
     """
 
     name: str
@@ -52,6 +53,7 @@ class ModelNumbers:
     left: str
     apart: str
     agree: str = ""
+    agree_source: str = ""
 
 
 def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNumbers:
@@ -73,7 +75,8 @@ def model_numbers(run: Run, facts: ModelFacts, title: str, spec: str) -> ModelNu
         count=f"{int(flags.sum())} of {len(flags)}" if len(flags) else "",
         left=_median(finite(pairs["rmse"])),
         apart=_median(finite(of_model(run.columns.nulls, facts.name)["random_pair_rmse"])),
-        agree=_agreement(run, facts.name),
+        agree=_agreement(run, facts.name, "kept_found"),
+        agree_source=_agreement(run, facts.name, "kept_source"),
     )
 
 
@@ -117,9 +120,9 @@ def _median(values: np.ndarray) -> str:
     return number(float(np.median(known)), 3) if known.size else "–"
 
 
-def _agreement(run: Run, model: str) -> str:
+def _agreement(run: Run, model: str, flag: str) -> str:
     rows = of_model(run.arrow("transfer"), model).to_pylist()
-    kept = [row["kept_found"] for row in rows if row["judge"] != model]
+    kept = [row[flag] for row in rows if row["judge"] != model]
     known = [flag for flag in kept if flag is not None]
     return f"{100 * sum(known) / len(known):.0f}\u00a0%" if known else ""
 

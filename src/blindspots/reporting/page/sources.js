@@ -27,7 +27,8 @@ export function startSources(preferred) {
   }
   if (!counts.size) return byId("sources").remove();
   const most = [...counts].sort(([, a], [, b]) => b.pairs - a.pairs);
-  for (const [id, { name, pairs }] of most) choice.append(el("option", { value: id }, `${name} (${id}, ${pairs} pairs)`));
+  const alike = (name) => most.filter(([, other]) => other.name === name).length > 1;
+  for (const [id, { name, pairs }] of most) choice.append(el("option", { value: id }, `${name} (${alike(name) ? `${id}, ` : ""}${pairs} pairs)`));
   choice.value = (counts.get(preferred)?.pairs ?? 0) > 1 ? preferred : most[0][0];
   choice.addEventListener("change", () => showSource(choice.value));
   return showSource(choice.value);

@@ -33,7 +33,7 @@ export function lineChart({ lines, level, label, ends, axis = CONFIDENCE, size =
   }
   if (level !== null && level > low) {
     chart.append(svg("path", { class: "level", d: `M${x(0)} ${y(level)}H${x(1)}` }),
-      svg("text", { x: x(0) + 7, y: up(0) - 8 }, `outside: below ${axis.source} − δ`));
+      svg("text", { x: x(0) + 7, y: up(0) - 8 }, "outside", svg("tspan", { class: "roomy" }, `: below ${axis.source} − δ`)));
   }
   chart.append(...lines.map((line) => polyline(line, x, (p) => up(p === null ? 0 : shareOf(p, line.scale ?? axis.scale)))),
     svg("text", { class: "model", x: x(0), y: height - 8 }, ends[0]),

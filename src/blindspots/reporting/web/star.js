@@ -39,8 +39,8 @@ function layoutOf(limbs) {
   // Two limbs lie flat; an odd number stands on its feet.
   const angles = limbs.map((_, k) => (2 * Math.PI * k) / limbs.length - (limbs.length === 2 ? Math.PI : Math.PI / 2));
   const heights = angles.map((angle, k) => centre + Math.sin(angle) * reaches[k]);
-  const top = Math.min(centre - CORE / 2, ...heights.map((y) => y - size / 2 - (y < centre - 50 ? 52 : 0))) - 6;
-  const bottom = Math.max(centre + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < centre - 50 ? 0 : 48)));
+  const top = Math.min(centre - CORE / 2, ...heights.map((y) => y - size / 2 - (y < centre - 50 ? 58 : 0))) - 6;
+  const bottom = Math.max(centre + CORE / 2 + 22, ...heights.map((y) => y + size / 2 + (y < centre - 50 ? 0 : 56)));
   return { size, centre, angles, reaches, top, bottom };
 }
 
@@ -56,10 +56,12 @@ function limbGroup(limb, { angle, centre, reach, size }, { level, colourOf, scal
   }
   const [x, y] = [centre + ux * reach, centre + uy * reach];
   const above = uy < -0.3;
+  // A name at either side begins at its picture's outer edge: none is cut off.
+  const side = Math.abs(ux) < 0.7 ? 0 : Math.sign(ux), label = { x: x + (side * size) / 2, "text-anchor": ["start", "middle", "end"][side + 1] };
   group.append(thumbnail(limb.image, x, y, size, "tip"),
-    svg("text", { class: "person strong", x, y: above ? y - size / 2 - (size > 60 ? 30 : 8) : y + size / 2 + 20, "text-anchor": "middle" }, limb.name));
+    svg("text", { class: "person strong", ...label, y: above ? y - size / 2 - (size > 60 ? 34 : 8) : y + size / 2 + 22 }, limb.name));
   if (size > 60) {
-    group.append(svg("text", { class: "model", x, y: above ? y - size / 2 - 8 : y + size / 2 + 41, "text-anchor": "middle" }, sure(limb.confidence)));
+    group.append(svg("text", { class: "model", ...label, y: above ? y - size / 2 - 8 : y + size / 2 + 48 }, sure(limb.confidence)));
   }
   return group;
 }
