@@ -24,7 +24,7 @@ from blindspots.models.load import load_trusted
 from blindspots.progress import Reporter
 from blindspots.schema import TRANSFER
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store.manifest import renew_entry
+from blindspots.store.manifest import renew_entries
 from blindspots.store.parquet import write_rows
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
@@ -97,7 +97,7 @@ def judge_run(
         answers = list(_answers(run, bench, rows, place, batch, tick))
     table = pa.Table.from_pylist(answers, TRANSFER)
     file = write_rows(run.path / "transfer.parquet", table)
-    renew_entry(run.path, file.name)
+    renew_entries(run.path, [file.name])
     return file
 
 
