@@ -4,6 +4,7 @@ import csv
 from collections import Counter
 from collections.abc import Sequence
 from io import StringIO
+from math import ceil
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING, NamedTuple
@@ -57,7 +58,7 @@ def choose(science: ScienceSettings, subjects: "Sequence[Subject]", surveyed: "S
     notes = [] if all_found else [_too_few(science.sources, len(places), len(subjects[0].images))]
     confined = subjects[0].evaluator.score.confined
     if all_found and not confined and _hopeless(_classes(said, places), science.targets_per_source):
-        raise UsageError(_few_sources(science, subjects))
+        raise UsageError(_few_sources(science, subjects, said, len(seen)))
     draw = _from_outside if confined else _among_sources
     targets = seen[draw(science, said, places)].ravel().astype(INDEX)
     sources = np.repeat(seen[places], science.targets_per_source).astype(INDEX)
@@ -255,18 +256,28 @@ def _flow_draw(classes: Classes, count: int, random: np.random.Generator) -> Tar
     return np.array(chosen).reshape(len(classes), count)
 
 
-def _few_sources(science: ScienceSettings, subjects: "Sequence[Subject]") -> str:
+def _few_sources(
+    science: ScienceSettings,
+    subjects: "Sequence[Subject]",
+    said: "Sequence[SurveyBatch]",
+    looked: int,
+) -> str:
+    """How many to ask for: by what models said of the images looked at, and the rest's labels."""
     count, images = science.targets_per_source, subjects[0].images
-    order = seeded_order(images.ids, science.seed)
-    columns = [subject.images.labels.numpy()[order] for subject in subjects]
-    own = -2 - np.arange(len(order))
-    classes = np.stack([np.where(one >= 0, one, own) for one in columns], axis=1)
-    more = range(max(science.sources, count) + 1, len(order) + 1)
-    least = next((n for n in more if not _hopeless(classes[:n], count)), len(order))
+    rest = seeded_order(images.ids, science.seed)[looked:]
+    columns = [subject.images.labels.numpy()[rest] for subject in subjects]
+    own = -2 - looked - np.arange(len(rest))
+    unseen = np.stack([np.where(one >= 0, one, own) for one in columns], axis=1)
+    right = np.flatnonzero(np.logical_and.reduce([one.right for one in said]))
+    classes = np.concatenate([_classes(said, right), unseen])
+    more = range(max(science.sources, count) + 1, len(classes) + 1)
+    least = next((n for n in more if not _hopeless(classes[:n], count)), len(images))
+    # As many of the others are not named correctly as of those looked at.
+    least += max(0, ceil((least - len(right)) * (looked / len(right) - 1)))
     each = "1 target" if count == 1 else f"{count} targets"
     return (
         f"--sources {science.sources} was given, and each source is to have {each}, drawn among "
-        f"the other sources of another class; expected more sources; type --sources {least}"
+        f"the other sources of another class; expected more sources; type --sources {min(least, len(images))}"
     )
 
 
