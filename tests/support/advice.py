@@ -10,6 +10,18 @@ from tests.support.snapshots import FOLDER, Snapshot
 
 FILE = FOLDER / "advice.txt"
 WHY_NOT = "– "
+# Why no test follows what some refusals advise.
+REASONS = {
+    "network": "published weights or data are fetched",
+    "extra": "a package is to be installed",
+    "cluster": "a cluster or an object store is to be reached or changed",
+    "machine": "it is of this moment or machine: a lock, a right, a file that changes as it is read",
+    "again": "a file was lost or changed by hand; the command that made it is given again",
+    "entry": "an entry of the leaderboard is to be submitted again, which takes minutes",
+    "page": "the explorer's page says it; whoever sees it picks another image, pair or setting",
+    "first": "another refusal comes first for all that is typed; this one is of calls from Python",
+    "large": "it takes more models, pairs or classes than a test has",
+}
 
 
 @pytest.fixture(scope="session")

@@ -17,18 +17,22 @@ import pyarrow.parquet as pq
 import timm
 import torch
 from PIL import Image
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import nn
 from torchvision.models import resnet18
 from torchvision.transforms.functional import to_pil_image
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.explorer.serve import check_origin
 from blindspots.images import load_images, read_class_table
+from blindspots.leaderboard.entry import check_name, check_paper
+from blindspots.leaderboard.protocol import find_protocol, known_protocols
 from blindspots.scores import parse_score
 from blindspots.settings import parse_shard
 from tests.images.material import encoded, noise, write
 from tests.support import tiny_model
+from tests.support.schemes_page import ROOT
 from tests.support.tiny import FILE, draw, without_figures
 from tests.support.tiny_model import NAMES, SIDE, Around, Tiny
 from tests.support.toys import Linear, random_images, random_linear, toy
@@ -41,6 +45,7 @@ BACK = (
     "f = lambda: Around(torch.nn.Sequential(Tiny(0, 14.0, 0.8), torch.nn.Sigmoid()), "
     "behind=torch.logit)"
 )
+FOUR = "f = lambda: Around(Tiny(3, 14.0, 0.8), behind=lambda z: torch.cat([z, z[:, :1] - 9], 1))"
 TRANSFORMER = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -129,6 +134,11 @@ def cut(data):
     return data[: len(data) // 2]
 
 
+def damaged(data):
+    """With a hole where the rows are; its beginning and end are whole."""
+    return data[:60] + bytes(len(data) // 4) + data[60 + len(data) // 4 :]
+
+
 def updated(metric, model):
     metric.update(model)
     return metric
@@ -167,17 +177,37 @@ class World:
         return copy
 
     def keeping(self, what: str) -> Path:
-        out = self.place / f"keeping-{what}"
+        out = self.runs / f"keeping-{what}"
         if not out.exists():
             self.cmd(*self.RUN[:-2], "--keep", what, "--out", out, "--quiet")
         return out
 
     def shards(self) -> list[Path]:
-        for number in (1, 2):
-            if not (self.place / f"shard-{number}").exists():
-                where = ("--out", self.place / f"shard-{number}")
-                self.cmd(*self.RUN[:-2], "--shard", f"{number}/2", *where, "--quiet")
-        return [self.place / f"shard-{number}" for number in (1, 2)]
+        """Two halves of a run, which no case changes."""
+        return [self._shard(self.runs / f"shard-{n}", f"{n}/2") for n in (1, 2)]
+
+    def _shard(self, out: Path, shard: str, *more: str) -> Path:
+        if not out.exists():
+            self.cmd(*self.RUN[:-2], "--shard", shard, *more, "--out", out, "--quiet")
+        return out
+
+    def other_shard(self, shard: str, *more: str) -> Path:
+        return self._shard(self.runs / f"other-{shard[0]}-{shard[2]}", shard, *more)
+
+    def without_found(self) -> Path:
+        shutil.copytree(self.finished, self.place / "spoilt")
+        sorted((self.place / "spoilt" / "found").glob("*.safetensors"))[0].unlink()
+        return self.place / "spoilt"
+
+    def other_weights(self) -> Path:
+        shutil.copytree(self.finished, self.place / "spoilt")
+        info = json.loads((self.place / "spoilt" / "run.json").read_text())
+        info["models"][0]["fingerprint"] = "0"
+        (self.place / "spoilt" / "run.json").write_text(json.dumps(info))
+        return self.place / "spoilt"
+
+    def in_memory(self) -> bs.OpenRun:
+        return self.quick(model=tiny_model.build(), images=self.photos, out=self.place / "out")
 
     def laid(self, folder: str, name: str) -> Path:
         return write(self.place / folder / name, b"a file of the user's").parent
@@ -373,6 +403,13 @@ class World:
         from tests.models.test_clip_models import save_clip
 
         return str(save_clip(self.place / "clip"))
+
+    def clip_lacking(self) -> str:
+        folder = Path(self.clip())
+        state = load_file(folder / "model.safetensors")
+        del state["visual_projection.weight"]
+        save_file(state, folder / "model.safetensors", {"format": "pt"})
+        return str(folder)
 
     def imageless(self) -> bs.Traversals:
         made = bs.traverse(toy(random_linear(0)), *random_images(2))

@@ -716,6 +716,108 @@ cmd('report', run_copy(spoil='run.json'))
     cmd(*RUN, '--quiet')
 """
 
+FURTHER = r"""
+check_origin('localhost:9000')
+    as in --origin http://localhost:9000
+    check_origin('http://localhost:9000')
+load_images('folder:' + path_of(photos) + '/red', tiny).for_model(tiny).find('reed-1')
+    did you mean red-1
+    load_images('folder:' + path_of(photos) + '/red', tiny).find('red-1')
+load_images('parquet:' + put('b.parquet', damaged(table_bytes())), toy)
+    give one that has images
+    load_images('parquet:' + put('b.parquet', table_bytes()), toy)
+load_images('webdataset:' + put('c.tar', shard_bytes()[:1536]), toy)
+    copy or write it again
+    load_images(shard(), toy)
+load_images(folders('3', '9'), classes=put('n.json', '[["n1", "a"], ["n2", "b"]]'))
+    map=FILE
+    load_images(folders('3', '9') + '?map=' + put('m.json', '{"3": 0, "9": 1}'))
+check_name('a/b', place / 'a.json')
+    as in --name 'ResNet-50 AT'
+    check_name('ResNet-50 AT', place / 'resnet-50-at.json')
+check_name('ResNet', place / 'a.json')
+    as --entry
+    check_name('ResNet', place / 'resnet.json')
+check_paper('arxiv')
+    as in --paper https://arxiv.org/abs/2310.19889
+    check_paper('https://arxiv.org/abs/2310.19889')
+find_protocol('shape-v1')
+    did you mean
+    find_protocol(next(iter(known_protocols())))
+load_model('timm:resnet10t?weights')
+    write it as in timm:resnet50
+    load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
+load_model('exported:' + exported(Flat()) + '?maen=0.5', trust_file=True)
+    did you mean mean
+    load_model('exported:' + exported(Flat()) + '?mean=0.5', trust_file=True)
+Classifier(Flat(), size=4).lay_out('rows')
+    as in --layout contiguous
+    Classifier(Flat(), size=4).lay_out('contiguous')
+open_run(finished).table('summary').render('word')
+    expected one of
+    open_run(finished).table('summary').render('markdown')
+cmd('report', runs / 'made', '--out', place / 'r', '--name', 'zoo:won=Ours')
+    did you mean zoo:own
+    cmd('report', runs / 'made', '--out', place / 'r', '--name', 'zoo:own=Ours')
+load_model('clip:' + clip_lacking() + '?classes=' + put('n.txt', 'a\nb'))
+    save or fetch it again
+    load_model('clip:' + clip() + '?classes=' + put('n.txt', 'a\nb'))
+load_model('timm:local-dir:' + str(place / 'none'))
+    type timm:local-dir:DIR
+    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'hf-hub:me/x', 'num_classes': 3}, net()))
+    save the model again
+    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'model_args': 3}, net()))
+    save the model again
+    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3, 'pretrained_cfg': {'crop_mode': 'spiral'}}, net()))
+    load the model by file:model.py:factory
+    load_model(factory('import timm', 'f = lambda: timm.create_model("resnet10t", num_classes=3)') + ':f?size=64')
+cmd('merge', *shards(), other_shard('2/2', '--seed', '4'), '--out', place / 'm')
+    expected shards of one plan
+    cmd('merge', *shards(), '--out', place / 'm', '--quiet')
+cmd('merge', shards()[0], other_shard('2/3'), '--out', place / 'm')
+    expected shards of the same number of shards
+    cmd('merge', *shards(), '--out', place / 'm', '--quiet')
+cmd(*RUN[:-2], '--out', shards()[0], '--shard', '2/2')
+    or resume with --shard 1/2
+    cmd(*RUN[:-2], '--out', shards()[0], '--shard', '1/2', '--quiet')
+cmd('run', '--model', factory(TINY, 'f = lambda: Around(Tiny(0, 14.0, 0.8), behind=lambda z: z / (z.abs() < 1).float())') + ':f?size=12', '--classes', put('n.txt', 'red\ngreen\nblue'), *DRY[3:])
+    expected finite numbers: check its weights and --mean, --std
+    cmd('run', '--model', own + ':build?size=12&mean=0&std=1', *DRY[3:])
+cmd('run', '--model', factory(TINY, 'f = lambda: Around(Tiny(0, 14.0, 0.8), before=torch.Tensor.detach)') + ':f?size=12', '--classes', put('n.txt', 'red\ngreen\nblue'), *DRY[3:])
+    expected a module that can be differentiated
+    cmd('run', '--model', factory(TINY, 'f = lambda: Tiny(0, 14.0, 0.8)') + ':f?size=12', '--classes', put('n.txt', 'red\ngreen\nblue'), *DRY[3:])
+quick(model=tiny, images=(pictures, [0, 0, 0, 1, 1, 1, 2, 2, 7]), out=place / 'out')
+    expected labels below that
+    quick(model=tiny, images=(pictures, classes), out=place / 'out')
+quick(model=tiny, images=(pictures[:1], [0]), out=place / 'out')
+    give more images
+    quick(model=tiny, images=(pictures, classes), out=place / 'out')
+quick(model=tiny, images=(pictures[:3], classes[:3]), out=place / 'out', score=Group((0,)))
+    give more images
+    quick(model=tiny, images=(pictures, classes), out=place / 'out', score=Group((0,)))
+cmd('transfer', run_copy(), '--model', factory(TINY, FOUR) + ':f?size=12', *TRUST)
+    give names as classes=FILE in the spec
+    cmd('transfer', run_copy(), '--model', factory(TINY, FOUR) + ':f?size=12&classes=' + put('n.txt', 'red\ngreen\nblue\nemu'), *TRUST)
+in_memory(), cmd('verify', place / 'out', *TRUST)
+    or run it by spec: model='file:model.py:build'
+    cmd(*RUN[:-2], '--out', place / 'again', '--quiet'), cmd('verify', place / 'again', '--sources', '1', *TRUST)
+cmd('transfer', without_found(), *TRUST)
+    command
+    cmd('transfer', run_copy(), '--model', own + ':smooth', *TRUST)
+cmd('widths', other_weights(), *QUICK_WIDTHS, *TRUST)
+    put the same weights back
+    cmd('widths', run_copy(), *QUICK_WIDTHS, *TRUST)
+cmd('leaderboard', 'draw', 'tiny', '--images', photos, '--sources', '1', '--out', place / 'p.json')
+    type --sources 15
+    cmd('leaderboard', 'draw', 'tiny', '--images', photos, '--targets-per-source', '2', '--sources', '15', '--out', place / 'p.json')
+cmd('leaderboard', 'build', place, '--out', place / 'site')
+    expected a folder per protocol with entries in it
+    cmd('leaderboard', 'build', ROOT / 'leaderboard' / 'entries', '--out', place / 'site')
+"""
+
 TABLES = {
     "arguments": ARGUMENTS,
     "classes": CLASSES,
@@ -724,6 +826,7 @@ TABLES = {
     "models": MODELS,
     "scores": SCORES,
     "commands": COMMANDS,
+    "further": FURTHER,
 }
 
 

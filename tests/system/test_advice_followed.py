@@ -8,9 +8,11 @@ import pytest
 from huggingface_hub import constants
 
 from blindspots.errors import UsageError
+from tests.support.advice import REASONS, WHY_NOT
 from tests.support.advice_world import World
 from tests.support.advised import cases
 from tests.support.refusal_sites import raised
+from tests.support.refusals import COMMANDS
 from tests.system.test_messages import lay_runs
 
 
@@ -41,3 +43,12 @@ def test_following_a_refusals_advice_succeeds(
     assert advised in world.said
     eval(then, names)
     followed(sites[-1], wrong)
+
+
+def test_every_refusal_is_followed_or_says_why_not(advice):
+    advice.check_complete()
+    known = {f"blindspots {command}" for command in COMMANDS} | {wrong for wrong, *_ in cases()}
+    reasons = {f"{WHY_NOT}{reason}" for reason in REASONS.values()}
+    for refusal, answer in advice.blocks.items():
+        lines = answer.splitlines()
+        assert {*lines} <= known or (len(lines) == 1 and lines[0] in reasons), refusal
