@@ -1,9 +1,7 @@
 """What the names in `tests/support/advised.py` stand for: small models, files and folders."""
 
-import gzip
 import io
 import json
-import math
 import shlex
 import shutil
 import tarfile
@@ -16,26 +14,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import timm
 import torch
-from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
-from torchvision.models import resnet18
-from torchvision.transforms.functional import to_pil_image
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.explorer.serve import check_origin
-from blindspots.images import load_images, read_class_table
-from blindspots.leaderboard.entry import check_name, check_paper
-from blindspots.leaderboard.protocol import find_protocol, known_protocols
-from blindspots.scores import parse_score
-from blindspots.settings import parse_shard
 from tests.images.material import encoded, noise, write
 from tests.support import tiny_model
-from tests.support.schemes_page import ROOT
 from tests.support.tiny import FILE, draw, without_figures
-from tests.support.tiny_model import NAMES, SIDE, Around, Tiny
-from tests.support.toys import Linear, random_images, random_linear, toy
+from tests.support.tiny_model import Around
+from tests.support.toys import random_images, random_linear, toy
 
 FEW = ("--set", "max_steps=2", "--quiet")
 TRUST = ("--trust-run-code", "--quiet")
@@ -157,7 +145,11 @@ class World:
 
     def cmd(self, *words: object) -> None:
         """Type a command; what it says where that is refused."""
-        with redirect_stderr(io.StringIO()) as said, redirect_stdout(io.StringIO()), without_figures():
+        with (
+            redirect_stderr(io.StringIO()) as said,
+            redirect_stdout(io.StringIO()),
+            without_figures(),
+        ):
             status = call([str(word) for word in words])
         if status == 2:
             raise bs.UsageError(said.getvalue())
@@ -165,7 +157,9 @@ class World:
 
     def advised_words(self) -> list[str]:
         """The command that the refusal names."""
-        return shlex.split(self.said.partition("type blindspots ")[2].splitlines()[0].split("\\n")[0])
+        return shlex.split(
+            self.said.partition("type blindspots ")[2].splitlines()[0].split("\\n")[0]
+        )
 
     def run_copy(self, spoil: str = "") -> Path:
         copy = self.place / "copy"
@@ -223,7 +217,11 @@ class World:
     def names(self) -> dict[str, Any]:
         x, y = random_images(2)
         pictures = torch.stack(
-            [bs.load_images([draw(label, n)], tiny_model.build()).take([0])[0] for label in range(3) for n in range(3)]
+            [
+                bs.load_images([draw(label, n)], tiny_model.build()).take([0])[0]
+                for label in range(3)
+                for n in range(3)
+            ]
         )
         own = {name: getattr(self, name) for name in dir(self) if name[0] != "_"}
         return {
@@ -331,7 +329,11 @@ class World:
         """What the refusal's own Python makes of the file, run as it stands."""
         code = self.said.partition("convert it once: ")[2].partition(", or .state_dict()")[0]
         whole = isinstance(torch.load(file, weights_only=False), nn.Module)
-        code = code if not whole else "torch.save(torch.load(FILE, weights_only=False).state_dict(), 'weights.pth')"
+        code = (
+            code
+            if not whole
+            else "torch.save(torch.load(FILE, weights_only=False).state_dict(), 'weights.pth')"
+        )
         exec(code.replace("'weights.pth'", "OUT"), {"torch": torch, "FILE": file, "OUT": file})
         return str(file)
 
@@ -370,7 +372,9 @@ class World:
             file = folder / "preprocessor_config.json"
             odd = {"image_processor_type": "PoolFormerImageProcessor", "do_center_crop": True}
             crop = {"crop_size": {"height": 32, "width": 32}}
-            file.write_text(json.dumps({**json.loads(file.read_text()), **odd, **crop, **processor}))
+            file.write_text(
+                json.dumps({**json.loads(file.read_text()), **odd, **crop, **processor})
+            )
         return str(folder)
 
     def wrapped(self, folder: str, behind: str = "z") -> str:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501
 """Refusals whose advice is followed: what is wrong, words of the advice, and what it says to do.
 
 The code is run as it stands, by `tests/system/test_advice_followed.py`, which says what the names in

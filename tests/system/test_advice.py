@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from blindspots.cli.main import call
-from tests.support.refusals import COMMANDS
 from tests.support.refusal_sites import raised
+from tests.support.refusals import COMMANDS
 from tests.support.snapshots import FOLDER, Snapshot
 from tests.system.test_messages import arguments, words
 
