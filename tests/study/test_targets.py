@@ -202,8 +202,10 @@ def test_the_advised_number_counts_what_the_model_names_correctly(tmp_path, tiny
         with pytest.raises(bs.UsageError) as said:
             bs.run(model=blind, images=tiny_images, out=tmp_path / "out", sources=sources)
         refused.append(str(said.value))
-        return re.search(r"type --sources (\d+)", refused[-1])
+        advised = re.search(r"type --sources (\d+)", refused[-1])
+        return int(advised[1]) if advised else 0
 
-    while advised := plan(int(advised[1]) if refused else 2):
+    sources = 2
+    while sources := plan(sources):
         assert len(refused) < 3, refused
     assert refused[-1].endswith("give more images of other classes")

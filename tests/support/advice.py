@@ -15,7 +15,7 @@ REASONS = {
     "network": "published weights or data are fetched",
     "extra": "a package is to be installed",
     "cluster": "a cluster or an object store is to be reached or changed",
-    "machine": "it is of this moment or machine: a lock, a right, a file that changes as it is read",
+    "machine": "it is of this machine or moment: a lock, a right, a file that changes meanwhile",
     "again": "a file was lost or changed by hand; the command that made it is given again",
     "entry": "an entry of the leaderboard is to be submitted again, which takes minutes",
     "page": "the explorer's page says it; whoever sees it picks another image, pair or setting",

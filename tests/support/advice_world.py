@@ -1,7 +1,9 @@
 """What the names in `tests/support/advised.py` stand for: small models, files and folders."""
 
+import gzip
 import io
 import json
+import math
 import shlex
 import shutil
 import tarfile
@@ -16,24 +18,41 @@ import timm
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from torchvision.models import resnet18
+from torchvision.transforms.functional import to_pil_image
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.explorer.serve import check_origin
+from blindspots.images import read_class_table
+from blindspots.leaderboard.entry import check_name, check_paper
+from blindspots.leaderboard.protocol import find_protocol, known_protocols
+from blindspots.scores import parse_score
+from blindspots.settings import parse_shard
 from tests.images.material import encoded, noise, write
 from tests.support import tiny_model
+from tests.support.schemes_page import ROOT
 from tests.support.tiny import FILE, draw, without_figures
-from tests.support.tiny_model import Around
+from tests.support.tiny_model import NAMES, Around
 from tests.support.toys import random_images, random_linear, toy
 
 FEW = ("--set", "max_steps=2", "--quiet")
 TRUST = ("--trust-run-code", "--quiet")
 QUICK_WIDTHS = ("--directions", "2", "--points", "2")
-TINY = "import torch\nfrom blindspots import Classifier\nfrom tests.support.tiny_model import Tiny, Around"
+TINY = (
+    "import torch\nfrom blindspots import Classifier\n"
+    "from tests.support.tiny_model import Tiny, Around"
+)
 BACK = (
     "f = lambda: Around(torch.nn.Sequential(Tiny(0, 14.0, 0.8), torch.nn.Sigmoid()), "
     "behind=torch.logit)"
 )
 FOUR = "f = lambda: Around(Tiny(3, 14.0, 0.8), behind=lambda z: torch.cat([z, z[:, :1] - 9], 1))"
+# Besides the public names and those of this module.
+CALLED = (
+    *(gzip, math, resnet18, to_pil_image, read_class_table, check_origin, check_name),
+    *(check_paper, find_protocol, known_protocols, parse_score, parse_shard),
+)
 TRANSFORMER = {
     "hidden_size": 16,
     "num_hidden_layers": 1,
@@ -227,6 +246,9 @@ class World:
         return {
             **{name: getattr(bs, name) for name in bs.__all__},
             **globals(),
+            **{one.__name__: one for one in CALLED},
+            "ROOT": ROOT,
+            "NAMES": NAMES,
             **own,
             "x": x,
             "y": y,
@@ -378,11 +400,12 @@ class World:
         return str(folder)
 
     def wrapped(self, folder: str, behind: str = "z") -> str:
+        logits = "self.net(pixel_values=x).logits" + ("" if behind == "z" else "[:, 0]")
         return (
             "import torch\nclass F(torch.nn.Module):\n    def __init__(self):\n"
-            f"        super().__init__()\n        self.net = tf.AutoModelForImageClassification.from_pretrained({folder!r})\n"
-            "    def forward(self, x):\n        z = self.net(pixel_values=x).logits[:, 0]\n"
-            f"        z = self.net(pixel_values=x).logits if {behind == 'z'} else z\n        return {behind}\nf = F"
+            "        super().__init__()\n        auto = tf.AutoModelForImageClassification\n"
+            f"        self.net = auto.from_pretrained({folder!r})\n"
+            f"    def forward(self, x):\n        z = {logits}\n        return {behind}\nf = F"
         )
 
     def two_towers(self) -> str:

@@ -106,8 +106,9 @@ def read_class_table(path: str | Path) -> ClassTable:
 
     The position in the list is the class index. A JSON object says it: of names or pairs by "0",
     "1", ..., or of these numbers by name, as torchvision's `class_to_idx` and transformers'
-    `label2id`. So do a Python dictionary in a text file, and the lines "n01440764 tench, Tinca
-    tinca" of ImageNet, and lines that all have their number, from 0 or 1. Refused: a missing file, and anything else.
+    `label2id`. So do a Python dictionary in a text file, the lines "n01440764 tench, Tinca tinca"
+    of ImageNet, and lines that all have their number, from 0 or 1. Refused: a missing file, and
+    anything else.
     """
     path = user_path(str(path))
     entries = _entries(read_text(path, f"the class file {path}"), path)
@@ -168,9 +169,11 @@ def _numbered(lines: list) -> list:
         order = [int(one["number"]) for one in found if one]
         first, count = min(order, default=0), len(lines)
         if first < 2 <= count and sorted(order) == [*range(first, first + count)]:
-            plain = [one["name"] for one in found if one]
-            folders = [line[:-1] if isinstance(line, list) else None for line in lines]
-            named = [name if own is None else [*own, name] for own, name in zip(folders, plain)]
+            named = [
+                [*line[:-1], one["name"]] if isinstance(line, list) else one["name"]
+                for line, one in zip(lines, found, strict=True)
+                if one
+            ]
             return [named[place] for place in sorted(range(count), key=order.__getitem__)]
     return lines
 

@@ -274,10 +274,11 @@ def _few_sources(
     least = next((n for n in more if not _hopeless(classes[:n], count)), len(images))
     # As many of the others are not named correctly as of those looked at.
     least += max(0, ceil((least - len(right)) * (looked / len(right) - 1)))
+    least = min(least, len(images))
     each = "1 target" if count == 1 else f"{count} targets"
     return (
         f"--sources {science.sources} was given, and each source is to have {each}, drawn among "
-        f"the other sources of another class; expected more sources; type --sources {min(least, len(images))}"
+        f"the other sources of another class; expected more sources; type --sources {least}"
     )
 
 
