@@ -30,9 +30,9 @@ segment(toy, x, y, 7)
 segment(toy, x, y, 0, score='margin')
     type score=None
     segment(toy, x, y, 0, score=None), segment(toy, x, y, 0, score=Margin())
-traverse(toy, x, y, method='strar')
-    did you mean star
-    traverse(toy, x, y, method='star')
+traverse(toy, x, y, method='referense')
+    did you mean reference
+    traverse(toy, x, y, method='reference')
 traverse(toy, x, y, method=3)
     type method='star' or method=blindspots.Star()
     traverse(toy, x, y, method='star'), traverse(toy, x, y, method=Star())
@@ -63,12 +63,12 @@ triangle(toy, x, y, y, 0, steps=0)
 simplex(toy, x, two, 0, samples=0)
     as in samples=2000
     simplex(toy, x, two, 0, samples=2000)
-BlindSpot(labelled).compute()
+BlindSpot(labelled, sources=1, method=Reference(delta=0.2, max_steps=2)).compute()
     type metric.update(model) first
-    updated(BlindSpot(labelled), tiny).compute()
+    updated(BlindSpot(labelled, sources=1, method=Reference(delta=0.2, max_steps=2)), tiny).compute()
 BlindSpot((pictures[:2], [0, 0])).update(tiny)
     give more images, with their classes
-    BlindSpot((pictures, classes), sources=1).update(tiny)
+    BlindSpot((pictures, classes), sources=1, method=Reference(delta=0.2, max_steps=2)).update(tiny)
 compare()
     type blindspots.compare('before', 'after')
     compare(finished)
@@ -645,34 +645,34 @@ cmd(*DRY, '--gpus-per-worker', '1')
     cmd(*DRY, '--gpus-per-worker', '1', '--backend', 'ray')
 cmd(*RUN, '--shard', '7/9')
     as in --shard 1/6
-    cmd(*RUN, '--shard', '1/6', '--quiet')
+    cmd(*RUN, '--shard', '1/6', '--dry-run', '--quiet')
 cmd(*RUN, '--predictions', place / 'none' / 'p.parquet')
     make it, or name a file in another one
-    cmd(*RUN, '--predictions', place / 'p.parquet', '--quiet')
+    cmd(*RUN, '--predictions', place / 'p.parquet', '--dry-run', '--quiet')
 cmd(*RUN, '--predictions', put('p.parquet', 'no'))
     or a name that is not taken
-    cmd(*RUN, '--predictions', place / 'q.parquet', '--quiet')
+    cmd(*RUN, '--predictions', place / 'q.parquet', '--dry-run', '--quiet')
 cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,red-0.png'))
     expected different images, each pair once
-    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--quiet')
+    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--dry-run', '--quiet')
 cmd(*RUN, '--pairs', put('p.csv', 'from,to\nred-0.png,blue-0.png'))
     with the columns source, target
-    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--quiet')
+    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--dry-run', '--quiet')
 cmd(*RUN, '--pairs', put('p.csv', 'source,target\n"' + 200_000 * 'x'))
     write it again
-    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--quiet')
+    cmd(*RUN, '--pairs', put('p.csv', 'source,target\nred-0.png,blue-0.png'), '--dry-run', '--quiet')
 cmd(*RUN[:-2], '--out', run_copy())
     name another --out
-    cmd(*RUN, '--quiet')
+    cmd(*RUN, '--dry-run', '--quiet')
 cmd(*RUN[:-2], '--out', laid('notes', 'a.txt'))
     type --out
-    cmd(*RUN[:-2], '--out', place / 'notes' / 'run', '--quiet')
+    cmd(*RUN[:-2], '--out', place / 'notes' / 'run', '--dry-run', '--quiet')
 cmd(*RUN[:-2], '--out', put('file', 'a'))
     name another --out
-    cmd(*RUN, '--quiet')
+    cmd(*RUN, '--dry-run', '--quiet')
 cmd(*RUN[:-2], '--out', path_of(photos) + '/red/run')
     expected a directory elsewhere
-    cmd(*RUN, '--quiet')
+    cmd(*RUN, '--dry-run', '--quiet')
 cmd('run', '--model', own + ':probabilities', *DRY[3:])
     take its softmax away
     cmd(*DRY)
@@ -714,7 +714,7 @@ cmd('merge', *shards(), '--out', run_copy())
     cmd('merge', *shards(), '--out', place / 'm', '--quiet')
 cmd('report', run_copy(spoil='run.json'))
     start it again with blindspots run and another --out
-    cmd(*RUN, '--quiet')
+    cmd(*RUN, '--dry-run', '--quiet')
 """
 
 FURTHER = r"""
