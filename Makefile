@@ -12,7 +12,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo explore test test-slow test-docs test-faults test-real test-browser check coverage benchmark \
   benchmark-engine benchmark-methods benchmark-simplices benchmark-explorer benchmark-scale \
-  benchmark-walks benchmark-workers readme soak fuzz torture docs dist clean
+  benchmark-walks benchmark-workers readme soak fuzz torture docs links dist clean
 
 help: ## what can be made
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 22
@@ -30,7 +30,7 @@ test-slow: $(VENV)/installed-dev ## tests that compute for minutes
 	$(BIN)/python -m pytest -m slow --timeout 1800
 
 test-docs: $(VENV)/installed-dev ## type every command of README and docs, the demo again
-	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py
+	$(BIN)/python -m pytest -m slow --timeout 900 -n 2 tests/test_typed_docs.py tests/test_readme.py tests/test_live.py
 
 test-faults: $(VENV)/installed-dev ## kill, interrupt and fill the disk, then resume
 	$(BIN)/python -m pytest tests/process tests/study tests/store -m faults -n 6 --timeout 1800
@@ -59,7 +59,7 @@ benchmark: $(VENV)/installed ## reproduce the paper's distance on a real ImageNe
 	$(BIN)/python benchmarks/figure_classes.py
 
 benchmark-engine: $(VENV)/installed ## how close the engine is to the hardware's limit
-	$(BIN)/python -m benchmarks.engine
+	$(BIN)/python -m benchmarks.engine mobilenetv2 resnet50 --page docs/benchmark-engine.md
 
 benchmark-methods: $(VENV)/installed ## methods against each other; docs/benchmark.md
 	$(BIN)/python -m benchmarks.yardstick $(MODELS) --page docs/benchmark.md
@@ -91,6 +91,9 @@ torture: $(VENV)/installed-dev ## kill, fill the disk, stop, flood; docs/scaling
 docs: $(VENV)/installed-docs ## build the documentation site, in docs/_build; warnings are errors
 	$(BIN)/python docs/live.py
 	$(BIN)/sphinx-build -W --keep-going -q docs docs/_build/html
+
+links: $(VENV)/installed-docs ## ask every address outside that the documentation names; needs the network
+	$(BIN)/sphinx-build -q -D nb_execution_mode=off -D suppress_warnings=myst-nb.lexer -b linkcheck docs docs/_build/links
 
 dist: $(VENV)/installed-release ## build wheel and sdist into dist/, and check what an index would show
 	rm -rf dist

@@ -1,12 +1,13 @@
 """How close the engine is to the hardware's limit, on models of ImageNet's size.
 
-    python -m benchmarks.engine [--models NAME …] [--quick] [--compile] [--out FILE.md]
+    python -m benchmarks.engine [NAME …] [--quick] [--compile] [--page docs/benchmark-engine.md]
 
 MobileNetV2 with the weights and images of `../shared/assets` (left out, with a sentence, where
 they are not there), and timm's resnet50 and deit_small_patch16_224 with random weights: how long
 an evaluation takes hangs on the architecture alone. What is compared runs in turn, several times
 in one process, and the median of each is taken, so that other work on the machine hits both alike.
-Prints a markdown table of what was asked for and what was reached, and the hardware.
+What was asked for and what was reached is kept in `--results`, and `--page` writes it; without
+names nothing is measured.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from torch.nn import functional as F
 import blindspots as bs
 from benchmarks.engine_cases import QUICK, Case, Effort, authors_loop, cases
 from benchmarks.hardware import hardware
+from benchmarks.results import Rows, fill, keep, known
 from blindspots.engine.batch import Pair, TraversalResult
 from blindspots.engine.evaluator import Evaluator, find_device, keep_freed_memory, lay_out
 from blindspots.engine.scheduler import Engine
@@ -109,7 +111,7 @@ def raw(case: Case, effort: Effort, compiled: bool) -> list[Row]:
         if compiled:
             jobs |= _raw_jobs(f"{layout}, compiled", torch.compile(deepcopy(model)), images)
     each = {name: 1000 * s / len(images) for name, s in seconds(jobs, effort.repeats).items()}
-    return [Row(case.name, name, "", f"{ms:.1f} ms an image") for name, ms in each.items()]
+    return [Row(case.name, name, "", f"{ms:.1f}") for name, ms in each.items()]
 
 
 def _raw_jobs(layout: str, model: nn.Module, images: Tensor) -> dict[str, Job]:
@@ -208,7 +210,7 @@ def pages(case: Case, effort: Effort) -> list[Row]:
         job: dict[str, Job] = {when: lambda: gradient(case.plain, images)}
         ms = 1000 * seconds(job, effort.repeats)[when] / len(images)
         what = f"forward + gradient, contiguous, freed memory {when}"
-        rows.append(Row(case.name, what, "", f"{ms:.1f} ms an image"))
+        rows.append(Row(case.name, what, "", f"{ms:.1f}"))
     return rows
 
 
@@ -221,32 +223,40 @@ def measure(case: Case, effort: Effort, compiled: bool, first: bool) -> list[Row
         return [*rows, uneven(case, effort), hulls(case, effort)]
 
 
-def markdown(rows: Sequence[Row], about: str) -> str:
-    """The table and what it was measured on."""
-    lines = [f"| {' | '.join(row)} |" for row in (Row("model", "what", "asked", "reached"), *rows)]
-    return "\n".join([about, "", lines[0], "|---|---|---|---|", *lines[1:], ""])
+def table(kept: dict[str, Rows]) -> str:
+    """Milliseconds per image, then what was asked for and what was reached: a column per model."""
+    asked = {what: cell[0] for rows in kept.values() for what, cell in rows.items()}
+    names = " | ".join(kept)
+    times = [f"| milliseconds per image | {names} |", "|---|" + "---|" * len(kept)]
+    ratios = [f"| ratio | asked | {names} |", "|---|---|" + "---|" * len(kept)]
+    for what, least in asked.items():
+        cells = " | ".join(rows[what][1] if what in rows else "–" for rows in kept.values())
+        if least:
+            ratios.append(f"| {what} | {least} | {cells} |")
+        else:
+            times.append(f"| {what} | {cells} |")
+    return "\n".join([*times, "", *ratios]) + "\n"
 
 
 def main() -> None:
-    """Measure, print, and write where asked to."""
+    """Measure, keep, and write the page where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one model, few images: does it run?")
+    parser.add_argument("models", nargs="*", help="mobilenetv2, resnet50, …")
+    parser.add_argument("--quick", action="store_true", help="few images: does it run?")
     parser.add_argument("--compile", action="store_true", help="compiled too; minutes more")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
-    parser.add_argument("--models", nargs="+", help="mobilenetv2, resnet50, …; all unless given")
-    arguments = parser.parse_args()
-    device, effort = find_device(arguments.device), QUICK if arguments.quick else Effort()
-    about, rows = hardware(device), []
-    known = cases(effort, device)
-    names = arguments.models or list(known)[: 1 if arguments.quick else None]
-    for make in [known[name] for name in names]:
-        new = measure(make(), effort, arguments.compile, first=not rows)
-        print(markdown(new, about), flush=True)
-        rows += new
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/engine.json"))
+    parser.add_argument("--page", type=Path)
+    given = parser.parse_args()
+    device, effort = find_device(given.device), QUICK if given.quick else Effort()
+    print(hardware(device), flush=True)
+    known_cases = cases(effort, device)
+    for number, name in enumerate(given.models):
+        rows = measure(known_cases[name](), effort, given.compile, first=number == 0)
+        keep(given.results, [(rows[0].model, {row.what: [row.asked, row.reached] for row in rows})])
         gc.collect()
-    if arguments.out:
-        arguments.out.write_text(markdown(rows, about), encoding="utf-8")
+    if given.page:
+        fill(given.page, table(known(given.results)), "engine")
 
 
 if __name__ == "__main__":

@@ -109,15 +109,15 @@ def write_page(results: Path, page: Path) -> None:
 def _table(measured: dict[str, Any]) -> str:
     lines = [
         "| model | k | chosen | fraction inside [95 %] | lowest source | RMSE | segments inside |"
-        " evaluations per target | sources |",
-        "|---|---|---|---|---|---|---|---|---|",
+        " evaluations per target |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in measured.items():
         for key, r in rows.items():
             lines.append(
                 f"| {name} | {r['k']} | {key.partition(' ')[2]} | {r['fraction']:.3f} "
                 f"[{r['low']:.3f}, {r['high']:.3f}] | {r['least']:.2f} | {r['rmse']:.4f} | "
-                f"{r['segments_inside']:.0%} | {r['evaluations']:.0f} | {r['sources']} |"
+                f"{r['segments_inside']:.0%} | {r['evaluations']:.0f} |"
             )
     return "\n".join(lines) + "\n"
 

@@ -1,11 +1,11 @@
 """Whether a traversal in bf16 ends as one in fp32 does, pair by pair.
 
-    python -m benchmarks.precision [--models mobilenetv2 shapes-vit …] [--sources 10] [--targets 2]
-                                   [--methods star adaptive reference] [--out FILE.md]
+    python -m benchmarks.precision [mobilenetv2 shapes-vit …] [--sources 10] [--targets 2]
+                                   [--methods star adaptive reference] [--page FILE.md]
 
-The same pairs are traversed in both; what was found is asked in fp32 either way. Prints a markdown
-table, a line per model and method: pairs with the same ending, the mean RMSE to the target in both,
-the lowest confidence that is kept of the source's in fp32, and how long bf16 takes against fp32.
+The same pairs are traversed in both; what was found is asked in fp32 either way. A line per model
+and method: pairs with the same ending, the mean RMSE to the target in both, and the largest drop of
+the confidence in fp32. Without models nothing is measured.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks.hardware import hardware
+from benchmarks.results import Rows, fill, keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import TraversalResult
 from blindspots.engine.evaluator import Evaluator, keep_freed_memory
@@ -22,34 +22,38 @@ from blindspots.methods import make_method
 from blindspots.methods.method import rms
 
 BATCH = 16
-HEAD = (
-    "| model | method | pairs | same ending | RMSE, fp32 | RMSE, bf16 | largest drop, bf16 "
-    "| seconds, bf16 / fp32 |\n|---|---|---|---|---|---|---|---|"
-)
+COLUMNS = ("same ending", "RMSE, fp32", "RMSE, bf16", "largest drop, bf16")
 
 
 def main() -> None:
-    """Measure, print, and write where asked to."""
+    """Measure, keep, and write the page where asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", nargs="+", default=available())
+    parser.add_argument("models", nargs="*", metavar="|".join(available()))
     parser.add_argument("--methods", nargs="+", default=["star", "adaptive", "reference"])
     parser.add_argument("--sources", type=int, default=10)
     parser.add_argument("--targets", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="also write the table to this file")
+    parser.add_argument("--results", type=Path, default=Path("benchmarks/results/precision.json"))
+    parser.add_argument("--page", type=Path)
     given = parser.parse_args()
     keep_freed_memory()
-    rows = []
-    print(HEAD, flush=True)
     for name in given.models:
-        for row in _rows(subject(name), given.methods, given.sources, given.targets):
-            rows.append(row)
-            print(row, flush=True)
-    if given.out:
-        about = hardware(subject(given.models[0]).model.device)
-        given.out.write_text("\n".join([about, "", HEAD, *rows, ""]), encoding="utf-8")
+        keep(given.results, _rows(subject(name), given.methods, given.sources, given.targets))
+    if given.page:
+        fill(given.page, table(known(given.results)), "precision")
 
 
-def _rows(about: Subject, methods: Sequence[str], sources: int, targets: int) -> Iterator[str]:
+def table(kept: dict[str, Rows]) -> str:
+    """A line for each model and method."""
+    lines = [f"| model | method | {' | '.join(COLUMNS)} |", "|---|---|" + "---|" * len(COLUMNS)]
+    for key, row in kept.items():
+        cells = (*key.split(), *(row[name] for name in COLUMNS))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _rows(
+    about: Subject, methods: Sequence[str], sources: int, targets: int
+) -> Iterator[tuple[str, Rows]]:
     pairs = about.pairs(sources, targets)
     for name in methods:
         ended, seconds = {}, {}
@@ -62,9 +66,9 @@ def _rows(about: Subject, methods: Sequence[str], sources: int, targets: int) ->
         plain, rough = ended["fp32"], ended["bf16"]
         same = sum(plain[key].ending == rough[key].ending for key in plain) / len(plain)
         drop = max(out.p_source - out.p_found for out in rough.values())
-        cells = (about.name, name, len(plain), f"{same:.0%}", _far(plain), _far(rough))
-        times = f"{seconds['bf16'] / seconds['fp32']:.1f}"
-        yield f"| {' | '.join(map(str, (*cells, f'{drop:.3f}', times)))} |"
+        cells = (f"{same:.0%}", _far(plain), _far(rough), f"{drop:.3f}")
+        row = dict(zip(COLUMNS, cells, strict=True))
+        yield f"{about.name} {name}", {**row, "seconds": seconds}
 
 
 def _far(ended: dict[str, TraversalResult]) -> str:

@@ -34,6 +34,7 @@ ROOMS: dict[ModuleType, tuple[Method, ...]] = {
 SHARED = ("SOURCE_SHARE", "LEAST_CLEARANCE", "SPARE")
 FIXED = ("GOLDEN", "LOOK", "RUNNING", "LARGE", "LEVELS", "ROUNDS", "ENDINGS")
 FACTORS = (0.5, 2.0)
+SAME, UNKNOWN = "+0%, +0%", "–"
 
 
 def main() -> None:
@@ -114,27 +115,36 @@ def _measured(model: bs.Classifier, pairs: Sequence[Pair], one: Method) -> dict[
 
 
 def table(measured: dict[str, Rows]) -> str:
+    """A row per constant and method that changes anything, and the names of all others."""
     heads = [f"{name}: {factor:g} ×" for name in measured for factor in FACTORS]
     lines = [
         f"| constant | method | {' | '.join(heads)} |",
         f"|{'---|' * (len(heads) + 2)}",
     ]
+    same: dict[str, list[str]] = {}
     for key in dict.fromkeys(key.rsplit(" ", 1)[0] for rows in measured.values() for key in rows):
         constant, _, name = key.partition(" ")
-        if name:
-            cells = [_cell(rows, key, name, f) for rows in measured.values() for f in FACTORS]
+        if not name:
+            continue
+        cells = [_cell(rows, key, name, f) for rows in measured.values() for f in FACTORS]
+        if set(cells) <= {SAME, UNKNOWN}:
+            same.setdefault(name, []).append(f"`{constant}`")
+        else:
             lines.append(f"| `{constant}` | `{name}` | {' | '.join(cells)} |")
-    return "\n".join(lines) + "\n"
+    told = [f"`{name}`: {', '.join(names)}" for name, names in same.items()]
+    return "\n".join([*lines, "", f"No change for {'; '.join(told)}."]) + "\n"
 
 
 def _cell(rows: Rows, key: str, name: str, factor: float) -> str:
+    """The change of the RMSE, and of the evaluations."""
     row, usual = rows.get(f"{key} {factor:g}"), rows[name]
     if row is None:
-        return "–"
-    far, cost = (row[n] / usual[n] - 1 for n in ("rmse", "evaluations"))
+        return UNKNOWN
+    changes = [f"{row[n] / usual[n] - 1:+.0%}" for n in ("rmse", "evaluations")]
     darker = row["triangle_fraction"] - usual["triangle_fraction"]
-    face = f", triangle {darker:+.3f}" if name == "fan" else ""
-    return f"RMSE {far:+.0%}, evaluations {cost:+.0%}{face}"
+    if name == "fan" and f"{darker:+.3f}" not in ("+0.000", "-0.000"):
+        changes.append(f"triangle {darker:+.3f}")
+    return ", ".join(changes).replace("-0%", "+0%")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ COLUMNS = {
     "inside_8bit": ("8-bit inside", "{:.0%}"),
     "triangle_fraction": ("triangle fraction", "{:.3f}"),
     "triangle_least": ("lowest triangle", "{:.2f}"),
-    "points": ("segments asked at", "{} points"),
+    "points": ("points of a segment", "{}"),
 }
 ORDER = ("reference", "paper", "adaptive", "star", "fan", "segment")
 ENDS = ("end", "DDN", "FMN")

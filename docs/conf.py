@@ -26,6 +26,10 @@ html_theme_options = {
     "source_directory": "docs/",
 }
 html_copy_source = False
+# `make links`: what leads into the repository, Colab's notebooks too, is a file there, which tests
+# check.
+linkcheck_ignore = [re.escape(REPOSITORY), "https://colab[.]", "http://localhost"]
+linkcheck_timeout, linkcheck_retries = 20, 3
 
 myst_enable_extensions = ["attrs_inline", "colon_fence"]
 myst_heading_anchors = 4

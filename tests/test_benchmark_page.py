@@ -5,7 +5,7 @@ from shutil import copy
 
 import pytest
 
-from benchmarks import batches, noise, sensitivity, torture_rows
+from benchmarks import batches, engine, noise, precision, sensitivity, steady, torture_rows
 from benchmarks.results import fill, known, models
 from benchmarks.yardstick_page import write_page
 
@@ -25,9 +25,12 @@ def test_the_page_is_what_the_results_make_of_it(tmp_path):
     ("page", "results", "table"),
     [
         ("decisions.md", "batches.json", batches.table),
+        ("decisions.md", "steady.json", steady.table),
         ("scaling.md", "torture.json", torture_rows.table),
+        ("benchmark-engine.md", "engine.json", engine.table),
+        ("benchmark-engine.md", "precision.json", precision.table),
     ],
-    ids=["batches", "torture"],
+    ids=["batches", "steady", "torture", "engine", "precision"],
 )
 def test_a_table_is_what_its_results_make_of_it(page, results, table):
     rows = known(RESULTS / results)

@@ -10,6 +10,7 @@ from dataclasses import fields
 from fractions import Fraction
 from functools import cache, reduce
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -205,6 +206,30 @@ def test_relative_links_lead_somewhere():
         assert target.exists(), f"{link} in {page}"
         if fragment:
             assert fragment in map(anchor, HEADING.findall(prose(target))), f"{link} in {page}"
+
+
+ADDRESS = re.compile(r"\bhttps?:[^\s)>\"'`\]]*")
+
+
+def test_an_address_outside_is_whole_and_safe():
+    """Whether somebody answers there is asked by `make links`, every week in CI."""
+    addresses = {(page, found) for page in PAGES for found in ADDRESS.findall(prose(page))}
+    assert len(addresses) > 5
+    for page, found in addresses:
+        parts = urlsplit(found)
+        assert parts.scheme == "https", f"{found} in {page}"
+        assert re.fullmatch(r"([a-z0-9-]+\.)+[a-z]{2,}|HUB", parts.netloc), f"{found} in {page}"
+        assert not re.search(r"[.,;:]$|//", parts.path), f"{found} in {page}"
+
+
+MADE = re.compile(r"^<!-- ([\w ]+) -->\n.*?^<!-- end(?: of \1)? -->", re.MULTILINE | re.DOTALL)
+
+
+def test_each_fact_has_one_place():
+    """A third less than the 33,500 words of November 2026; what programs write is not counted."""
+    pages = [page for page in PAGES if page.parent != ROOT or page.name == "README.md"]
+    own = [MADE.sub("", read(page)) for page in pages if page.name != "schemes.md"]
+    assert sum(len(text.split()) for text in own) <= 22_300
 
 
 def test_make_targets_that_are_named_exist():

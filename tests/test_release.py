@@ -1,5 +1,6 @@
 """What is shipped: versions and addresses in one place, an archive that holds all, extras, legs."""
 
+import json
 import re
 import runpy
 import shutil
@@ -8,6 +9,7 @@ import tomllib
 from fnmatch import fnmatch
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -126,6 +128,43 @@ def test_the_recipe_of_conda_asks_for_what_the_wheel_asks_for():
         assert recipe[renamed.get(name, name)] == bound
 
 
+def test_the_recipe_of_conda_is_rendered_and_read():
+    text = (ROOT / "conda" / "meta.yaml").read_text(encoding="utf-8")
+    template = jinja2.Environment(undefined=jinja2.StrictUndefined).from_string(text)
+    load = {("../pyproject.toml", True): {"project": PROJECT}}
+    filled = template.render(
+        PYTHON="python", load_file_data=lambda file, from_recipe_dir: load[file, from_recipe_dir]
+    )
+    recipe = yaml.safe_load(filled)
+    assert (ROOT / "conda" / recipe["source"]["path"]).resolve() == ROOT
+    assert recipe["package"]["version"] == PROJECT["version"]
+    named = dict(one.split(" = ") for one in recipe["build"]["entry_points"])
+    assert named == PROJECT["scripts"]
+    assert recipe["about"]["license_file"] == PROJECT["license-files"]
+    assert f"python {PROJECT['requires-python']}" in recipe["requirements"]["run"]
+
+
+def test_the_images_are_of_lines_that_a_shell_reads_and_of_extras_that_are_there():
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [line.split(maxsplit=1) for line in text.splitlines() if line and line[0] != "#"]
+    known = {"FROM", "ARG", "COPY", "RUN", "USER", "WORKDIR", "ENTRYPOINT"}
+    assert {word for word, _ in lines} == known
+    for word, rest in lines:
+        if word == "RUN":
+            subprocess.run(["bash", "-n"], input=rest, text=True, check=True)
+        if word == "ENTRYPOINT":
+            assert json.loads(rest) == list(PROJECT["scripts"])
+    extras = re.search(r'"/source\[(.+)\]"', text)[1].split(",")
+    assert set(extras) <= PROJECT["optional-dependencies"].keys()
+    stages = re.findall(r"^FROM python:3\.\d+-slim AS (\w+)$", text, re.MULTILINE)
+    built = [step.get("run", "") for step in steps_of(ROOT / ".github/workflows/ci.yml")]
+    for stage in stages:
+        assert any(f"docker build --target {stage} " in line for line in built)
+        assert any(f"docker run --rm blindspots:{stage} " in line for line in built)
+    kept = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {"!pyproject.toml", "!setup.py", "!README.md", "!LICENSE", "!src"} <= set(kept)
+
+
 def test_no_text_installs_from_an_index_that_has_no_release():
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "action.yml"]
     for page in pages:
@@ -145,7 +184,8 @@ def test_one_workflow_publishes_the_pages():
     deploys = [f.name for f in WORKFLOWS if "actions/deploy-pages" in f.read_text("utf-8")]
     assert deploys == ["docs.yml"]
     built = [step.get("run", "") for step in steps_of(ROOT / ".github/workflows/docs.yml")]
-    assert any("leaderboard build" in line for line in built)
+    assert "make docs" in built
+    assert '"leaderboard", "build"' in (ROOT / "docs/live.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize("file", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda file: file.name)
@@ -163,6 +203,33 @@ def test_the_action_installs_its_extras_beside_torch(extras, installed):
     environment = {"EXTRAS": extras, "GITHUB_ACTION_PATH": "here"}
     said = subprocess.run(["bash", "-c", line], env=environment, capture_output=True, text=True)
     assert said.stdout.strip() == f"here{installed}"
+
+
+def test_the_action_types_what_its_inputs_say(tmp_path):
+    """Its steps in a shell whose `blindspots` prints what it is given, a word per line."""
+    given = {
+        "MODEL": "file:model.py:build?size=224&mean=0.5",
+        "IMAGES": "folder:my images",
+        "OUT": "audit",
+        "OPTIONS": "--sources 20 --seed 0",
+        "LIMITS": "--max reach=0.95 --min pairs=40",
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    shell = 'blindspots() { printf "%s\\n" "$@"; }\n'
+    said = {}
+    for step in steps_of(ROOT / "action.yml"):
+        if step.get("name") in ("Run", "Table", "Check"):
+            line = ["bash", "-euc", shell + step["run"]]
+            done = subprocess.run(
+                line, env=given, capture_output=True, text=True, check=True, cwd=tmp_path
+            )
+            said[step["name"]] = done.stdout.splitlines()
+    model, images = given["MODEL"], given["IMAGES"]
+    asked = ["run", "--model", model, "--images", images, "--out", "audit", "--quiet"]
+    assert said["Run"] == [*asked, "--sources", "20", "--seed", "0"]
+    assert said["Check"] == ["check", "audit", "--max", "reach=0.95", "--min", "pairs=40"]
+    for file in ("summary", "table.md"):
+        assert (tmp_path / file).read_text().split()[:2] == ["table", "audit"]
 
 
 def test_the_version_that_the_documents_name_is_one_that_a_release_makes():

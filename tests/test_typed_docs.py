@@ -1,4 +1,4 @@
-"""Every command that README and the documents show is typed, as it stands, where a clone would be.
+"""Every command and program that README and the documents show runs, where a clone would be.
 
 A block that this machine cannot run says so in a comment above it, `<!-- needs: network -->`: that,
 a cluster, other software to be installed, files, minutes, or it serves until Ctrl-C.
@@ -8,8 +8,11 @@ import re
 import shlex
 import shutil
 import subprocess
+import zipfile
 
 import pytest
+import torch
+import torchvision
 
 from blindspots.cli.main import call
 from blindspots.images.shapes import CLASS_NAMES, shape_image
@@ -90,11 +93,41 @@ def test_every_command_of_a_page_runs_as_it_stands(page, clone, tmp_path, monkey
         assert status == 0, f"{line}\n{capsys.readouterr().err}"
 
 
+# Those of README and of docs/library.md have tests of their own, which look at what they print.
+PROGRAMS = [
+    (page, text)
+    for page in PAGES
+    if page.name not in ("README.md", "library.md")
+    for needs, language, text in blocks(page)
+    if language == "python" and not needs
+]
+
+
+def test_the_programs_are_found():
+    assert len(PROGRAMS) > 4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("page", "text"), PROGRAMS, ids=[page.name for page, _ in PROGRAMS])
+def test_every_program_of_a_page_runs_as_it_stands(page, text, clone, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(clone, tmp_path / "clone"))
+    network = torchvision.models.resnet18(num_classes=10)
+    torch.save(network.state_dict(), "weights.pth")
+    with zipfile.ZipFile("0123456789abcdef.zip", "w") as archive:
+        archive.writestr("0.png", b"a picture")
+        archive.comment = b"0"
+    text = text.replace("big/found/", "")
+    names = {"model": network, "torch": torch}
+    exec(compile(text, page.name, "exec"), names)
+    if "build" in names:
+        assert names["build"]().fc.out_features == 10
+
+
 @by_name([page for page in PAGES if page.name != "CHANGELOG.md"])
 def test_what_a_block_needs_is_one_of_few_things(page):
     for needs, language, _ in blocks(page):
         assert {one.strip() for one in needs.split(",") if one} <= NEEDS
-        assert not needs or language in SHELL
+        assert not needs or language in (*SHELL, "python")
 
 
 def test_most_blocks_need_nothing():

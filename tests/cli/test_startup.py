@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import subprocess
 import sys
 from importlib import import_module
@@ -173,3 +174,21 @@ def test_a_want_of_memory_anywhere_is_one_sentence(monkeypatch, capsys, error):
     assert call(["table", "run"]) == 1
     said = "blindspots: there is not enough memory; mend that, then the same command goes on\n"
     assert capsys.readouterr().err == said
+
+
+def test_models_are_listed_without_torch():
+    listing = "import sys; from blindspots.cli.main import call; assert call(['models']) == 0"
+    without = f"{listing}; assert not {{'torch', 'timm', 'torchvision'}} & sys.modules.keys()"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "zoo:shapes-vit" in done.stdout
+
+
+def test_completion_is_installed_where_the_shell_looks(tmp_path):
+    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": "/bin/bash"}
+    typed = [sys.executable, "-m", "blindspots", "--install-completion"]
+    done = subprocess.run(typed, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    written = "".join(file.read_text() for file in tmp_path.rglob("*") if file.is_file())
+    for word in ("leaderboard", "--targets-per-source"):
+        assert word in written

@@ -1,4 +1,6 @@
 import errno
+import fcntl
+import os
 
 import numpy as np
 import pyarrow as pa
@@ -236,3 +238,13 @@ def test_a_read_only_directory_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)
     with pytest.raises(bs.Refused, match="read-only"):
         check_writable(tmp_path / "run")
+
+
+def test_what_is_synced_is_open_for_writing(tmp_path, monkeypatch):
+    """As Windows asks for."""
+    modes = []
+    monkeypatch.setattr(
+        "os.fsync", lambda one: modes.append(fcntl.fcntl(one, fcntl.F_GETFL) & os.O_ACCMODE)
+    )
+    write_text(tmp_path / "a.txt", "a")
+    assert set(modes) == {os.O_RDWR}

@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.errors import (
     BlindspotsError,
     ModelFailed,
@@ -177,9 +178,10 @@ class Evaluator:
     and for all with one warning, when the device runs out of memory; at 1 that is an error.
     `precision`: arithmetic of the model; bf16 and tf32 are for traversals alone, what is measured
     asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
-    do, a second graph costs more than it saves. Logits, scores, values and gradients are float32
-    and contiguous always. `give_way` is called before every forward, so that long work can let
-    short questions pass, or be ended by what it raises.
+    do, a second graph costs more than it saves. Without, and on a CPU, torch's layers round an
+    image alike whatever is asked with it (`steady_rows`). Logits, scores, values and gradients are
+    float32 and contiguous always. `give_way` is called before every forward, so that long work can
+    let short questions pass, or be ended by what it raises.
     """
 
     model: Classifier
@@ -258,7 +260,7 @@ class Evaluator:
         return self._plain_answer(images)
 
     def _plain_answer(self, images: Tensor) -> Tensor:
-        with self._asked("", images):
+        with self._asked("", images), steadily(self._steady_layers):
             return self._answer(self.model, images)
 
     @contextmanager
@@ -290,6 +292,10 @@ class Evaluator:
                 "mend the model, then the same command resumes"
             )
         return answer.float()
+
+    @cached_property
+    def _steady_layers(self) -> list[tuple[nn.Module, Callable[[Tensor], Tensor]]]:
+        return steady_layers(self.model) if self.model.device.type == "cpu" else []
 
     @cached_property
     def _compiled_model(self) -> Callable[[Tensor], Tensor]:

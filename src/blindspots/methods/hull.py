@@ -44,6 +44,7 @@ steep between two that were asked for as anywhere near: what is stored is measur
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import ClassVar, TypeVar
 
 import torch
@@ -327,10 +328,9 @@ class HullMethod(Method):
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
-        share = now.steps.clamp(max=self.max_steps) / self.max_steps
-        pull = self.pull * (self.last_pull / self.pull) ** share
         way = problem.target.reshape(now.corners.shape) - now.corners
-        pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
+        pull = _pulls(self.pull, self.last_pull, self.max_steps).to(way)
+        pulled = now.corners + pull[now.steps.clamp(max=self.max_steps)] * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
         counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & (now.plane_scale > 0)
@@ -350,6 +350,13 @@ class HullMethod(Method):
         unknown = (now.plane_scale == 0) | corner
         lowest = torch.where(unknown, torch.inf, surplus).argmin(dim=1)
         return now.plane_weights[torch.arange(len(lowest), device=lowest.device), lowest]
+
+
+@cache
+def _pulls(first: float, last: float, steps: int) -> Float[Tensor, "steps 1 1 1 1"]:
+    """The pull of every step; a tensor's power would round by its place among the pairs."""
+    pulls = [first * (last / first) ** (step / steps) for step in range(steps + 1)]
+    return torch.tensor(pulls).view(-1, 1, 1, 1, 1)
 
 
 def _where(mask: Bool[Tensor, "batch"], yes: HullState, no: HullState) -> HullState:

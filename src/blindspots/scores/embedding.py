@@ -69,4 +69,4 @@ class Embedding(Score):
 
     def loss_slope(self, height: Values) -> Values:
         """−exp(−h/5) / 5."""
-        return -torch.exp(-height / COSINE_SCALE) / COSINE_SCALE
+        return (-torch.exp(-height.double() / COSINE_SCALE) / COSINE_SCALE).to(height.dtype)

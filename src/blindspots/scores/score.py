@@ -138,7 +138,7 @@ class Probability(Score):
 
     def loss_slope(self, height: Values) -> Values:
         """−(1 − s) = −sigmoid(−h)."""
-        return -torch.sigmoid(-height)
+        return -torch.sigmoid(-height.double()).to(height.dtype)
 
 
 @dataclass(frozen=True)
@@ -250,4 +250,4 @@ class Margin(Score):
 
     def loss_slope(self, height: Values) -> Values:
         """−sigmoid(−m)."""
-        return -torch.sigmoid(-height)
+        return -torch.sigmoid(-height.double()).to(height.dtype)
