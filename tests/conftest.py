@@ -11,7 +11,7 @@ checker.install("blindspots")
 # Imports make nothing but what stays: no search for garbage among it, now or later.
 gc.disable()
 
-pytest_plugins = ["tests.support.snapshots"]
+pytest_plugins = ["tests.support.snapshots", "tests.support.advice"]
 # What tests ask for; it loads torch, which takes seconds, so only a process that runs tests has it.
 FIXTURES = [f"tests.support.{name}" for name in ("object_store", "tiny")]
 pytest.register_assert_rewrite(*FIXTURES)

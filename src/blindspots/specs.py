@@ -88,13 +88,17 @@ def read_text(path: Path, what: str) -> str:
     try:
         data = path.read_bytes()
         wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return data.decode("utf-16" if wide else "utf-8-sig")
+        text = data.decode("utf-16" if wide else "utf-8-sig")
+        # UTF-16 without its mark, or UTF-32: each of their letters has bytes that are zero.
+        if "\0" in text:
+            raise ValueError
+        return text
     except FileNotFoundError as error:
         raise UsageError(f"{what} cannot be read: there is no such file") from error
     except OSError as error:
         raise UsageError(f"{what} cannot be read: {error.strerror or error}") from error
     except ValueError as error:
-        raise UsageError(f"{what} cannot be read: it is not UTF-8 text") from error
+        raise UsageError(f"{what} cannot be read: it is not UTF-8 text; save it as that") from error
 
 
 def parse_json(text: str, what: str, expected: str = "write it again") -> Any:
@@ -119,6 +123,9 @@ def _options(text: str, query: str, example: str) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         key, equals, value = part.partition("=")
         if not equals or not key or key in options:
-            raise UsageError(f"{part!r} in {text!r} is not one key=value; write it as in {example}")
+            raise UsageError(
+                f"{part!r} in {text!r} is not one key=value; write it as in {example}, and a ? of "
+                "a name as %3F"
+            )
         options[key] = unquote(value)
     return options

@@ -190,6 +190,22 @@ def test_a_whole_png_is_read_whatever_is_written_beside_its_pixels(data):
     assert examine(data) == ((12, 8), ())
 
 
+@pytest.mark.parametrize("kind", [b"tEXt", b"tIME", b"IHDR"])
+def test_another_check_sum_of_a_text_is_read_past_and_of_pixels_is_not(kind):
+    image = noise(9, 7)
+    data = encoded(image)
+    chunk = kind + (b"a" * 7 if kind != b"IHDR" else data[16:29])
+    size = (len(chunk) - 4).to_bytes(4)
+    wrong = data[:8] + size + chunk + b"none" + data[33:]
+    if kind == b"IHDR":
+        with pytest.raises(Unreadable):
+            decode(wrong)
+        return
+    wrong = data[:33] + size + chunk + b"none" + data[33:]
+    assert np.array_equal(np.asarray(decode(wrong).image), np.asarray(image))
+    examine(wrong)
+
+
 def test_a_damaged_png_with_much_text_is_damaged():
     with pytest.raises(Unreadable, match="damaged"):
         decode(text(1_500_000)[:-60])

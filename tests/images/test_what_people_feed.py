@@ -307,3 +307,33 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes_escaped(tmp_path):
     for text in (*images.names, *images.ids, *images.class_names, *images.notes):
         text.encode()
     assert len(images.take(range(len(images)))) == 4
+
+
+@pytest.mark.parametrize("coding", ["utf-16-le", "utf-16-be", "utf-32"])
+def test_wide_letters_without_a_mark_are_no_names(tmp_path, coding):
+    (tmp_path / "names.txt").write_text("cat\ndog\n", encoding=coding)
+    with pytest.raises(UsageError, match=r"names\.txt cannot be read: it is not UTF-8 text"):
+        read_class_table(tmp_path / "names.txt")
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize(
+    "line", ["{n} {name}", "{n}: {name}", "{n}\t{name}", "{name},{n}", "n0144075{n} {n} {name}"]
+)
+def test_lines_with_their_numbers_are_in_that_order(tmp_path, line, first):
+    lines = [line.format(n=n + first, name=name) for n, name in enumerate(NAMES)]
+    path = write(tmp_path / "n.txt", "\n".join(reversed(lines)).encode())
+    table = read_class_table(path)
+    assert table.names == NAMES
+    assert (table.folders is None) == (line[0] != "n")
+
+
+def test_names_that_begin_with_any_number_are_names(tmp_path):
+    path = write(tmp_path / "n.txt", b"7 up\n3 musketeers\n")
+    assert read_class_table(path).names == ("7 up", "3 musketeers")
+
+
+def test_a_lone_column_that_holds_no_labels_is_named(tmp_path):
+    spec = table(tmp_path, pa.array([b"a", b"b", b"a", b"b"], pa.binary()), "breed")
+    (note,) = load_images(f"{spec}?image=image", Model(names=("a", "b"))).notes
+    assert "the column breed (binary) holds neither names nor whole numbers" in note

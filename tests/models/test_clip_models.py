@@ -35,9 +35,13 @@ def offline():
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A directory with a tiny CLIP, as transformers saves it, and a file of class names."""
+    return save_clip(tmp_path_factory.mktemp("clip") / "model")
+
+
+def save_clip(directory):
     import transformers as tf
 
-    directory, words = tmp_path_factory.mktemp("clip") / "model", tokenizer()
+    words = tokenizer()
     ends = {"eos_token_id": words.eos_token_id, "bos_token_id": words.bos_token_id}
     text = {**SIZES, "vocab_size": len(words), "max_position_embeddings": 40, **ends}
     vision = {**SIZES, "image_size": 32, "patch_size": 8}

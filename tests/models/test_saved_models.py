@@ -118,6 +118,7 @@ def saved(tmp_path, network):
     ("network", "what"),
     [
         (lambda: vit(32, problem_type="multi_label_classification", **LABELS), "is a multi-label"),
+        (lambda: vit(32, problem_type="regression", **LABELS), "predicts numbers"),
         (lambda: vit(32, num_labels=1), "has one logit"),
     ],
 )

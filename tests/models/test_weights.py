@@ -44,6 +44,7 @@ CERTAIN = {
     "a list of one": [TRUE],
     "a list of one below a key": {"state_dict": [TRUE], "epoch": 3},
     "a tuple of one below a key": {"model": (TRUE,)},
+    "beside numbers in a list": [TRUE, {"epoch": 3}, "sgd"],
     "beside a counter": {"net": TRUE, "epoch": torch.tensor(3)},
     "around a table of something else": {**TRUE, "args": {"class_weights": torch.ones(3)}},
     "beside an optimiser": {"net": TRUE, "optimizer": MOMENTS, "epoch": 3},
@@ -117,8 +118,10 @@ def test_an_entry_that_is_not_there_is_refused_with_those_that_are(tmp_path):
         loaded(tmp_path, {"model": TRUE}, "ema")
 
 
-def test_a_normalisation_before_the_network_is_taken_over(tmp_path):
-    layer = {"0.mean": torch.tensor([0.1, 0.2, 0.3]), "0.std": torch.tensor([0.5, 0.6, 0.7])}
+@pytest.mark.parametrize("mean", ["0.mean", "pixel_mean", "norm.means", "image_mean"])
+def test_a_normalisation_before_the_network_is_taken_over(tmp_path, mean):
+    std = mean.replace("mean", "std")
+    layer = {mean: torch.tensor([0.1, 0.2, 0.3]), std: torch.tensor([0.5, 0.6, 0.7])}
     state, fitted = loaded(tmp_path, {**layer, **below("1.")})
     assert same(state, TRUE)
     assert fitted.normalisation.std == pytest.approx((0.5, 0.6, 0.7))

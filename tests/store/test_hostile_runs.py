@@ -16,7 +16,7 @@ from benchmarks.fuzz import FORMATS, fuzz
 from blindspots.cli.main import call
 from blindspots.errors import UsageError, visible
 from blindspots.schema import PREDICTIONS
-from blindspots.store.manifest import MANIFEST, renew_entry
+from blindspots.store.manifest import MANIFEST, renew_entries
 from blindspots.store.reader import Run
 from blindspots.store.run_info import RunInfo
 from blindspots.store.writer import Store, check_own
@@ -169,7 +169,7 @@ def test_a_whole_run_is_done_in_a_directory_of_every_such_name(tmp_path, tiny_im
 def test_a_manifest_that_is_none_is_left_as_it_is(stranger):
     for name in ("../../secret/key.txt", "x"):
         (stranger / MANIFEST).write_text(f"{'0' * 64} {name}\n")
-        renew_entry(stranger, "nulls.parquet")
+        renew_entries(stranger, ["nulls.parquet"])
         assert (stranger / MANIFEST).read_text().endswith(f" {name}\n")
 
 

@@ -28,7 +28,8 @@ from blindspots.store.manifest import (
     MANIFEST,
     check_manifest,
     read_manifest,
-    renew_entry,
+    renew_entries,
+    unlisted,
     write_manifest,
 )
 from blindspots.store.parquet import file_digest
@@ -136,7 +137,7 @@ class First(Disagreements):
 
 def is_noticed(path: Path, table: str) -> bool:
     """Whether `disagreements` says anything of a run in which one table alone was changed."""
-    renew_entry(path, f"{table}.parquet")
+    renew_entries(path, [f"{table}.parquet"])
     try:
         Audit(StoredTables(Run(path)), First()).all()
     except (Noticed, bs.UsageError):
@@ -438,6 +439,31 @@ def test_every_file_that_is_lost_cut_or_has_another_bit_is_named(copy):
         "found/more.png",
         "parts/pairs-0-0.parquet",
     ]
+
+
+SHOWN = ["report.html", "tables/summary.md", "tables/transfer.csv", "figures/star-2-column.pdf"]
+
+
+def test_what_people_are_shown_is_proved_or_not_proved_by_name(copy):
+    assert call(["plot", str(copy), "--figure", "star", "--columns", "2", "--quiet"]) == 0
+    assert read_manifest(copy).keys() > {*SHOWN}
+    before = read_manifest(copy)
+    with without_figures():
+        assert call(["report", f"{copy}/../copy", "--out", str(copy), "--quiet"]) == 0
+    assert read_manifest(copy).keys() == before.keys()
+    for name in SHOWN:
+        forged = (copy / name).read_bytes().replace(b"0", b"1")
+        (copy / name).unlink()
+        (copy / name).write_bytes(forged)
+    told = [text.split()[0] for text in check_manifest(copy)]
+    assert sorted(told) == sorted(SHOWN)
+    write_manifest(copy)  # as of a run of an earlier version
+    result = verified(copy, sources=1)
+    assert result.problems == []
+    assert f"does not list report.html and {len(unlisted(copy)) - 1} more" in result.text()
+    with without_figures():
+        assert call(["report", str(copy), "--quiet"]) == 0
+    assert all(name.startswith("figures/") for name in unlisted(copy))
 
 
 @pytest.mark.parametrize("folder", ["images", "found", "path"])

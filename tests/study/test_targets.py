@@ -12,7 +12,7 @@ from blindspots.images.listing import seeded_order
 from blindspots.settings import MachineSettings, ScienceSettings, differences, plan_hash
 from blindspots.study.pairs import pair_id
 from blindspots.study.targets import draw_targets, read_pairs
-from tests.support import tiny
+from tests.support import tiny, tiny_model
 
 SEEDS = st.integers(0, 2**31)
 SCIENCE = {
@@ -209,3 +209,21 @@ def test_the_advice_counts_what_the_model_names_correctly(tmp_path, tiny_images,
     assert "5 of them of the class 0" in (said := capsys.readouterr().err)
     assert "give more images of other classes" in said
     assert "type" not in said
+
+
+def test_the_advised_number_counts_what_the_model_names_correctly(tmp_path, tiny_images):
+    """A model that names one class alone is told in one step that other classes are needed."""
+    blind = bs.Classifier(tiny_model.build().module, size=12)  # its classes stand in another order
+    refused = []
+
+    def plan(sources):
+        with pytest.raises(bs.UsageError) as said:
+            bs.run(model=blind, images=tiny_images, out=tmp_path / "out", sources=sources)
+        refused.append(str(said.value))
+        advised = re.search(r"type --sources (\d+)", refused[-1])
+        return int(advised[1]) if advised else 0
+
+    sources = 2
+    while sources := plan(sources):
+        assert len(refused) < 3, refused
+    assert refused[-1].endswith("give more images of other classes")

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from blindspots.cli.main import call
+from tests.support.refusal_sites import raised
 from tests.support.refusals import COMMANDS
 from tests.support.snapshots import FOLDER, Snapshot
 from tests.system.test_messages import arguments, words
@@ -50,7 +51,7 @@ NO_MODELS = ("widths {place}/made", "explore --origin", "explore --port", "estim
 SEVERAL = "into each spec"
 
 
-def followed(sentence: str, typed: list[str]) -> list[str] | None:
+def advised(sentence: str, typed: list[str]) -> list[str] | None:
     """The command as the refusal of it says; None: it names nothing to type."""
     if option := OPTION.search(sentence):
         return _with(typed, option[1], option[2].rstrip(".,;").strip("'"))
@@ -107,7 +108,9 @@ def filled(sentence, words):
 
 
 @pytest.mark.parametrize("command", CASES)
-def test_what_a_refusal_says_to_type_succeeds(words, capsys, tmp_path, monkeypatch, command):
+def test_what_a_refusal_says_to_type_succeeds(
+    words, capsys, tmp_path, monkeypatch, followed, command
+):
     monkeypatch.chdir(tmp_path)
     # What is followed may write into the run, which other tests read.
     words = {**words, "run": shutil.copytree(words["run"], tmp_path / "run")}
@@ -115,14 +118,18 @@ def test_what_a_refusal_says_to_type_succeeds(words, capsys, tmp_path, monkeypat
     if typed[0] == "run":
         given = "--out" in shlex.split(command)
         typed = typed if given else [*_with(typed, "--out", "out"), "--dry-run"]
+    with raised() as refusals:
+        assert call(typed) == 2
     said = filled(SAID[command], words)
-    changed = followed(said, typed)
+    changed = advised(said, typed)
     assert changed not in (None, typed), said
     out = place_of(changed)
     made = out is not None and not out.exists()
     assert call(changed) in (0, 3), f"{said}{shlex.join(changed)}\n{capsys.readouterr().err}"
     if made:
         shutil.rmtree(out, ignore_errors=True)
+    if refusals:  # what the parser of commands refuses has none
+        followed(refusals[-1], f"blindspots {command}")
 
 
 def place_of(command):

@@ -150,6 +150,8 @@ class OpenRun(Run):
         check_writable(place)
         if place.resolve() != self.path.resolve():
             check_made_here(place, ("report.html", "tables", "figures"), "<title>Blind spots: ")
+        else:
+            place = self.path
         return publish(self.path, out=place, names=names)
 
     def verify(

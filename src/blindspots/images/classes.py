@@ -16,6 +16,11 @@ from blindspots.specs import nearest_names, parse_json, read_text, user_path
 IMAGENET_CLASSES = 1000
 _SYNSET = re.compile(r"(n\d{8})\s+(\S.*)")
 _PYTHON = re.compile(r"\s*\{\s*\d+\s*:")
+# "0 tench", "0: tench" and "tench,0".
+_NUMBERED = (
+    re.compile(r"(?P<number>\d{1,6})\s*[:,\t ]\s*(?P<name>\S.*)"),
+    re.compile(r"(?P<name>.*\S)\s*[,\t]\s*(?P<number>\d{1,6})"),
+)
 _LEAST_KNOWN = 950
 _FORMS = "a list of names, one per line or as JSON, or [[folder, name], ...] as JSON"
 
@@ -101,8 +106,9 @@ def read_class_table(path: str | Path) -> ClassTable:
 
     The position in the list is the class index. A JSON object says it: of names or pairs by "0",
     "1", ..., or of these numbers by name, as torchvision's `class_to_idx` and transformers'
-    `label2id`. So do a Python dictionary in a text file, and the lines "n01440764 tench, Tinca
-    tinca" of ImageNet. Refused: a missing file, and anything else.
+    `label2id`. So do a Python dictionary in a text file, the lines "n01440764 tench, Tinca tinca"
+    of ImageNet, and lines that all have their number, from 0 or 1. Refused: a missing file, and
+    anything else.
     """
     path = user_path(str(path))
     entries = _entries(read_text(path, f"the class file {path}"), path)
@@ -149,11 +155,27 @@ def _entries(text: str, path: Path) -> list:
     if path.suffix.lower() != ".json" and not text.lstrip().startswith(("[", "{")):
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         parts = [_SYNSET.fullmatch(line) for line in lines]
-        return [list(one.groups()) for one in parts if one] if all(parts) else lines
+        return _numbered([list(one.groups()) for one in parts if one] if all(parts) else lines)
     found = _python_dictionary(text)
     if found is None:
         found = parse_json(text, f"the class file {path}", f"give {_FORMS}")
     return _in_order(found) if isinstance(found, dict) else found if isinstance(found, list) else []
+
+
+def _numbered(lines: list) -> list:
+    """The lines in the order of the numbers that each has before its name, or behind it."""
+    for form in _NUMBERED:
+        found = [form.fullmatch(line[-1] if isinstance(line, list) else line) for line in lines]
+        order = [int(one["number"]) for one in found if one]
+        first, count = min(order, default=0), len(lines)
+        if first < 2 <= count and sorted(order) == [*range(first, first + count)]:
+            named = [
+                [*line[:-1], one["name"]] if isinstance(line, list) else one["name"]
+                for line, one in zip(lines, found, strict=True)
+                if one
+            ]
+            return [named[place] for place in sorted(range(count), key=order.__getitem__)]
+    return lines
 
 
 def _python_dictionary(text: str) -> object:

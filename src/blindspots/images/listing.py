@@ -93,7 +93,7 @@ def class_of(label: Any, where: str) -> str | None:
     if not number.is_integer():
         raise UsageError(
             f"{where} holds the label {label!r:.60}; expected a name or a whole number from 0; "
-            "give the classes as those, or leave them out with map=none"
+            "give the classes as those"
         )
     return str(int(label))
 

@@ -78,7 +78,7 @@ def _chosen(images: ImageSet, count: int, seed: int) -> list[int]:
     if count < 2 or len(labelled) < count:
         raise UsageError(
             f"--sources {count} was given and {images.spec} holds {len(labelled)} labelled images; "
-            "expected 2 or more, and no more than there are; type fewer --sources"
+            f"expected 2 or more, and no more than there are; type --sources {len(labelled)}"
         )
     order = seeded_order([images.contents[i] for i in labelled], seed)
     return [labelled[place] for place in order[:count]]

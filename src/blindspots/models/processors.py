@@ -119,14 +119,22 @@ def _three(values: float | Sequence[float]) -> list[float]:
 
 
 def _deviation(processor: Any, preprocessing: Preprocessing, seen: ProcessorInput) -> float:
-    """The largest difference from its own, in 8-bit levels: of a wide, a tall, a small picture."""
+    """How far it is from its own, in 8-bit levels: of a wide, a tall, a small picture.
+
+    The first that is too far ends it.
+    """
     height, width = preprocessing.size
     sizes = [
         (height * 3 // 2 + 5, width * 2 + 4),
         (height * 2 + 3, width * 3 // 2 + 2),
         (height * 2 // 3 + 1, width * 3 // 4 + 2),
     ]
-    return max(_off(processor, preprocessing, seen, _picture(*size)) for size in sizes)
+    off = 0.0
+    for size in sizes:
+        off = max(off, _off(processor, preprocessing, seen, _picture(*size)))
+        if off > _TOLERANCE:
+            break
+    return off
 
 
 def _off(

@@ -24,6 +24,9 @@ _NORMALISERS = (
     ("normalizer.mean", "normalizer.std"),
     ("0.mean", "0.std"),
     ("mean", "std"),
+    ("means", "stds"),
+    ("pixel_mean", "pixel_std"),
+    ("image_mean", "image_std"),
     ("mu", "sigma"),
 )
 # What training leaves in a file and no answer depends on: counts of a profiler, a loss's weights.

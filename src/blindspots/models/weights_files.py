@@ -16,7 +16,7 @@ from blindspots.models.schemes import check_weights
 from blindspots.settings import shortened
 
 _NESTS = ("state_dict", "model", "model_state_dict")
-_SHOWN, _DEEPEST = 4, 3
+_SHOWN, _DEEPEST, _MEMBERS = 4, 3, 8
 _UNSAFE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _TENSOR = "torch.is_tensor(v)"
 # Files older than zip files begin with what names their tensors, whose numbers come behind it.
@@ -26,7 +26,10 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _TORCHS = b"l\xfc\x9cF\xf9 j\xa8P\x19."
 # Copies of a network that stand beside it.
 AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|average|averaged|teacher|shadow)([._]|$)")
-_NORMALISERS = ("mean", "std", "mu", "sigma")
+_NORMALISERS = (
+    *("mean", "std", "mu", "sigma", "means", "stds"),
+    *("pixel_mean", "pixel_std", "image_mean", "image_std"),
+)
 # What an optimiser remembers of each weight is no set of weights.
 _STEPS = re.compile(r"optim|sched|scaler", re.IGNORECASE)
 
@@ -100,8 +103,9 @@ def _read_pickle(path: Path) -> object:
 def _sets(found: object, key: str = "", depth: int = 0) -> dict[str, State]:
     """All tensors by where they lie: at the key "", or below a key of the file."""
     # What holds itself has no end.
-    if isinstance(found, list | tuple) and len(found) == 1 and depth < _DEEPEST:
-        return _sets(found[0], key, depth + 1)
+    if isinstance(found, list | tuple) and len(found) <= _MEMBERS and depth < _DEEPEST:
+        members = [sets for one in found if (sets := _sets(one, key, depth + 1))]
+        return members[0] if len(members) == 1 else {}
     if not isinstance(found, Mapping):
         return {}
     state = {str(k): v for k, v in found.items() if isinstance(v, Tensor)}

@@ -11,9 +11,9 @@ from blindspots.reporting.plain_words import next_steps, run_in_words
 from blindspots.reporting.tables import SLIDES_TABLES, Table, build_table, build_tables, render
 from blindspots.store.atomic import sweep, write_text
 from blindspots.store.lock import read_holder
+from blindspots.store.manifest import REPORT, SHOWN, list_shown
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import Run
-from blindspots.store.writer import SHOWN
 
 SUFFIXES = {"csv": "csv", "markdown": "md", "latex": "tex"}
 
@@ -44,10 +44,10 @@ def publish(
     place, tables = out or run.path, build_tables(run)
     if place == run.path and read_holder(place) is None:
         _sweep(place)
-    for table in tables.values():
-        _write_table(place, table)
-    write_figures(run, place / "figures")
+    files = [file for table in tables.values() for file in _write_table(place, table)]
+    files += write_figures(run, place / "figures")
     report = write_report(run, tables, out=place)
+    list_shown(run.path, [*files, report])
     return Published(
         run.path,
         report,
@@ -58,21 +58,22 @@ def publish(
 
 def _sweep(place: Place) -> None:
     """Remove what a killed report left; a driver at work sweeps for itself."""
-    sweep(place, "report.html.")
+    sweep(place, f"{REPORT}.")
     for folder in SHOWN:
         sweep(place / folder)
 
 
 def publish_transfer(path: str | Place) -> Table:
     run = Run(path)
-    matrix = run_transfer(run)
-    if matrix is not None:
-        save(matrix, run.path / "figures" / "transfer")
-    return _write_table(run.path, build_table(run, "transfer"))
-
-
-def _write_table(place: Place, table: Table) -> Table:
-    folder = make_folder(place / "tables")
-    for style, suffix in SUFFIXES.items():
-        write_text(folder / f"{table.kind}.{suffix}", render(table, style))
+    matrix, table = run_transfer(run), build_table(run, "transfer")
+    files = [] if matrix is None else save(matrix, run.path / "figures" / "transfer")
+    list_shown(run.path, [*files, *_write_table(run.path, table)])
     return table
+
+
+def _write_table(place: Place, table: Table) -> list[Place]:
+    folder = make_folder(place / "tables")
+    return [
+        write_text(folder / f"{table.kind}.{suffix}", render(table, style))
+        for style, suffix in SUFFIXES.items()
+    ]

@@ -23,7 +23,7 @@ from blindspots.schema import PAIRS, STARTED, TABLES
 from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
 from blindspots.store.atomic import is_leftover, sweep, writer_for
 from blindspots.store.lock import is_lock
-from blindspots.store.manifest import drop_manifest, write_manifest
+from blindspots.store.manifest import SHOWN, drop_manifest, write_manifest
 from blindspots.store.parquet import (
     GATHERED,
     damage,
@@ -43,7 +43,6 @@ from blindspots.store.reader import OWN
 from blindspots.store.run_info import RunInfo, write_run_info
 
 FOLDERS = ("parts", *PICTURES)
-SHOWN = ("tables", "figures")
 DAMAGED = "damaged"
 # What the copies of an image end with for a model that sees it otherwise.
 _SUFFIX = re.compile(r"-[0-9]+$")

@@ -16,7 +16,7 @@ from blindspots.engine.evaluator import Subject
 from blindspots.engine.pgd import PGD
 from blindspots.measure.measurer import class_name
 from blindspots.store.atomic import write_bytes
-from blindspots.store.manifest import renew_entry
+from blindspots.store.manifest import renew_entries
 from blindspots.store.paths import Place, make_folder
 from blindspots.store.reader import CONTRAST_FILE, Row, Run
 from blindspots.store.run_info import INFO_FILE, SensitivityFacts, write_run_info
@@ -51,7 +51,7 @@ def contrast_steps(
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
-    renew_entry(out, INFO_FILE)
+    renew_entries(out, [INFO_FILE])
 
 
 def _possible(run: Run, row: Row) -> bool:

@@ -26,7 +26,7 @@ from blindspots.models.load import load_trusted
 from blindspots.progress import Reporter
 from blindspots.schema import TRANSFER
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store.manifest import renew_entry
+from blindspots.store.manifest import renew_entries
 from blindspots.store.parquet import write_rows
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
@@ -130,7 +130,7 @@ def _count(rows: dict[str, list[Row]], classes: Mapping[tuple[str, str], Classes
 
 def _store(run: Run, answers: Sequence[Row]) -> Place:
     file = write_rows(run.path / FILE, pa.Table.from_pylist(list(answers), TRANSFER))
-    renew_entry(run.path, file.name)
+    renew_entries(run.path, [file.name])
     return file
 
 

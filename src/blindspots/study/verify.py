@@ -16,7 +16,7 @@ from blindspots.errors import UsageError, WorkFailed, can_compute, computing
 from blindspots.progress import Reporter
 from blindspots.schema import TABLES
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store.manifest import MANIFEST, check_manifest
+from blindspots.store.manifest import MANIFEST, check_manifest, unlisted
 from blindspots.store.parquet import damage, row_files
 from blindspots.store.paths import Place
 from blindspots.store.reader import ModelFacts, Run
@@ -169,6 +169,11 @@ def verify_run(
     listed = (run.path / MANIFEST).is_file()
     result = Verification(listed=listed, finished=run.finished, computed=computed)
     result.unproved.extend(unproved(run))
+    if shown := unlisted(run.path):
+        more = f" and {len(shown) - 1} more" if shown[1:] else ""
+        result.unproved.append(
+            f"{MANIFEST} does not list {shown[0]}{more}; blindspots report {path} draws all anew"
+        )
     if run.finished and not listed and not run.info.earlier:
         result.problems.append(f"{MANIFEST} is missing, and every finished run has one")
     files = check_manifest(run.path, sources is None) if listed else _damaged(run)

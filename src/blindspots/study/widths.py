@@ -27,7 +27,7 @@ from blindspots.methods.method import mix, project_out, segment_weights, unit
 from blindspots.progress import Reporter
 from blindspots.scores import make_score
 from blindspots.settings import NO_TRUST, Trust
-from blindspots.store.manifest import renew_entry
+from blindspots.store.manifest import renew_entries
 from blindspots.store.reader import ModelFacts, Row, Run
 from blindspots.store.width_rows import (
     QUANTILES,
@@ -81,7 +81,7 @@ def measure_widths(
             found = path_widths(models[row["model"]], row, way, settings, floor, kept, tick)
             add_widths(run.path, found)
     if missing:
-        renew_entry(run.path, WIDTHS_FILE)
+        renew_entries(run.path, [WIDTHS_FILE])
     ids = {row["pair_id"] for row in pairs}
     return [row for row in read_widths(run.path) if row["pair_id"] in ids]
 

@@ -210,7 +210,9 @@ def named_files(spec: Spec, pattern: str) -> list[Path]:
 
 def missing_file(spec: Spec, path: Path) -> UsageError:
     if path.is_dir():
-        return UsageError(f"{spec} names a directory ({path}); expected a file; type {path}/*")
+        # Files that are named one by one are no pattern.
+        instead = f"folder:{path}" if spec.scheme == "files" else f"{spec.scheme}:{path}/*"
+        return UsageError(f"{spec} names a directory ({path}); expected a file; type {instead}")
     beside = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     hint = nearest_names(path.name, beside) or "check the path"
     return UsageError(f"{spec}: there is no file {path}; {hint}")

@@ -1,6 +1,6 @@
 """Images that a script holds already: PIL images, a data set, a tensor, a tensor with classes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from io import BytesIO
@@ -51,7 +51,8 @@ def _parts(given: Any) -> tuple[Any, Any]:
                 "per image; type blindspots.load_images((images, classes), model)"
             )
         return images, labels
-    if not (hasattr(given, "__len__") and hasattr(given, "__getitem__")):
+    listed = hasattr(given, "__len__") and hasattr(given, "__getitem__")
+    if not listed or isinstance(given, Mapping):
         raise UsageError(
             f"{type(given).__name__} was given as images; {_EXPECTED}; type "
             "blindspots.load_images([PIL.Image.open('cat.png')], model)"

@@ -87,12 +87,13 @@ def choose_columns(
     found = _choose(what, "label", label, named or usual[:1], labels, LABEL_NAMES, schema)
     names = features.get(found or "", {}).get("names") if found else None
     if found is None:
-        return ImageColumns(chosen, notes=_unread(schema, [one for one in labels if one != chosen]))
+        return ImageColumns(chosen, notes=_unread(schema, chosen, labels))
     return ImageColumns(chosen, found, distinct_names(list(map(str, names))) if names else None)
 
 
-def _unread(schema: "pa.Schema", labels: Sequence[str]) -> tuple[str, ...]:
-    unfit = [one for one in schema if one.name in LABEL_NAMES and one.name not in labels]
+def _unread(schema: "pa.Schema", images: str, labels: Sequence[str]) -> tuple[str, ...]:
+    others = [one for one in schema if one.name != images and one.name not in labels]
+    unfit = [one for one in others if one.name in LABEL_NAMES] or others * (not labels)
     if unfit:
         return (
             f"the images have no classes: the column {unfit[0].name} ({unfit[0].type}) holds "
@@ -169,6 +170,7 @@ def _features(schema: "pa.Schema") -> Mapping[str, Any]:
 def _holds_images(kind: "pa.DataType") -> bool:
     import pyarrow as pa
 
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if pa.types.is_struct(kind):
         return any(field.name == "bytes" and _is_bytes(field.type) for field in kind)
     return _is_bytes(kind)

@@ -21,6 +21,8 @@ from blindspots.progress import Reporter
 from blindspots.specs import Spec, nearest_names, parse_json
 
 _LABELS = ("cls", "cls.txt", "json")
+# How files that gzip, bzip2, xz and zstd packed begin.
+_PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
 _JSON_KEYS = ("label", "cls", "class")
 
 
@@ -66,9 +68,11 @@ def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
         with tarfile.open(shard, "r:") as tar:
             members, end = tar.getmembers(), tar.offset
     except Exception as error:
+        with shard.open("rb") as file:
+            packed = file.read(6).startswith(_PACKED)
+        remedy = "unpack it first, as by gunzip" if packed else "copy or write it again"
         raise UsageError(
-            f"{shard} is no whole, uncompressed tar file ({error}); unpack a compressed one first, "
-            "as by gunzip"
+            f"{shard} is no whole, uncompressed tar file ({error}); {remedy}"
         ) from error
     last = max((one.offset_data + one.size for one in members), default=0)
     if last > shard.stat().st_size:

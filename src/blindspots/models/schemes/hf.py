@@ -29,6 +29,11 @@ from blindspots.settings import Trust
 from blindspots.specs import Spec
 
 _CLASSIFIER = "ForImageClassification"
+# Heads that are trained without a softmax, by `problem_type`.
+_NO_SOFTMAX = {
+    "multi_label_classification": "is a multi-label classifier",
+    "regression": "predicts numbers (problem_type is regression)",
+}
 _SHOWN = 4
 
 
@@ -127,7 +132,7 @@ def _embeds(spec: Spec, config: Any) -> bool:
         raise UsageError(_two_towers(spec, config))
     if "num_classes" in spec.options or not classifies:
         return True
-    if config.problem_type == "multi_label_classification" or len(config.id2label) < 2:
+    if config.problem_type in _NO_SOFTMAX or len(config.id2label) < 2:
         raise UsageError(_no_softmax(spec, config))
     return False
 
@@ -151,7 +156,8 @@ def _two_towers(spec: Spec, config: Any) -> str:
 
 
 def _no_softmax(spec: Spec, config: Any) -> str:
-    what = "has one logit" if len(config.id2label) < 2 else "is a multi-label classifier"
+    single = len(config.id2label) < 2
+    what = "has one logit" if single else _NO_SOFTMAX[config.problem_type]
     return (
         f"{short_name(spec)} {what}, so its classes are no alternatives, and a softmax over its "
         "logits is no confidence; expected two or more classes of which one holds; ask about one "

@@ -40,6 +40,7 @@ from blindspots.reporting.selection import (
     representative_source,
     representative_targets,
 )
+from blindspots.store.manifest import list_shown
 from blindspots.store.paths import Place
 from blindspots.store.reader import Row, Run
 from blindspots.store.width_rows import read_widths
@@ -96,6 +97,7 @@ def write_figure(
     ending = "slide" if columns == "slide" else f"{columns}-column"
     base = out.with_suffix("") if out else run.path / "figures" / f"{kind}-{ending}"
     (written,) = save(page, base, [format], RESOLUTION)
+    list_shown(run.path, [written])
     width, height = (round(float(side), 3) for side in figure_of(page).get_size_inches())
     return Drawn(kind, written, tuple(row["pair_id"] for row in chosen), (width, height))
 

@@ -1,0 +1,54 @@
+"""Refusals of Python calls, files and models: what each advises is done, and is not refused.
+
+`snapshots/advice.txt` has every refusal of the source, and what follows its advice, or why nothing
+does: a new refusal without either fails here. `--write-snapshots` adds what the cases followed.
+"""
+
+import pytest
+from huggingface_hub import constants
+
+from blindspots.errors import UsageError
+from tests.support.advice import REASONS, WHY_NOT
+from tests.support.advice_world import World
+from tests.support.advised import cases
+from tests.support.refusal_sites import raised
+from tests.support.refusals import COMMANDS
+from tests.system.test_messages import lay_runs
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+
+
+@pytest.fixture(scope="module")
+def laid_runs(tmp_path_factory):
+    place = tmp_path_factory.mktemp("runs")
+    lay_runs(place)
+    return place
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("wrong", "advised", "then"), [pytest.param(*case, id=case[0][:70]) for case in cases()]
+)
+def test_following_a_refusals_advice_succeeds(
+    tmp_path, tiny_images, finished, laid_runs, followed, wrong, advised, then
+):
+    world = World(tmp_path, tiny_images, finished, laid_runs)
+    names = world.names()
+    with raised() as sites, pytest.raises(UsageError) as said:
+        eval(wrong, names)
+    world.said = names["said"] = str(said.value)
+    assert advised in world.said
+    eval(then, names)
+    followed(sites[-1], wrong)
+
+
+def test_every_refusal_is_followed_or_says_why_not(advice):
+    advice.check_complete()
+    known = {f"blindspots {command}" for command in COMMANDS} | {wrong for wrong, *_ in cases()}
+    reasons = {f"{WHY_NOT}{reason}" for reason in REASONS.values()}
+    for refusal, answer in advice.blocks.items():
+        lines = answer.splitlines()
+        assert {*lines} <= known or (len(lines) == 1 and lines[0] in reasons), refusal
