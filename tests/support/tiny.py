@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from blindspots.cli.main import call
+from blindspots.store.atomic import write_text
 from tests.support import tiny_model
 from tests.support.tiny_model import NAMES, SIDE
 
@@ -89,7 +90,7 @@ def rows_alone(no_figures, monkeypatch):
     """Runs of this test are about rows; a third of a tiny run goes into what is shown of them."""
 
     def write(_run, _tables, out):
-        return out / "report.html"
+        return write_text(out / "report.html", "")
 
     monkeypatch.setattr("blindspots.reporting.publish.write_report", write)
     monkeypatch.setattr("blindspots.api.run_study.add_contrast", lambda *_: None)
