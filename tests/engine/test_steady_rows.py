@@ -77,9 +77,12 @@ def test_other_layers_and_other_inputs_are_left_alone():
         def forward(self, input):
             return super().forward(input - input.mean(dim=0))
 
-    own, plain, spread = Own(4, 4), nn.Linear(4, 4), nn.Conv2d(3, 4, 1)
-    layers = steady_layers(nn.Sequential(own, plain, spread))
+    own, plain, spread, patched = Own(4, 4), nn.Linear(4, 4), nn.Conv2d(3, 4, 1), nn.Linear(4, 4)
+    vars(patched)["forward"] = torch.relu
+    layers = steady_layers(nn.Sequential(own, plain, spread, patched))
     assert [layer for layer, _ in layers] == [plain, spread]
+    with steadily(layers):
+        assert [layer for layer, _ in steady_layers(plain)] == [plain]
     tokens, one = torch.rand(2, 3, 4), torch.rand(3, 5, 5)
     before = plain(tokens), plain(input=tokens[0]), spread(one)
     with steadily(layers):

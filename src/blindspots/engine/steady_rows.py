@@ -31,8 +31,15 @@ def steady_layers(module: nn.Module) -> list[tuple[nn.Module, Forward]]:
         nn.Linear.forward: _multiplied,
         nn.Conv2d.forward: _convolved,
     }
-    layers = [layer for layer in module.modules() if type(layer).forward in steady]
+    known = [layer for layer in module.modules() if type(layer).forward in steady]
+    layers = [layer for layer in known if not _is_patched(layer)]
     return [(layer, partial(steady[type(layer).forward], layer)) for layer in layers]
+
+
+def _is_patched(layer: nn.Module) -> bool:
+    """Whether somebody gave this one layer another forward; another thread may be steady now."""
+    own = vars(layer).get("forward")
+    return own is not None and getattr(own, "func", None) not in (_multiplied, _convolved)
 
 
 @contextmanager
