@@ -9,7 +9,7 @@ from huggingface_hub import constants
 
 from blindspots.errors import UsageError
 from tests.support.advice import REASONS, WHY_NOT
-from tests.support.advice_world import World
+from tests.support.advice_states import States
 from tests.support.advised import cases
 from tests.support.refusal_sites import raised
 from tests.support.refusals import COMMANDS
@@ -33,9 +33,9 @@ def laid_runs(tmp_path_factory):
     ("wrong", "advised", "then"), [pytest.param(*case, id=case[0][:70]) for case in cases()]
 )
 def test_following_a_refusals_advice_succeeds(
-    tmp_path, tiny_images, finished, laid_runs, followed, wrong, advised, then
+    tmp_path, tiny_images, finished, laid_runs, monkeypatch, followed, wrong, advised, then
 ):
-    world = World(tmp_path, tiny_images, finished, laid_runs)
+    world = States(tmp_path, tiny_images, finished, laid_runs, patch=monkeypatch)
     names = world.names()
     with raised() as sites, pytest.raises(UsageError) as said:
         eval(wrong, names)
