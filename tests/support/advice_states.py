@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -24,13 +23,17 @@ from blindspots.reporting.figures.paper_figures import draw_figure
 from blindspots.reporting.tables.builders import build_table
 from blindspots.store.paths import find_place, inside
 from blindspots.store.reader import Run
-from tests.images.material import write
+from blindspots.study.backends.ray_pool import Ray
+from tests.images.material import encoded, write
 from tests.support.advice_world import World
+from tests.support.run_factory import Factory
+from tests.support.tiny import FULL, MODEL, REFERENCE, SMOOTH, draw
+from tests.support.tiny_model import NAMES
 
 # Besides the names of `advice_world`.
 CALLED = (
     *(shape_image, parse_model_spec, timm_preprocessing, render, draw_figure, build_table),
-    *(find_place, inside, Run),
+    *(find_place, inside, Run, Factory, Ray),
 )
 GEOMETRY = {"size": (8, 8), "crop_mode": "center", "interpolation": "bilinear", "crop_pct": 1.0}
 
@@ -89,9 +92,30 @@ class States(World):
 
     def again(self, out: Path | None = None) -> None:
         """Give the command of the copied run again."""
-        words = shlex.split(json.loads((self.finished / "run.json").read_text())["command"])[1:]
-        words[words.index("--out") + 1] = str(out or self.run_copy())
-        self.cmd(*words)
+        models = ("--model", MODEL, "--model", SMOOTH)
+        given = ("--images", self.photos, "--out", out or self.run_copy(), "--quiet")
+        self.cmd("run", *models, *given, *REFERENCE, *FULL)
+
+    def lost(self, folder: str) -> Path:
+        shutil.rmtree(self.run_copy() / folder)
+        return self.run_copy()
+
+    def spoilt(self, folder: str) -> Path:
+        for file in (self.run_copy() / folder).glob("*.png"):
+            file.write_bytes(b"no")
+        return self.run_copy()
+
+    def bare(self, name: str = "bare", **members: Any) -> Path:
+        """A run without pairs."""
+        return Path(self.put(f"{name}/run.json", json.dumps(members))).parent
+
+    def siblings(self, count: int) -> list[str]:
+        """Traversed pairs of one source of the finished run, as options."""
+        rows = Run(self.finished).pair_rows(started=True)
+        same = [r for r in rows if r["source_id"] == rows[0]["source_id"]]
+        own = [r["pair_id"] for r in same if r["model"] == rows[0]["model"]][:count]
+        assert len(own) == count
+        return [word for pair in own for word in ("--pair", pair)]
 
     def first(self, folder: str, ending: str) -> str:
         return f"{folder}/{sorted((self.finished / folder).glob('*' + ending))[0].name}"
@@ -137,6 +161,12 @@ class States(World):
     def emptied(self) -> str:
         """Pictures that are listed, then damaged."""
         return f"folder:{write(self.place / 'late' / 'cat' / '0.png').parents[1]}"
+
+    def one_damaged(self) -> str:
+        for label, name in enumerate(NAMES):
+            write(self.place / "three" / name / "a.png", encoded(draw(label, 0)))
+        write(self.place / "three" / "red" / "a.png", encoded(draw(0, 0))[:200])
+        return f"folder:{self.place}/three"
 
     def of_any_size(self) -> str:
         sides = {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}

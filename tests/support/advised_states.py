@@ -17,12 +17,12 @@ lacking('skimage', lambda: load_images('sample:photos', tiny))
 lacking('datasets', lambda: load_images('hf:' + path_of(photos), tiny))
     type pip install 'blindspots[datasets]'
     load_images('hf:' + path_of(photos), tiny)
-lacking('timm', lambda: load_model('timm:resnet10t?num_classes=3&weights=' + saved('w.pth', net().state_dict())))
+(made := vit(), lacking('transformers', lambda: load_model('hf:' + made)))
     type pip install 'blindspots[
-    load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
-lacking('ray', lambda: cmd(*DRY, '--backend', 'ray'))
+    load_model('hf:' + made)
+lacking('ray', lambda: cmd(*RUN, '--backend', 'ray'))
     type pip install 'blindspots[ray]'
-    cmd(*DRY, '--backend', 'ray')
+    Ray().check()
 """
 
 CALLS = r"""
@@ -47,9 +47,9 @@ timm_preprocessing({**GEOMETRY, 'crop_mode': 'spiral'})
 compare(finished).render('word')
     expected one of
     compare(finished).render('markdown')
-draw_figure('star', Run(finished), columns=7)
+draw_figure(Run(finished), 'star', columns=7)
     expected one of
-    draw_figure('star', Run(finished), columns=2)
+    draw_figure(Run(finished), 'star', columns=2)
 build_table(Run(finished), 'medians')
     expected one of
     build_table(Run(finished), 'summary')
@@ -68,15 +68,15 @@ load_images(features(0, 2), toy)
 load_images('webdataset:' + put('c.tar', shard_bytes() + shard_bytes()), toy)
     copy or write it again
     load_images(shard(), toy)
-cmd('plot', changed(first('images', '.png')), '--figure', 'star')
+cmd('plot', lost('images'), '--figure', 'star')
     give the run's command again
     again(), cmd('plot', run_copy(), '--figure', 'star', '--out', place / 'a.pdf')
-cmd('verify', changed(first('images', '.png')), *TRUST)
+cmd('widths', lost('images'), *QUICK_WIDTHS, *TRUST)
     give the run's command again
-    again(), cmd('verify', run_copy(), *TRUST)
-cmd('plot', changed(first('images', '.png'), b'no'), '--figure', 'star')
+    again(), cmd('widths', run_copy(), *QUICK_WIDTHS, *TRUST)
+cmd('plot', spoilt('images'), '--figure', 'star')
     remove it, and give the run's command again
-    (run_copy() / first('images', '.png')).unlink(), again(), cmd('plot', run_copy(), '--figure', 'star', '--out', place / 'a.pdf')
+    lost('images'), again(), cmd('plot', run_copy(), '--figure', 'star', '--out', place / 'a.pdf')
 cmd('merge', retold(shard_copies()[0], plan_hash=None), shards()[1], '--out', place / 'm')
     start it again with blindspots run and another --out
     cmd('merge', *shards(), '--out', place / 'm', '--quiet')
@@ -118,4 +118,55 @@ retold(run_copy(), pairs_hash='0' * 16), again()
     again(place / 'other')
 """
 
-TABLES = {"installs": INSTALLS, "calls": CALLS, "lost": LOST}
+LARGE = r"""
+compare(Factory(size=8, sources=3, frames=3, models=('zoo:own', 'zoo:own-at'), nulls=False).write(place / 'bare')).raise_if_worse()
+    run both again
+    compare(finished).raise_if_worse()
+cmd('widths', bare(), *TRUST)
+    expected a run with some
+    cmd('widths', run_copy(), *QUICK_WIDTHS, *TRUST)
+cmd('compare', bare('one'), bare('two'))
+    expected a run with pairs
+    cmd('compare', runs / 'one', runs / 'two')
+limit('reporting.figures.curve_plots.matrix_width', lambda *_: 5.0), cmd('transfer', run_copy(), *TRUST), cmd('plot', run_copy(), '--figure', 'transfer')
+    type --columns 2
+    cmd('plot', run_copy(), '--figure', 'transfer', '--columns', '2', '--out', place / 'a.pdf')
+cmd('plot', bare(), '--figure', 'star')
+    expected a run with some
+    cmd('plot', finished, '--figure', 'star', '--out', place / 'a.pdf')
+limit('reporting.figures.paper_figures.TALLEST', 3.0), cmd('plot', finished, '--figure', 'path', '--out', place / 'a.pdf')
+    name them with --model or --pair
+    cmd('plot', finished, '--figure', 'path', *siblings(1), '--out', place / 'a.pdf')
+limit('reporting.figures.paper_figures.MOST_LIMBS', 1), cmd('plot', finished, '--figure', 'star', *siblings(2))
+    name fewer with --pair
+    cmd('plot', finished, '--figure', 'star', *siblings(1), '--out', place / 'a.pdf')
+cmd('plot', finished, '--figure', 'triangle', *siblings(3))
+    expected one or two pairs of a source
+    cmd('plot', finished, '--figure', 'triangle', *siblings(2), '--out', place / 'a.pdf')
+limit('reporting.figures.paper_figures.MOST_LIMBS', 1), cmd('plot', finished, '--figure', 'curves', *siblings(2))
+    name fewer with --pair
+    cmd('plot', finished, '--figure', 'curves', *siblings(1), '--out', place / 'a.pdf')
+cmd('check', bare(finished='2026-01-01T00:00:00Z'), '--max', 'rmse=1')
+    expected a run with pairs
+    cmd('check', finished, '--max', 'rmse=1')
+predicted_shards(), cmd('run', '--model', own + ':smooth', *RUN[3:], '--dry-run', '--predictions', runs / 'answers.parquet')
+    name another file, or give the models and images it was made with
+    cmd('run', '--model', own + ':smooth', *RUN[3:], '--dry-run', '--predictions', place / 'q.parquet', '--quiet'), cmd(*DRY, '--predictions', runs / 'answers.parquet')
+cmd(*RUN, '--images', one_damaged(), '--pairs', put('p.csv', 'source,target\nred/a.png,green/a.png'), '--quiet')
+    leave it out
+    cmd(*RUN, '--images', one_damaged(), '--pairs', put('p.csv', 'source,target\ngreen/a.png,blue/a.png'), '--quiet')
+cmd('transfer', retold(run_copy(), plan={'score': {'name': 'embedding'}}), *TRUST)
+    run it with --score confidence
+    cmd('transfer', keeping('found'), '--model', own + ':smooth', *TRUST)
+cmd('transfer', bare(keep='found'), *TRUST)
+    expected a run with some
+    cmd('transfer', keeping('found'), '--model', own + ':smooth', *TRUST)
+cmd('verify', bare(), *TRUST)
+    expected a run with some
+    cmd('verify', finished, '--sources', '1', *TRUST)
+cmd('widths', lost('path'), *QUICK_WIDTHS, *TRUST)
+    run it with --keep path
+    cmd('widths', keeping('path'), *QUICK_WIDTHS, *TRUST)
+"""
+
+TABLES = {"installs": INSTALLS, "calls": CALLS, "lost": LOST, "large": LARGE}
