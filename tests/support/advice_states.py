@@ -1,11 +1,14 @@
 """States that a refusal is about and its advice mends: a lost file, a package not installed."""
 
+import datetime
 import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -14,18 +17,26 @@ import pytest
 import torch
 from torch import nn
 
-from blindspots.errors import computing
+from blindspots.errors import UsageError, computing
+from blindspots.explorer.app_state import ExplorerConfig, load
+from blindspots.explorer.result_cache import plan_method
+from blindspots.explorer.save_case import _new_directory, check_case
+from blindspots.explorer.serve import listen
+from blindspots.explorer.upload_decoder import UploadDecoder, seen
+from blindspots.images.preprocessing import Preprocessing
 from blindspots.images.shapes import shape_image
 from blindspots.models.schemes import parse_model_spec
 from blindspots.models.schemes.timm import timm_preprocessing
 from blindspots.reporting.compare.difference_tables import render
 from blindspots.reporting.figures.paper_figures import draw_figure
 from blindspots.reporting.tables.builders import build_table
+from blindspots.settings import Trust
 from blindspots.store.paths import find_place, inside
-from blindspots.store.reader import Run
+from blindspots.store.reader import Row, Run
 from blindspots.study.backends.ray_pool import Ray
-from tests.images.material import encoded, write
-from tests.support.advice_world import World
+from tests.images.material import encoded, noise, write
+from tests.support.advice_board import BoardWorld
+from tests.support.explorer_client import Client, explorer
 from tests.support.run_factory import Factory
 from tests.support.tiny import FULL, MODEL, REFERENCE, SMOOTH, draw
 from tests.support.tiny_model import NAMES
@@ -34,8 +45,12 @@ from tests.support.tiny_model import NAMES
 CALLED = (
     *(shape_image, parse_model_spec, timm_preprocessing, render, draw_figure, build_table),
     *(find_place, inside, Run, Factory, Ray),
+    *(plan_method, check_case, _new_directory, listen, UploadDecoder, seen, noise),
 )
 GEOMETRY = {"size": (8, 8), "crop_mode": "center", "interpolation": "bilinear", "crop_pct": 1.0}
+GEOMETRIES = [Preprocessing(size=(24, 24))]
+AIM = SimpleNamespace(source="a", target="b")
+TRUSTED = Trust(run_code=True)
 
 
 def lacking(package: str, call: Callable[[], Any]) -> Any:
@@ -50,6 +65,12 @@ def importing(package: str) -> None:
         __import__(package)
 
 
+def _answer(status: int, said: Any) -> Any:
+    if status != 200:
+        raise UsageError(said["error"])
+    return said
+
+
 class Average(nn.Module):
     """Two logits of an image of any size, also where it is exported."""
 
@@ -57,10 +78,14 @@ class Average(nn.Module):
         return 3 * images.mean((2, 3))[:, :2]
 
 
-class States(World):
-    def __init__(self, *given: Any, patch: pytest.MonkeyPatch) -> None:
+class States(BoardWorld):
+    """`patch` is undone after the case, `opened` closed after all; `kept`: what the page made."""
+
+    def __init__(
+        self, *given: Any, patch: pytest.MonkeyPatch, opened: ExitStack, kept: dict[str, Any]
+    ) -> None:
         super().__init__(*given)
-        self._patch = patch
+        self._patch, self._opened, self._kept = patch, opened, kept
 
     def names(self) -> dict[str, Any]:
         more = {one.__name__: one for one in CALLED}
@@ -165,8 +190,86 @@ class States(World):
     def one_damaged(self) -> str:
         for label, name in enumerate(NAMES):
             write(self.place / "three" / name / "a.png", encoded(draw(label, 0)))
-        write(self.place / "three" / "red" / "a.png", encoded(draw(0, 0))[:200])
+        write(self.place / "three" / "red" / "a.png", encoded(noise(60, 60))[:-3000])
         return f"folder:{self.place}/three"
+
+    def page(self) -> Client:
+        """The explorer of the tiny model, started for the first who asks."""
+        if "page" not in self._kept:
+            given = {"models": [MODEL], "images": self.photos}
+            running = explorer(self.runs / "cases", **given)
+            self._kept["page"] = self._opened.enter_context(running)
+        return self._kept["page"]
+
+    def posted(self, path: str, **data: Any) -> Any:
+        """What the page is answered; a refusal as it says it."""
+        return _answer(*self.page().post(f"/api/{path}", data))
+
+    def streamed(self, path: str, **data: Any) -> list[dict[str, Any]]:
+        """The events of long work, of which none is an error."""
+        events = list(self.page().events(f"/api/{path}", data))
+        assert all(event["kind"] != "error" for event in events), events
+        return events
+
+    def _asked(self, source: int, targets: list[int], method: str, max_steps: int) -> Row:
+        images = self.page().images
+        return {
+            "models": list(self.page().hub.subjects),
+            "source": images[source],
+            "targets": [images[one] for one in targets],
+            "method": method,
+            "settings": {"max_steps": max_steps},
+        }
+
+    def traversed(self, targets: Sequence[int] = (1,), method: str = "reference") -> None:
+        asked = self._asked(0, list(targets), method, 3)
+        response, connection = self.page().open(
+            "POST", "/api/traversals", json.dumps(asked).encode(), Content_Type="application/json"
+        )
+        content = response.read()
+        connection.close()
+        if response.status != 200:
+            _answer(response.status, json.loads(content))
+        assert b'"result"' in content
+
+    def one_found(
+        self, target: int, source: int = 0, max_steps: int = 3, again: bool = False
+    ) -> str:
+        """The id of a traversed pair's result, which is traversed once unless `again`."""
+        key = f"{source}-{target}-{max_steps}-{again}"
+        if key not in self._kept:
+            asked = self._asked(source, [target], "reference", max_steps)
+            events = self.streamed("traversals", **asked)
+            (self._kept[key],) = (one["id"] for one in events if one["kind"] == "result")
+        return self._kept[key]
+
+    def uploaded(self, content: bytes | None) -> None:
+        if content is not None:
+            _answer(*self.page().upload(content))
+            return
+        kind = "application/x-www-form-urlencoded"
+        status, said, _ = self.page().ask("POST", "/api/uploads", b"", Content_Type=kind)
+        _answer(status, json.loads(said))
+
+    def stored(self, run: Path) -> Any:
+        state = load(ExplorerConfig(models=[], images=None, out=self.place, run=run, trust=TRUSTED))
+        return state.stored
+
+    def first_pair(self) -> str:
+        return Run(self.finished).pair_rows(started=True)[0]["pair_id"]
+
+    def at_one_moment(self) -> None:
+        now = datetime.datetime.now()
+        clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda: now))
+        self.limit("explorer.save_case.datetime", clock)
+
+    def later(self) -> None:
+        now = datetime.datetime.now() + datetime.timedelta(seconds=1)
+        clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda: now))
+        self.limit("explorer.save_case.datetime", clock)
+
+    def most_pixels(self, number: int) -> None:
+        self._patch.setattr("PIL.Image.MAX_IMAGE_PIXELS", number)
 
     def of_any_size(self) -> str:
         sides = {2: torch.export.Dim("height"), 3: torch.export.Dim("width")}

@@ -118,6 +118,138 @@ retold(run_copy(), pairs_hash='0' * 16), again()
     again(place / 'other')
 """
 
+PAGE = r"""
+explore('--run', runs / 'margin')
+    type blindspots report
+    cmd('report', runs / 'margin', '--out', place / 'r.html')
+explore('--run', finished, '--images', photos)
+    give one of them
+    explore('--model', own + ':build?size=12', '--images', photos)
+explore('--run', lost('images'), '--trust-run-code')
+    name another --run
+    explore('--run', finished, '--trust-run-code')
+traversed(method='walk')
+    expected one of
+    traversed(method='star')
+traversed(targets=[0])
+    pick a source and targets that are different
+    traversed(targets=[1])
+posted('points', found=[one_found(1)], weights=[0.9, 0.9])
+    that sum to 1
+    posted('points', found=[one_found(1)], weights=[0.5, 0.5])
+posted('triangles', triangles=[[one_found(1), one_found(1, source=2)]])
+    a hull has one of each
+    streamed('triangles', triangles=[[one_found(1), one_found(2)]])
+posted('cases', found=[one_found(1), one_found(1, max_steps=2)])
+    save them one after the other
+    posted('cases', found=[one_found(1)]), posted('cases', found=[one_found(1, max_steps=2)])
+posted('cases', found=[one_found(1), one_found(1, again=True)])
+    save each once
+    posted('cases', found=[one_found(1)])
+check_case([])
+    start a traversal first
+    posted('cases', found=[one_found(1)])
+stored(lost('found')).open(first_pair())
+    start the traversal of this pair anew
+    traversed(targets=[1])
+plan_method(Run(retold(run_copy(), plan={'method': {'name': 'walk'}})))
+    start it again with blindspots run
+    plan_method(Run(finished))
+at_one_moment(), [_new_directory(place, AIM) for _ in range(100)]
+    wait for the next one
+    later(), _new_directory(place, AIM)
+listen(70000)
+    expected 0 (any free one)
+    listen(0).close()
+listen(page().port)
+    type --port 0
+    listen(0).close()
+uploaded(b'no')
+    expected a JPEG, PNG, WebP or GIF image
+    uploaded(encoded(picture(0)))
+uploaded(None)
+    expected one image
+    uploaded(encoded(picture(0)))
+UploadDecoder(seconds=0.0).decode(encoded(noise(90, 60)), GEOMETRIES)
+    scale the image down first
+    uploaded(encoded(noise(9, 6)))
+seen(cut(encoded(noise(90, 60))), GEOMETRIES)
+    expected a JPEG, PNG, WebP or GIF image
+    seen(encoded(noise(90, 60)), GEOMETRIES)
+limit('explorer.upload_decoder.MOST_BYTES', 9000), seen(encoded(noise(90, 60)), GEOMETRIES)
+    scale the image down first
+    seen(encoded(noise(45, 30)), GEOMETRIES)
+most_pixels(2000), seen(encoded(noise(90, 60)), GEOMETRIES)
+    scale it down first
+    seen(encoded(noise(45, 30)), GEOMETRIES)
+seen(b'no', GEOMETRIES)
+    expected a JPEG, PNG, WebP or GIF image
+    seen(encoded(noise(90, 60)), GEOMETRIES)
+limit('explorer.upload_decoder.MOST_PIXELS', 2000), seen(encoded(noise(90, 60)), GEOMETRIES)
+    scale it down first
+    seen(encoded(noise(45, 30)), GEOMETRIES)
+seen(encoded(noise(909, 9)), GEOMETRIES)
+    crop it first
+    seen(encoded(noise(900, 9)), GEOMETRIES)
+"""
+
+ENTRY = r"""
+cmd('leaderboard', 'merge', board().entry, *joined(), '--protocol', board().protocol)
+    type a second ENTRY
+    half_entries(), cmd('leaderboard', 'merge', *half_entries(), *joined(), '--protocol', board().protocol)
+board().files.witnesses.unlink(), cmd('leaderboard', 'merge', board().entry, board().entry, *joined(), '--protocol', board().protocol)
+    get it first
+    cmd('leaderboard', 'merge', *half_entries(), *joined(), '--protocol', board().protocol)
+board().retell(fingerprint='0' * 16), cmd('leaderboard', 'merge', *half_entries(), board().entry, *joined(), '--protocol', board().protocol)
+    join those alone
+    cmd('leaderboard', 'merge', *half_entries(), *joined(), '--protocol', board().protocol)
+told(board().entry, name='<b>'), cmd('leaderboard', 'verify', board().entry, *verified())
+    submit it again
+    submitted(), cmd('leaderboard', 'verify', board().entry, *verified())
+cmd('leaderboard', 'verify', board().entry, '--sample', '0', *verified())
+    expected at least 1
+    cmd('leaderboard', 'verify', board().entry, '--sample', '1', *verified())
+board().files.witnesses.unlink(), cmd('leaderboard', 'verify', board().entry, *verified())
+    or type --files-only
+    cmd('leaderboard', 'verify', board().entry, '--files-only', '--protocol', board().protocol, '--quiet')
+cmd('leaderboard', 'verify', board().entry, '--model', MODEL, '--images', fewer(), '--protocol', board().protocol, '--quiet')
+    expected files of that very content
+    cmd('leaderboard', 'verify', board().entry, *verified())
+cmd('leaderboard', 'run', *misnamed(), '--out', place / 'r')
+    give their class names with --classes FILE
+    cmd('leaderboard', 'run', *misnamed(), '--classes', put('n.txt', 'red\ngreen\nblue'), '--out', place / 'r')
+board().retell(seed=7), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+    --files-only
+    cmd('leaderboard', 'verify', board().entry, '--files-only', '--protocol', board().protocol)
+put('board/robust-accuracy.json', '[{}]'), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+    expected data, model, accuracy (0 to 1) and under
+    put('board/robust-accuracy.json', '[{"data": "a", "model": "b", "accuracy": 0.5, "under": "c"}]'), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+told(board().protocol, points=12), find_protocol(board().protocol)
+    draw it again
+    Path(board().protocol).unlink(), drawn(), find_protocol(board().protocol)
+told(board().protocol, more=1), find_protocol(board().protocol)
+    make it again
+    Path(board().protocol).unlink(), drawn(), find_protocol(board().protocol)
+cmd('leaderboard', 'run', '--protocol', unsaid(), '--model', MODEL, '--out', place / 'r', '--quiet')
+    type --images SPEC
+    cmd('leaderboard', 'run', '--protocol', unsaid(), '--model', MODEL, '--images', photos, '--out', place / 'r', '--quiet')
+cmd('leaderboard', 'submit', unended(), *joined(), '--protocol', board().protocol)
+    type its command again, it resumes
+    board_run(unended()), cmd('leaderboard', 'submit', unended(), *joined(), '--protocol', board().protocol)
+cmd('leaderboard', 'submit', finished_alone(), *joined(), '--protocol', board().protocol)
+    name its protocol with --protocol FILE.json
+    cmd('leaderboard', 'submit', run_of_board(), *joined(), '--protocol', board().protocol)
+cmd('leaderboard', 'submit', without_images(), *joined(), '--protocol', board().protocol)
+    type its command again
+    board_run(place / 'holed'), cmd('leaderboard', 'submit', place / 'holed', *joined(), '--protocol', board().protocol)
+cmd('leaderboard', 'submit', shuffled_run(), *joined(), '--protocol', board().protocol)
+    look at it with blindspots doctor
+    cmd('leaderboard', 'submit', run_of_board(), *joined(), '--protocol', board().protocol)
+board().files.witnesses.write_bytes(b'no'), cmd('leaderboard', 'verify', board().entry, *verified())
+    submit it again
+    submitted(), cmd('leaderboard', 'verify', board().entry, *verified())
+"""
+
 LARGE = r"""
 compare(Factory(size=8, sources=3, frames=3, models=('zoo:own', 'zoo:own-at'), nulls=False).write(place / 'bare')).raise_if_worse()
     run both again
@@ -152,9 +284,9 @@ cmd('check', bare(finished='2026-01-01T00:00:00Z'), '--max', 'rmse=1')
 predicted_shards(), cmd('run', '--model', own + ':smooth', *RUN[3:], '--dry-run', '--predictions', runs / 'answers.parquet')
     name another file, or give the models and images it was made with
     cmd('run', '--model', own + ':smooth', *RUN[3:], '--dry-run', '--predictions', place / 'q.parquet', '--quiet'), cmd(*DRY, '--predictions', runs / 'answers.parquet')
-cmd(*RUN, '--images', one_damaged(), '--pairs', put('p.csv', 'source,target\nred/a.png,green/a.png'), '--quiet')
+cmd(*RUN[:4], one_damaged(), *RUN[-2:], '--pairs', put('p.csv', 'source,target\nred/a.png,green/a.png'), '--quiet')
     leave it out
-    cmd(*RUN, '--images', one_damaged(), '--pairs', put('p.csv', 'source,target\ngreen/a.png,blue/a.png'), '--quiet')
+    cmd(*RUN[:4], one_damaged(), *RUN[-2:], '--pairs', put('p.csv', 'source,target\ngreen/a.png,blue/a.png'), '--quiet')
 cmd('transfer', retold(run_copy(), plan={'score': {'name': 'embedding'}}), *TRUST)
     run it with --score confidence
     cmd('transfer', keeping('found'), '--model', own + ':smooth', *TRUST)
@@ -169,4 +301,4 @@ cmd('widths', lost('path'), *QUICK_WIDTHS, *TRUST)
     cmd('widths', keeping('path'), *QUICK_WIDTHS, *TRUST)
 """
 
-TABLES = {"installs": INSTALLS, "calls": CALLS, "lost": LOST, "large": LARGE}
+TABLES = {"installs": INSTALLS, "calls": CALLS, "lost": LOST, "large": LARGE, "page": PAGE, "entry": ENTRY}
