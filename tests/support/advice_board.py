@@ -11,8 +11,8 @@ from blindspots.leaderboard.numbers import count_numbers
 from blindspots.leaderboard.protocol import find_protocol
 from blindspots.leaderboard.witnesses import read_zip
 from tests.leaderboard.conftest import Board, make_entry
-from tests.support.advice_world import World
-from tests.support.tiny import MODEL, draw, spec
+from tests.support.advice_world import TINY, World
+from tests.support.tiny import MODEL, draw
 from tests.support.tiny_model import NAMES
 
 NOTHING: dict[str, Any] = {"witness": "", "lowest": None, "lowest_margin": None, "rmse": None}
@@ -23,6 +23,7 @@ class BoardWorld(World):
         """Made for the first who asks; nobody changes it."""
         made = Board(self.runs / "board", self.photos)
         if not made.folder.exists():
+            made.folder.mkdir()
             self.cmd(*self._drawing(made))
             make_entry(made, made.folder / "run", made.entry)
         return made
@@ -84,9 +85,9 @@ class BoardWorld(World):
         given = ("--protocol", board.protocol, "--name", "tiny", "--entry", board.entry, "--quiet")
         self.cmd("leaderboard", "submit", self.run_of_board(), *given)
 
-    def board_run(self, out: Path, model: str = MODEL) -> Path:
+    def board_run(self, out: Path, model: str = MODEL, *more: str) -> Path:
         given = ("--protocol", self._tiny_board().protocol, "--images", self.photos, "--quiet")
-        self.cmd("leaderboard", "run", *given, "--model", model, "--out", out)
+        self.cmd("leaderboard", "run", *given, "--model", model, "--out", out, *more)
         return out
 
     def fewer(self) -> str:
@@ -95,18 +96,24 @@ class BoardWorld(World):
             draw(label, 0).save(self.place / "fewer" / name / f"{name}-0.png")
         return f"folder:{self.place}/fewer"
 
-    def misnamed(self) -> tuple[str, ...]:
-        """The images in folders of other names, whose order is not the classes'."""
-        folder = self.place / "misnamed"
-        if not folder.exists():
-            shutil.copytree(self.photos.partition(":")[2], folder)
-        given = ("--protocol", self._tiny_board().protocol, "--images", f"folder:{folder}")
-        return (*given, "--model", MODEL, "--quiet")
+    def misnamed(self, *swap: str) -> str:
+        """A copy of the images, of which two classes' folders are named as each other."""
+        folder = self.place / "-".join(("images", *swap))
+        shutil.copytree(self.photos.partition(":")[2], folder)
+        for name, other in zip(swap, reversed(swap), strict=True):
+            (folder / name).rename(folder / f"as-{other}")
+        for name in swap:
+            (folder / f"as-{name}").rename(folder / name)
+        return f"folder:{folder}"
+
+    def board_run_of(self, images: str, out: str) -> None:
+        given = ("--protocol", self._tiny_board().protocol, "--images", images, "--quiet")
+        self.cmd("leaderboard", "run", *given, "--model", MODEL, "--out", self.place / out)
 
     def unsaid(self) -> str:
         """The protocol, which does not say where its images are."""
         file = self.board().protocol
-        self.told(file, images=None)
+        self.told(file, images="")
         return file
 
     def unended(self) -> Path:
@@ -125,7 +132,14 @@ class BoardWorld(World):
         shutil.rmtree(self.place / "holed" / "images")
         return self.place / "holed"
 
-    def shuffled_run(self) -> Path:
-        return self.board_run(self.place / "shuffled", spec("shuffled"))
+    def swapped(self) -> str:
+        """A model that takes red for green and green for red."""
+        around = "f = lambda: Around(Tiny(0, 14.0, 0.8), behind=lambda z: z[:, [1, 0, 2]])"
+        names = self.put("names.txt", "\n".join(NAMES))
+        return f"{self.factory(TINY, around)}:f?size=12&classes={names}"
 
-
+    def strict(self) -> str:
+        """The protocol, of which a model is to name nearly all sources correctly."""
+        file = self.board().protocol
+        self.told(file, least_accuracy=0.9)
+        return file

@@ -35,6 +35,7 @@ from blindspots.store.paths import find_place, inside
 from blindspots.store.reader import Row, Run
 from blindspots.study.backends.ray_pool import Ray
 from tests.images.material import encoded, noise, write
+from tests.images.test_collect import spoiled_png
 from tests.support.advice_board import BoardWorld
 from tests.support.explorer_client import Client, explorer
 from tests.support.run_factory import Factory
@@ -190,7 +191,7 @@ class States(BoardWorld):
     def one_damaged(self) -> str:
         for label, name in enumerate(NAMES):
             write(self.place / "three" / name / "a.png", encoded(draw(label, 0)))
-        write(self.place / "three" / "red" / "a.png", encoded(noise(60, 60))[:-3000])
+        write(self.place / "three" / "red" / "a.png", spoiled_png())
         return f"folder:{self.place}/three"
 
     def page(self) -> Client:

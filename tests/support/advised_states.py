@@ -215,13 +215,13 @@ board().files.witnesses.unlink(), cmd('leaderboard', 'verify', board().entry, *v
 cmd('leaderboard', 'verify', board().entry, '--model', MODEL, '--images', fewer(), '--protocol', board().protocol, '--quiet')
     expected files of that very content
     cmd('leaderboard', 'verify', board().entry, *verified())
-cmd('leaderboard', 'run', *misnamed(), '--out', place / 'r')
-    give their class names with --classes FILE
-    cmd('leaderboard', 'run', *misnamed(), '--classes', put('n.txt', 'red\ngreen\nblue'), '--out', place / 'r')
-board().retell(seed=7), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
-    --files-only
-    cmd('leaderboard', 'verify', board().entry, '--files-only', '--protocol', board().protocol)
-put('board/robust-accuracy.json', '[{}]'), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+board_run_of(misnamed('red', 'green'), 'r')
+    give it the class
+    board_run_of(misnamed(), 'r')
+told(board().entry, seed=7), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+    expected an entry as it was submitted
+    submitted(), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
+board(), put('board/robust-accuracy.json', '[{}]'), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
     expected data, model, accuracy (0 to 1) and under
     put('board/robust-accuracy.json', '[{"data": "a", "model": "b", "accuracy": 0.5, "under": "c"}]'), cmd('leaderboard', 'build', board().folder, '--out', place / 'site')
 told(board().protocol, points=12), find_protocol(board().protocol)
@@ -242,9 +242,9 @@ cmd('leaderboard', 'submit', finished_alone(), *joined(), '--protocol', board().
 cmd('leaderboard', 'submit', without_images(), *joined(), '--protocol', board().protocol)
     type its command again
     board_run(place / 'holed'), cmd('leaderboard', 'submit', place / 'holed', *joined(), '--protocol', board().protocol)
-cmd('leaderboard', 'submit', shuffled_run(), *joined(), '--protocol', board().protocol)
+cmd('leaderboard', 'submit', board_run(place / 'r', swapped()), *joined(), '--protocol', strict())
     look at it with blindspots doctor
-    cmd('leaderboard', 'submit', run_of_board(), *joined(), '--protocol', board().protocol)
+    cmd('doctor', own + ':build?size=12', '--images', photos), cmd('leaderboard', 'submit', run_of_board(), *joined(), '--protocol', board().protocol)
 board().files.witnesses.write_bytes(b'no'), cmd('leaderboard', 'verify', board().entry, *verified())
     submit it again
     submitted(), cmd('leaderboard', 'verify', board().entry, *verified())
@@ -301,4 +301,11 @@ cmd('widths', lost('path'), *QUICK_WIDTHS, *TRUST)
     cmd('widths', keeping('path'), *QUICK_WIDTHS, *TRUST)
 """
 
-TABLES = {"installs": INSTALLS, "calls": CALLS, "lost": LOST, "large": LARGE, "page": PAGE, "entry": ENTRY}
+TABLES = {
+    "installs": INSTALLS,
+    "calls": CALLS,
+    "lost": LOST,
+    "large": LARGE,
+    "page": PAGE,
+    "entry": ENTRY,
+}
