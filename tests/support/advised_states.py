@@ -38,9 +38,9 @@ shape_image('test', -1)
 parse_model_spec('resnet18')
     did you mean
     parse_model_spec(said.partition('did you mean ')[2].partition(' ')[0].strip('?'))
-load_model('exported:' + of_any_size(), trust_file=True)
+(file := of_any_size(), load_model('exported:' + file, trust_file=True))
     add size=224
-    load_model('exported:' + of_any_size() + '?size=8', trust_file=True)
+    load_model('exported:' + file + '?size=8', trust_file=True)
 timm_preprocessing({**GEOMETRY, 'crop_mode': 'spiral'})
     expected center, squash or border
     timm_preprocessing({**GEOMETRY, 'crop_mode': 'squash'})
