@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from blindspots.api.single import read_image
 from blindspots.errors import UsageError, computing
 from blindspots.explorer.app_state import ExplorerConfig, load
 from blindspots.explorer.result_cache import plan_method
@@ -31,9 +32,13 @@ from blindspots.reporting.compare.difference_tables import render
 from blindspots.reporting.figures.paper_figures import draw_figure
 from blindspots.reporting.tables.builders import build_table
 from blindspots.settings import Trust
+from blindspots.specs import user_path
+from blindspots.store.lock import hold
 from blindspots.store.paths import find_place, inside
 from blindspots.store.reader import Row, Run
+from blindspots.study.backends.backend import _check_workers
 from blindspots.study.backends.ray_pool import Ray
+from blindspots.study.survey import _check_labels, _check_logits
 from tests.images.material import encoded, noise, write
 from tests.images.test_collect import spoiled_png
 from tests.support.advice_board import BoardWorld
@@ -47,11 +52,13 @@ CALLED = (
     *(shape_image, parse_model_spec, timm_preprocessing, render, draw_figure, build_table),
     *(find_place, inside, Run, Factory, Ray),
     *(plan_method, check_case, _new_directory, listen, UploadDecoder, seen, noise),
+    *(read_image, user_path, _check_workers, _check_labels, _check_logits),
 )
 GEOMETRY = {"size": (8, 8), "crop_mode": "center", "interpolation": "bilinear", "crop_pct": 1.0}
 GEOMETRIES = [Preprocessing(size=(24, 24))]
 AIM = SimpleNamespace(source="a", target="b")
 TRUSTED = Trust(run_code=True)
+SAID = SimpleNamespace(name="the model")
 
 
 def lacking(package: str, call: Callable[[], Any]) -> Any:
@@ -183,6 +190,36 @@ class States(BoardWorld):
         (self.run_copy() / file).unlink()
         os.mkfifo(self.run_copy() / file)
         return self.run_copy()
+
+    def read_only(self, folder: Path) -> None:
+        """Nothing can be written in the folder; whoever may do all could."""
+        allowed = os.access
+        self._patch.setattr("os.access", lambda p, mode: p != folder and allowed(p, mode))
+
+    def unlistable(self, name: str) -> None:
+        """Folders of that name are not to be read; whoever may do all could."""
+        scan = os.scandir
+
+        def scandir(path: Any = ".") -> Any:
+            if Path(path).name == name:
+                raise PermissionError(13, "Permission denied", path)
+            return scan(path)
+
+        self._patch.setattr("os.scandir", scandir)
+
+    def held(self, run: Path) -> None:
+        """Another works on the run, until it is let go."""
+        self._kept["held"] = ExitStack()
+        self._kept["held"].enter_context(hold(run))
+
+    def let_go(self) -> None:
+        self._kept.pop("held").close()
+
+    def endless_tar(self) -> bytes:
+        """A tar file without the two empty blocks that end it."""
+        data = self.shard_bytes()
+        blocks = [place for place in range(0, len(data), 512) if any(data[place : place + 512])]
+        return data[: blocks[-1] + 512]
 
     def emptied(self) -> str:
         """Pictures that are listed, then damaged."""

@@ -20,6 +20,9 @@ lacking('datasets', lambda: load_images('hf:' + path_of(photos), tiny))
 (made := vit(), lacking('transformers', lambda: load_model('hf:' + made)))
     type pip install 'blindspots[
     load_model('hf:' + made)
+lacking('s3fs', lambda: find_place('s3://bucket/run'))
+    type pip install 'blindspots[s3]'
+    find_place('s3://bucket/run')
 lacking('ray', lambda: cmd(*RUN, '--backend', 'ray'))
     type pip install 'blindspots[ray]'
     Ray().check()
@@ -53,6 +56,18 @@ draw_figure(Run(finished), 'star', columns=7)
 build_table(Run(finished), 'medians')
     expected one of
     build_table(Run(finished), 'summary')
+(made := vit(processor={'do_resize': False}), load_model('hf:' + made))
+    load the model by file:model.py:factory
+    load_model(factory('import transformers as tf', wrapped(made)) + ':f?size=32&mean=0.5&std=0.5')
+load_model('torchvision:resnet18?pretrained=true&num_classes=3&weights=' + saved('w.pth', resnet18(num_classes=3).state_dict()))
+    ?weights=FILE
+    load_model('torchvision:resnet18?num_classes=3&weights=' + str(place / 'w.pth'))
+_check_logits(SAID, torch.eye(3))
+    or return its logarithm
+    _check_logits(SAID, torch.eye(3).add(0.1).log())
+_check_labels(SAID, [0, 3], 3)
+    expected labels below that
+    _check_labels(SAID, [0, 2], 3)
 find_place('nope://bucket/run')
     expected a directory
     find_place(str(finished))
@@ -66,6 +81,9 @@ load_images(features(0, 2), toy)
     expected 0 to 1
     load_images(features(0, 1), toy)
 load_images('webdataset:' + put('c.tar', shard_bytes() + shard_bytes()), toy)
+    copy or write it again
+    load_images(shard(), toy)
+load_images('webdataset:' + put('c.tar', endless_tar()), toy)
     copy or write it again
     load_images(shard(), toy)
 cmd('plot', lost('images'), '--figure', 'star')
@@ -116,6 +134,36 @@ cmd('widths', run_copy(), *QUICK_WIDTHS, *TRUST), put('copy/widths.parquet', 'no
 retold(run_copy(), pairs_hash='0' * 16), again()
     name another --out
     again(place / 'other')
+"""
+
+MACHINE = r"""
+user_path('~nobody-of-this-name/x')
+    type the whole path, or ./~
+    user_path(str(place)), user_path('./~')
+cmd(*DRY, '--classes', place)
+    cannot be read
+    cmd(*DRY, '--classes', put('n.txt', 'red\ngreen\nblue'))
+read_image(place, tiny)
+    expected an image file
+    read_image(red(), tiny)
+_check_workers('serial', ['cuda:0', 'cuda:1'], None)
+    type --backend processes
+    _check_workers('processes', ['cuda:0', 'cuda:1'], None)
+read_only(laid('closed', 'a.txt')), cmd(*RUN[:-2], '--out', place / 'closed' / 'run', '--dry-run', '--quiet')
+    name another --out
+    cmd(*DRY)
+unlistable('cat'), load_images(folders('cat', 'dog'), None)
+    make it readable, or name another
+    load_images(folders('red', 'green', 'blue'), tiny)
+(run_copy() / 'run.lock').mkdir(), again()
+    remove it
+    (run_copy() / 'run.lock').rmdir(), again()
+(run_copy() / 'run.lock').touch(), again()
+    name another --out
+    cmd(*DRY)
+held(run_copy()), again()
+    stop it
+    let_go(), again()
 """
 
 PAGE = r"""
@@ -307,5 +355,6 @@ TABLES = {
     "lost": LOST,
     "large": LARGE,
     "page": PAGE,
+    "machine": MACHINE,
     "entry": ENTRY,
 }
