@@ -139,11 +139,16 @@ def draw_hero(run: Run, hero: Mapping[str, Any], file: Path) -> None:
     source = np.asarray(run.image(hero["source_id"], model))
     figure, axes = plt.subplots(1, 3, figsize=(11.2, 4.5), width_ratios=(0.5, 1, 1))
     shown = (
-        (source, "the source", f"model: {hero['source_name']}, {hero['p_source']:.1%}", MUTED),
+        (
+            source,
+            "the source",
+            f"model: {hero['source_name']}, {100 * hero['p_source']:.1f} %",
+            MUTED,
+        ),
         (target, f"You see a {_seen(hero['target_id'])}.", "the target, as it is", PERSON),
         (
             found,
-            f"The model sees an {hero['source_name']}, {hero['p_found_8bit']:.1%}.",
+            f"The model sees an {hero['source_name']}, {100 * hero['p_found_8bit']:.1f} %.",
             f"the found image, {255 * hero['rmse']:.1f} of 255 grey levels from the target",
             MODEL,
         ),

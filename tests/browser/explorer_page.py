@@ -75,6 +75,13 @@ def start_and_wait(page):
     until_found(page)
 
 
+def stop(page):
+    """Press Stop as a person does, who reads it first: at once, it would be a click on Start."""
+    until(page, "document.querySelector('#go').textContent === 'Stop'")
+    page.wait_for_timeout(300)
+    page.click("#go")
+
+
 def until_found(page):
     page.wait_for_selector(".panel .facts dd", state="attached", timeout=60_000)
     until(page, "document.querySelector('#go').textContent === 'Start'")

@@ -25,6 +25,7 @@ from tests.browser.explorer_page import (
     quick,
     shown_image,
     start_and_wait,
+    stop,
     until,
     until_contrasted,
     until_found,
@@ -163,7 +164,7 @@ def test_the_headline_claims_nothing_while_another_picture_is_searched(page):
     assert page.locator("#report").is_disabled()
     loaded = "[...document.querySelectorAll('.panel img')].every((one) => one.naturalWidth > 0)"
     until(page, loaded)
-    page.click("#go")
+    stop(page)
     assert page.inner_text("h1") == "Stopped on the way to a mushroom."
     page.click("#restart")
     page.reload()
@@ -454,13 +455,28 @@ def test_the_contrast_shows_both_failures(page):
 
 
 @on_a_desk
+def test_a_click_that_was_meant_for_start_does_not_stop(page):
+    page.select_option("#model-1", SLOW)
+    quick(page, "reference", 3000)
+    page.evaluate("""new Promise((done) => {
+        const go = document.querySelector('#go');
+        new MutationObserver(() => { if (go.textContent === 'Stop') { go.click(); done(); } })
+            .observe(go, { childList: true, characterData: true, subtree: true });
+        go.click();
+    })""")
+    assert page.inner_text("#go") == "Stop"
+    stop(page)
+    assert page.inner_text("#go") == "Continue"
+    page.reload()
+
+
+@on_a_desk
 def test_stop_continue_and_restart(page, client):
     page.select_option("#model-1", SLOW)
     quick(page, "reference", 3000)
     page.click("#go")
-    until(page, "document.querySelector('#go').textContent === 'Stop'")
     until(page, "/step [1-9]/.test(document.querySelector('.readout').textContent)")
-    page.click("#go")
+    stop(page)
     assert page.inner_text("#go") == "Continue"
     before = until_still(page, ".readout span")
     assert re.fullmatch(r"step \d{1,3}", before)

@@ -446,6 +446,8 @@ SHOWN = ["report.html", "tables/summary.md", "tables/transfer.csv", "figures/sta
 
 def test_what_people_are_shown_is_proved_or_not_proved_by_name(copy):
     assert call(["plot", str(copy), "--figure", "star", "--columns", "2", "--quiet"]) == 0
+    with without_figures():
+        assert call(["report", str(copy), "--quiet"]) == 0
     assert read_manifest(copy).keys() > {*SHOWN}
     before = read_manifest(copy)
     with without_figures():

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from blindspots.cli.main import call
+from blindspots.store.atomic import write_text
 from tests.support import tiny_model
 from tests.support.tiny_model import NAMES, SIDE
 
@@ -89,8 +90,7 @@ def without_pages():
     """A third of a tiny run goes into what is shown of its rows."""
 
     def write(_run, _tables, out):
-        (out / "report.html").touch()
-        return out / "report.html"
+        return write_text(out / "report.html", "")
 
     with without_figures(), pytest.MonkeyPatch.context() as patch:
         patch.setattr("blindspots.reporting.publish.write_report", write)

@@ -57,7 +57,8 @@ def list_shown(run: Place, files: Iterable[Place]) -> None:
             names.append(REPORT)
         elif file.parent.parent == own and file.parent.name in SHOWN:
             names.append(f"{file.parent.name}/{file.name}")
-    renew_entries(run, names)
+    if names:
+        renew_entries(run, names)
 
 
 def read_manifest(run: Place) -> dict[str, str]:

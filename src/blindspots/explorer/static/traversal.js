@@ -8,6 +8,9 @@ import { Trace } from "./trace.js";
 
 // Below it the model does not believe in what is to be kept.
 const UNSURE = 0.5;
+// In fewer milliseconds nobody reads "Stop" and presses: the click was meant for "Start".
+const UNREAD = 250;
+let runningSince = -Infinity;
 
 /** The panels before anything was started. */
 export function idle() {
@@ -30,6 +33,7 @@ export function makePanels() {
 /** The main button: start, stop, continue. */
 export function go() {
   if (!app.job) return start(true);
+  if (performance.now() - runningSince < UNREAD) return undefined;
   app.paused = !app.paused;
   face();
   say(app.paused ? "Stopped. Continue, or start anew." : "");
@@ -89,7 +93,7 @@ async function watch(wanted, stopping) {
     for await (const event of events("api/traversals", wanted, stopping.signal)) {
       // What had come before the work was stopped is of traces that are shown no more.
       if (stopping.signal.aborted) return;
-      if (event.kind === "job") { app.job = event.id; face(); }
+      if (event.kind === "job") { app.job = event.id; runningSince = performance.now(); face(); }
       if (event.kind === "error") wrong = event.error;
       else await take(event);
     }
