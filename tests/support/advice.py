@@ -16,11 +16,8 @@ REASONS = {
     "extra": "a package is to be installed",
     "cluster": "a cluster or an object store is to be reached or changed",
     "machine": "it is of this machine or moment: a lock, a right, a file that changes meanwhile",
-    "again": "a file was lost or changed by hand; the command that made it is given again",
-    "entry": "an entry of the leaderboard is to be submitted again, which takes minutes",
-    "page": "the explorer's page says it; whoever sees it picks another image, pair or setting",
-    "first": "another refusal comes first for all that is typed; this one is of calls from Python",
-    "large": "it takes more models, pairs or classes than a test has",
+    "passed": "it passes on what another thread or process was refused, which has its own case",
+    "first": "another refusal comes first for all that a test can give",
 }
 
 

@@ -5,6 +5,8 @@ The code is run as it stands, by `tests/system/test_advice_followed.py`, which s
 it are. `{place}` is a folder of the case's own.
 """
 
+from tests.support import advised_states
+
 ARGUMENTS = r"""
 segment('zoo', x, y, 0)
     type blindspots.load_model('zoo:shapes-resnet')
@@ -828,6 +830,7 @@ TABLES = {
     "scores": SCORES,
     "commands": COMMANDS,
     "further": FURTHER,
+    **advised_states.TABLES,
 }
 
 

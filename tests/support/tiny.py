@@ -85,16 +85,25 @@ def no_figures():
         yield
 
 
-@pytest.fixture
-def rows_alone(no_figures, monkeypatch):
-    """Runs of this test are about rows; a third of a tiny run goes into what is shown of them."""
+@contextmanager
+def without_pages():
+    """A third of a tiny run goes into what is shown of its rows."""
 
     def write(_run, _tables, out):
         return write_text(out / "report.html", "")
 
-    monkeypatch.setattr("blindspots.reporting.publish.write_report", write)
-    monkeypatch.setattr("blindspots.api.run_study.add_contrast", lambda *_: None)
-    monkeypatch.setattr("blindspots.api.run_study.judge_each_other", lambda *_: None)
+    with without_figures(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr("blindspots.reporting.publish.write_report", write)
+        patch.setattr("blindspots.api.run_study.add_contrast", lambda *_: None)
+        patch.setattr("blindspots.api.run_study.judge_each_other", lambda *_: None)
+        yield
+
+
+@pytest.fixture
+def rows_alone():
+    """Runs of this test are about rows."""
+    with without_pages():
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,14 @@
 does: a new refusal without either fails here. `--write-snapshots` adds what the cases followed.
 """
 
+from contextlib import ExitStack
+
 import pytest
 from huggingface_hub import constants
 
 from blindspots.errors import UsageError
 from tests.support.advice import REASONS, WHY_NOT
-from tests.support.advice_world import World
+from tests.support.advice_states import States
 from tests.support.advised import cases
 from tests.support.refusal_sites import raised
 from tests.support.refusals import COMMANDS
@@ -28,14 +30,21 @@ def laid_runs(tmp_path_factory):
     return place
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """What is open until the last case: the explorer's server, and what it made."""
+    with ExitStack() as opened:
+        yield {"opened": opened, "kept": {}}
+
+
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     ("wrong", "advised", "then"), [pytest.param(*case, id=case[0][:70]) for case in cases()]
 )
 def test_following_a_refusals_advice_succeeds(
-    tmp_path, tiny_images, finished, laid_runs, followed, wrong, advised, then
+    tmp_path, tiny_images, finished, laid_runs, monkeypatch, shared, followed, wrong, advised, then
 ):
-    world = World(tmp_path, tiny_images, finished, laid_runs)
+    world = States(tmp_path, tiny_images, finished, laid_runs, patch=monkeypatch, **shared)
     names = world.names()
     with raised() as sites, pytest.raises(UsageError) as said:
         eval(wrong, names)

@@ -192,7 +192,8 @@ class OpenRun(Run):
     def _held(self, models: Any) -> "list[Classifier]":
         from blindspots.api.arguments import as_models
 
-        return as_models(models, self.models[0].size, specs=False)
+        size = next((facts.size for facts in self.models), None)
+        return as_models(models, size, specs=False)
 
     def check(
         self,

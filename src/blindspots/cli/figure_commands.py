@@ -119,7 +119,10 @@ def widths(
     check_writable(run)
     rows = named_pairs(read, pair) or representative_pairs(read, named_models(read, model))
     if not rows:
-        raise UsageError(f"{run} holds no traversed pair, so no path has a width")
+        raise UsageError(
+            f"{run} holds no traversed pair, so no path has a width; expected a run with some: "
+            "look at blindspots table --table summary"
+        )
     reporter = start(output)
     from blindspots.study.widths import measure_widths
 

@@ -251,7 +251,7 @@ def _generator(split: str, index: int, seed: int) -> Generator:
             f"{nearest_names(split, SPLITS) or 'try split=test'}"
         )
     if index < 0 or seed < 0:
-        raise UsageError(f"index {index} and seed {seed} must not be negative; try seed=0")
+        raise UsageError(f"index {index} and seed {seed} must not be negative; try index=0, seed=0")
     return default_rng(SeedSequence(seed, spawn_key=(SPLITS.index(split), index)))
 
 

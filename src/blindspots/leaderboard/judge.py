@@ -82,8 +82,8 @@ class ProtocolImages:
             if labels[place] < 0 or classes[place] != one.label:
                 raise UsageError(
                     f"{one.name} is of class {classes[place]} in {images.spec} and {one.label} in "
-                    f"{protocol.name}, or the model has no such class; give their class names with "
-                    "--classes FILE"
+                    f"{protocol.name}; give it the class {one.label} there, which the model must "
+                    "have too"
                 )
         return cls(images, places)
 

@@ -102,10 +102,10 @@ def check_run(run: Run, limits: Sequence[Limit], models: Sequence[str] = ()) -> 
         )
     values = _values(run)
     chosen = named_models(run, models)
-    for limit in limits:
-        _check_column(limit, values)
     if not chosen:
         raise UsageError(f"{run.path} holds no model; expected a run with pairs")
+    for limit in limits:
+        _check_column(limit, values)
     findings = (_finding(run, model, limit, values) for model in chosen for limit in limits)
     return Check(str(run.path), tuple(findings))
 

@@ -150,7 +150,9 @@ def _is_run(folder: Path) -> bool:
 
 
 def _unlistable(error: OSError) -> None:
-    raise UsageError(f"{error.filename} cannot be listed: {error.strerror}") from error
+    raise UsageError(
+        f"{error.filename} cannot be listed: {error.strerror}; make it readable, or name another"
+    ) from error
 
 
 def _class_folders(directory: Path, names: Sequence[str], runs: Sequence[str]) -> tuple[str, ...]:

@@ -125,7 +125,10 @@ def draw_figure(
         )
     chosen = named_pairs(run, pairs) or FIGURES[kind].usual(run, named_models(run, models))
     if not chosen:
-        raise UsageError(f"{run.path} holds no traversed pair, so there is nothing to draw")
+        raise UsageError(
+            f"{run.path} holds no traversed pair, so there is nothing to draw; expected a run with "
+            "some: look at blindspots table --table summary"
+        )
     if str(columns) not in PRINT:
         raise UsageError(f"columns={columns} was given; expected one of {', '.join(PRINT)}")
     called = renamed(run, names)
