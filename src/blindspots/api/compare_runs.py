@@ -108,7 +108,7 @@ def transfer(
         from blindspots.study.transfer import judge_run
 
     opened = open_run(run)
-    judges = as_models(models, next((facts.size for facts in opened.models), None))
+    judges = as_models(models, opened.input_size)
     check_writable(opened.path)
     trust = Trust(file=trust_file, remote_code=trust_remote_code, run_code=trust_run_code)
     judge_run(opened.path, judges, device, batch, Reporter(quiet=not progress), trust)

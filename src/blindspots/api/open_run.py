@@ -189,11 +189,15 @@ class OpenRun(Run):
         own = self._held(models) if can_compute() else []
         return verify_run(self.path, device, batch, weights, reporter, trust, sources, images, own)
 
+    @property
+    def input_size(self) -> Sequence[int] | None:
+        """Height and width of what its first model takes; None where it names no model."""
+        return next((facts.size for facts in self.models), None)
+
     def _held(self, models: Any) -> "list[Classifier]":
         from blindspots.api.arguments import as_models
 
-        size = next((facts.size for facts in self.models), None)
-        return as_models(models, size, specs=False)
+        return as_models(models, self.input_size, specs=False)
 
     def check(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from blindspots.errors import UsageError, first_line
 from blindspots.models.weights_files import (
     AVERAGES,
+    NORMALISERS,
     State,
     Weights,
     of_several,
@@ -17,17 +18,13 @@ from blindspots.models.weights_files import (
     some,
 )
 
-# (mean, std) as normalising layers call them, shallow or inside a layer of their own.
+# Those in a layer of their own first.
 _NORMALISERS = (
     ("normalizer.new_mean", "normalizer.new_std"),
     ("normalize.mean", "normalize.std"),
     ("normalizer.mean", "normalizer.std"),
     ("0.mean", "0.std"),
-    ("mean", "std"),
-    ("means", "stds"),
-    ("pixel_mean", "pixel_std"),
-    ("image_mean", "image_std"),
-    ("mu", "sigma"),
+    *NORMALISERS,
 )
 # What training leaves in a file and no answer depends on: counts of a profiler, a loss's weights.
 _IDLE_ENDS = ("total_ops", "total_params")

@@ -26,10 +26,15 @@ _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
 _TORCHS = b"l\xfc\x9cF\xf9 j\xa8P\x19."
 # Copies of a network that stand beside it.
 AVERAGES = re.compile(r"(^|[._])(ema|swa|avg|average|averaged|teacher|shadow)([._]|$)")
-_NORMALISERS = (
-    *("mean", "std", "mu", "sigma", "means", "stds"),
-    *("pixel_mean", "pixel_std", "image_mean", "image_std"),
+# (mean, std) as normalising layers call them.
+NORMALISERS = (
+    ("mean", "std"),
+    ("means", "stds"),
+    ("pixel_mean", "pixel_std"),
+    ("image_mean", "image_std"),
+    ("mu", "sigma"),
 )
+_MEANS_AND_STDS = {name for pair in NORMALISERS for name in pair}
 # What an optimiser remembers of each weight is no set of weights.
 _STEPS = re.compile(r"optim|sched|scaler", re.IGNORECASE)
 
@@ -145,7 +150,7 @@ def _evident(path: Path, sets: Mapping[str, State]) -> Weights:
     around = [sets[k] for k in sets if k != taken and (not k or taken.startswith(f"{k}."))]
     beside = {key: value for state in around for key, value in state.items()}
     # Images are normalised by them, wherever a file has them.
-    kept = {key: v for key, v in beside.items() if key in _NORMALISERS and v.numel() == 3}
+    kept = {key: v for key, v in beside.items() if key in _MEANS_AND_STDS and v.numel() == 3}
     left = [key for key, v in beside.items() if key not in kept and v.is_floating_point()]
     passed = f"{path} holds tensors beside {taken} ({some(left)}), which were passed over"
     notes = (*of_several(path, taken, others), *(passed,) * bool(left))

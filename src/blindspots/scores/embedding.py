@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blindspots.errors import UsageError
-from blindspots.scores.score import Answer, Kept, Labels, Score, Values
+from blindspots.scores.score import Answer, Kept, Labels, Score, Values, in_float64
 
 COSINE_SCALE, LEAST_DISTANCE = 5.0, 1e-6
 
@@ -60,8 +60,11 @@ class Embedding(Score):
 
     def height_at(self, score: Values) -> Values:
         """The same of a score."""
-        missing = (1 - score.double()).clamp(min=0) + LEAST_DISTANCE
-        return (-COSINE_SCALE * missing.log()).to(score.dtype)
+
+        def height(exact: Tensor) -> Tensor:
+            return -COSINE_SCALE * ((1 - exact).clamp(min=0) + LEAST_DISTANCE).log()
+
+        return in_float64(height, score)
 
     def loss(self, answer: Answer, kept: Kept) -> Values:
         """1 − s as half the squared distance of both at length 1: exact near 0."""
@@ -69,4 +72,4 @@ class Embedding(Score):
 
     def loss_slope(self, height: Values) -> Values:
         """−exp(−h/5) / 5."""
-        return (-torch.exp(-height.double() / COSINE_SCALE) / COSINE_SCALE).to(height.dtype)
+        return in_float64(lambda h: -torch.exp(-h / COSINE_SCALE) / COSINE_SCALE, height)

@@ -1,8 +1,9 @@
 """What a score is: a differentiable scalar of a model's answer, and how it is climbed."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -93,6 +94,16 @@ class Score(ABC):
 Logits = Float[Tensor, "batch classes"]
 
 
+def in_float64(function: Callable[[Tensor], Tensor], values: Values) -> Values:
+    """What the function makes of the values, rounded once: by the value, not by its place.
+
+    In float32 the ends of a tensor go through other instructions than its middle, and cancel near
+    1. A device without float64, as Apple's, leaves it to the processor.
+    """
+    wide = values.cpu() if values.device.type == "mps" else values
+    return function(wide.double()).to(values)
+
+
 def confidence(logits: Logits, label: Labels) -> Float[Tensor, "batch"]:
     return logits.float().softmax(dim=1).gather(1, label[:, None]).squeeze(1)
 
@@ -134,11 +145,11 @@ class Probability(Score):
 
     def height_at(self, score: Values) -> Values:
         """logit(score), within ±16; no cancellation near 1."""
-        return torch.logit(score.double(), eps=1e-7).to(score.dtype)
+        return in_float64(partial(torch.logit, eps=1e-7), score)
 
     def loss_slope(self, height: Values) -> Values:
         """−(1 − s) = −sigmoid(−h)."""
-        return -torch.sigmoid(-height.double()).to(height.dtype)
+        return in_float64(lambda h: -torch.sigmoid(-h), height)
 
 
 @dataclass(frozen=True)
@@ -250,4 +261,4 @@ class Margin(Score):
 
     def loss_slope(self, height: Values) -> Values:
         """−sigmoid(−m)."""
-        return -torch.sigmoid(-height.double()).to(height.dtype)
+        return in_float64(lambda h: -torch.sigmoid(-h), height)
