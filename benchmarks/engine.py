@@ -29,7 +29,8 @@ from benchmarks.engine_cases import QUICK, Case, Effort, authors_loop, cases
 from benchmarks.hardware import hardware
 from benchmarks.results import Rows, fill, keep, known
 from blindspots.engine.batch import Pair, TraversalResult
-from blindspots.engine.evaluator import Evaluator, find_device, keep_freed_memory, lay_out
+from blindspots.engine.device import find_device, keep_freed_memory, lay_out
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.hulls import Corners, triangles
 from blindspots.methods.method import RUNNING, code

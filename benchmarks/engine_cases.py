@@ -12,7 +12,7 @@ from torch.nn import functional as F
 import blindspots as bs
 from benchmarks.subjects import ASSETS, IMAGENET_SAMPLE, MOBILENETV2
 from blindspots.engine.batch import Pair
-from blindspots.engine.evaluator import lay_out
+from blindspots.engine.device import lay_out
 
 RANDOM = ("resnet50", "deit_small_patch16_224")
 

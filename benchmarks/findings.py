@@ -20,7 +20,8 @@ import blindspots as bs
 from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import Pair, TraversalResult
-from blindspots.engine.evaluator import Evaluator, keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.hulls import Corners, segments, simplices
 from blindspots.methods.method import Method, rms

@@ -21,7 +21,7 @@ from unittest.mock import patch
 import blindspots as bs
 from benchmarks.hardware import hardware
 from benchmarks.subjects import IMAGENET_SAMPLE, MOBILENETV2
-from blindspots.engine.evaluator import find_device, keep_freed_memory
+from blindspots.engine.device import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method
 from blindspots.progress import silent
 from blindspots.settings import MachineSettings, ScienceSettings

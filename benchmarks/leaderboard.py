@@ -18,7 +18,8 @@ from pathlib import Path
 
 import torch
 
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images import load_images
 from blindspots.leaderboard.entry import EntryFiles, read_entry
 from blindspots.leaderboard.entry_check import _candidates

@@ -27,7 +27,8 @@ from benchmarks.hardware import hardware
 from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import Pair, from_8bit, to_8bit
-from blindspots.engine.evaluator import Evaluator, keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.hulls import Corners, segments, triangles
 from blindspots.measure.metrics import linf, rmse, ssim

@@ -16,7 +16,8 @@ from pathlib import Path
 from benchmarks.results import Rows, fill, keep, known
 from benchmarks.subjects import Subject, available, subject
 from blindspots.engine.batch import TraversalResult
-from blindspots.engine.evaluator import Evaluator, keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.methods import make_method
 from blindspots.methods.method import rms

@@ -25,7 +25,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from benchmarks.hardware import hardware
-from blindspots.engine.evaluator import find_device
+from blindspots.engine.device import find_device
 
 MODELS = ("zoo:shapes-resnet", "zoo:shapes-vit")
 SETTLED, MOST_GROWTH, LOOKS = 300.0, 1.10, 5.0

@@ -15,7 +15,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.results import Rows, fill, keep, known
-from blindspots.engine.evaluator import Evaluator, lay_out
+from blindspots.engine.device import lay_out
+from blindspots.engine.evaluator import Evaluator
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_model
 

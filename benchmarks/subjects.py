@@ -13,7 +13,7 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.engine.batch import Pair
-from blindspots.engine.evaluator import lay_out
+from blindspots.engine.device import lay_out
 from blindspots.images.listing import seeded_order
 
 ASSETS = Path(__file__).resolve().parents[2] / "shared" / "assets"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.hardware import hardware
 from benchmarks.results import Rows, known
-from blindspots.engine.evaluator import find_device
+from blindspots.engine.device import find_device
 
 
 @dataclass

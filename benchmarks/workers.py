@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.hardware import hardware
 from benchmarks.threaded import Threaded
-from blindspots.engine.evaluator import find_device, keep_freed_memory
+from blindspots.engine.device import find_device, keep_freed_memory
 from blindspots.methods import describe_method, make_method
 from blindspots.progress import Reporter, Ticker, silent
 from blindspots.settings import MachineSettings, ScienceSettings

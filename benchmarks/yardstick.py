@@ -31,7 +31,8 @@ from benchmarks.results import keep, known
 from benchmarks.subjects import available, subject
 from benchmarks.yardstick_page import LONG_FMN, LONG_SEGMENT, write_page
 from blindspots.engine.batch import Pair
-from blindspots.engine.evaluator import Evaluator, keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.methods.method import Method
 

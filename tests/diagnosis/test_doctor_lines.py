@@ -11,7 +11,7 @@ from blindspots.cli.main import call
 from blindspots.diagnosis.gradient_checks import check_speed, check_true
 from blindspots.diagnosis.input_checks import check_8bit
 from blindspots.diagnosis.sample import Evidence
-from blindspots.engine import evaluator
+from blindspots.engine import device
 from blindspots.engine.evaluator import Evaluator
 from tests.diagnosis.test_doctor import FEW, examine, names_of, the_wrong_one
 from tests.support.toys import PIXELS, SIDE, Cliff, Linear, convolutional, random_images, toy
@@ -102,7 +102,7 @@ def test_the_line_on_8_bits_is_part_of_the_page(place, capsys):
 
 def test_speed_says_what_an_evaluation_costs_and_how_many_fit(place, capsys, monkeypatch, tmp_path):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:    2097152 kB\n")
-    monkeypatch.setattr(evaluator, "MEMORY", tmp_path / "meminfo")
+    monkeypatch.setattr(device, "MEMORY", tmp_path / "meminfo")
     _, found, _ = examine(place, capsys, "sound")
     one = line(found, "speed")
     values = one["values"]
@@ -121,7 +121,7 @@ def test_the_memory_an_image_takes_is_what_autograd_keeps_of_it():
 
 
 def test_where_nobody_says_what_is_free_nothing_is_said_of_what_fits(monkeypatch, tmp_path):
-    monkeypatch.setattr(evaluator, "MEMORY", tmp_path / "none")
+    monkeypatch.setattr(device, "MEMORY", tmp_path / "none")
     (found,) = check_speed(Evaluator(toy(convolutional()), chunk=4), random_images(4))
     assert "about_fit" not in found.values
     assert "fit into" not in found.found

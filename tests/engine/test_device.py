@@ -13,11 +13,10 @@ from torch import nn
 import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.engine.batch import Pair
-from blindspots.engine.evaluator import (
+from blindspots.engine.device import (
     LARGEST_INT,
     M_MMAP_MAX,
     M_TRIM_THRESHOLD,
-    Evaluator,
     arithmetic,
     check_precision,
     find_device,
@@ -25,6 +24,7 @@ from blindspots.engine.evaluator import (
     lay_out,
     pays_to_compile,
 )
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.settings import MachineSettings, ScienceSettings
 from tests.support.toys import Cramped, convolutional, random_images, random_linear, toy

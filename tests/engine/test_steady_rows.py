@@ -6,7 +6,8 @@ from torch import nn
 
 import blindspots as bs
 from blindspots.engine.batch import Pair
-from blindspots.engine.evaluator import Evaluator, lay_out
+from blindspots.engine.device import lay_out
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.methods import METHODS, make_method

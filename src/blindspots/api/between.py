@@ -20,7 +20,8 @@ from blindspots.api.arguments import (
     check_sizes,
 )
 from blindspots.api.run_table import picture
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.measure.hulls import Corners, Hull, Segment, Simplex, segments, simplices, triangles
 from blindspots.measure.metrics import rmse

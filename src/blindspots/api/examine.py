@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, overload
 
 from blindspots.diagnosis import Finding, admit, diagnose, wrong_names
-from blindspots.engine.evaluator import keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
 from blindspots.errors import UsageError, WorkFailed
 from blindspots.images import ImageSet, load_images
 from blindspots.models.classifier import Classifier

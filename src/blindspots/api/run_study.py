@@ -11,7 +11,7 @@ from torch import Tensor
 
 from blindspots.api.arguments import as_method, as_model, check_score
 from blindspots.api.open_run import OpenRun, open_run
-from blindspots.engine.evaluator import keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.images.sources import local_folders

@@ -13,7 +13,8 @@ from safetensors.torch import save as serialise
 from torch import Tensor
 
 from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, from_8bit, pair_hash, to_8bit
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.pgd import PGD
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError

@@ -20,7 +20,8 @@ from blindspots.api.arguments import (
 )
 from blindspots.api.traversals import Traversal, Traversals, collect
 from blindspots.engine.batch import UNLABELLED, Pair, TraversalResult, pair_hash
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.errors import UsageError
 from blindspots.methods.method import Method

@@ -108,7 +108,7 @@ def _check_out(out: Path, mark: str, *names: str) -> None:
 
 
 def _load(spec: str, flags: ModelFlags, machine: MachineFlags, reporter: Reporter) -> Any:
-    from blindspots.engine.evaluator import check_precision, find_device, lay_out
+    from blindspots.engine.device import check_precision, find_device, lay_out
     from blindspots.models.load import load_trusted
 
     device, settings = find_device(machine.device), machine.settings()

@@ -55,6 +55,6 @@ def start(output: Output) -> Reporter:
     reporter = Reporter(output.quiet)
     # Where torch is not installed, the refusal is all there is to say.
     with reporter.busy("loading torch") if can_compute() else nullcontext():
-        from blindspots.engine.evaluator import keep_freed_memory
+        from blindspots.engine.device import keep_freed_memory
     keep_freed_memory()
     return reporter

@@ -20,7 +20,8 @@ from blindspots.diagnosis.output_checks import (
     check_steadiness,
 )
 from blindspots.diagnosis.sample import Evidence, Finding, gather, wrong_names
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images import ImageSet
 from blindspots.models.classifier import Classifier
 

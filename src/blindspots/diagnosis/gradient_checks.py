@@ -7,7 +7,8 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from blindspots.diagnosis.sample import Evidence, Finding, Level
-from blindspots.engine.evaluator import Evaluator, free_memory
+from blindspots.engine.device import free_memory
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import ModelFailed, first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier

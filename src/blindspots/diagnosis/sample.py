@@ -11,7 +11,8 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator, find_device, lay_out
+from blindspots.engine.device import find_device, lay_out
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images import ImageSet, load_images
 from blindspots.images.listing import seeded_order
 from blindspots.images.preprocessing import Preprocessing

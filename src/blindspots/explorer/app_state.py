@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from blindspots.engine.evaluator import Evaluator, Subject, find_device, lay_out
+from blindspots.engine.device import find_device, lay_out
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.errors import UsageError
 from blindspots.explorer.image_catalog import ImageCatalog, Missing, run_images
 from blindspots.explorer.model_thread import (

@@ -14,7 +14,8 @@ import torch
 from blindspots.api.traverse import traverse
 from blindspots.diagnosis import admit, diagnose, wrong_names
 from blindspots.engine.batch import to_8bit
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.leaderboard.entry import BoardEntry, EntryFiles
 from blindspots.leaderboard.file_check import EntryCheck, check_files

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.api.run_study import execute
-from blindspots.engine.evaluator import Evaluator, batch_size, find_device
+from blindspots.engine.device import batch_size, find_device
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.leaderboard.entry import (

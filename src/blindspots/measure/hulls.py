@@ -13,7 +13,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator, batch_size
+from blindspots.engine.device import batch_size
+from blindspots.engine.evaluator import Evaluator
 from blindspots.methods.method import (
     mix,
     reference_triangle_weights,

@@ -14,7 +14,8 @@ from PIL import Image
 from torch import Tensor
 
 from blindspots.engine.batch import TraversalResult, from_8bit, to_8bit
-from blindspots.engine.evaluator import Evaluator, batch_size, find_device
+from blindspots.engine.device import batch_size, find_device
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
 from blindspots.measure.hulls import (

@@ -12,14 +12,8 @@ from blindspots.diagnosis.input_checks import MOST_TRIED, check_normalisation, g
 from blindspots.diagnosis.label_checks import check_class_order
 from blindspots.diagnosis.output_checks import check_saturation, check_steadiness
 from blindspots.diagnosis.sample import Evidence, Finding, Level, wrong_names
-from blindspots.engine.evaluator import (
-    Evaluator,
-    Subject,
-    batch_size,
-    check_precision,
-    find_device,
-    lay_out,
-)
+from blindspots.engine.device import batch_size, check_precision, find_device, lay_out
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.models.classifier import Classifier

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from PIL import Image as Picture
 from torch import Tensor
 
-from blindspots.engine.evaluator import Evaluator, Subject, batch_size, find_device, lay_out
+from blindspots.engine.device import batch_size, find_device, lay_out
+from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.errors import UsageError
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier

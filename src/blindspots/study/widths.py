@@ -21,7 +21,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit, generator
-from blindspots.engine.evaluator import Evaluator, batch_size, find_device
+from blindspots.engine.device import batch_size, find_device
+from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.methods.method import mix, project_out, segment_weights, unit
 from blindspots.progress import Reporter

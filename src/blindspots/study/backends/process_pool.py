@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from typing import ClassVar
 
-from blindspots.engine.evaluator import find_device
+from blindspots.engine.device import find_device
 from blindspots.study.backends.backend import RunJob
 from blindspots.study.backends.leader import Leader, Received, WorkerHandle
 from blindspots.study.backends.tasks import Task

@@ -12,7 +12,8 @@ from functools import cached_property
 from pathlib import Path
 from time import monotonic
 
-from blindspots.engine.evaluator import Subject, keep_freed_memory
+from blindspots.engine.device import keep_freed_memory
+from blindspots.engine.evaluator import Subject
 from blindspots.errors import ModelFailed, UsageError, WorkFailed, shortage
 from blindspots.images import ImageSet
 from blindspots.measure.metrics import Lpips, find_lpips
