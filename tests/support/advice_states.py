@@ -11,10 +11,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from fsspec.registry import _registry
 from torch import nn
 
 from blindspots.api.single import read_image
@@ -65,6 +67,10 @@ def lacking(package: str, call: Callable[[], Any]) -> Any:
     """What the call does where the package is not installed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(sys.modules, package, None)
+        # What has been opened already keeps its class there.
+        for scheme, opened in list(fsspec.registry.items()):
+            if opened.__module__.startswith(package):
+                patch.delitem(_registry, scheme)
         return call()
 
 
