@@ -35,6 +35,14 @@ class UsageError(BlindspotsError, ValueError):
     exit_status = 2
 
 
+def without_pairs(run: object, so: str) -> UsageError:
+    """The refusal of what needs a pair that was traversed; `so`: what cannot be done."""
+    return UsageError(
+        f"{run} has no pair that was traversed, so {so}; expected a run with some: look at "
+        "blindspots table --table summary"
+    )
+
+
 class WorkFailed(BlindspotsError, RuntimeError):
     """Work that broke on the way (disk full, out of memory); what is finished is kept."""
 

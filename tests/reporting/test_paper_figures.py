@@ -283,7 +283,7 @@ def test_more_limbs_or_lines_than_can_be_told_apart_are_refused(tmp_path):
 def test_an_empty_run_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     for figure in FIGURES:
-        with pytest.raises(UsageError, match="no traversed pair"):
+        with pytest.raises(UsageError, match="no pair that was traversed"):
             write_figure(Run(tmp_path), figure)
 
 

@@ -13,7 +13,7 @@ from blindspots.cli.options import (
     model_names,
 )
 from blindspots.cli.startup import start
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, without_pairs
 from blindspots.store.paths import Place
 
 DEFAULT_OUTPUT, DEFAULT_TRUST = Output(), RunTrustFlags()
@@ -119,10 +119,7 @@ def widths(
     check_writable(run)
     rows = named_pairs(read, pair) or representative_pairs(read, named_models(read, model))
     if not rows:
-        raise UsageError(
-            f"{run} holds no traversed pair, so no path has a width; expected a run with some: "
-            "look at blindspots table --table summary"
-        )
+        raise without_pairs(run, "no path has a width")
     reporter = start(output)
     from blindspots.study.widths import measure_widths
 

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from blindspots.engine.device import batch_size, find_device, lay_out
 from blindspots.engine.evaluator import Evaluator, Subject
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, without_pairs
 from blindspots.images.preprocessing import Preprocessing
 from blindspots.models.classifier import Classifier
 from blindspots.models.load import load_trusted
@@ -88,10 +88,7 @@ def judge_run(
         )
     rows = {facts.name: run.pair_rows(facts.name, started=True) for facts in run.models}
     if not any(rows.values()):
-        raise UsageError(
-            f"{path} has no pair that was traversed, so there is no found image to judge; "
-            "expected a run with some: look at blindspots table --table summary"
-        )
+        raise without_pairs(path, "there is no found image to judge")
     for facts in run.models:
         check_loadable(facts, trust, *_kinds(judges))
     bench = _bench(run, judges, rows, trust)

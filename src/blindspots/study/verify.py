@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from blindspots.errors import UsageError, WorkFailed, can_compute, computing
+from blindspots.errors import WorkFailed, can_compute, computing, without_pairs
 from blindspots.progress import Reporter
 from blindspots.schema import TABLES
 from blindspots.settings import NO_TRUST, Trust
@@ -160,10 +160,7 @@ def verify_run(
     """
     run, computed = Run(path), can_compute()
     if not len(run.columns.pairs_of(started=True, names=["pair_id"])):
-        raise UsageError(
-            f"{path} has no pair that was traversed, so there is nothing to verify; expected a run "
-            "with some: look at blindspots table --table summary"
-        )
+        raise without_pairs(path, "there is nothing to verify")
     if computed:
         _check(run, trust, own)
     listed = (run.path / MANIFEST).is_file()

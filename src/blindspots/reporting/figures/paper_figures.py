@@ -7,7 +7,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, without_pairs
 from blindspots.reporting.figures.curve_plots import curves, run_transfer, simplices, widths
 from blindspots.reporting.figures.run_figures import (
     MOST_LIMBS,
@@ -125,10 +125,7 @@ def draw_figure(
         )
     chosen = named_pairs(run, pairs) or FIGURES[kind].usual(run, named_models(run, models))
     if not chosen:
-        raise UsageError(
-            f"{run.path} holds no traversed pair, so there is nothing to draw; expected a run with "
-            "some: look at blindspots table --table summary"
-        )
+        raise without_pairs(run.path, "there is nothing to draw")
     if str(columns) not in PRINT:
         raise UsageError(f"columns={columns} was given; expected one of {', '.join(PRINT)}")
     called = renamed(run, names)
