@@ -63,14 +63,13 @@ class Fan(HullMethod):
 
     def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
         """The weights of every step's samples; the share of the source is what is left to 1."""
-        steps, samples = self.max_steps + 1, self.samples(corners) + 1
-        spread = spread_evenly(steps * samples, torch.rand(corners, generator=generator))
+        steps, others = self.max_steps + 1, self.samples(corners) + 1 - corners
+        spread = spread_evenly(steps * others, torch.rand(corners, generator=generator))
         draws = spread ** min(max(corners / 2, 1.0), TOWARDS_EDGES)
         shares = (draws / draws.sum(dim=1, keepdim=True)).float()
-        weights = shares[:, 1:].reshape(steps, samples, corners)
         t = (torch.rand(corners, generator=generator) + GOLDEN * torch.arange(steps)[:, None]) % 1
-        weights[:, :corners] = torch.diag_embed(t.clamp(min=LEAST_T))
-        return weights
+        segments = torch.diag_embed(t.clamp(min=LEAST_T))
+        return torch.cat((segments, shares[:, 1:].reshape(steps, others, corners)), dim=1)
 
 
 def spread_evenly(points: int, start: Float[Tensor, "k"]) -> Float[Tensor, "points vertices"]:
