@@ -302,15 +302,23 @@ def test_even_points_of_a_simplex_have_the_mean_of_uniform_ones(corners, seed):
     assert (shares.mean(dim=0) * (corners + 1) - 1).abs().max() < 0.1
 
 
-def test_planes_of_a_fans_past_count_once_a_hull_was_held():
+def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():
     method, pairs = bs.Fan(memory=3), make_pairs(2)
     source, label = pairs[0].source[None], torch.tensor([pairs[0].label])
     targets = torch.stack([pair.target for pair in pairs])[None]
     problem = Problem(source, targets, label, *torch.tensor([[0.9], [2.0], [0.8]]))
-    state = method.init(problem, [torch.Generator()])
-    known = replace(state, plane_scale=torch.ones_like(state.plane_scale))
-    assert method.trusted(known).sum() == method.points(2)
-    assert method.trusted(replace(known, ever=torch.tensor([True]))).all()
+    empty = method.init(problem, [torch.Generator()])
+    empty = replace(empty, steps=empty.steps + 1)
+    oldest = {
+        name: getattr(empty, f"plane_{name}").clone() for name in ("normal", "weights", "scale")
+    }
+    oldest["normal"][0, -1], oldest["weights"][0, -1, 0], oldest["scale"][0, -1] = 0.01, 1.0, 1.0
+    known = replace(empty, **{f"plane_{name}": plane for name, plane in oldest.items()})
+    unbent = method._moved(problem, empty)
+    assert torch.equal(method._moved(problem, known), unbent)
+    bent = method._moved(problem, replace(known, ever=torch.tensor([True])))
+    assert not torch.equal(bent[:, 0], unbent[:, 0])
+    assert torch.equal(bent[:, 1], unbent[:, 1])
 
 
 def test_a_fan_holds_more_of_its_triangle_than_targets_do():
