@@ -5,7 +5,7 @@ The code is run as it stands, by `tests/system/test_advice_followed.py`, which s
 it are. `{place}` is a folder of the case's own.
 """
 
-from tests.support import advised_states
+from tests.support import advised_network, advised_states
 
 ARGUMENTS = r"""
 segment('zoo', x, y, 0)
@@ -831,6 +831,7 @@ TABLES = {
     "commands": COMMANDS,
     "further": FURTHER,
     **advised_states.TABLES,
+    **advised_network.TABLES,
 }
 
 

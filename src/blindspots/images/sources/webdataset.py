@@ -74,9 +74,12 @@ def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
         raise UsageError(
             f"{shard} is no whole, uncompressed tar file ({error}); {remedy}"
         ) from error
-    last = max((one.offset_data + one.size for one in members), default=0)
-    if last > shard.stat().st_size:
-        raise UsageError(f"{shard} is cut short inside {members[-1].name}; copy or write it again")
+    sparse = next((one.name for one in members if one.issparse()), None)
+    if sparse is not None:
+        raise UsageError(
+            f"{shard} keeps {sparse} without its zeros, as tar --sparse does; pack it again "
+            "without that option"
+        )
     _check_end(shard, end, members)
     return members
 
