@@ -30,7 +30,6 @@ from blindspots.errors import UsageError
 from blindspots.images import load_images
 from blindspots.measure import metrics as measured
 from blindspots.models.repositories import file_digest, published_file
-from blindspots.models.schemes.madrylab import REPOSITORY as MADRYLAB
 from blindspots.settings import ScienceSettings
 from blindspots.study.backends.leader import _give_up
 from blindspots.study.backends.worker_process import Failed
@@ -59,6 +58,10 @@ def noise32() -> torch.Tensor:
 @cache
 def published() -> dict[str, torch.Tensor]:
     return resnet18(weights=None).state_dict()
+
+
+def gone(path: Path, table: str) -> list[Path]:
+    return [path / f"{table}-of-before.parquet"]
 
 
 class Network(States):
@@ -201,7 +204,6 @@ class Network(States):
         """Files of rows that vanish as soon as they are listed."""
         self._kept["listed"] = pytest.MonkeyPatch()
         self._kept["listed"].setattr("blindspots.store.parquet.PATIENCE", 0.0)
-        gone: Callable[..., list[Path]] = lambda path, table: [path / "gone.parquet"]
         self._kept["listed"].setattr("blindspots.store.parquet.row_files", gone)
         return run
 
