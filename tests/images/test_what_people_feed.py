@@ -234,7 +234,18 @@ def table(tmp_path, column, name="label"):
 def test_labels_of_a_table_are_read_whatever_their_type(tmp_path, column, labels):
     images = load_images(table(tmp_path, column), Model(count=2))
     assert images.labels.tolist() == labels
-    assert images.notes[-1].endswith("have no class")
+    assert images.notes[-1].endswith("have no class: none is in the column label")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pa.array([None] * 4, pa.int64()), pa.array([-1.0] * 4), pa.array(["", " ", None, ""])],
+)
+def test_a_column_without_any_class_is_named(tmp_path, column):
+    images = load_images(table(tmp_path, column), Model(count=2))
+    assert images.labels.tolist() == [-1] * 4
+    (note,) = (one for one in images.notes if "4 of 4" in one)
+    assert note.endswith("have no class: none is in the column label")
 
 
 @pytest.mark.parametrize(

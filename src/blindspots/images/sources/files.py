@@ -68,7 +68,11 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
         skipped=strays,
         expected="expected files that end in .jpg, .png or the like",
     )
-    listing = classed(listing) if said else replace(listing, classes=folders)
+    listing = (
+        replace(classed(listing), labels_in=_METADATA)
+        if said
+        else replace(listing, classes=folders)
+    )
     empty = sorted({*folders} - {composed(name.partition("/")[0]) for name in inside})
     notes += _phrase(empty, "folders hold no image")
     others = [name for name in others if name != _METADATA]

@@ -7,7 +7,7 @@ and class, where they are not the usual ones; `label=json.KEY` is a key of its J
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -53,7 +53,8 @@ def list_webdataset(spec: Spec, reporter: Reporter) -> Listing:
         reporter,
         expected="expected samples with .jpg, .png or .webp files",
     )
-    return classed(listing)
+    found = f"their files .{label}" if label else f"a file .{_LABELS[0]} beside them"
+    return replace(classed(listing), labels_in=found)
 
 
 def _samples(shard: Path) -> Iterator[_Sample]:
