@@ -201,6 +201,7 @@ def test_metadata_beside_flat_images_says_their_classes(tmp_path):
     images = flat(tmp_path, "file_name,label\nb.png,cat\na.png,dog\nc.png,\n")
     assert images.labels.tolist() == [1, 0, -1]
     assert images.notes[-1].startswith("1 of 3 images of ")
+    assert images.notes[-1].endswith("none is in metadata.csv")
 
 
 def test_metadata_that_says_no_class_is_named(tmp_path):

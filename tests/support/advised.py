@@ -299,6 +299,12 @@ load_model(small + 'weights=' + saved('w.pth', net()))
 load_model(small + 'weights=' + saved('w.pth', {'state_dict': net().state_dict(), 'hook': Path}))
     convert it once
     load_model(small + 'weights=' + converted(place / 'w.pth'))
+load_model(small + 'weights=' + saved('w.pth', {k: v.numpy() for k, v in net().state_dict().items()}))
+    convert it once
+    load_model(small + 'weights=' + converted(place / 'w.pth'))
+load_model(small + 'weights=' + saved('w.pth', {'model': {k: v.numpy() for k, v in net().state_dict().items()}}))
+    convert it once
+    load_model(small + 'weights=' + converted(place / 'w.pth'))
 load_model(small + 'weights=' + saved('w.pth', {'a': net().state_dict(), 'b': net().state_dict()}))
     add entry=a
     load_model(small + 'weights=' + str(place / 'w.pth') + '&entry=a')
