@@ -367,6 +367,22 @@ def test_another_value_in_any_column_is_noticed(copy, made, table):
     assert missed - MANIFEST_ALONE.get(table, set()) == set()
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "by"),
+    [
+        ("triangles", "fraction", 0.002),
+        ("triangles", "fraction", -1 / 66),
+        ("triangles", "fraction_0.0", -0.1),
+        ("triangles", "fraction_0.2", -1 / 66),
+        ("simplices", "fraction", -0.03),
+        ("pairs", "p_path_min", -2.0),
+    ],
+)
+def test_a_share_that_is_another_by_little_is_noticed(copy, table, column, by):
+    rewrite(copy, table, lambda rows: [{**row, column: row[column] + by} for row in rows])
+    assert is_noticed(copy, table)
+
+
 @pytest.mark.parametrize("table", ALL_TABLES)
 def test_a_row_that_is_dropped_or_doubled_is_noticed(copy, table):
     rewrite(copy, table, lambda rows: rows[:1] + rows[2:])

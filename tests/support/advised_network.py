@@ -75,7 +75,7 @@ load_model('clip:ViT-B-32:opena')
     load_model('clip:' + clip())
 caches(), load_model('madrylab:resnet18_linf_eps4')
     did you mean resnet18_linf_eps4.0
-    hub(MADRYLAB, 'resnet18_linf_eps4.0.ckpt', published()), load_model('madrylab:resnet18_linf_eps4.0')
+    hub('madrylab/robust-imagenet-models', 'resnet18_linf_eps4.0.ckpt', published()), load_model('madrylab:resnet18_linf_eps4.0')
 caches(), load_model('madrylab:resnet18_l2_eps3')
     ?weights=FILE.ckpt
     load_model('madrylab:resnet18_l2_eps3?weights=' + saved('w.ckpt', {'model': published()}))

@@ -4,6 +4,7 @@ PGD on the pair's source, towards its target's class, once a run: 50 steps on on
 """
 
 import io
+import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
@@ -29,7 +30,8 @@ def add_contrast(
     """Store the contrast of a finished run's pair, where it is not there yet.
 
     Nothing is written where the pair has no target class, the source's own or no stored source, or
-    the model has no classes. What the model says is of the image as it is stored, in 8 bits.
+    the model has no classes or answers NaN. What the model says is of the image as it is stored, in
+    8 bits.
     """
     deque(contrast_steps(out, subjects, pair_id, method), maxlen=0)
 
@@ -48,6 +50,8 @@ def contrast_steps(
     if row is None or subject is None or not _possible(run, row):
         return
     facts, pixels = yield from _measured(run, subject, row, method or PGD())
+    if not (math.isfinite(facts.p_before) and math.isfinite(facts.p_after)):
+        return
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
@@ -70,8 +74,9 @@ def _measured(
     for changed in method.walk(subject.model, source.to(device), wanted):  # noqa: B007
         yield
     changed = from_8bit(to_8bit(changed.cpu()))
-    with subject.model.frozen(), torch.no_grad():
-        said = subject.model(torch.cat([source, changed]).to(device)).float().softmax(1).cpu()
+    with subject.model.frozen():
+        answer = subject.evaluator.exact.logits(torch.cat([source, changed]))
+    said = answer.softmax(1).cpu()
     (p_before, p_after), (before, after) = (one.tolist() for one in said.max(1))
     facts = SensitivityFacts(
         pair_id=row["pair_id"],
