@@ -28,6 +28,8 @@ FILES = {
     "names.txt": "\n".join(NAMES),
     "names.json": json.dumps(NAMES),
     "class_to_idx.json": json.dumps({name: NAMES.index(name) for name in reversed(NAMES)}),
+    "label2id of texts.json": json.dumps({name: str(n) for n, name in enumerate(NAMES)}),
+    "config.json": json.dumps({"id2label": dict(enumerate(NAMES)), "architectures": ["Any"]}),
     "label2id.json": json.dumps({name: index for index, name in enumerate(NAMES)}, indent=2),
     "id2label.json": json.dumps(dict(enumerate(NAMES))),
     "clsidx_to_labels.txt": str(dict(enumerate(NAMES))).replace(", 1", ",\n 1"),

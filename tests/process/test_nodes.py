@@ -37,8 +37,8 @@ def test_what_the_refusal_of_a_cluster_says_to_do_succeeds(
             nobody.setattr(ray, "init", no_cluster)
             assert call([*run, address]) == 2
         assert call([*run, address, "--workers", "9"]) == 2
-    assert "as in --workers 1" in " ".join(capsys.readouterr().err.split())
-    assert call([*run, address, "--workers", "1"]) == 0
+    assert "as in --workers 2" in " ".join(capsys.readouterr().err.split())
+    assert call([*run, address, "--workers", "2"]) == 0
     assert_same(site.out, undisturbed)
     for refusal in set(refused):
         followed(refusal, "tests/process/test_nodes.py")
