@@ -206,6 +206,15 @@ def test_metadata_beside_flat_images_says_their_classes(tmp_path):
     assert images.notes[-1].endswith("none is in metadata.csv")
 
 
+def test_metadata_names_files_as_people_write_them_and_no_class_is_taken_in_silence(tmp_path):
+    rows = "./a.png,dog\n.\\b.png,cat\nc.png,dog\nc.png,cat\ngone.png,cat\n"
+    images = flat(tmp_path, f"file_name,label\n{rows}")
+    assert images.labels.tolist() == [1, 0, -1]
+    said = " ".join(images.notes)
+    assert "1 files have several classes in metadata.csv, so none of them has one: c.png" in said
+    assert "1 files of metadata.csv are not there: gone.png" in said
+
+
 def test_metadata_that_says_no_class_is_named(tmp_path):
     images = flat(tmp_path, "file_name,caption\nb.png,x\n")
     assert images.labels.tolist() == [-1] * 3
