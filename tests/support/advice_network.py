@@ -107,7 +107,8 @@ class Network(States):
     @contextmanager
     def _serving(self, folder: Path) -> Iterator[str]:
         class Quiet(SimpleHTTPRequestHandler):
-            def log_message(self, *_: Any) -> None: ...
+            def log_message(self, format: str, *args: Any) -> None:
+                del format, args
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(folder)))
         Thread(target=server.serve_forever, daemon=True).start()

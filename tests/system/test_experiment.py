@@ -14,6 +14,8 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.engine.batch import to_8bit
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images.listing import seeded_order
 from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
@@ -290,3 +292,18 @@ def test_a_run_may_lie_in_a_folder_whose_name_is_no_utf8(tmp_path, tiny_images, 
         assert Run(out).info.command.endswith("\\xe9t\\xe9/run'")
         for command, *options in (["table"], ["report"], ["verify", "--trust-run-code"]):
             assert call([command, str(out), *options]) == 0
+
+
+def test_a_contrast_that_is_no_number_is_not_stored(tmp_path, tiny_images, no_figures, monkeypatch):
+    """The model answers NaN once the run is done, where a small change is looked at."""
+    asked = Evaluator.logits
+
+    def late(self, images):
+        return asked(self, images) * float("nan")
+
+    monkeypatch.setattr(
+        "blindspots.study.contrast.to_8bit",
+        lambda image: (monkeypatch.setattr(Evaluator, "logits", late), to_8bit(image))[1],
+    )
+    assert run(tiny_images, tmp_path / "run", "--sources", "4", "--targets-per-source", "1") == 0
+    assert Run(tmp_path / "run").info.contrast is None

@@ -4,7 +4,6 @@ PGD on the pair's source, towards its target's class, once a run: 50 steps on on
 """
 
 import io
-import math
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
@@ -49,9 +48,10 @@ def contrast_steps(
     subject = next((one for one in subjects if row and one.name == row["model"]), None)
     if row is None or subject is None or not _possible(run, row):
         return
-    facts, pixels = yield from _measured(run, subject, row, method or PGD())
-    if not (math.isfinite(facts.p_before) and math.isfinite(facts.p_after)):
+    measured = yield from _measured(run, subject, row, method or PGD())
+    if measured is None:
         return
+    facts, pixels = measured
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
@@ -67,7 +67,7 @@ def _possible(run: Run, row: Row) -> bool:
 
 def _measured(
     run: Run, subject: Subject, row: Row, method: PGD
-) -> Generator[None, None, tuple[SensitivityFacts, bytes]]:
+) -> Generator[None, None, tuple[SensitivityFacts, bytes] | None]:
     source, device = saved_image(run, row["source_id"], row["model"])[None], subject.model.device
     wanted = torch.tensor([row["target_class"]], device=device)
     changed = source
@@ -77,6 +77,8 @@ def _measured(
     with subject.model.frozen():
         answer = subject.evaluator.exact.logits(torch.cat([source, changed]))
     said = answer.softmax(1).cpu()
+    if not said.isfinite().all():
+        return None
     (p_before, p_after), (before, after) = (one.tolist() for one in said.max(1))
     facts = SensitivityFacts(
         pair_id=row["pair_id"],
