@@ -44,6 +44,7 @@ from blindspots.schema import (
 from blindspots.scores import make_score
 from blindspots.settings import Trust
 from blindspots.store.reader import ModelFacts, Row, Run
+from blindspots.study.audit_pictures import PictureAudit
 from blindspots.study.reload import (
     StoredRows,
     label_of,
@@ -101,14 +102,14 @@ class Recomputation:
     def rows(self, stored: StoredRows, reporter: Reporter) -> Found:
         """Every row with what it should hold, and a sentence about each that cannot be computed."""
         yield from self._facts(stored.pairs)
-        sound: list[Row] = []
+        pictures, model, sound = PictureAudit(self.run), self.facts.name, list[Row]()
         with reporter.work(f"{self.facts.name}: verifying", len(stored.pairs), "pairs") as tick:
             for start in range(0, len(stored.pairs), self.batch):
                 chunk = stored.pairs[start : start + self.batch]
                 usable = []
                 for row in chunk:
                     problems = list(self._unusable(row))
-                    yield from problems or self._shown(row)
+                    yield from problems or chain(self._shown(row), pictures.hidden(row, model))
                     usable += [] if problems else [row]
                 for row, again in zip(usable, self._pairs(usable), strict=True):
                     yield Computed(f"pair {row['pair_id']}", row, again)
