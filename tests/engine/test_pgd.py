@@ -101,8 +101,10 @@ class Backward(torch.autograd.Function):
     ids=["exit", "backward", "outputs"],
 )
 def test_a_model_that_fails_on_the_way_is_said_to(then, said):
+    model = toy(Late(then))
+    assert model.num_classes
     with pytest.raises(ModelFailed, match=said):
-        PGD(steps=4)(toy(Late(then)), random_images(2), torch.tensor([0, 1]))
+        PGD(steps=4)(model, random_images(2), torch.tensor([0, 1]))
 
 
 def test_accuracy_counts_images_that_survive_every_restart():

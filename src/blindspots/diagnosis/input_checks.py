@@ -261,7 +261,7 @@ def asked(evidence: Evidence, normaliser: Normaliser) -> Evidence:
     other.layout = model.layout
     with other.frozen():
         logits = Evaluator(other, chunk=evidence.evaluator.chunk).logits(evidence.images).cpu()
-    check_answer(model, logits, evidence.images)
+    check_answer(model, logits, evidence.images, evidence.logits.shape[1])
     return replace(evidence, logits=logits)
 
 

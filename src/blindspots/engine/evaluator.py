@@ -50,10 +50,12 @@ def asking(model: Classifier, what: str, images: Tensor) -> Iterator[None]:
         ) from error
 
 
-def check_answer(model: Classifier, answer: object, images: Tensor) -> None:
-    """Raise where a model answers otherwise than it did when it was loaded."""
-    fault, expected = answer_fault(answer, len(images)), model.count_outputs()
-    if fault is None and isinstance(answer, Tensor) and answer.shape[1] != expected:
+def check_answer(
+    model: Classifier, answer: object, images: Tensor, outputs: int | None = None
+) -> None:
+    """Raise where a model answers otherwise than it did when it was loaded, or with `outputs`."""
+    fault, expected = answer_fault(answer, len(images)), outputs or model.known_outputs
+    if fault is None and expected and isinstance(answer, Tensor) and answer.shape[1] != expected:
         fault = f"returns {answer.shape[1]} outputs instead of {expected}"
     if fault:
         raise ModelFailed(
