@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import threading
 import tomllib
 from pathlib import Path
 
@@ -29,19 +30,26 @@ def timed():
 def ran(timed):
     """The exit status of three targets, given what each took: (status, CPU seconds, seconds)."""
 
-    def run(slow=1.0, **taken):
-        made = iter(taken.values())
-        make = lambda name: timed.Taken(name, *next(made), "end")  # noqa: E731
-        return timed.main(list(taken), BUDGETS, make, lambda: slow)
+    def run(*groups, slow=1.0, **taken):
+        make = lambda name, _: timed.Taken(name, *taken[name], "end")  # noqa: E731
+        return timed.main(groups or list(taken), BUDGETS, make, lambda: slow)
 
     return run
 
 
-def test_the_budget_of_all_targets_together_is_twenty_minutes():
+def groups():
+    return (CI / "run").read_text().split("timed.py ")[1].split()
+
+
+def targets():
+    return [target for group in groups() for target in group.split("+")]
+
+
+def test_the_budget_of_all_targets_together_is_twenty_minutes(timed):
     budgets = tomllib.loads((CI / "budget.toml").read_text())
-    targets = (CI / "run").read_text().split("timed.py ")[1].split()
-    assert set(targets) == set(budgets)
-    assert sum(budget["wall"] for budget in budgets.values()) <= 20 * 60
+    assert sorted(targets()) == sorted(budgets)
+    assert timed.together(groups(), budgets) <= 20 * 60
+    assert sum(budget["cpu"] for budget in budgets.values()) <= 2 * 20 * 60
     assert budgets["test"]["wall"] <= 3 * 60
 
 
@@ -105,8 +113,45 @@ def test_what_a_target_leaves_running_is_not_waited_for(timed, monkeypatch):
     assert taken.wall < 20
 
 
-def targets():
-    return (CI / "run").read_text().split("timed.py ")[1].split()
+def test_targets_of_one_group_are_made_at_once(timed):
+    both = threading.Barrier(2, timeout=30)
+
+    def make(name, begin):
+        both.wait()
+        return timed.Taken(name, 0, 1, 1, begin)
+
+    assert timed.main(["check+test"], BUDGETS, make, lambda: 1.0) == 0
+
+
+def test_a_group_is_waited_for_where_one_fails_and_the_rest_left_out(ran, capsys):
+    taken = {"check": (0, 1, 1), "test": (7, 1, 1), "demo": (0, 1, 1)}
+    assert ran("test+check", "demo", **taken) == 7
+    said = capsys.readouterr().out
+    assert "check" in said
+    assert "demo" not in said
+
+
+def test_a_group_may_take_as_long_as_its_longest_target(timed):
+    budgets = {name: {"wall": wall} for name, wall in (("a", 5), ("b", 7), ("c", 1))}
+    assert timed.together(["a+b", "c"], budgets) == 8
+
+
+def test_each_line_of_a_group_says_whose_it_is(timed, capfd):
+    for taken in timed.run_at_once(["echo one", "echo three"], shell(timed)):
+        assert taken.status == 0
+    said = capfd.readouterr().out
+    assert "\necho one   | one\n" in said
+    assert "\necho three | three\n" in said
+
+
+def test_the_cpu_seconds_of_a_group_are_each_targets_own(timed):
+    busy = "import time\nwhile time.process_time() < 0.4: pass"
+    idle, working = timed.run_at_once(["sleep 0.1", f'python3 -c "{busy}"'], shell(timed))
+    assert working.cpu >= 0.4 > idle.cpu
+
+
+def shell(timed):
+    return lambda target, begin: timed.run(target, begin, make=("sh", "-c"))
 
 
 def test_the_workflow_makes_what_ci_runs_on_every_python_that_is_supported():

@@ -116,8 +116,8 @@ class MachineSettings:
 
     `device`: auto, cpu, cuda, cuda:1 …; `batch`: pairs in flight at once, None: by the device.
     `layout`: how images lie in memory inside the model; auto: what was measured as faster for its
-    kind. `compile`: whether the traversal's forward and gradient are compiled; auto: where the
-    plan is long enough to pay for it.
+    kind. `compile`: whether the traversal's forward and gradient are compiled; auto: on a
+    GPU, where the plan is long and it is measured as faster.
     `keep`: none, found or path; None: path below 1,000 pairs per model, else found.
     `lpips_weights`: AlexNet's weights, or "download"; None: torch's hub cache. `shard`: the share
     of the plan's sources that is worked on.

@@ -18,11 +18,12 @@ from blindspots.engine.device import (
     M_MMAP_MAX,
     M_TRIM_THRESHOLD,
     arithmetic,
+    batch_size,
     check_precision,
     find_device,
     keep_freed_memory,
     lay_out,
-    pays_to_compile,
+    may_pay_to_compile,
 )
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
@@ -161,17 +162,48 @@ def test_tf32_is_refused_where_there_is_none():
 
 
 @pytest.mark.parametrize(
-    ("choice", "evaluations", "seconds", "pays"),
-    [
-        ("auto", 100, 0.1, False),
-        ("auto", 400 * 1000, 0.1, True),
-        ("auto", 400 * 100, 0.001, False),
-        ("on", 1, 0.0, True),
-        ("off", 10**9, 1.0, False),
-    ],
+    ("evaluations", "seconds", "may"),
+    [(100, 0.1, False), (400 * 1000, 0.1, True), (400 * 100, 0.001, False)],
 )
-def test_compiling_pays_on_long_plans_alone(choice, evaluations, seconds, pays):
-    assert pays_to_compile(evaluations, seconds, choice) == pays
+def test_compiling_may_pay_on_long_plans_alone(evaluations, seconds, may):
+    assert may_pay_to_compile(evaluations, seconds) == may
+
+
+@pytest.fixture
+def compiled_seconds(monkeypatch):
+    """Whether `auto` compiles a long plan on a GPU, given the seconds of both."""
+
+    def decide(plain, compiled, evaluations=10**9):
+        evaluator = Evaluator(toy(convolutional()))
+        monkeypatch.setattr(type(evaluator.model), "device", torch.device("cuda"))
+        timed = lambda self: compiled if self.compiled else plain  # noqa: E731
+        monkeypatch.setattr(Evaluator, "_seconds_each", timed)
+        evaluator.compile_where_it_pays(evaluations)
+        return evaluator.compiled
+
+    return decide
+
+
+def test_auto_compiles_what_is_faster_then(compiled_seconds):
+    assert compiled_seconds(plain=0.1, compiled=0.08)
+    assert not compiled_seconds(plain=0.1, compiled=0.095)
+    assert not compiled_seconds(plain=0.1, compiled=0.4)
+    assert not compiled_seconds(plain=0.1, compiled=0.01, evaluations=999)
+
+
+@pytest.mark.parametrize(("choice", "compiled"), [("auto", False), ("off", False), ("on", True)])
+def test_on_a_cpu_no_clock_decides_about_compiling(choice, compiled, monkeypatch):
+    monkeypatch.setattr(Evaluator, "_seconds_each", lambda _: pytest.fail("timed"))
+    evaluator = Evaluator(toy(convolutional()))
+    evaluator.compile_where_it_pays(10**9, choice)
+    assert evaluator.compiled == compiled
+
+
+def test_what_an_evaluation_takes_is_measured_on_full_batches():
+    evaluator, asked = Evaluator(toy(convolutional())), []
+    evaluator.model.register_forward_pre_hook(lambda _, given: asked.append(len(given[0])))
+    assert evaluator._seconds_each() > 0
+    assert set(asked) == {batch_size(evaluator.model.size, torch.device("cpu"))}
 
 
 def test_a_model_that_cannot_be_compiled_goes_on_without_and_says_so_once(monkeypatch):

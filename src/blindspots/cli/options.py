@@ -193,7 +193,7 @@ class MachineFlags:
     layout
         How images lie in memory inside the model; auto: what is faster for its kind.
     compile
-        Whether the traversal's forward and gradient are compiled; auto: where it pays.
+        Whether the traversal's forward and gradient are compiled; auto: on a GPU, where it pays.
     precision
         Arithmetic of the model while it is traversed; what is stored is measured in fp32. Unlike
         the others, it is part of the plan.

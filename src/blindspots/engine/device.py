@@ -77,15 +77,12 @@ def _convolves(model: nn.Module) -> bool:
     return len(convolutions) > 1
 
 
-def pays_to_compile(evaluations: float, seconds_each: float, choice: str = "auto") -> bool:
-    """Whether to compile for that many evaluations of that many seconds; on and off decide alone.
+def may_pay_to_compile(evaluations: float, seconds_each: float) -> bool:
+    """Whether so many evaluations, of so many seconds as they are, are worth a try at compiling.
 
     Measured on two cores with resnet50: 35 s for the first graph and 28 s for a second one, when
-    the batch shrinks at the end, to bring an evaluation from 86 to 77 ms, a tenth. `auto` wants
-    twice the cost back: 20 minutes of work for one model.
+    the batch shrinks at the end. Asked is that `COMPILE_SAVES` of the work brings twice that back.
     """
-    if choice != "auto":
-        return choice == "on"
     return evaluations * seconds_each * COMPILE_SAVES > 2 * COMPILE_SECONDS
 
 

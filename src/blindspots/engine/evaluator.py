@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.engine.device import arithmetic, pays_to_compile
+from blindspots.engine.device import COMPILE_SAVES, arithmetic, batch_size, may_pay_to_compile
 from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.errors import (
     BlindspotsError,
@@ -28,7 +28,7 @@ from blindspots.scores import Confidence, Differentiated, Kept, Score
 from blindspots.settings import Precision, check_choice
 
 Images = Float[Tensor, "batch channel height width"]
-LEAST_EVALUATIONS, TIMED_IMAGES = 1000, 2
+LEAST_EVALUATIONS, WARM_UP = 1000, 2
 
 
 @contextmanager
@@ -94,9 +94,22 @@ class Evaluator:
         return self if self.precision == "fp32" else replace(self, precision="fp32")
 
     def compile_where_it_pays(self, evaluations: int, choice: str = "auto") -> None:
-        """Compile where `choice` says so; `auto`: where that many evaluations take long enough."""
-        timed = choice == "auto" and evaluations >= LEAST_EVALUATIONS
-        self.compiled = pays_to_compile(evaluations, self._seconds_each() if timed else 0, choice)
+        """Compile where `choice` says so; `auto`: where that many evaluations take less time then.
+
+        On a CPU `auto` never does. What is compiled there sums up in another order for another
+        batch, so a pair's numbers would hang on a clock, and it is a tenth faster for one model
+        and several times slower for another (docs/benchmark-engine.md).
+        """
+        self.compiled = choice == "on" or (choice == "auto" and self._pays_to_compile(evaluations))
+
+    def _pays_to_compile(self, evaluations: int) -> bool:
+        if self.model.device.type == "cpu" or evaluations < LEAST_EVALUATIONS:
+            return False
+        plain = self._seconds_each()
+        if not may_pay_to_compile(evaluations, plain):
+            return False
+        self.compiled = True
+        return self._seconds_each() < (1 - COMPILE_SAVES) * plain and self.compiled
 
     def logits(self, images: Images) -> Float[Tensor, "batch outputs"]:
         return torch.cat(self._in_chunks(self._logits, images))
@@ -117,14 +130,16 @@ class Evaluator:
         return join(self._in_chunks(differentiated, images, kept))
 
     def _seconds_each(self) -> float:
-        """What an evaluation takes now; the first one, which sets buffers up, is not counted."""
-        grey = torch.full((TIMED_IMAGES, 3, *self.model.size), 0.5, device=self.model.device)
+        """What an evaluation takes now; the first ones, which set buffers up, are not counted."""
+        count = batch_size(self.model.size, self.model.device)
+        grey = torch.full((count, 3, *self.model.size), 0.5, device=self.model.device)
         with self.model.frozen():
-            kept = self.kept(grey, torch.zeros(TIMED_IMAGES, dtype=torch.long))
-            self.evaluate(grey, kept).score.tolist()
+            kept = self.kept(grey, torch.zeros(count, dtype=torch.long))
+            for _ in range(WARM_UP):
+                self.evaluate(grey, kept).score.tolist()
             began = time.perf_counter()
             self.evaluate(grey, kept).score.tolist()
-        return (time.perf_counter() - began) / TIMED_IMAGES
+        return (time.perf_counter() - began) / count
 
     def _logits(self, images: Tensor) -> Tensor:
         self.give_way()
