@@ -1,6 +1,7 @@
 """Adaptive, Star and Fan: closed forms, guarantees, and independence of company."""
 
 import math
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -14,7 +15,8 @@ from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.look import Look
 from blindspots.engine.scheduler import Engine
-from blindspots.methods.method import Problem
+from blindspots.methods.fan import spread_evenly
+from blindspots.methods.method import Problem, triangle_weights
 from blindspots.scores.score import confidence, margin
 from tests.support.toys import (
     PIXELS,
@@ -277,6 +279,46 @@ def test_traverse_groups_pairs_of_equal_sources_for_a_fan():
         convolutional(), sources, targets, bs.Fan(max_steps=4), groups=["a", "b", "c", "d"]
     ).found
     assert not torch.allclose(found, apart, atol=1e-5)
+
+
+def test_what_a_fan_looks_at_leaves_smaller_gaps_in_a_triangle_than_random_points():
+    """The farthest that a point of the triangle's grid is from 36 points, mean of many starts."""
+    grid, starts = triangle_weights(), torch.Generator().manual_seed(0)
+    evenly = [spread_evenly(36, torch.rand(2, generator=starts)).float() for _ in range(50)]
+    random = [torch.rand(36, 3, generator=starts).log().neg() for _ in range(50)]
+    gaps = {
+        name: sum(torch.cdist(grid, p / p.sum(dim=1, keepdim=True)).amin(dim=1).max() for p in kind)
+        for name, kind in {"evenly": evenly, "random": random}.items()
+    }
+    assert gaps["evenly"] < 0.9 * gaps["random"]
+
+
+@given(st.integers(1, 6), SEEDS)
+def test_even_points_of_a_simplex_have_the_mean_of_uniform_ones(corners, seed):
+    start = torch.rand(corners, generator=torch.Generator().manual_seed(seed))
+    shares = spread_evenly(500, start)
+    assert (shares >= 0).all()
+    torch.testing.assert_close(shares.sum(dim=1), torch.ones(500).double(), atol=1e-12, rtol=0)
+    assert (shares.mean(dim=0) * (corners + 1) - 1).abs().max() < 0.1
+
+
+def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():
+    method, pairs = bs.Fan(memory=3), make_pairs(2)
+    source, label = pairs[0].source[None], torch.tensor([pairs[0].label])
+    targets = torch.stack([pair.target for pair in pairs])[None]
+    problem = Problem(source, targets, label, *torch.tensor([[0.9], [2.0], [0.8]]))
+    empty = method.init(problem, [torch.Generator()])
+    empty = replace(empty, steps=empty.steps + 1)
+    oldest = {
+        name: getattr(empty, f"plane_{name}").clone() for name in ("normal", "weights", "scale")
+    }
+    oldest["normal"][0, -1], oldest["weights"][0, -1, 0], oldest["scale"][0, -1] = 0.01, 1.0, 1.0
+    known = replace(empty, **{f"plane_{name}": plane for name, plane in oldest.items()})
+    unbent = method._moved(problem, empty)
+    assert torch.equal(method._moved(problem, known), unbent)
+    bent = method._moved(problem, replace(known, ever=torch.tensor([True])))
+    assert not torch.equal(bent[:, 0], unbent[:, 0])
+    assert torch.equal(bent[:, 1], unbent[:, 1])
 
 
 def test_a_fan_holds_more_of_its_triangle_than_targets_do():

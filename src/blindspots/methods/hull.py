@@ -10,7 +10,7 @@ the corners start at the targets themselves and are bent until the hull is insid
     w        weights        a point of the hull; one corner and Σw = t for a segment
     κ        clear          logits above the floor that an evaluated point must have: what rounding
                             to 8 bits can take, at most `clearance` (see `clearance_needed`; Fan:
-                            or half of what its corners have, at most `clearance` too)
+                            or half of what its corners have, at most twice `clearance`)
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
     η        pull           share of the way back to the targets walked in a step
@@ -21,9 +21,10 @@ One step, after the points w of the present corners were evaluated (height m_w o
 confidence the margin; gradient g_w):
     r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
          r / 2 where by less than a quarter of it
-    a  ← 0.9 a (Fan: 0.95 a) where every point was κ above the floor, at most 1.5 times what the
+    a  ← 0.9 a where every point was κ above the floor, at most 1.5 times what the
          corners have where promises are kept; else 1.15 a where they are not; at least 1.5 κ
-    remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps
+    remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps (Fan: of the last
+         one until all points were held once: what was said of corners far away misleads)
     x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor),
          what that bends the corners limited to r a pixel
 For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σw² of it. Both κ and
@@ -77,6 +78,7 @@ from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
 # What each trades; `benchmarks.sensitivity` shows what comes of halving and doubling it.
+RELAX = 0.9  # the aim's fall after a held step: slower ends farther away, faster is outside oftener
 DEEPER = 1.15  # the aim's growth after a broken promise: inside sooner, but farther from the target
 NEAR = 1.5  # the most times its corners' depth that an aim may be: larger is slower to come near
 LARGEST_AIM = 60.0  # logits; without it, an aim that no gradient can meet would grow for ever
@@ -87,6 +89,7 @@ GOLDEN = (5**0.5 - 1) / 2  # the turn that spreads the points of a segment most 
 LEAST_T = 0.03  # nearer to the source a point would move its corner more than 33-fold
 LEAST_AIM = 1.5  # the least aim, in κ: the nearer to 1 the nearer the end, and the oftener outside
 SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the floor
+SAG_TIMES = 2.0  # the most that sagging asks for, in `clearance`: more keeps early corners far away
 WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
@@ -129,7 +132,6 @@ class HullMethod(Method):
     last_pull: float = 0.05
     memory: int = 6
 
-    relax: ClassVar[float] = 0.9
     sag: ClassVar[float] = 0.0
     straight: ClassVar[bool] = True
     differentiates: ClassVar[Differentiated] = "height"
@@ -221,14 +223,14 @@ class HullMethod(Method):
     ) -> Float[Tensor, "batch"]:
         """How far above the floor all corners must be for the one that rounding costs the most.
 
-        Or the share `sag` of what the corners have, up to the clearance, where that is more.
+        Or, where that is more, the share `sag` of what the corners have, up to twice clearance.
         """
         k = state.corners.shape[1]
         own = (problem.height - problem.floor).repeat_interleave(k)
         corners, gradient = state.corners.flatten(0, 1), evaluation.gradient[:, :k].flatten(0, 1)
         needed = clearance_needed(self.clearance, own, corners, gradient).view(-1, k).amax(dim=1)
         deep = evaluation.objective[:, :k].amin(dim=1) - problem.floor
-        return needed.maximum((self.sag * deep).clamp(max=self.clearance))
+        return needed.maximum((self.sag * deep).clamp(max=SAG_TIMES * self.clearance))
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
@@ -257,7 +259,7 @@ class HullMethod(Method):
         deep = state.margins.amin(dim=1) - problem.floor
         depth = deep.maximum(state.clear)
         kept = state.kept > KEPT
-        lower = torch.minimum(state.aim * self.relax, torch.where(kept, NEAR * depth, torch.inf))
+        lower = torch.minimum(state.aim * RELAX, torch.where(kept, NEAR * depth, torch.inf))
         higher = state.aim * torch.where(kept, 1.0, DEEPER)
         least = LEAST_AIM * state.clear
         return torch.where(short, higher, lower).clamp(max=LARGEST_AIM).maximum(least)
@@ -333,7 +335,7 @@ class HullMethod(Method):
         pulled = now.corners + pull[now.steps.clamp(max=self.max_steps)] * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
-        counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & (now.plane_scale > 0)
+        counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & self.trusted(now)
         need = torch.where(counts, lacking, -torch.inf)
         multipliers = least_multipliers(gram(now), need)
         bend = torch.einsum(
@@ -341,6 +343,10 @@ class HullMethod(Method):
         )
         bent = pulled + within(now.radius, bend.view_as(pulled))
         return bent.clamp(0, 1)
+
+    def trusted(self, now: HullState) -> Bool[Tensor, "batch planes"]:
+        """The planes that bend the corners: all that are remembered."""
+        return now.plane_scale > 0
 
     def _worst(self, problem: Problem, now: HullState, moved: Corners) -> Tensor:
         """The remembered point, corners apart, that the planes say is lowest at new corners."""
