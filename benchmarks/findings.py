@@ -121,6 +121,15 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def over_sources(values: Sequence[float], sources: Sequence[Any]) -> tuple[float, float, float]:
+    """The mean over sources of each one's mean, and its 95 % interval."""
+    groups: dict[Any, list[float]] = {}
+    for value, source in zip(values, sources, strict=True):
+        groups.setdefault(source, []).append(value)
+    means = [float(np.mean(one)) for one in groups.values()]
+    return (float(np.mean(means)), *bootstrap(means))
+
+
 def write_page(results: Path, page: Path) -> None:
     """The table and the figure of what the results hold."""
     draw(models(results), page.parent / "images" / "findings-simplex")

@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.findings import bootstrap
+from benchmarks.findings import over_sources
 from benchmarks.results import fill, keep, known, models
 from benchmarks.subjects import ASSETS, IMAGENET_SAMPLE
 from blindspots.engine.device import batch_size, lay_out
@@ -188,15 +188,11 @@ def judged(about: Witnessed, other: Witnessed) -> dict[str, Any]:
 
 
 def share(about: Witnessed, which: Tensor, of: Tensor | None = None) -> dict[str, Any]:
-    """The share of pairs, with its interval over sources."""
-    groups: dict[int, list[float]] = {}
-    for place, source in enumerate(about.sources):
-        if of is None or of[place]:
-            groups.setdefault(source, []).append(float(which[place]))
-    means = [float(np.mean(one)) for one in groups.values()]
-    low, high = bootstrap(means)
-    pairs = sum(len(one) for one in groups.values())
-    return {"share": float(np.mean(means)), "low": low, "high": high, "pairs": pairs}
+    """The share of pairs (of those chosen by `of`), with its interval over sources."""
+    places = [place for place in range(len(which)) if of is None or of[place]]
+    sources = [about.sources[place] for place in places]
+    mean, low, high = over_sources([float(which[place]) for place in places], sources)
+    return {"share": mean, "low": low, "high": high, "pairs": len(places)}
 
 
 def table(measured: dict[str, dict[str, Any]]) -> str:
