@@ -203,7 +203,7 @@ def table(measured: dict[str, dict[str, Any]]) -> str:
     ]
     for model, rows in measured.items():
         for name, row in rows.items():
-            if "clean" in row:
+            if "clean" in row and name != PLAIN:
                 lines.append(
                     f"| {model} | {name} | {_said(row['found'])} | {_said(row['clean'])} |"
                 )
