@@ -1,15 +1,17 @@
 """How much of the simplex of a source and k found images is inside, against k.
 
     python -m benchmarks.findings [--models shapes-vit shapes-vit-at …] [--sources 8]
-                                  [--targets 2 3 5 10] [--results DIR] [--page docs/findings.md]
+                                  [--targets 2 3 5 10] [--tolerances 0.004 0.06]
+                                  [--results DIR] [--page docs/findings.md]
 
-For each model, k and source, the k found images are chosen together (`Fan`) and one by one
-(`Star`), for the same targets, and 2,000 uniform points of each simplex are asked for. Intervals
-are 95 % bootstrap intervals over the sources. Every row is kept in DIR as soon as it is measured.
+For each model, k, tolerance and source, the k found images are chosen together (`Fan`) and one by
+one (`Star`), for the same targets, and 400 uniform points of each simplex are asked for. Both
+stop at the tolerance, so that they are compared at the same distance. Intervals are 95 % bootstrap
+intervals over the sources. Every row is kept in DIR as soon as it is measured.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +30,9 @@ from blindspots.methods.method import Method, rms
 from blindspots.reporting.figures.style import LABEL, LIMBS, SMALL, TITLE, axes_grid, save
 
 BATCH = 16
-SAMPLES = 2000
-RESAMPLES = 2000
-WAYS: dict[str, type[Method]] = {"together": bs.Fan, "one by one": bs.Star}
+SAMPLES = 400
+RESAMPLES = 400
+WAYS = ("together", "one by one")
 
 
 def main() -> None:
@@ -39,19 +41,31 @@ def main() -> None:
     keep_freed_memory()
     for name in given.models:
         path = given.results / f"{name}.json"
-        keep(path, measure(subject(name), given.sources, given.targets, there=known(path)))
+        keep(path, measure(subject(name), given, known(path)))
     if given.page:
         write_page(given.results, given.page)
 
 
-def measure(about: Subject, sources: int, targets: Sequence[int], there: dict[str, Any]):
-    """(name, row) of every number of targets and way of choosing that is not known yet."""
-    evaluator = Evaluator(about.model, chunk=BATCH)
-    for k in targets:
-        for way, kind in WAYS.items():
-            if f"{k} {way}" not in there:
-                pairs = about.pairs(sources, k)
-                yield f"{k} {way}", _row(evaluator, _outcomes(evaluator, kind(), pairs), k)
+def measure(about: Subject, given: argparse.Namespace, there: dict[str, Any]):
+    """(name, row) of every number of targets, tolerance and way that is not known yet."""
+    evaluator, most = Evaluator(about.model, chunk=BATCH), max(given.targets)
+    for tolerance in given.tolerances:
+        alone: list[list[TraversalResult]] = []
+        for k in given.targets:
+            together, one_by_one = (f"{k} {way} {tolerance:g}" for way in WAYS)
+            if together not in there:
+                pairs = about.pairs(given.sources, k)
+                found = _outcomes(evaluator, bs.Fan(tolerance=tolerance), pairs)
+                yield together, _row(evaluator, found, k, tolerance, WAYS[0])
+            if one_by_one not in there:
+                # By itself, an image is found alike whatever other targets its source has.
+                alone = alone or _outcomes(
+                    evaluator, bs.Star(tolerance=tolerance), about.pairs(given.sources, most)
+                )
+                yield (
+                    one_by_one,
+                    _row(evaluator, [outs[:k] for outs in alone], k, tolerance, WAYS[1]),
+                )
 
 
 def _outcomes(
@@ -66,7 +80,11 @@ def _outcomes(
 
 
 def _row(
-    evaluator: Evaluator, groups: Sequence[Sequence[TraversalResult]], k: int
+    evaluator: Evaluator,
+    groups: Sequence[Sequence[TraversalResult]],
+    k: int,
+    tolerance: float,
+    way: str,
 ) -> dict[str, Any]:
     corners = [
         Corners((outs[0].pair.source, *(out.found for out in outs)), outs[0].label)
@@ -82,6 +100,8 @@ def _row(
     low, high = bootstrap(fractions)
     return {
         "k": k,
+        "tolerance": tolerance,
+        "way": way,
         "sources": len(groups),
         "fraction": float(np.mean(fractions)),
         "low": low,
@@ -101,6 +121,15 @@ def bootstrap(values: Sequence[float]) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def over_sources(values: Sequence[float], sources: Sequence[Any]) -> tuple[float, float, float]:
+    """The mean over sources of each one's mean, and its 95 % interval."""
+    groups: dict[Any, list[float]] = {}
+    for value, source in zip(values, sources, strict=True):
+        groups.setdefault(source, []).append(value)
+    means = [float(np.mean(one)) for one in groups.values()]
+    return (float(np.mean(means)), *bootstrap(means))
+
+
 def write_page(results: Path, page: Path) -> None:
     """The table and the figure of what the results hold."""
     draw(models(results), page.parent / "images" / "findings-simplex")
@@ -109,46 +138,76 @@ def write_page(results: Path, page: Path) -> None:
 
 def _table(measured: dict[str, Any]) -> str:
     lines = [
-        "| model | k | chosen | fraction inside [95 %] | lowest source | RMSE | segments inside |"
-        " evaluations per target |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | tolerance | k | RMSE, together | one by one | fraction inside [95 %], together |"
+        " one by one | together − one by one | segments inside, together |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, rows in measured.items():
-        for key, r in rows.items():
-            lines.append(
-                f"| {name} | {r['k']} | {key.partition(' ')[2]} | {r['fraction']:.3f} "
-                f"[{r['low']:.3f}, {r['high']:.3f}] | {r['least']:.2f} | {r['rmse']:.4f} | "
-                f"{r['segments_inside']:.0%} | {r['evaluations']:.0f} |"
-            )
+        lines += [_line(name, *both) for both in _both(rows)]
     return "\n".join(lines) + "\n"
 
 
+def _both(rows: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """The rows of the two ways, for each tolerance and k that both were measured at."""
+    for key, row in rows.items():
+        k, way, tolerance = key[: key.index(" ")], row["way"], row["tolerance"]
+        other = rows.get(f"{k} {WAYS[1]} {tolerance:g}")
+        if way == WAYS[0] and other:
+            yield row, other
+
+
+def _line(name: str, together: dict[str, Any], alone: dict[str, Any]) -> str:
+    apart = np.subtract(together["each"], alone["each"])
+    low, high = bootstrap(apart.tolist())
+    return (
+        f"| {name} | {together['tolerance']:g} | {together['k']} | {together['rmse']:.4f} | "
+        f"{alone['rmse']:.4f} | {_fraction(together)} | {_fraction(alone)} | "
+        f"{apart.mean():+.2f} [{low:+.2f}, {high:+.2f}] | {together['segments_inside']:.0%} |"
+    )
+
+
+def _fraction(row: dict[str, Any]) -> str:
+    return f"{row['fraction']:.3f} [{row['low']:.3f}, {row['high']:.3f}]"
+
+
 def draw(measured: dict[str, Any], path: Path) -> None:
-    """The fraction against k, one panel a model: chosen together, and one by one."""
+    """The fraction against the distance, one panel per model, a colour per k."""
     panels = axes_grid(len(measured), 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
     for panel, (name, rows) in zip(panels, measured.items(), strict=True):
-        for way, colour in zip(WAYS, LIMBS, strict=False):
-            line = [row for key, row in rows.items() if key.partition(" ")[2] == way]
-            k, mean = [row["k"] for row in line], np.array([row["fraction"] for row in line])
-            spread = [mean - [row["low"] for row in line], [row["high"] for row in line] - mean]
-            panel.errorbar(k, mean, np.abs(spread), color=colour, marker="o", capsize=3, label=way)
-        panel.set(ylim=(0, 1.03), xscale="log", xticks=[2, 3, 5, 10])
-        panel.set_xticklabels(["2", "3", "5", "10"])
-        panel.minorticks_off()
+        for k, colour in zip(sorted({row["k"] for row in rows.values()}), LIMBS, strict=False):
+            for way, look in zip(WAYS, ("-", ":"), strict=True):
+                _curve(
+                    panel,
+                    [r for r in rows.values() if (r["k"], r["way"]) == (k, way)],
+                    colour,
+                    look,
+                )
+        panel.set(ylim=(0, 1.03))
         panel.set_title(name, fontsize=TITLE)
-        panel.set_xlabel("k, found images of one source", fontsize=LABEL)
+        panel.set_xlabel("RMSE to the targets", fontsize=LABEL)
         panel.set_ylabel("simplex inside", fontsize=LABEL)
         panel.tick_params(labelsize=SMALL)
     panels[0].legend(frameon=False, fontsize=SMALL, loc="lower left")
     save(panels[0], path, formats=("png",))
 
 
+def _curve(panel: Any, rows: Sequence[dict[str, Any]], colour: str, look: str) -> None:
+    line = sorted(rows, key=lambda row: row["rmse"])
+    mean = np.array([row["fraction"] for row in line])
+    spread = [mean - [row["low"] for row in line], [row["high"] for row in line] - mean]
+    far = [row["rmse"] for row in line]
+    drawn = {"color": colour, "linestyle": look, "marker": "o", "markersize": 3, "capsize": 2}
+    label = f"k = {line[0]['k']}, {line[0]['way']}" if line else None
+    panel.errorbar(far, mean, np.abs(spread), label=label, **drawn)
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.findings", description=__doc__)
     names = available()
     parser.add_argument("--models", nargs="*", choices=names, default=names)
-    parser.add_argument("--sources", type=int, default=8)
+    parser.add_argument("--sources", type=int, default=16)
     parser.add_argument("--targets", type=int, nargs="+", default=[2, 3, 5, 10])
+    parser.add_argument("--tolerances", type=float, nargs="+", default=[0.004, 0.06])
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/findings"))
     parser.add_argument("--page", type=Path)
     return parser.parse_args()

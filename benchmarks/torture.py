@@ -23,7 +23,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +34,7 @@ import pytest
 import blindspots as bs
 from benchmarks.fuzz import FORMATS, fuzz
 from benchmarks.results import fill, known
-from benchmarks.torture_load import many_pairs, many_traversals, slow_uploads, uploads
+from benchmarks.torture_load import leavers, many_pairs, many_traversals, slow_uploads, uploads
 from benchmarks.torture_rows import Row, keep, table
 from blindspots.store.reader import Run
 from tests.process.drivers import Driver, serving
@@ -116,6 +116,7 @@ def kills(folder: Path, seed: int, count: int) -> Row:
         killed = _hurt(victim, row, rng, *usual[victim.name])
         row.count += killed
         row.counts[f"`{victim.name}`"] += killed
+        row.counts["in the final join"] += killed and _joining(victim.out)
         if not killed or rng.random() < 0.3:
             row.check(victim.name, lambda one=victim: _finish(one))
             row.counts["then ended and verified"] += 1
@@ -178,6 +179,12 @@ def _read(out: Path) -> None:
         Run(out).pair_rows()
 
 
+def _joining(out: Path) -> bool:
+    """Whether the joined tables were being written, with parts still beside them."""
+    joined = any(out.glob("pairs.parquet*"))
+    return joined and any(out.glob("parts/*.parquet"))
+
+
 def _swept(out: Path) -> None:
     left = [file.name for file in out.rglob("*.partial")]
     assert not left, f"{', '.join(left)} is left"
@@ -197,8 +204,11 @@ def failing(folder: Path, how: How, first: int, count: int, step: int = 1) -> Ro
     whole = folder / "whole"
     with sabotaged(whole, how, FAR) as counted:
         assert run(whole) == 0
-    what = {"full": "disk full from write N on", "rename": "rename N fails"}[how]
-    row = Row(f"{what}, {counted.seen} in all")
+    what = {
+        "full": "disk full from write N on, N = 1, 2, …",
+        "rename": "rename N fails, N = 1, 2, …",
+    }
+    row = Row(what[how], f"nothing wrong, each of {counted.seen}")
     for at in range(first + 1, min(counted.seen, first + count) + 1, step):
         row.count += 1
         out, text = folder / "hurt", io.StringIO()
@@ -222,20 +232,21 @@ def failing(folder: Path, how: How, first: int, count: int, step: int = 1) -> Ro
     return row
 
 
-def stops(folder: Path) -> Row:
+def stops(folder: Path, victims: Sequence[str] = ("driver", "worker")) -> Row:
     """A driver that is stopped for longer than its workers may be silent, then a worker that is."""
     row = Row("SIGSTOP of the driver, of a worker")
     site, whole = make_site(folder), folder / "whole"
     site.finish(whole)
-    for name, silence, victim in (("driver", 4.0, None), ("worker", 6.0, 0)):
+    for name in victims:
         row.count += 1
+        silence = {"driver": 4.0, "worker": 6.0}[name]
         site.go(0.02)
         patient = {"blindspots.study.backends.leader.SILENCE": silence}
         driver = site.start(folder / name, *BACKENDS["processes"], settings=patient)
         wait_for(folder / name, driver, 4)
         stopped = driver.pid
-        if victim is not None:
-            stopped = worker_processes([driver.pid], "processes")[victim]
+        if name == "worker":
+            stopped, *_ = worker_processes([driver.pid], "processes")
         os.kill(stopped, signal.SIGSTOP)
         site.go(0)
         time.sleep(1.5 * silence)
@@ -268,6 +279,7 @@ PARTS: dict[str, Part] = {
     "pairs": (10_000, lambda folder, _, count: many_pairs(folder, count)),
     "traversals": (500, lambda folder, _, count: many_traversals(folder, count)),
     "uploads": (3, lambda folder, _, count: uploads(folder, count)),
+    "leavers": (500, lambda folder, *which: leavers(folder, *which)),
     "slow": (250, lambda folder, _, count: slow_uploads(folder, count)),
     **{
         f"lies-{name}": (200, lambda folder, *which, name=name: hostile(folder, name, *which))

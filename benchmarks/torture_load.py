@@ -2,12 +2,15 @@
 
 import gc
 import io
+import logging
+import random
 import socket
 import statistics
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, redirect_stderr, suppress
 from dataclasses import dataclass, field
 from itertools import count as counted
 from itertools import pairwise
@@ -18,10 +21,12 @@ import pytest
 from PIL import Image
 
 from benchmarks.torture_rows import Row
+from blindspots.explorer.serve import ADDRESS
 from blindspots.store.writer import Store
-from tests.explorer.test_hostile import half_an_upload
+from tests.explorer.test_hostile import half_an_upload, upload_head
+from tests.images.material import encoded, noise
 from tests.support import tiny
-from tests.support.explorer_client import Client, explorer
+from tests.support.explorer_client import Client, explorer, wait_until
 from tests.support.sleeping_model import model_spec, save_pictures
 
 # Memory that Arrow and the C library keep for later comes and goes by this much.
@@ -121,6 +126,39 @@ def slow_uploads(folder: Path, count: int) -> Row:
     row = Row("slow uploads at once: files that the server holds", f"≤ {MOST_HELD}", count)
     row.reached, row.wrong = f"{own}", ["too many"] if own > MOST_HELD else []
     return row
+
+
+def leavers(folder: Path, seed: int, count: int) -> Row:
+    """Visitors who leave somewhere in an upload, with and without a word; what the server says."""
+    row = Row("visitors who leave in the middle of an upload", "no word in the terminal")
+    rng, said = random.Random(seed), io.StringIO()
+    handler = logging.StreamHandler(said)
+    logging.getLogger().addHandler(handler)
+    with _tiny_explorer(folder) as client, redirect_stderr(said):
+        content = encoded(noise(600, 400))
+        for _ in range(count):
+            _leave(client, content, rng)
+            row.count += 1
+        row.check("one who stays", lambda: _answered(client, content))
+    logging.getLogger().removeHandler(handler)
+    row.wrong += [f"it says {line}" for line in said.getvalue().splitlines()[:3]]
+    return row
+
+
+def _leave(client: Client, content: bytes, rng: random.Random) -> None:
+    """Send a part of an upload, from one byte of its head to all but the last of its body."""
+    whole = upload_head(client, 2 * len(content)) + content
+    connection = socket.create_connection((ADDRESS, client.port), timeout=20)
+    connection.sendall(whole[: rng.randrange(1, len(whole))])
+    if rng.random() < 0.5:
+        # The other side gets a reset instead of an end.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def _answered(client: Client, content: bytes) -> None:
+    # Those who left hold their places until the server has seen it.
+    wait_until(lambda: client.upload(content, "picture.png")[0] == 200, 5.0)
 
 
 def _held(client: Client, count: int) -> Iterator[socket.socket]:

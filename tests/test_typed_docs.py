@@ -9,6 +9,8 @@ import shlex
 import shutil
 import subprocess
 import zipfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +18,8 @@ import torchvision
 
 from blindspots.cli.main import call
 from blindspots.images.shapes import CLASS_NAMES, shape_image
+from blindspots.leaderboard import protocol
+from blindspots.leaderboard.protocol import find_protocol, write_json
 from tests.test_docs import PAGES, ROOT, SHELL, read
 
 BLOCK = re.compile(r"(?:^<!-- needs: ([\w, ]+) -->\n)?^```(\w*)[^\n]*\n(.*?)^```", re.M | re.S)
@@ -91,6 +95,30 @@ def test_every_command_of_a_page_runs_as_it_stands(page, clone, tmp_path, monkey
             shutil.copytree("audit", "main-audit")
         status = call(words[1:])
         assert status == 0, f"{line}\n{capsys.readouterr().err}"
+
+
+@pytest.fixture
+def few_pairs(tmp_path, monkeypatch):
+    """The protocol `shapes-v1` with its first four pairs, of two sources."""
+    small = replace(whole := find_protocol("shapes-v1"), pairs=whole.pairs[:4])
+    folder = tmp_path / "protocols"
+    folder.mkdir()
+    (folder / "shapes-v1.json").write_text(write_json(small))
+    monkeypatch.setattr(protocol, "_shipped", lambda: folder)
+
+
+@pytest.mark.slow
+def test_every_command_of_the_leaderboard_that_needs_minutes_runs_on_a_few_pairs(
+    few_pairs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "docs" / "leaderboard.md"
+    typed = [line for needs, _, text in blocks(page) if needs == "minutes" for line in lines(text)]
+    assert len(typed) == 9
+    for line in typed:
+        status = call(shlex.split(line)[1:])
+        assert status == 0, f"{line}\n{capsys.readouterr().err}"
+    assert "mine" in Path("site/shapes-v1.html").read_text()
 
 
 # Those of README and of docs/library.md have tests of their own, which look at what they print.

@@ -13,8 +13,9 @@ from importlib.util import find_spec
 
 # What the extra torch brings; everything that computes needs it, what reads a run does not.
 COMPUTING = ("torch", "torchvision", "timm")
-# What steers a terminal or ends a line there: names that come from files may have any of it.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+# What steers a terminal, ends a line there, or turns the order of what stands there: names that
+# come from files may have any of it.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class BlindspotsError(Exception):

@@ -147,6 +147,13 @@ def test_the_program_ends_without_taking_everything_apart():
     assert (done.returncode, done.stdout) == (3, "what was said, what was registered\n")
 
 
+def test_closed_outputs_are_no_traceback(tmp_path):
+    run = Factory(size=8, sources=2).write(tmp_path / "run")
+    line = [sys.executable, "-m", "blindspots", "table", str(run)]
+    done = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *line], capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 @pytest.mark.parametrize("coding", ["ascii", "latin-1", "cp1252"])
 def test_a_terminal_that_is_not_utf8_shows_names_escaped(tmp_path, monkeypatch, coding):
     run = Factory(size=8, sources=2, models=("zoo:ω-😀",)).write(tmp_path / "run")

@@ -5,9 +5,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
 from blindspots.cli.main import call
 from blindspots.engine.pgd import PGD, accuracy_under_pgd
+from blindspots.errors import ModelFailed
 from tests.support.tiny import spec
 from tests.support.toys import Linear, convolutional, random_images, random_linear, toy
 
@@ -60,6 +62,49 @@ def test_foolbox_finds_the_same(targeted):
     )
     same = ((ours - raw).abs() < 1e-4).float().mean()
     assert same > 0.99
+
+
+class Late(nn.Module):
+    """Answers well twice, then as it is told to."""
+
+    def __init__(self, then):
+        super().__init__()
+        self.inner, self.then, self.asked = convolutional(), then, 0
+
+    def forward(self, images):
+        self.asked += 1
+        answer = self.inner(images)
+        return answer if self.asked < 3 else self.then(answer)
+
+
+def raising(_answer):
+    raise SystemExit(3)
+
+
+class Backward(torch.autograd.Function):
+    @staticmethod
+    def forward(_context, values):
+        return values.clone()
+
+    @staticmethod
+    def backward(_context, _gradient):
+        raise KeyError("no way back")
+
+
+@pytest.mark.parametrize(
+    ("then", "said"),
+    [
+        (raising, r"raised SystemExit \(3\)"),
+        (Backward.apply, "raised KeyError .* for its gradient"),
+        (lambda answer: answer[:, :-1], r"returns \d outputs instead of \d"),
+    ],
+    ids=["exit", "backward", "outputs"],
+)
+def test_a_model_that_fails_on_the_way_is_said_to(then, said):
+    model = toy(Late(then))
+    assert model.num_classes
+    with pytest.raises(ModelFailed, match=said):
+        PGD(steps=4)(model, random_images(2), torch.tensor([0, 1]))
 
 
 def test_accuracy_counts_images_that_survive_every_restart():

@@ -277,14 +277,20 @@ def test_a_film_of_half_a_million_frames_is_a_picture_at_once(client):
     assert time.monotonic() - began < 5
 
 
+def upload_head(client, length):
+    """The head of an upload, and of the file in it."""
+    return (
+        f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nOrigin: {client.origin}"
+        "\r\nContent-Type: multipart/form-data; boundary=x\r\n"
+        f"Content-Length: {length}\r\n\r\n--x\r\nContent-Disposition: form-data; "
+        'name="file"; filename="a.png"\r\nContent-Type: image/png\r\n\r\n'
+    ).encode()
+
+
 def half_an_upload(client, length=10**6):
     """A connection on which the first bytes of an upload have come."""
     connection = socket.create_connection((ADDRESS, client.port), timeout=20)
-    connection.sendall(
-        f"POST /api/uploads HTTP/1.1\r\nHost: 127.0.0.1:{client.port}\r\nOrigin: {client.origin}"
-        "\r\nContent-Type: multipart/form-data; boundary=x\r\n"
-        f"Content-Length: {length}\r\n\r\n--x\r\n".encode()
-    )
+    connection.sendall(upload_head(client, length))
     return connection
 
 

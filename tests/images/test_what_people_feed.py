@@ -28,6 +28,8 @@ FILES = {
     "names.txt": "\n".join(NAMES),
     "names.json": json.dumps(NAMES),
     "class_to_idx.json": json.dumps({name: NAMES.index(name) for name in reversed(NAMES)}),
+    "label2id of texts.json": json.dumps({name: str(n) for n, name in enumerate(NAMES)}),
+    "config.json": json.dumps({"id2label": dict(enumerate(NAMES)), "architectures": ["Any"]}),
     "label2id.json": json.dumps({name: index for index, name in enumerate(NAMES)}, indent=2),
     "id2label.json": json.dumps(dict(enumerate(NAMES))),
     "clsidx_to_labels.txt": str(dict(enumerate(NAMES))).replace(", 1", ",\n 1"),
@@ -201,6 +203,16 @@ def test_metadata_beside_flat_images_says_their_classes(tmp_path):
     images = flat(tmp_path, "file_name,label\nb.png,cat\na.png,dog\nc.png,\n")
     assert images.labels.tolist() == [1, 0, -1]
     assert images.notes[-1].startswith("1 of 3 images of ")
+    assert images.notes[-1].endswith("none is in metadata.csv")
+
+
+def test_metadata_names_files_as_people_write_them_and_no_class_is_taken_in_silence(tmp_path):
+    rows = "./a.png,dog\n.\\b.png,cat\nc.png,dog\nc.png,cat\ngone.png,cat\n"
+    images = flat(tmp_path, f"file_name,label\n{rows}")
+    assert images.labels.tolist() == [1, 0, -1]
+    said = " ".join(images.notes)
+    assert "1 files have several classes in metadata.csv, so none of them has one: c.png" in said
+    assert "1 files of metadata.csv are not there: gone.png" in said
 
 
 def test_metadata_that_says_no_class_is_named(tmp_path):
@@ -234,7 +246,18 @@ def table(tmp_path, column, name="label"):
 def test_labels_of_a_table_are_read_whatever_their_type(tmp_path, column, labels):
     images = load_images(table(tmp_path, column), Model(count=2))
     assert images.labels.tolist() == labels
-    assert images.notes[-1].endswith("have no class")
+    assert images.notes[-1].endswith("have no class: none is in the column label")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [pa.array([None] * 4, pa.int64()), pa.array([-1.0] * 4), pa.array(["", " ", None, ""])],
+)
+def test_a_column_without_any_class_is_named(tmp_path, column):
+    images = load_images(table(tmp_path, column), Model(count=2))
+    assert images.labels.tolist() == [-1] * 4
+    (note,) = (one for one in images.notes if "4 of 4" in one)
+    assert note.endswith("have no class: none is in the column label")
 
 
 @pytest.mark.parametrize(

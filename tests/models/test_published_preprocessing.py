@@ -158,6 +158,15 @@ def test_every_processor_of_transformers_is_shown_alike_or_refused(classifiers, 
     counted("transformers", what, len(names), len(equal), len(names) - len(equal))
 
 
+@pytest.mark.parametrize("longest", [48, 200])
+def test_a_longest_edge_that_cuts_long_images_down_is_refused(longest):
+    import transformers
+
+    size, crop = {"shortest_edge": 32, "longest_edge": longest}, {"height": 24, "width": 24}
+    processor = transformers.CLIPImageProcessor(size=size, crop_size=crop)
+    assert off_transformers(processor, noise(100, 75)) is None
+
+
 def test_a_timm_model_at_a_size_that_is_not_square_sees_what_timm_shows(tmp_path):
     network, image = timm.create_model("resnet10t", num_classes=3), noise(90, 70)
     save_file(network.state_dict(), tmp_path / "w.safetensors")

@@ -73,6 +73,10 @@ SEVERAL = {
     ),
     "an average inside": ({**TRUE, "ema": OTHER}, "ema"),
     "DINO's": ({"student": TRUE, "teacher": OTHER}, "teacher"),
+    "a callback's": (
+        {"state_dict": below("model."), "callbacks": {"EMA": {"ema_state_dict": OTHER}}},
+        "callbacks.EMA.ema_state_dict",
+    ),
     "a module's": ({**below("model."), **below("model_ema.module.", OTHER)}, "model_ema.module"),
 }
 
@@ -86,6 +90,21 @@ def test_of_several_sets_one_is_taken_and_the_note_says_how_to_take_the_other(tm
     state, fitted = loaded(tmp_path, content, entry)
     assert same(state, OTHER)
     assert fitted.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        (lambda v: (100 * v).to(torch.int8), "weight holds whole numbers"),
+        (lambda v: v > 0, "weight holds whole numbers"),
+        (lambda v: v.to_sparse(), "weight is sparse"),
+        (lambda v: v.to("meta"), "weight is without values"),
+        (lambda v: v.to(torch.complex64), "complex numbers"),
+    ],
+)
+def test_values_that_a_network_would_cast_in_silence_are_refused(tmp_path, changed, why):
+    with pytest.raises(UsageError, match=why):
+        loaded(tmp_path, {key: changed(value) for key, value in TRUE.items()})
 
 
 def advised(message):

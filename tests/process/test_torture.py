@@ -2,8 +2,8 @@
 
 import pytest
 
-from benchmarks.torture import failing, kills
-from benchmarks.torture_load import many_pairs, many_traversals, slow_uploads
+from benchmarks.torture import failing, kills, stops
+from benchmarks.torture_load import leavers, many_pairs, many_traversals, slow_uploads
 
 pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("no_figures")]
 
@@ -19,6 +19,10 @@ def test_a_write_or_rename_that_fails_ends_in_a_sentence_and_is_resumed(tmp_path
     assert row.wrong == []
 
 
+def test_a_driver_that_is_stopped_goes_on_and_keeps_its_workers(tmp_path):
+    assert stops(tmp_path, ["driver"]).wrong == []
+
+
 def test_memory_and_open_files_do_not_grow_with_pairs_or_traversals(tmp_path):
     assert many_pairs(tmp_path, 400).wrong == []
     assert many_traversals(tmp_path / "explorer", 20).wrong == []
@@ -26,3 +30,7 @@ def test_memory_and_open_files_do_not_grow_with_pairs_or_traversals(tmp_path):
 
 def test_files_that_slow_uploads_hold_are_bounded(tmp_path):
     assert slow_uploads(tmp_path, 40).wrong == []
+
+
+def test_visitors_who_leave_in_the_middle_of_an_upload_are_not_reported(tmp_path):
+    assert leavers(tmp_path, 1, 40).wrong == []

@@ -7,6 +7,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import boto3
 import pytest
 from upath import UPath
 
@@ -19,6 +20,7 @@ from blindspots.store.paths import create, find_place
 from blindspots.store.reader import Run
 from tests.support import tiny
 from tests.support.object_store import fetch, forget_connections, names
+from tests.support.refusal_sites import raised
 from tests.support.runs import assert_same_run
 
 WHAT = ["--sources", "3", "--keep", "path"]
@@ -233,6 +235,24 @@ def test_a_store_that_does_not_answer_is_refused(nobody_answers, capsys):
         error = " ".join(capsys.readouterr().err.split())
         assert "cannot be reached" in error
         assert "AWS_ENDPOINT_URL" in error
+
+
+def test_what_the_refusal_of_a_store_says_to_do_succeeds(run, server, monkeypatch, followed):
+    """The environment names the store; the bucket is made."""
+    with monkeypatch.context() as wrong, raised() as refused:
+        wrong.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        wrong.setenv("AWS_MAX_ATTEMPTS", "1")
+        forget_connections()
+        assert call(["table", "s3://made-later/run"]) == 2
+        unreachable = refused[-1]
+    forget_connections()
+    with raised() as refused:
+        assert run("s3://made-later/run") == 2
+    boto3.client("s3").create_bucket(Bucket="made-later")
+    assert run("s3://made-later/run") == 0
+    assert call(["table", "s3://made-later/run"]) == 0
+    for refusal in (unreachable, refused[-1]):
+        followed(refusal, "tests/store/test_paths.py")
 
 
 def test_a_missing_package_is_named(monkeypatch, capsys):

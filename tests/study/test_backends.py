@@ -9,7 +9,7 @@ import pytest
 from blindspots.cli.main import call
 from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.study.backends.ray_pool import Ray
+from blindspots.study.backends.ray_pool import Ray, _pool
 from tests.support import sleeping_model
 from tests.support.sleeping_model import model_spec, save_pictures
 from tests.support.thread_pool import ThreadCrew
@@ -189,3 +189,23 @@ def test_what_cannot_be_is_refused(tmp_path, given, capsys, request, options, wh
     assert what in error
     assert "Traceback" not in error
     assert not (tmp_path / "run" / "pairs.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "workers", "cpus"),
+    [
+        ([{"CPU": 8}], None, 4, 2),
+        ([{"CPU": 1}, {"CPU": 1}], None, 1, 1),
+        ([{"CPU": 1}, {"CPU": 1}], 2, 2, 1),
+        ([{"CPU": 6}, {"CPU": 2}], 3, 3, 2),
+        ([{"CPU": 4, "GPU": 2}, {"CPU": 1, "GPU": 2}], None, 3, 1),
+        ([{"CPU": 4, "GPU": 2}, {}], 2, 2, 1),
+    ],
+)
+def test_a_worker_is_given_no_more_than_a_node_has(monkeypatch, nodes, asked, workers, cpus):
+    pytest.importorskip("ray")
+    said = [{"Alive": True, "Resources": has} for has in nodes]
+    gone = {"Alive": False, "Resources": {"CPU": 64}}
+    monkeypatch.setattr("ray.nodes", lambda: [*said, gone])
+    pool = _pool(asked, None)
+    assert (pool.workers, pool.cpus) == (workers, cpus)

@@ -4,10 +4,12 @@ Changes are planted twice over: as they are, where the manifest must name the fi
 manifest written anew, as by somebody who forges it, where the contents must give it away.
 """
 
+import io
 import json
 import math
 import os
 import shutil
+import zlib
 from dataclasses import fields, is_dataclass, replace
 from functools import reduce
 from pathlib import Path
@@ -61,6 +63,7 @@ INFO_OF_MANIFEST = {
     "found_dropped",
     "images",
 } | {"layout", "notes", "seconds", "started", "tables", "versions"}
+MODELS = '"models": ['
 FEW = ("--sources", "6", "--targets-per-source", "3")
 
 
@@ -367,6 +370,22 @@ def test_another_value_in_any_column_is_noticed(copy, made, table):
     assert missed - MANIFEST_ALONE.get(table, set()) == set()
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "by"),
+    [
+        ("triangles", "fraction", 0.002),
+        ("triangles", "fraction", -1 / 66),
+        ("triangles", "fraction_0.0", -0.1),
+        ("triangles", "fraction_0.2", -1 / 66),
+        ("simplices", "fraction", -0.03),
+        ("pairs", "p_path_min", -2.0),
+    ],
+)
+def test_a_share_that_is_another_by_little_is_noticed(copy, table, column, by):
+    rewrite(copy, table, lambda rows: [{**row, column: row[column] + by} for row in rows])
+    assert is_noticed(copy, table)
+
+
 @pytest.mark.parametrize("table", ALL_TABLES)
 def test_a_row_that_is_dropped_or_doubled_is_noticed(copy, table):
     rewrite(copy, table, lambda rows: rows[:1] + rows[2:])
@@ -496,6 +515,74 @@ def test_the_picture_that_people_are_shown_is_compared(copy, paint):
     assert disagreements(copy, sources=None) == [
         f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
     ]
+
+
+def with_gamma(file):
+    """The same pixels, which browsers show much darker."""
+    chunk, whole = b"gAMA" + (500_000).to_bytes(4), file.read_bytes()
+    part = (4).to_bytes(4) + chunk + zlib.crc32(chunk).to_bytes(4)
+    return whole[:33] + part + whole[33:]
+
+
+def saved_as(mode, **more):
+    def saved(file):
+        out = io.BytesIO()
+        image = Image.open(file).convert(mode)
+        if mode == "RGBA":
+            image.putalpha(0)
+        image.save(out, "PNG", **more)
+        return out.getvalue()
+
+    return saved
+
+
+@pytest.mark.parametrize("folder", ["found", "images", "path"])
+@pytest.mark.parametrize(
+    ("hidden", "said"),
+    [
+        (with_gamma, "gAMA"),
+        (saved_as("RGBA"), "another kind"),
+        (saved_as("RGB", save_all=True, append_images=[Image.new("RGB", (12, 12))]), "acTL"),
+        (lambda file: file.read_bytes() + b"more", "bytes behind its end"),
+    ],
+    ids=["gamma", "transparency", "frames", "bytes"],
+)
+def test_what_changes_a_picture_but_not_its_pixels_is_named(copy, folder, hidden, said):
+    source = drawn_source(copy)
+    pair = Run(copy).pairs_from(source)[0]
+    name = {"images": source}.get(folder, pair["pair_id"])
+    file = copy / folder / f"{name}.png"
+    content = hidden(file)
+    file.unlink()
+    file.write_bytes(content)
+    found = disagreements(copy)
+    assert any(f"{folder}/{name}.png holds more than pixels" in text for text in found), found
+    assert said in " ".join(found)
+
+
+@pytest.mark.parametrize("folder", ["found", "images", "path"])
+def test_a_picture_of_no_pair_is_named(copy, folder):
+    Image.new("RGB", (12, 12)).save(copy / folder / "another-one.png")
+    assert disagreements(copy) == [f"{folder}/ has a file of another-one, which no pair names"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda text: text.rstrip()[:-1] + ', "plan": {}}', "plan stands there twice"),
+        (lambda text: text.replace(MODELS, f"{MODELS}{models_of(text)},", 1), "names"),
+    ],
+    ids=["member", "model"],
+)
+def test_what_run_json_says_twice_is_noticed(copy, changed, said):
+    text = (copy / INFO_FILE).read_text()
+    (copy / INFO_FILE).unlink()
+    (copy / INFO_FILE).write_text(changed(text))
+    assert said in " ".join(disagreements(copy))
+
+
+def models_of(text):
+    return json.dumps(json.loads(text)["models"])[1:-1]
 
 
 def test_sources_that_are_left_out_everywhere_are_noticed(copy):

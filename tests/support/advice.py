@@ -10,15 +10,8 @@ from tests.support.snapshots import FOLDER, Snapshot
 
 FILE = FOLDER / "advice.txt"
 WHY_NOT = "– "
-# Why no test follows what some refusals advise.
-REASONS = {
-    "network": "published weights or data are fetched",
-    "extra": "a package is to be installed",
-    "cluster": "a cluster or an object store is to be reached or changed",
-    "machine": "it is of this machine or moment: a lock, a right, a file that changes meanwhile",
-    "passed": "it passes on what another thread or process was refused, which has its own case",
-    "first": "another refusal comes first for all that a test can give",
-}
+# Tests that follow advice beside the cases: an object store is to be made, a cluster reached.
+BESIDE = ("tests/store/test_paths.py", "tests/process/test_nodes.py")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ The code is run as it stands, by `tests/system/test_advice_followed.py`, which s
 it are. `{place}` is a folder of the case's own.
 """
 
-from tests.support import advised_states
+from tests.support import advised_network, advised_states
 
 ARGUMENTS = r"""
 segment('zoo', x, y, 0)
@@ -297,6 +297,12 @@ load_model(small + 'weights=' + saved('w.pth', net()))
     convert it once
     load_model(small + 'weights=' + converted(place / 'w.pth'))
 load_model(small + 'weights=' + saved('w.pth', {'state_dict': net().state_dict(), 'hook': Path}))
+    convert it once
+    load_model(small + 'weights=' + converted(place / 'w.pth'))
+load_model(small + 'weights=' + saved('w.pth', {k: v.numpy() for k, v in net().state_dict().items()}))
+    convert it once
+    load_model(small + 'weights=' + converted(place / 'w.pth'))
+load_model(small + 'weights=' + saved('w.pth', {'model': {k: v.numpy() for k, v in net().state_dict().items()}}))
     convert it once
     load_model(small + 'weights=' + converted(place / 'w.pth'))
 load_model(small + 'weights=' + saved('w.pth', {'a': net().state_dict(), 'b': net().state_dict()}))
@@ -831,6 +837,7 @@ TABLES = {
     "commands": COMMANDS,
     "further": FURTHER,
     **advised_states.TABLES,
+    **advised_network.TABLES,
 }
 
 

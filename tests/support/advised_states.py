@@ -125,6 +125,9 @@ cmd('table', changed('pairs.parquet', b'no'))
 (late := Run(run_copy()), changed('run.json'), late.info)
     expected the directory given to
     Run(finished).info
+cmd('verify', retold(run_copy(), plan={**Run(finished).plan, 'score': {'name': 'group', 'classes': [[[]]]}}), *TRUST)
+    start the run again with blindspots run
+    cmd('verify', finished, '--sources', '1', *TRUST)
 Run(retold(run_copy(), format=99)).info
     start it again with blindspots run and another --out
     Run(finished).info

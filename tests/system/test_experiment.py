@@ -2,6 +2,8 @@
 
 import json
 import os
+from contextlib import redirect_stderr, redirect_stdout
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +14,15 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
+from blindspots.engine.batch import to_8bit
+from blindspots.engine.evaluator import Evaluator
 from blindspots.images.listing import seeded_order
 from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
 from tests.support.runs import found_image, rows, saved_image
-from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec, write_images
+from tests.support.tiny import FULL, MODEL, NAMES, SMOOTH, run, spec, without_figures, write_images
 
 SCHEMAS = {"pairs": PAIRS, "triangles": TRIANGLES, "simplices": SIMPLICES, "nulls": NULLS}
 MODELS = 2
@@ -277,3 +281,29 @@ def test_names_that_are_no_utf8_are_carried_through_a_run(tmp_path, no_figures):
     assert [one["name"] for one in Run(tmp_path / "run").info.images.skipped] == [
         "b/\\xe9t\\xe9.png"
     ]
+
+
+def test_a_run_may_lie_in_a_folder_whose_name_is_no_utf8(tmp_path, tiny_images, monkeypatch):
+    out = tmp_path / os.fsdecode(b"\xe9t\xe9") / "run"
+    monkeypatch.setattr("sys.argv", ["blindspots", "run", "--out", str(out)])
+    said = TextIOWrapper(BytesIO(), "utf-8", errors="backslashreplace")
+    with without_figures(), redirect_stdout(said), redirect_stderr(said):
+        assert run(tiny_images, out, "--sources", "3", "--targets-per-source", "2") == 0
+        assert Run(out).info.command.endswith("\\xe9t\\xe9/run'")
+        for command, *options in (["table"], ["report"], ["verify", "--trust-run-code"]):
+            assert call([command, str(out), *options]) == 0
+
+
+def test_a_contrast_that_is_no_number_is_not_stored(tmp_path, tiny_images, no_figures, monkeypatch):
+    """The model answers NaN once the run is done, where a small change is looked at."""
+    asked = Evaluator.logits
+
+    def late(self, images):
+        return asked(self, images) * float("nan")
+
+    monkeypatch.setattr(
+        "blindspots.study.contrast.to_8bit",
+        lambda image: (monkeypatch.setattr(Evaluator, "logits", late), to_8bit(image))[1],
+    )
+    assert run(tiny_images, tmp_path / "run", "--sources", "4", "--targets-per-source", "1") == 0
+    assert Run(tmp_path / "run").info.contrast is None

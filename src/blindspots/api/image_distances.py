@@ -45,7 +45,10 @@ def lpips(a: ImagesLike, b: ImagesLike, weights: str | Path | None = None) -> Pe
     alike = _alike(a, b)
     network, note = _network(None if weights is None else Path(weights))
     if network is None:
-        raise UsageError(f"LPIPS was asked for and cannot be computed: {note}")
+        raise UsageError(
+            f"LPIPS was asked for and cannot be computed: {note}; in Python weights='download' or "
+            "weights=FILE"
+        )
     return network(*alike)
 
 

@@ -18,6 +18,7 @@ from blindspots.cli.options import (
     key_values,
     model_specs,
 )
+from blindspots.errors import plain_text
 
 DEFAULT_OUTPUT, DEFAULT_MODEL, DEFAULT_TRUST = Output(), ModelFlags(), RunTrustFlags()
 DEFAULT_MACHINE, DEFAULT_BACKEND = MachineFlags(), BackendFlags()
@@ -183,7 +184,7 @@ def run(
         reporter=reporter,
         announce=announce_plan(reporter),
         seed=seed,
-        command=shlex.join(["blindspots", *sys.argv[1:]]),
+        command=plain_text(shlex.join(["blindspots", *sys.argv[1:]])),
     )
     output.show(
         lambda: {"run": str(out), "protocol": rules.name},

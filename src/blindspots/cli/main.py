@@ -6,6 +6,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 
 from cyclopts import CycloptsError
 from rich.console import Console
@@ -21,6 +22,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """The program, which ends the process; `call` returns the status instead."""
     status: list[int] = []
     atexit.register(_leave, status)
+    # Closed by whoever started this, and asked by many whether they are terminals.
+    nowhere = Path(os.devnull).open("w")  # noqa: SIM115  (open until the process ends)
+    sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # Names of files and classes may hold what this terminal cannot show.

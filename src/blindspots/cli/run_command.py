@@ -27,7 +27,7 @@ from blindspots.cli.options import (
     warn_of_images,
 )
 from blindspots.cli.startup import check_typed, start
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, plain_text
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -215,7 +215,7 @@ def _do(
         announce(prepared)
         _print_plan(prepared, method, output)
         return
-    command = shlex.join(["blindspots", *sys.argv[1:]])
+    command = plain_text(shlex.join(["blindspots", *sys.argv[1:]]))
     prepared = execute(request, method, out, reporter, backend, announce, command)
     if prepared.shard.whole:
         show(out, output, reporter)

@@ -15,6 +15,7 @@ from blindspots.cli.options import (
     model_specs,
 )
 from blindspots.cli.startup import check_typed, start
+from blindspots.errors import plain_text
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
@@ -46,7 +47,7 @@ def merge(
     from blindspots.store.merge import merge_shards
 
     reporter, paths = Reporter(output.quiet), [first, *others]
-    command = shlex.join(["blindspots", *sys.argv[1:]])
+    command = plain_text(shlex.join(["blindspots", *sys.argv[1:]]))
     with reporter.work("joining shards", len(paths), "shards") as tick:
         missing = merge_shards(paths, out, command, allow_missing)
         tick(len(paths))

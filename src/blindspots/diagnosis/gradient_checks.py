@@ -8,7 +8,7 @@ from torch import Tensor
 
 from blindspots.diagnosis.sample import Evidence, Finding, Level
 from blindspots.engine.device import free_memory
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.evaluator import Evaluator, asking
 from blindspots.errors import ModelFailed, first_line
 from blindspots.methods.method import Evaluation
 from blindspots.models.classifier import Classifier
@@ -185,9 +185,10 @@ def _evaluate(model: Classifier, images: Tensor) -> float:
     """The seconds that one forward and gradient takes."""
     began = time.perf_counter()
     images = images.detach().requires_grad_(True)
-    logits = model(images).float()
-    value = margin(logits, logits.argmax(dim=1)).sum()
-    (gradient,) = torch.autograd.grad(value, images)
+    with asking(model, "for its gradient", images):
+        logits = model(images).float()
+        value = margin(logits, logits.argmax(dim=1)).sum()
+        (gradient,) = torch.autograd.grad(value, images)
     float(gradient.flatten()[0])
     return time.perf_counter() - began
 
@@ -204,7 +205,8 @@ def _memory(model: Classifier, images: Tensor) -> dict[str, float]:
         return tensor
 
     few = images[:2].detach().requires_grad_(True)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    hooks = torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor)
+    with asking(model, "", few), hooks:
         logits = model(few)
     del logits
     weights = sum(one.nbytes for one in model.state_dict().values()) / MIB

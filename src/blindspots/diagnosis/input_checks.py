@@ -18,7 +18,7 @@ from blindspots.diagnosis.sample import (
     sign_test,
     signed_rank_test,
 )
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.evaluator import Evaluator, check_answer
 from blindspots.models.classifier import Classifier
 from blindspots.scores.score import confidence, margin
 
@@ -261,6 +261,7 @@ def asked(evidence: Evidence, normaliser: Normaliser) -> Evidence:
     other.layout = model.layout
     with other.frozen():
         logits = Evaluator(other, chunk=evidence.evaluator.chunk).logits(evidence.images).cpu()
+    check_answer(model, logits, evidence.images, evidence.logits.shape[1])
     return replace(evidence, logits=logits)
 
 

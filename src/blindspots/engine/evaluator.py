@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import get_args
@@ -29,6 +29,39 @@ from blindspots.settings import Precision, check_choice
 
 Images = Float[Tensor, "batch channel height width"]
 LEAST_EVALUATIONS, WARM_UP = 1000, 2
+
+
+@contextmanager
+def asking(model: Classifier, what: str, images: Tensor) -> Iterator[None]:
+    """Tell what the model raises inside as its failure, and any want of memory as such."""
+    try:
+        yield
+    except (BlindspotsError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
+        raise
+    # A user's module may raise anything, and end the process too.
+    except BaseException as error:
+        if isinstance(error, RuntimeError) and is_out_of_memory(error):
+            raise torch.OutOfMemoryError(first_line(error)) from error
+        said = f"{type(error).__name__} ({first_line(error)})"
+        about = " ".join(filter(None, (what, f"about {len(images)} images")))
+        raise ModelFailed(
+            f"{model.name} raised {said} when it was asked {about}; "
+            "finished pairs are kept; mend the model, then the same command resumes"
+        ) from error
+
+
+def check_answer(
+    model: Classifier, answer: object, images: Tensor, outputs: int | None = None
+) -> None:
+    """Raise where a model answers otherwise than it did when it was loaded, or with `outputs`."""
+    fault, expected = answer_fault(answer, len(images)), outputs or model.known_outputs
+    if fault is None and expected and isinstance(answer, Tensor) and answer.shape[1] != expected:
+        fault = f"returns {answer.shape[1]} outputs instead of {expected}"
+    if fault:
+        raise ModelFailed(
+            f"{model.name} {fault}, which it did not at first; finished pairs are kept; "
+            "mend the model, then the same command resumes"
+        )
 
 
 @dataclass
@@ -139,34 +172,15 @@ class Evaluator:
         with self._asked("", images), steadily(self._steady_layers):
             return self._answer(self.model, images)
 
-    @contextmanager
-    def _asked(self, what: str, images: Tensor) -> Iterator[None]:
-        """Tell what the model raises inside as its failure, and any want of memory as such."""
-        try:
-            yield
-        except (BlindspotsError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
-            raise
-        # A user's module may raise anything, and end the process too.
-        except BaseException as error:
-            if isinstance(error, RuntimeError) and is_out_of_memory(error):
-                raise torch.OutOfMemoryError(first_line(error)) from error
-            said = f"{type(error).__name__} ({first_line(error)})"
-            asked = " ".join(filter(None, (what, f"about {len(images)} images")))
-            raise ModelFailed(
-                f"{self.model.name} raised {said} when it was asked {asked}; "
-                "finished pairs are kept; mend the model, then the same command resumes"
-            ) from error
+    def _asked(self, what: str, images: Tensor) -> AbstractContextManager[None]:
+        return asking(self.model, what, images)
 
     def _answer(self, model: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
         """float32 answers; bf16 covers the model alone, never a score or an objective."""
         bf16 = self.precision == "bf16"
         with torch.autocast(self.model.device.type, torch.bfloat16, enabled=bf16):
             answer = model(images)
-        if fault := answer_fault(answer, len(images)):
-            raise ModelFailed(
-                f"{self.model.name} {fault}, which it did not at first; finished pairs are kept; "
-                "mend the model, then the same command resumes"
-            )
+        check_answer(self.model, answer, images)
         return answer.float()
 
     @cached_property

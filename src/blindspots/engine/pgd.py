@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from blindspots.engine.evaluator import asking, check_answer
 from blindspots.models.classifier import Classifier
 
 Images = Float[Tensor, "batch 3 height width"]
@@ -100,8 +101,10 @@ def accuracy_under_pgd(
 
 def _gradient(model: Classifier, images: Images, classes: Classes) -> Images:
     images = images.detach().requires_grad_(True)
-    with torch.enable_grad():
-        loss = F.cross_entropy(model(images), classes, reduction="sum")
+    with torch.enable_grad(), asking(model, "for its gradient", images):
+        answer = model(images)
+        check_answer(model, answer, images)
+        loss = F.cross_entropy(answer, classes, reduction="sum")
         return torch.autograd.grad(loss, images)[0]
 
 

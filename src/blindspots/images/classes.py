@@ -108,7 +108,7 @@ def read_class_table(path: str | Path) -> ClassTable:
     "1", ..., or of these numbers by name, as torchvision's `class_to_idx` and transformers'
     `label2id`. So do a Python dictionary in a text file, the lines "n01440764 tench, Tinca tinca"
     of ImageNet, and lines that all have their number, from 0 or 1. Refused: a missing file, and
-    anything else.
+    anything else. Of a configuration of transformers its `id2label` is read.
     """
     path = user_path(str(path))
     entries = _entries(read_text(path, f"the class file {path}"), path)
@@ -159,7 +159,10 @@ def _entries(text: str, path: Path) -> list:
     found = _python_dictionary(text)
     if found is None:
         found = parse_json(text, f"the class file {path}", f"give {_FORMS}")
-    return _in_order(found) if isinstance(found, dict) else found if isinstance(found, list) else []
+    if isinstance(found, dict):
+        inside = found.get("id2label")
+        return _in_order(inside if isinstance(inside, dict) else found)
+    return found if isinstance(found, list) else []
 
 
 def _numbered(lines: list) -> list:
@@ -193,9 +196,15 @@ def _in_order(found: Mapping[Any, Any]) -> list:
     by_index = {str(key): value for key, value in found.items()}
     if by_index.keys() == {str(index) for index in range(len(found))}:
         return [by_index[str(index)] for index in range(len(found))]
-    places = {place: name for name, place in found.items() if type(place) is int}
+    # transformers' own examples write the numbers of label2id as texts.
+    numbers = {k: int(v) if _is_digits(v) else v for k, v in found.items()}
+    places = {place: name for name, place in numbers.items() if type(place) is int}
     whole = places.keys() == {*range(len(found))}
     return [places[place] for place in range(len(found))] if whole else []
+
+
+def _is_digits(value: object) -> bool:
+    return isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 10
 
 
 def _is_pair(entry: object) -> bool:

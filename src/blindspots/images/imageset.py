@@ -211,9 +211,12 @@ class ImageSet:
 
 def _partly_unlabelled(listing: Listing, labels: Int64[Tensor, " image"]) -> list[str]:
     missing = int((labels == _UNKNOWN).sum())
-    if not 0 < missing < len(labels):
+    if not missing or (missing == len(labels) and not listing.labels_in):
         return []
-    return [f"{missing} of {len(labels)} images of {listing.spec} have no class"]
+    # Else they have one in the source, and a map= or a class file leaves it out.
+    empty = sum(item.label is None for item in listing.items) == missing
+    why = f": none is in {listing.labels_in}" if listing.labels_in and empty else ""
+    return [f"{missing} of {len(labels)} images of {listing.spec} have no class{why}"]
 
 
 def _shown_as_they_are(listing: Listing, see: Preprocessing | None) -> list[str]:

@@ -56,7 +56,8 @@ class Listing:
 
     `kind` says what the classes are: `folders` that a user named; `names` of a data set, in the
     order of its own integers; `texts`, names without such integers, sorted; `numbers`, integers
-    without names; `generated`, names that are known for sure.
+    without names; `generated`, names that are known for sure. `labels_in`: what the classes are
+    read from, where some may be missing in it.
     """
 
     spec: str
@@ -66,6 +67,7 @@ class Listing:
     skipped: Sequence[Issue] = ()
     converted: Sequence[Issue] = ()
     notes: tuple[str, ...] = ()
+    labels_in: str = ""
 
     def __post_init__(self) -> None:
         for name in ("skipped", "converted"):
@@ -73,17 +75,18 @@ class Listing:
             object.__setattr__(self, name, issues)
         for name in ("classes", "notes"):
             object.__setattr__(self, name, tuple(map(plain_text, getattr(self, name))))
-        object.__setattr__(self, "spec", plain_text(self.spec))
+        for name in ("spec", "labels_in"):
+            object.__setattr__(self, name, plain_text(getattr(self, name)))
 
 
 def class_of(label: Any, where: str) -> str | None:
     """A label as text, a number as a whole one, true as 1; None: the image has no class.
 
-    Missing values, NaN and -1 are no class. Refused: what is neither a name nor a whole number;
-    `where` names its column or place.
+    Missing values, blanks, NaN and -1 are no class. Refused: what is neither a name nor a whole
+    number; `where` names its column or place.
     """
     if label is None or isinstance(label, str):
-        return label
+        return label if label and label.strip() else None
     try:
         number = float(label)
     except (TypeError, ValueError, OverflowError):

@@ -107,8 +107,14 @@ class Measurer:
 
         Its samples are keyed by the run's `seed` and the source's id.
         """
+        return map(self.simplex, self.clouds(corners, seed, samples))
+
+    def clouds(
+        self, corners: Iterable[tuple[str, Corners]], seed: int, samples: int
+    ) -> Iterator[Simplex]:
+        """The samples that the same columns are about."""
         seeded = ((c, generator(seed, source).initial_seed()) for source, c in corners)
-        return map(self.simplex, simplices(self.evaluator.exact, seeded, samples))
+        return simplices(self.evaluator.exact, seeded, samples)
 
     def simplex(self, cloud: Simplex) -> Columns:
         """The columns about a simplex."""

@@ -220,6 +220,11 @@ class Classifier(nn.Module):
         """The width of what it returns, also where that is not finite, or no logits."""
         return check_shape(self.name, self._two_answers, batch=2).shape[1]
 
+    @property
+    def known_outputs(self) -> int | None:
+        """The same; None where nobody has asked the model yet."""
+        return self.count_outputs() if "_two_answers" in vars(self) else None
+
     @cached_property
     def _two_answers(self) -> object:
         return self._answer_to_grey(2)

@@ -119,7 +119,7 @@ def _three(values: float | Sequence[float]) -> list[float]:
 
 
 def _deviation(processor: Any, preprocessing: Preprocessing, seen: ProcessorInput) -> float:
-    """How far it is from its own, in 8-bit levels: of a wide, a tall, a small picture.
+    """How far it is from its own, in 8-bit levels: of a wide, a tall, a small picture, of strips.
 
     The first that is too far ends it.
     """
@@ -128,6 +128,9 @@ def _deviation(processor: Any, preprocessing: Preprocessing, seen: ProcessorInpu
         (height * 3 // 2 + 5, width * 2 + 4),
         (height * 2 + 3, width * 3 // 2 + 2),
         (height * 2 // 3 + 1, width * 3 // 4 + 2),
+        # A longest edge that is said beside the shortest shows on these alone.
+        (height // 2, width * 5),
+        (height * 5, width // 2),
     ]
     off = 0.0
     for size in sizes:

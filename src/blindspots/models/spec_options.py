@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from math import isfinite
 from pathlib import Path
 
 from torch import nn
@@ -127,7 +128,8 @@ def _channels(spec: Spec, key: str) -> tuple[float, ...] | None:
     except ValueError:
         values = ()
     values = values * 3 if len(values) == 1 else values
-    if len(values) != 3 or (key == "std" and min(values) <= 0):
+    known = len(values) == 3 and all(map(isfinite, values))
+    if not known or (key == "std" and min(values) <= 0):
         kind = "three positive numbers" if key == "std" else "three numbers"
         raise UsageError(
             f"{key}={spec.options[key]} in {spec} is not {kind}, one per channel; "

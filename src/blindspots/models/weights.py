@@ -89,8 +89,7 @@ def fit_weights(
     if any(misfit):
         raise UsageError(f"the weights in {path} do not fit {name}: {_describe(misfit)}")
     try:
-        if any(value.is_complex() > expected[key].is_complex() for key, value in state.items()):
-            raise ValueError("they are complex numbers")
+        _check_kinds(expected, state)
         module.load_state_dict(state, strict=False)
     except Exception as error:
         raise UsageError(
@@ -135,6 +134,17 @@ def _prefix(weights: Weights, expected: State) -> tuple[str, tuple[str, ...]]:
 def _beginnings(key: str) -> list[str]:
     dots = [place for place, letter in enumerate(key) if letter == "."]
     return ["", *(key[: dot + 1] for dot in dots)]
+
+
+def _check_kinds(expected: State, state: State) -> None:
+    """Raise where values would be cast, silently, to what they do not mean."""
+    for key, value in state.items():
+        if value.is_complex() > expected[key].is_complex():
+            raise ValueError("they are complex numbers")
+        if value.is_floating_point() < expected[key].is_floating_point():
+            raise ValueError(f"{key} holds whole numbers, as after quantisation")
+        if value.is_sparse or value.is_meta:
+            raise ValueError(f"{key} is {'sparse' if value.is_sparse else 'without values'}")
 
 
 def _normaliser(state: State, path: Path) -> tuple[Normalisation | None, set[str], tuple[str, ...]]:

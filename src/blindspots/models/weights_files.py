@@ -3,6 +3,7 @@
 import re
 import warnings
 import zipfile
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
@@ -19,6 +20,7 @@ _NESTS = ("state_dict", "model", "model_state_dict")
 _SHOWN, _DEEPEST, _MEMBERS = 4, 3, 8
 _UNSAFE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 _TENSOR = "torch.is_tensor(v)"
+_AS_TENSOR, _ARRAY = "torch.as_tensor(v)", f"{_TENSOR} or getattr(v, 'ndim', 0)"
 # Files older than zip files begin with what names their tensors, whose numbers come behind it.
 _OLD_PICKLE = 4_000_000
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
@@ -146,7 +148,7 @@ def _evident(path: Path, sets: Mapping[str, State]) -> Weights:
             f"entry={own[0]} to the spec, or the one you mean"
         )
     taken = (usual or own)[0]
-    others = [k for k in sets if k != taken and sets[k].keys() & sets[taken].keys()]
+    others = [k for k in sets if k != taken and _are_alike(sets[k], sets[taken])]
     around = [sets[k] for k in sets if k != taken and (not k or taken.startswith(f"{k}."))]
     beside = {key: value for state in around for key, value in state.items()}
     # Images are normalised by them, wherever a file has them.
@@ -155,6 +157,14 @@ def _evident(path: Path, sets: Mapping[str, State]) -> Weights:
     passed = f"{path} holds tensors beside {taken} ({some(left)}), which were passed over"
     notes = (*of_several(path, taken, others), *(passed,) * bool(left))
     return Weights({**kept, **sets[taken]}, path, notes)
+
+
+def _are_alike(one: State, other: State) -> bool:
+    """Whether two sets may be of one network, whatever their keys begin with."""
+    if one.keys() & other.keys():
+        return True
+    shapes, others = (Counter(value.shape for value in each.values()) for each in (one, other))
+    return len(one) > 1 and (shapes <= others or others <= shapes)
 
 
 def of_several(path: Path, taken: str, others: Sequence[str]) -> tuple[str, ...]:
@@ -197,22 +207,30 @@ def describe_unsafe(paths: Sequence[Path], error: UnpicklingError) -> str:
     culprits = [shortened(one) for one in asked or _UNSAFE.findall(str(error))]
     what = f"needs {some(culprits)}" if culprits else "is not a plain state dict"
     subject = f"{some(paths)} {'are' if len(paths) > 1 else 'is'}"
+    code = _conversion(paths, any("ndarray" in one for one in culprits))
     return (
         f"{subject} not weights only ({what}), and reading it could run code from it; where you "
-        f"trust it, convert it once: torch.save({_conversion(paths)}, 'weights.pth'), or "
+        f"trust it, convert it once: torch.save({code}, 'weights.pth'), or "
         ".state_dict() where it is a whole model"
     )
 
 
-def _conversion(paths: Sequence[Path]) -> str:
-    """What to save of these pickles, as Python; FILE stands for the one, FILES for several."""
+def _conversion(paths: Sequence[Path], arrays: bool) -> str:
+    """What to save of these pickles, as Python; FILE stands for the one, FILES for several.
+
+    `arrays`: they hold some of numpy.
+    """
     begin, read = _begin(paths[0]), "torch.load(FILE, weights_only=False)"
     if not begin.startswith(_ZIP) and _TORCHS not in begin:
         read = "pickle.load(open(FILE, 'rb'))"
+    value, chosen = (_AS_TENSOR, _ARRAY) if arrays else ("v", _TENSOR)
     if len(paths) > 1:
-        return f"{{k: v for FILE in FILES for k, v in {read}.items() if {_TENSOR}}}"
+        return f"{{k: {value} for FILE in FILES for k, v in {read}.items() if {chosen}}}"
     nest = _nest_in(paths[0])
-    return f"{read}[{nest!r}]" if nest else f"{{k: v for k, v in {read}.items() if {_TENSOR}}}"
+    inside = f"{read}[{nest!r}]" if nest else read
+    if nest and not arrays:
+        return inside
+    return f"{{k: {value} for k, v in {inside}.items() if {chosen}}}"
 
 
 def _unsafe_globals(path: Path) -> list[str]:

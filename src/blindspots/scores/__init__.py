@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, first_line
 from blindspots.scores.embedding import Embedding
 from blindspots.scores.score import Confidence, Differentiated, Group, Kept, Margin, Score
 from blindspots.settings import shortened
@@ -56,7 +56,13 @@ def parse_score(text: str) -> Score:
 
 def make_score(described: Mapping[str, Any]) -> Score:
     settings = {key: value for key, value in described.items() if key != "name"}
-    return SCORES[described["name"]](**settings)
+    try:
+        return SCORES[described["name"]](**settings)
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            f"the score {shortened(str(dict(described)))} is none of this version "
+            f"({first_line(error)}); start the run again with blindspots run and another --out"
+        ) from error
 
 
 def describe_score(score: Score) -> dict[str, Any]:

@@ -5,6 +5,7 @@ file carries a checksum that is compared when the page is read.
 """
 
 import hashlib
+import io
 import time
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -44,8 +45,8 @@ def write_part(folder: Place, table: str, level: int, rows: pa.Table) -> Place:
 def write_rows(path: Place, rows: pa.Table) -> Place:
 
     def write(aside: Path) -> None:
-        file, system = for_arrow(aside)
-        pq.write_table(rows, file, filesystem=system, write_page_checksum=True)
+        with for_arrow(aside, "wb") as (file, system):
+            pq.write_table(rows, file, filesystem=system, write_page_checksum=True)
 
     return write_whole(path, write)
 
@@ -59,17 +60,17 @@ def read_file(
     """
     wanted = None if model is None else [("model", "=", model)]
     names = None if columns is None else list(columns)
-    file, system = for_arrow(path)
     try:
-        rows = pq.read_table(
-            file,
-            schema=schema,
-            columns=names,
-            filters=wanted,
-            filesystem=system,
-            partitioning=None,  # type: ignore[arg-type]
-            page_checksum_verification=True,
-        )
+        with for_arrow(path) as (file, system):
+            rows = pq.read_table(
+                file,
+                schema=schema,
+                columns=names,
+                filters=wanted,
+                filesystem=system,
+                partitioning=None,  # type: ignore[arg-type]
+                page_checksum_verification=True,
+            )
     except (OSError, pa.ArrowException) as error:
         if getattr(error, "errno", None) is not None:
             raise
@@ -147,8 +148,10 @@ def join(files: Sequence[Place], schema: pa.Schema, key: Sequence[str], path: Pl
     models = distinct(files, schema, ["model"])["model"].to_pylist()
 
     def write(aside: Path) -> None:
-        file, system = for_arrow(aside)
-        with pq.ParquetWriter(file, schema, filesystem=system, write_page_checksum=True) as writer:
+        with (
+            for_arrow(aside, "wb") as (file, system),
+            pq.ParquetWriter(file, schema, filesystem=system, write_page_checksum=True) as writer,
+        ):
             for model in sorted(models):
                 _write_sorted(writer, _all(files, schema, model), key)
 
@@ -213,8 +216,10 @@ def _joined(before: Sequence[Place], now: Sequence[Place]) -> bool:
 
 def open_parquet(path: Place) -> pq.ParquetFile:
     """A file of rows whose pages are checked when they are read."""
-    file, system = for_arrow(path)
-    return pq.ParquetFile(file, filesystem=system, page_checksum_verification=True)
+    with for_arrow(path) as (file, system):
+        # What it is read from stays open with it.
+        source = file if system else io.BytesIO(file.read())
+        return pq.ParquetFile(source, filesystem=system, page_checksum_verification=True)
 
 
 def read_some(file: pq.ParquetFile, name: str, values: Collection[str]) -> pa.Table:

@@ -15,7 +15,7 @@ from fsspec import available_protocols
 from pyarrow.fs import LocalFileSystem
 from upath import UPath
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, plain_text
 
 Place = Path | UPath
 # No separators, no control characters, and neither hidden nor `..`; RE2 reads it too. Their number
@@ -217,11 +217,19 @@ def children(folder: Place) -> list[Place]:
     return list(folder.iterdir()) if folder.is_dir() else []
 
 
-def for_arrow(place: Place) -> tuple[str, Any]:
-    """What pyarrow opens a file by: its path and file system; alone `a:b` were an address."""
-    if isinstance(place, Path):
-        return str(place.absolute()), LocalFileSystem()
-    return place.path, place.fs
+@contextlib.contextmanager
+def for_arrow(place: Place, mode: str = "rb") -> Iterator[tuple[Any, Any]]:
+    """What pyarrow opens a file by: its path and file system; alone `a:b` were an address.
+
+    It takes UTF-8 alone, so of another path the opened file itself.
+    """
+    if not isinstance(place, Path):
+        yield place.path, place.fs
+    elif plain_text(name := str(place.absolute())) == name:
+        yield name, LocalFileSystem()
+    else:
+        with place.open(mode) as file:
+            yield file, None
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from importlib.metadata import version
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from blindspots.errors import UsageError
-from blindspots.settings import Keep, Shard
+from blindspots.settings import Keep, Shard, shortened
 from blindspots.store.atomic import write_text
 from blindspots.store.paths import Place, find_place
 
@@ -23,13 +23,24 @@ MOST_LEVELS = 100
 
 
 def load_json(text: str) -> Any:
-    """What a JSON text holds; ValueError where it is nested too deep or has no finite numbers."""
-    stored = json.loads(text)
+    """What a JSON text holds; ValueError where it is nested too deep or has no finite numbers.
+
+    Likewise where an object says something twice: readers would differ in which they take.
+    """
+    stored = json.loads(text, object_pairs_hook=_once)
     if _levels(stored) > MOST_LEVELS:
         raise ValueError(f"it is nested more than {MOST_LEVELS} deep")
     # What could not be written again is not taken: NaN, infinity, half a surrogate pair.
     json.dumps(stored, ensure_ascii=False, allow_nan=False).encode()
     return stored
+
+
+def _once(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(members)
+    if len(found) < len(members):
+        twice = next(key for key, _ in members if sum(key == other for other, _ in members) > 1)
+        raise ValueError(f"{shortened(twice)} stands there twice")
+    return found
 
 
 def _levels(value: Any) -> int:

@@ -20,6 +20,7 @@ from blindspots.settings import MOST_LISTED_PAIRS, WHOLE, plan_hash
 from blindspots.store.parquet import row_files
 from blindspots.store.reader import Row, Run, of_model
 from blindspots.store.run_info import missing_members, row_sum
+from blindspots.study.audit_pictures import PictureAudit
 from blindspots.study.audit_rows import ModelAudit, StoredTables
 from blindspots.study.pairs import PairsByModel, plan_pairs
 from blindspots.study.targets import draw_targets
@@ -81,6 +82,7 @@ class Audit:
         self.found.take("models", self._models())
         if self.run.finished:
             self.found.take("counts", self._counts())
+            self.found.take("pictures", PictureAudit(self.run).foreign())
             self.found.take("the plan", PlanAudit(self.tables).all())
         return self.found
 
@@ -135,7 +137,9 @@ class Audit:
             yield "run.json: plan.score describes no score of this version"
 
     def _models(self) -> Iterator[str]:
-        known = {facts.name for facts in self.run.info.models}
+        named = Counter(facts.name for facts in self.run.info.models)
+        known = set(named)
+        yield from (f"run.json names {n} {count} times" for n, count in named.items() if count > 1)
         for table in ALL_TABLES:
             names = self.tables.table(table)["model"].unique().to_pylist()
             for name in (name for name in names if name not in known):

@@ -29,7 +29,8 @@ def add_contrast(
     """Store the contrast of a finished run's pair, where it is not there yet.
 
     Nothing is written where the pair has no target class, the source's own or no stored source, or
-    the model has no classes. What the model says is of the image as it is stored, in 8 bits.
+    the model has no classes or answers NaN. What the model says is of the image as it is stored, in
+    8 bits.
     """
     deque(contrast_steps(out, subjects, pair_id, method), maxlen=0)
 
@@ -47,7 +48,10 @@ def contrast_steps(
     subject = next((one for one in subjects if row and one.name == row["model"]), None)
     if row is None or subject is None or not _possible(run, row):
         return
-    facts, pixels = yield from _measured(run, subject, row, method or PGD())
+    measured = yield from _measured(run, subject, row, method or PGD())
+    if measured is None:
+        return
+    facts, pixels = measured
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
@@ -63,15 +67,18 @@ def _possible(run: Run, row: Row) -> bool:
 
 def _measured(
     run: Run, subject: Subject, row: Row, method: PGD
-) -> Generator[None, None, tuple[SensitivityFacts, bytes]]:
+) -> Generator[None, None, tuple[SensitivityFacts, bytes] | None]:
     source, device = saved_image(run, row["source_id"], row["model"])[None], subject.model.device
     wanted = torch.tensor([row["target_class"]], device=device)
     changed = source
     for changed in method.walk(subject.model, source.to(device), wanted):  # noqa: B007
         yield
     changed = from_8bit(to_8bit(changed.cpu()))
-    with subject.model.frozen(), torch.no_grad():
-        said = subject.model(torch.cat([source, changed]).to(device)).float().softmax(1).cpu()
+    with subject.model.frozen():
+        answer = subject.evaluator.exact.logits(torch.cat([source, changed]))
+    said = answer.softmax(1).cpu()
+    if not said.isfinite().all():
+        return None
     (p_before, p_after), (before, after) = (one.tolist() for one in said.max(1))
     facts = SensitivityFacts(
         pair_id=row["pair_id"],

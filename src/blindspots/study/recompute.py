@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, groupby, tee
+from math import inf, isfinite
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from jaxtyping import Bool
 from PIL import Image
 from torch import Tensor
 
@@ -23,6 +25,7 @@ from blindspots.measure.hulls import (
     Corners,
     Hull,
     Line,
+    Simplex,
     last_inside,
     triangles,
     whole_lines,
@@ -41,6 +44,7 @@ from blindspots.schema import (
 from blindspots.scores import make_score
 from blindspots.settings import Trust
 from blindspots.store.reader import ModelFacts, Row, Run
+from blindspots.study.audit_pictures import PictureAudit
 from blindspots.study.reload import (
     StoredRows,
     label_of,
@@ -98,14 +102,14 @@ class Recomputation:
     def rows(self, stored: StoredRows, reporter: Reporter) -> Found:
         """Every row with what it should hold, and a sentence about each that cannot be computed."""
         yield from self._facts(stored.pairs)
-        sound: list[Row] = []
+        pictures, model, sound = PictureAudit(self.run), self.facts.name, list[Row]()
         with reporter.work(f"{self.facts.name}: verifying", len(stored.pairs), "pairs") as tick:
             for start in range(0, len(stored.pairs), self.batch):
                 chunk = stored.pairs[start : start + self.batch]
                 usable = []
                 for row in chunk:
                     problems = list(self._unusable(row))
-                    yield from problems or self._shown(row)
+                    yield from problems or chain(self._shown(row), pictures.hidden(row, model))
                     usable += [] if problems else [row]
                 for row, again in zip(usable, self._pairs(usable), strict=True):
                     yield Computed(f"pair {row['pair_id']}", row, again)
@@ -214,6 +218,9 @@ class Recomputation:
         # Else the path's scores are not those of its images as they are asked here.
         exact = not self.run.straight and self.run.plan.get("precision") == "fp32"
         lowest = row["p_path_min"]
+        held = self.run.info.score.get("name")
+        if held in PROBABILITIES and lowest is not None and not 0 <= lowest <= 1 + NOISE:
+            yield f"pair {row['pair_id']}: p_path_min is {lowest:g}, and no probability"
         if exact and lowest is not None and known and not lowest <= min(known) + NOISE:
             yield f"pair {row['pair_id']}: p_path_min is above the confidences of its path"
 
@@ -291,9 +298,14 @@ class Recomputation:
         return own, (self._triangle(*two) for two in zip(own, hulls, strict=True))
 
     def _triangle(self, row: Row, hull: Hull) -> dict[str, Any]:
-        again = self.measurer.triangle(hull)
-        unsure = float(((hull.height - hull.height[0]).abs() <= NOISE).double().mean())
-        return again | {"fraction_0.0": _within(row["fraction_0.0"], again["fraction_0.0"], unsure)}
+        again, own = self.measurer.triangle(hull), row["confidence"] or ()
+        if len(own) == len(hull.confidence) and None not in own:
+            # Shares follow from the confidences of the row itself, which are compared as well.
+            told = self.measurer.triangle(replace(hull, confidence=torch.tensor(own)))
+            again |= {name: told[name] for name in told if name.startswith("fraction")}
+        unsure = (hull.height - hull.height[0]).abs() <= NOISE
+        level = ("fraction_0.0",) if self.measurer.delta else ("fraction_0.0", "fraction")
+        return again | {name: _counted(row[name], again[name], unsure) for name in level}
 
     def _simplices(
         self, stored: list[Row], pairs: Mapping[tuple[str, str], Row]
@@ -309,7 +321,7 @@ class Recomputation:
         ]
         seed = self.run.plan.get("seed", 0)
         measured = chain.from_iterable(
-            self.measurer.simplices(
+            self.measurer.clouds(
                 ((one["source_id"], self._corners(stars[one["source_id"]])) for one in rows),
                 seed,
                 count,
@@ -318,10 +330,11 @@ class Recomputation:
         )
         return own, (self._simplex(*two) for two in zip(own, measured, strict=True))
 
-    def _simplex(self, row: Row, again: dict[str, Any]) -> dict[str, Any]:
+    def _simplex(self, row: Row, cloud: Simplex) -> dict[str, Any]:
+        again, drops = self.measurer.simplex(cloud), cloud.p_source - cloud.confidence[1:]
         # At a delta of 0 rounding decides which samples are inside.
-        unsure = 0.0 if self.measurer.delta else 1.0
-        fraction = _within(row["fraction"], again["fraction"], unsure)
+        unsure = (drops - self.measurer.delta).abs() <= (NOISE if self.measurer.delta else inf)
+        fraction = _counted(row["fraction"], again["fraction"], unsure)
         low, high = wilson(min(1.0, max(0.0, row["fraction"] or 0.0)), row["samples"])
         return again | {"fraction": fraction, "low": low, "high": high}
 
@@ -369,9 +382,13 @@ def _same(pixels: Any, rounded: Tensor) -> bool:
     return torch.equal(shown, rounded)
 
 
-def _within(stored: float | None, again: float, unsure: float) -> float:
-    """The value nearest to the stored one that differs by no more than what rounding decides."""
-    return again if stored is None else min(again + unsure, max(again - unsure, stored))
+def _counted(stored: float | None, again: float, unsure: Bool[Tensor, " points"]) -> float:
+    """The share of points nearest to the stored one, but for points that rounding decides about."""
+    if stored is None or not isfinite(stored):
+        return again
+    count, few = len(unsure), int(unsure.sum())
+    inside = round(again * count)
+    return min(count, inside + few, max(0, inside - few, round(stored * count))) / count
 
 
 def _may_be_last(curve: Sequence[float], last: int, delta: float) -> bool:

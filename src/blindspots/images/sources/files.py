@@ -9,12 +9,13 @@ one by one have none either; a comma inside such a name is written `%2C`, a ques
 import csv
 import os
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from io import StringIO
 from itertools import takewhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from urllib.parse import unquote
 
@@ -57,7 +58,7 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
         if folders and "/" not in name
     ]
     inside = [name for name in names if not folders or "/" in name]
-    said, notes = _metadata(directory, others, bool(folders))
+    said, notes = _metadata(directory, others, bool(folders), inside)
     labels = said or {name: composed(name.partition("/")[0]) for name in inside if folders}
     entries = [_entry(directory.absolute(), name, labels.get(name)) for name in inside]
     listing = collect(
@@ -68,7 +69,11 @@ def list_folder(spec: Spec, reporter: Reporter) -> Listing:
         skipped=strays,
         expected="expected files that end in .jpg, .png or the like",
     )
-    listing = classed(listing) if said else replace(listing, classes=folders)
+    listing = (
+        replace(classed(listing), labels_in=_METADATA)
+        if said
+        else replace(listing, classes=folders)
+    )
     empty = sorted({*folders} - {composed(name.partition("/")[0]) for name in inside})
     notes += _phrase(empty, "folders hold no image")
     others = [name for name in others if name != _METADATA]
@@ -85,9 +90,9 @@ def check_folder(spec: Spec) -> Path:
 
 
 def _metadata(
-    directory: Path, others: Sequence[str], classed: bool
+    directory: Path, others: Sequence[str], classed: bool, names: Sequence[str]
 ) -> tuple[dict[str, str | None], tuple[str, ...]]:
-    """The class of each file that `metadata.csv` names, as Hugging Face writes it; and notes."""
+    """The class of each image by `metadata.csv`, as Hugging Face writes it; and notes."""
     if _METADATA not in others or classed:
         note = f"{_METADATA} was not read, because the folders are the classes"
         return {}, (note,) * (_METADATA in others)
@@ -102,9 +107,16 @@ def _metadata(
         have = shorten(", ".join(filter(None, columns)), 200) or "none"
         wanted = f"file_name and {LABEL_NAMES[0]}"
         return {}, (f"the images have no classes: {path} has the columns {have}, not {wanted}",)
-    return {
-        row["file_name"]: " ".join(composed(row[label] or "").split()) or None for row in rows
-    }, ()
+    classes: dict[str, set[str | None]] = defaultdict(set)
+    for row in rows:
+        name = PurePosixPath(composed(row["file_name"] or "").replace("\\", "/")).as_posix()
+        classes[name].add(" ".join(composed(row[label] or "").split()) or None)
+    several = sorted(name for name, own in classes.items() if len(own) > 1)
+    own = {composed(name): name for name in names}
+    notes = _phrase(several, f"files have several classes in {_METADATA}, so none of them has one")
+    notes += _phrase(sorted(classes.keys() - own.keys()), f"files of {_METADATA} are not there")
+    known = {name: classes[key] for key, name in own.items() if key in classes}
+    return {name: next(iter(one)) if len(one) == 1 else None for name, one in known.items()}, notes
 
 
 def read_file(path: Path) -> bytes:

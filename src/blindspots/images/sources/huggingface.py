@@ -50,7 +50,8 @@ def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
         reporter,
         expected="expected rows with images",
     )
-    names, listing = columns.names, replace(listing, notes=columns.notes)
+    names, where = columns.names, columns.labels_in
+    listing = replace(listing, notes=columns.notes, labels_in=where)
     return classed(listing) if names is None else replace(listing, classes=names, kind="names")
 
 

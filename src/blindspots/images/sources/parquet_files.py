@@ -48,7 +48,8 @@ def list_parquet(spec: Spec, reporter: Reporter) -> Listing:
         for entry in _entries(path, file, columns[0])
     )
     listing = collect(str(spec), entries, total, reporter, expected="expected rows with images")
-    names, listing = columns[0].names, replace(listing, notes=columns[0].notes)
+    names, where = columns[0].names, columns[0].labels_in
+    listing = replace(listing, notes=columns[0].notes, labels_in=where)
     return classed(listing) if names is None else replace(listing, classes=names, kind="names")
 
 

@@ -33,6 +33,10 @@ class ImageColumns(NamedTuple):
     notes: tuple[str, ...] = ()
 
     @property
+    def labels_in(self) -> str:
+        return f"the column {self.label}" if self.label else ""
+
+    @property
     def wanted(self) -> list[str]:
         return [self.image] if self.label is None else [self.image, self.label]
 

@@ -7,7 +7,7 @@ and class, where they are not the usual ones; `label=json.KEY` is a key of its J
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
@@ -53,7 +53,8 @@ def list_webdataset(spec: Spec, reporter: Reporter) -> Listing:
         reporter,
         expected="expected samples with .jpg, .png or .webp files",
     )
-    return classed(listing)
+    found = f"their files .{label}" if label else f"a file .{_LABELS[0]} beside them"
+    return replace(classed(listing), labels_in=found)
 
 
 def _samples(shard: Path) -> Iterator[_Sample]:
@@ -74,9 +75,12 @@ def _members(shard: Path) -> Sequence[tarfile.TarInfo]:
         raise UsageError(
             f"{shard} is no whole, uncompressed tar file ({error}); {remedy}"
         ) from error
-    last = max((one.offset_data + one.size for one in members), default=0)
-    if last > shard.stat().st_size:
-        raise UsageError(f"{shard} is cut short inside {members[-1].name}; copy or write it again")
+    sparse = next((one.name for one in members if one.issparse()), None)
+    if sparse is not None:
+        raise UsageError(
+            f"{shard} keeps {sparse} without its zeros, as tar --sparse does; pack it again "
+            "without that option"
+        )
     _check_end(shard, end, members)
     return members
 

@@ -127,7 +127,7 @@ def _callable(module: ModuleType, name: str, spec: Spec) -> Callable[..., Any]:
             own = [k for k, v in vars(holder).items() if k[0] != "_" and _is_called(v)]
             hint = nearest_names(part, own) or _offer(own)
             raise UsageError(f"{spec} has no function {name!r}; {hint}")
-    if not callable(found):
+    if not callable(found) or isinstance(found, nn.Module):
         raise UsageError(f"{spec} names {name!r}, which is no function but {type(found).__name__}")
     return found
 

@@ -1,12 +1,13 @@
 """A pool of Ray actors, on this machine or on a cluster, each with a process that works."""
 
 import contextlib
+import math
 import os
 import pickle
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -163,19 +164,27 @@ def _pool(workers: int | None, gpus: float | None) -> RayWorkerPool:
     """As many workers as were asked for, or as fit; refused where the cluster cannot hold them."""
     import ray
 
-    has = ray.cluster_resources()
-    cores, cards = has.get("CPU", 0), has.get("GPU", 0)
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    cores, cards = (sum(has.get(kind, 0) for has in nodes) for kind in ("CPU", "GPU"))
     each = gpus if gpus is not None else (1.0 if cards else 0.0)
-    fitting = int(cards // each) if each else max(1, int(cores) // 2)
-    count = workers or fitting
-    cpus = max(1, int(cores) // count) if not each else 1
-    if count < 1 or count * each > cards or count * cpus > cores:
+    most = _places(nodes, 1, each)
+    count = workers or (most if each else max(1, int(cores) // 2))
+    if not 1 <= count <= most:
         raise UsageError(
-            f"--workers {count} was given, with {each:g} GPUs and {cpus} cores each; the cluster "
-            f"has {cards:g} GPUs and {cores:g} cores; expected at most what fits, as in "
-            f"--workers {max(1, fitting)}"
+            f"--workers {count} was given, with {each:g} GPUs and a core each; the cluster has "
+            f"{cards:g} GPUs and {cores:g} cores; expected at most what fits, as in "
+            f"--workers {max(1, most)}"
         )
+    cpus = 1 if each else max(n for n in range(1, int(cores) + 1) if _places(nodes, n, 0) >= count)
     return RayWorkerPool(count, cpus, each)
+
+
+def _places(nodes: Sequence[Mapping[str, float]], cpus: int, gpus: float) -> int:
+    """How many workers fit, each of which has its cores and GPUs on one node."""
+    return sum(
+        int(min(has.get("CPU", 0) // cpus, has.get("GPU", 0) // gpus if gpus else math.inf))
+        for has in nodes
+    )
 
 
 def _check_listening(host: str, port: str) -> None:
