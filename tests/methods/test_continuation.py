@@ -16,6 +16,7 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.look import Look
 from blindspots.engine.scheduler import Engine
 from blindspots.methods.fan import spread_evenly
+from blindspots.methods.hull import PATIENCE, RETREAT
 from blindspots.methods.method import Problem, triangle_weights
 from blindspots.scores.score import confidence, margin
 from tests.support.toys import (
@@ -302,13 +303,38 @@ def test_even_points_of_a_simplex_have_the_mean_of_uniform_ones(corners, seed):
     assert (shares.mean(dim=0) * (corners + 1) - 1).abs().max() < 0.1
 
 
-def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():
-    method, pairs = bs.Fan(memory=3), make_pairs(2)
+def begun(method):
+    """A problem of two targets, and the state of its first step."""
+    pairs = make_pairs(2)
     source, label = pairs[0].source[None], torch.tensor([pairs[0].label])
     targets = torch.stack([pair.target for pair in pairs])[None]
     problem = Problem(source, targets, label, *torch.tensor([[0.9], [2.0], [0.8]]))
-    empty = method.init(problem, [torch.Generator()])
-    empty = replace(empty, steps=empty.steps + 1)
+    state = method.init(problem, [torch.Generator()])
+    return problem, replace(state, steps=state.steps + 1)
+
+
+@pytest.mark.parametrize("held", [False, True])
+def test_a_fan_that_stalls_goes_back_to_what_it_held(held):
+    """Late in a search, corners a fifth nearer to the source would not come back in time."""
+    method = bs.Fan()
+    problem, state = begun(method)
+    state = replace(
+        state,
+        found=torch.rand_like(state.found),
+        ever=torch.tensor([held]),
+        stalled=state.stalled + PATIENCE - 1,
+        shortfall=torch.tensor([1.0]),
+    )
+    back = method._retreated(problem, state, torch.tensor([1.0]))
+    nearer = problem.source[:, None].lerp(state.corners, RETREAT)
+    assert torch.equal(back.corners, state.found if held else nearer)
+    on = method._retreated(problem, state, torch.tensor([0.5]))
+    assert torch.equal(on.corners, state.corners)
+
+
+def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():
+    method = bs.Fan(memory=3)
+    problem, empty = begun(method)
     oldest = {
         name: getattr(empty, f"plane_{name}").clone() for name in ("normal", "weights", "scale")
     }

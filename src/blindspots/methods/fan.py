@@ -19,7 +19,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from blindspots.methods.hull import GOLDEN, LEAST_T, HullMethod, HullState
-from blindspots.methods.method import check_settings
+from blindspots.methods.method import Problem, check_settings, choose
+from blindspots.methods.planes import Corners
 
 EARLY = 1  # steps whose planes count until a hull was held: more misleads where gradients turn fast
 ROUNDS = 60  # of a fixed point that gains a digit in two
@@ -60,6 +61,10 @@ class Fan(HullMethod):
         recent = torch.arange(now.plane_scale.shape[1], device=now.ever.device)
         newest = recent < EARLY * self.points(now.corners.shape[1])
         return (now.plane_scale > 0) & (now.ever[:, None] | newest)
+
+    def behind(self, problem: Problem, now: HullState) -> Corners:
+        """The last corners that were held; nearer to the source few come back in time."""
+        return choose(now.ever, now.found, super().behind(problem, now))
 
     def draw(self, corners: int, generator: torch.Generator) -> Float[Tensor, "steps samples k"]:
         """The weights of every step's samples; the share of the source is what is left to 1."""

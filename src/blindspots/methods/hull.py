@@ -270,15 +270,18 @@ class HullMethod(Method):
         nearer = held | (shortfall < now.shortfall - PROGRESS)
         stalled = torch.where(nearer, 0, now.stalled + 1)
         back = stalled >= PATIENCE
-        shorter = torch.lerp(problem.source[:, None], now.corners, RETREAT)
         forgotten = held | back
         return replace(
             now,
-            corners=torch.where(back.view(-1, 1, 1, 1, 1), shorter, now.corners),
+            corners=choose(back, self.behind(problem, now), now.corners),
             aim=torch.where(back, self._first_aim(problem), now.aim),
             stalled=torch.where(back, 0, stalled),
             shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
         )
+
+    def behind(self, problem: Problem, now: HullState) -> Corners:
+        """Where corners retreat to."""
+        return torch.lerp(problem.source[:, None], now.corners, RETREAT)
 
     def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
         """Close enough and held several times in a row, or out of steps."""
