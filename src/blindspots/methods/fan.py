@@ -33,15 +33,15 @@ class Fan(HullMethod):
 
     The settings are `Star`'s. `max_steps` m: steps of 3 k + 2 evaluations each, for k targets,
     shared equally between them: 3 + 2/k a target and step. `tolerance`: the RMSE that every corner
-    must have. `clearance`: the most that rounding asks for; κ is half of what the corners have
-    where that is more, up to twice as much: a face sags between its corners, and those of an
-    unsure source are surer than itself. Returned are the last corners whose sampled hull was
-    inside; where there were none, the last that were inside themselves; else the source.
+    must have. `clearance`: the most that κ may be, which is also half of what the corners have:
+    a face sags between its corners, and those of an unsure source are surer than itself. What
+    is returned are the last corners whose sampled hull was inside; where there were none, the last
+    that were inside themselves; else the source.
     """
 
     max_steps: int = 60
     tolerance: float = 3e-3
-    clearance: float = 1.5
+    clearance: float = 3.0
     memory: int = 12
 
     name: ClassVar[str] = "fan"

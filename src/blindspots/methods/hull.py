@@ -10,7 +10,7 @@ the corners start at the targets themselves and are bent until the hull is insid
     w        weights        a point of the hull; one corner and Σw = t for a segment
     κ        clear          logits above the floor that an evaluated point must have: what rounding
                             to 8 bits can take, at most `clearance` (see `clearance_needed`; Fan:
-                            or half of what its corners have, at most twice `clearance`)
+                            or half of what its corners have, at most `clearance` too)
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
     η        pull           share of the way back to the targets walked in a step
@@ -89,7 +89,6 @@ GOLDEN = (5**0.5 - 1) / 2  # the turn that spreads the points of a segment most 
 LEAST_T = 0.03  # nearer to the source a point would move its corner more than 33-fold
 LEAST_AIM = 1.5  # the least aim, in κ: the nearer to 1 the nearer the end, and the oftener outside
 SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the floor
-SAG_TIMES = 2.0  # the most that sagging asks for, in `clearance`: more keeps early corners far away
 WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
@@ -223,14 +222,14 @@ class HullMethod(Method):
     ) -> Float[Tensor, "batch"]:
         """How far above the floor all corners must be for the one that rounding costs the most.
 
-        Or, where that is more, the share `sag` of what the corners have, up to twice clearance.
+        Or, where that is more, the share `sag` of what the corners have, up to the clearance.
         """
         k = state.corners.shape[1]
         own = (problem.height - problem.floor).repeat_interleave(k)
         corners, gradient = state.corners.flatten(0, 1), evaluation.gradient[:, :k].flatten(0, 1)
         needed = clearance_needed(self.clearance, own, corners, gradient).view(-1, k).amax(dim=1)
         deep = evaluation.objective[:, :k].amin(dim=1) - problem.floor
-        return needed.maximum((self.sag * deep).clamp(max=SAG_TIMES * self.clearance))
+        return needed.maximum((self.sag * deep).clamp(max=self.clearance))
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
