@@ -14,12 +14,17 @@ import torch
 from blindspots.api.traverse import traverse
 from blindspots.diagnosis import admit, diagnose, wrong_names
 from blindspots.engine.batch import to_8bit
-from blindspots.engine.device import batch_size
-from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.leaderboard.entry import BoardEntry, EntryFiles
 from blindspots.leaderboard.file_check import EntryCheck, check_files
-from blindspots.leaderboard.judge import Candidates, Judge, ProtocolImages, Witness, as_image
+from blindspots.leaderboard.judge import (
+    Candidates,
+    Judge,
+    ProtocolImages,
+    Witness,
+    as_image,
+    judging,
+)
 from blindspots.leaderboard.numbers import (
     LEVELS,
     MARGIN_SLACK,
@@ -40,7 +45,6 @@ from blindspots.leaderboard.witnesses import (
     read_zip,
 )
 from blindspots.progress import Reporter
-from blindspots.scores import Confidence
 from blindspots.settings import Trust
 from blindspots.study.reload import check_stored_spec
 
@@ -99,8 +103,7 @@ def check_entry(
     wrong = set(wrong_names(diagnose(judged, held, batch=batch))) & set(NEEDED)
     result.problems += [f"doctor: {name} is wrong" for name in sorted(wrong)]
     seen = ProtocolImages.find(rules, held)
-    chunk = batch or batch_size(judged.size, judged.device)
-    judge = Judge(Evaluator(judged, Confidence(), chunk=chunk), rules, seen.pixels, seen.label)
+    judge = Judge(judging(judged, batch), rules, seen.pixels, seen.label)
     if result.problems:
         return result
     result.problems += _recomputed(result, judge, content, sample, reporter)

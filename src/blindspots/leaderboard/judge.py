@@ -15,6 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from blindspots.engine.batch import from_8bit
+from blindspots.engine.device import batch_size, lay_out
 from blindspots.engine.evaluator import Evaluator
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet
@@ -23,6 +24,8 @@ from blindspots.leaderboard.protocol import COARSE, DIGITS, Protocol
 from blindspots.leaderboard.witnesses import MARGIN_PLACES, PLACES, Judgement
 from blindspots.measure.hulls import Corners, last_inside, measure_hulls
 from blindspots.methods.method import segment_weights
+from blindspots.models.classifier import Classifier
+from blindspots.scores import Confidence
 from blindspots.store.reader import Pixels
 
 TOGETHER = 64  # pairs whose images are in memory at once
@@ -92,6 +95,12 @@ class ProtocolImages:
 
     def label(self, picture: int) -> int:
         return int(self.images.labels[self.places[picture]])
+
+
+def judging(model: Classifier, batch: int | None = None) -> Evaluator:
+    """What a judge asks: the model in the layout that is faster for it, in full batches."""
+    model = lay_out(model)
+    return Evaluator(model, Confidence(), chunk=batch or batch_size(model.size, model.device))
 
 
 @dataclass(frozen=True)

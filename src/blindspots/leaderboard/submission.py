@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from blindspots.api.run_study import execute
-from blindspots.engine.device import batch_size, find_device
-from blindspots.engine.evaluator import Evaluator
+from blindspots.engine.device import find_device
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.leaderboard.entry import (
@@ -19,7 +18,14 @@ from blindspots.leaderboard.entry import (
     public_name,
     write_files,
 )
-from blindspots.leaderboard.judge import Candidates, Judge, ProtocolImages, Witness, find_pictures
+from blindspots.leaderboard.judge import (
+    Candidates,
+    Judge,
+    ProtocolImages,
+    Witness,
+    find_pictures,
+    judging,
+)
 from blindspots.leaderboard.numbers import LEVELS, count_numbers, is_inside, telling
 from blindspots.leaderboard.protocol import Protocol, find_protocol, known_protocols
 from blindspots.leaderboard.witnesses import (
@@ -185,9 +191,8 @@ def submit(
     run = Run(path)
     rules, pairs = RunPairs.find(run, protocol)
     model = load_again(pairs.facts, trust, typed=[pairs.facts.spec]).to(find_device(device))
-    evaluator = Evaluator(model, Confidence(), chunk=batch or batch_size(model.size, model.device))
     labels, taken, lines = pairs.labels(rules), dict[str, bytes](), list[Judgement]()
-    judge = Judge(evaluator, rules, pairs.pixels, labels.__getitem__)
+    judge = Judge(judging(model, batch), rules, pairs.pixels, labels.__getitem__)
     check_accuracy(rules, judge)
     with reporter.work(f"{model.name}: judging", len(rules.pairs), "pairs") as tick:
         for own in judge.judge(pairs.candidates(name, taken)):
