@@ -132,8 +132,8 @@ def over_sources(values: Sequence[float], sources: Sequence[Any]) -> tuple[float
 
 def write_page(results: Path, page: Path) -> None:
     """The table and the figure of what the results hold."""
-    draw(models(results), page.parent / "images" / "findings-simplex")
-    fill(page, _table(models(results)))
+    draw(models(results), page.parent / "images" / "findings-distance")
+    fill(page, _table(models(results)), "distance")
 
 
 def _table(measured: dict[str, Any]) -> str:
