@@ -97,8 +97,8 @@ class Evaluator:
         """Compile where `choice` says so; `auto`: where that many evaluations take less time then.
 
         On a CPU `auto` never does. What is compiled there sums up in another order for another
-        batch, so a pair's numbers would hang on a clock, and it is a tenth faster for one model
-        and several times slower for another (docs/benchmark-engine.md).
+        batch, so a pair's numbers would hang on a clock; and where resnet50 gains a tenth
+        (docs/benchmark-engine.md), runs of mobilenetv2_100 took more than twice as long.
         """
         self.compiled = choice == "on" or (choice == "auto" and self._pays_to_compile(evaluations))
 
