@@ -2,7 +2,9 @@
 
 import json
 import shutil
+import struct
 import zipfile
+import zlib
 from dataclasses import replace
 
 import pytest
@@ -101,6 +103,26 @@ def test_a_picture_with_absurd_sides_is_not_decoded(board):
         read_png(huge)
     with pytest.raises(ValueError, match="no PNG"):
         read_png(b"GIF89a" + data)
+
+
+def chunk(name, body):
+    return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        (lambda data: data + b"more", "bytes behind its end"),
+        (lambda data: data[:33] + chunk(b"gAMA", struct.pack(">I", 1000)) + data[33:], "gAMA"),
+        (lambda data: data[:33] + chunk(b"tEXt", b"Comment\0hello") + data[33:], "tEXt"),
+    ],
+)
+def test_a_witness_that_a_browser_shows_otherwise_is_refused(board, changed, said):
+    content = read_zip(board.files.shown, find_protocol(board.protocol))
+    data = next(iter(content.pictures.values()))
+    read_png(data)
+    with pytest.raises(ValueError, match=said):
+        read_png(changed(data))
 
 
 def test_a_site_is_not_built_of_an_entry_that_disagrees_with_its_files(board, tmp_path):

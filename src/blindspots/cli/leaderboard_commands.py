@@ -1,7 +1,5 @@
 """`blindspots leaderboard …`: protocols, entries with their witnesses, and the pages of them."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +16,7 @@ from blindspots.cli.options import (
     key_values,
     model_specs,
 )
-from blindspots.errors import plain_text
+from blindspots.cli.startup import typed_command
 
 DEFAULT_OUTPUT, DEFAULT_MODEL, DEFAULT_TRUST = Output(), ModelFlags(), RunTrustFlags()
 DEFAULT_MACHINE, DEFAULT_BACKEND = MachineFlags(), BackendFlags()
@@ -184,7 +182,7 @@ def run(
         reporter=reporter,
         announce=announce_plan(reporter),
         seed=seed,
-        command=plain_text(shlex.join(["blindspots", *sys.argv[1:]])),
+        command=typed_command(),
     )
     output.show(
         lambda: {"run": str(out), "protocol": rules.name},

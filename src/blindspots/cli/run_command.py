@@ -1,7 +1,5 @@
 """`blindspots run` and `blindspots demo`: the main job."""
 
-import shlex
-import sys
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -26,8 +24,8 @@ from blindspots.cli.options import (
     terminal_width,
     warn_of_images,
 )
-from blindspots.cli.startup import check_typed, start
-from blindspots.errors import UsageError, plain_text
+from blindspots.cli.startup import check_typed, start, typed_command
+from blindspots.errors import UsageError
 from blindspots.store.paths import Place
 
 if TYPE_CHECKING:
@@ -215,7 +213,7 @@ def _do(
         announce(prepared)
         _print_plan(prepared, method, output)
         return
-    command = plain_text(shlex.join(["blindspots", *sys.argv[1:]]))
+    command = typed_command()
     prepared = execute(request, method, out, reporter, backend, announce, command)
     if prepared.shard.whole:
         show(out, output, reporter)

@@ -1,7 +1,5 @@
 """`blindspots merge` and `blindspots estimate`: runs too large for one process."""
 
-import shlex
-import sys
 from typing import Annotated
 
 from blindspots.cli.options import (
@@ -14,8 +12,7 @@ from blindspots.cli.options import (
     RunPlace,
     model_specs,
 )
-from blindspots.cli.startup import check_typed, start
-from blindspots.errors import plain_text
+from blindspots.cli.startup import check_typed, start, typed_command
 
 DEFAULT_OUTPUT, DEFAULT_MODEL = Output(), ModelFlags()
 DEFAULT_METHOD, DEFAULT_MACHINE = MethodFlags(), MachineFlags()
@@ -47,7 +44,7 @@ def merge(
     from blindspots.store.merge import merge_shards
 
     reporter, paths = Reporter(output.quiet), [first, *others]
-    command = plain_text(shlex.join(["blindspots", *sys.argv[1:]]))
+    command = typed_command()
     with reporter.work("joining shards", len(paths), "shards") as tick:
         missing = merge_shards(paths, out, command, allow_missing)
         tick(len(paths))

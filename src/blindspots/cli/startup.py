@@ -4,12 +4,14 @@ Every file that was typed is looked for here, by the functions that refuse it la
 words: a typing error is answered within a second.
 """
 
+import shlex
+import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
 from blindspots.cli.options import Output
-from blindspots.errors import UsageError, can_compute
+from blindspots.errors import UsageError, can_compute, plain_text
 from blindspots.images.classes import read_class_table
 from blindspots.images.sources import check_spec
 from blindspots.models.schemes import check_files, check_weights, parse_model_spec
@@ -58,3 +60,8 @@ def start(output: Output) -> Reporter:
         from blindspots.engine.device import keep_freed_memory
     keep_freed_memory()
     return reporter
+
+
+def typed_command() -> str:
+    """The command as it was typed, for what keeps it; what is no text in it is written out."""
+    return plain_text(shlex.join(["blindspots", *sys.argv[1:]]))

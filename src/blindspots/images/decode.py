@@ -26,6 +26,10 @@ from blindspots.errors import first_line
 
 T = TypeVar("T")
 
+_SIGNATURE, _PLAIN = b"\x89PNG\r\n\x1a\n", (b"IHDR", b"IDAT", b"IEND")
+# Eight bits each of red, green and blue, where the header of a PNG tells depth and kind.
+_RGB, _PLACE = b"\x08\x02", slice(24, 26)
+
 # Named, because Pillow would hand other formats to programs outside Python.
 _FORMATS = ("JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF", "JPEG2000", "TGA")
 SUFFIXES = (
@@ -246,3 +250,19 @@ def _scaled_grey(values: np.ndarray, top: float) -> Image.Image:
     if not (low >= 0 and high <= top):
         raise Unreadable(f"its values run from {low:g} to {high:g}, expected 0 to {top:g}")
     return Image.fromarray((values * (255 / top)).round().astype(np.uint8))
+
+
+def beside_pixels(content: bytes) -> str:
+    """What a PNG holds besides 8-bit RGB pixels, by name; empty where there is nothing."""
+    if not content.startswith(_SIGNATURE):
+        return "it is no PNG"
+    found, place, name = [], len(_SIGNATURE), b""
+    while place < len(content) and name != b"IEND":
+        size, name = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
+        found += [] if name in _PLAIN else [name.decode("latin-1")]
+        place += 12 + size
+    if content[_PLACE] != _RGB:
+        found.append("another kind than 8-bit RGB")
+    if place != len(content):
+        found.append("bytes behind its end")
+    return ", ".join(dict.fromkeys(found))

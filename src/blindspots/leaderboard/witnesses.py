@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from blindspots.errors import UsageError, first_line
-from blindspots.images.decode import Unreadable, decode
+from blindspots.images.decode import Unreadable, beside_pixels, decode
 from blindspots.leaderboard.protocol import DIGITS, Protocol
 from blindspots.store.archives import SINCE
 from blindspots.store.atomic import write_whole
@@ -142,8 +142,9 @@ def read_png(data: bytes, size: tuple[int, int] | None = None) -> Pixels:
         decoded = decode(data)
     except Unreadable as error:
         raise ValueError(str(error)) from error
-    if decoded.converted or data[24:26] != b"\x08\x02":
-        raise ValueError("it is not 8-bit RGB")
+    more = beside_pixels(data)
+    if decoded.converted or more:
+        raise ValueError(f"it is not 8-bit RGB alone ({more})")
     return np.asarray(decoded.image)
 
 

@@ -16,6 +16,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 from jaxtyping import Float
 from safetensors import SafetensorError
 from safetensors.numpy import load
@@ -30,6 +31,21 @@ UNIT = 512
 _END, _END_SIZE, _LONGEST_COMMENT = b"PK\x05\x06", 22, 2**16 - 1
 _ARCHIVE = re.compile(r"[0-9a-f]{16}\.zip")
 SINCE = (1980, 1, 1, 0, 0, 0)
+
+
+# What the copies of an image end with for a model that sees it otherwise.
+_COPY = re.compile(r"-[0-9]+$")
+
+
+def naming_columns(folder: str) -> tuple[str, ...]:
+    """The columns of pairs after which the pictures of a folder are called."""
+    return ("source_id", "target_id") if folder == "images" else ("pair_id",)
+
+
+def named_stems(stems: Iterable[str], rows: pa.Table) -> set[str]:
+    """Those of the stems that a value of the rows names, or of whose copies it is the image."""
+    known = {name for column in rows.to_pydict().values() for name in column}
+    return {stem for stem in stems if stem in known or _COPY.sub("", stem) in known}
 
 
 class Damaged(UsageError, OSError):

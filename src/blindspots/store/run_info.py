@@ -25,7 +25,7 @@ MOST_LEVELS = 100
 def load_json(text: str) -> Any:
     """What a JSON text holds; ValueError where it is nested too deep or has no finite numbers.
 
-    Likewise where an object says something twice: readers would differ in which they take.
+    Also where an object says something twice: readers would differ in which they take.
     """
     stored = json.loads(text, object_pairs_hook=_once)
     if _levels(stored) > MOST_LEVELS:

@@ -6,7 +6,6 @@ planned ids minus the present ones.
 """
 
 import io
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +19,14 @@ from safetensors.numpy import save as serialise
 
 from blindspots.errors import UsageError
 from blindspots.schema import PAIRS, STARTED, TABLES
-from blindspots.store.archives import PICTURES, UNIT, Archives, load_exact
+from blindspots.store.archives import (
+    PICTURES,
+    UNIT,
+    Archives,
+    load_exact,
+    named_stems,
+    naming_columns,
+)
 from blindspots.store.atomic import is_leftover, sweep, writer_for
 from blindspots.store.lock import is_lock
 from blindspots.store.manifest import SHOWN, drop_manifest, write_manifest
@@ -44,8 +50,6 @@ from blindspots.store.run_info import RunInfo, write_run_info
 
 FOLDERS = ("parts", *PICTURES)
 DAMAGED = "damaged"
-# What the copies of an image end with for a model that sees it otherwise.
-_SUFFIX = re.compile(r"-[0-9]+$")
 Key = tuple[str | None, ...]
 Row = dict[str, Any]
 
@@ -120,10 +124,7 @@ class Store:
                 pictures.pack(self._own(folder, loose))
 
     def _own(self, folder: str, stems: set[str]) -> set[str]:
-        names = ("source_id", "target_id") if folder == "images" else ("pair_id",)
-        columns = distinct(self._files("pairs"), PAIRS, names).to_pydict()
-        known = {name for column in columns.values() for name in column}
-        return {stem for stem in stems if stem in known or _SUFFIX.sub("", stem) in known}
+        return named_stems(stems, distinct(self._files("pairs"), PAIRS, naming_columns(folder)))
 
     def write_predictions(self, rows: pa.Table) -> None:
         """Write what the models say of the clean images, so that resuming chooses alike."""

@@ -4,19 +4,17 @@ A PNG may hold more than what is compared: transparency, a gamma, further frames
 change what a browser shows, while the pixels that are read stay the same.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from blindspots.store.archives import PICTURES, Archives, Damaged
-from blindspots.store.reader import Row, Run, read_rows
+import numpy as np
 
-_SIGNATURE, _PLAIN = b"\x89PNG\r\n\x1a\n", (b"IHDR", b"IDAT", b"IEND")
-# Eight bits each of red, green and blue, where a header tells depth and kind.
-_RGB, _PLACE = b"\x08\x02", slice(24, 26)
-# What the copies of an image end with for a model that sees it otherwise.
-_SUFFIX = re.compile(r"-[0-9]+$")
+from blindspots.errors import UsageError
+from blindspots.images.decode import beside_pixels
+from blindspots.store.archives import PICTURES, Archives, Damaged, named_stems, naming_columns
+from blindspots.store.reader import Pixels, Row, Run, read_rows
 
 
 @dataclass(frozen=True)
@@ -29,19 +27,30 @@ class PictureAudit:
 
     def foreign(self) -> Iterator[str]:
         """Pictures that belong to no pair of the run."""
-        names = ("pair_id", "source_id", "target_id")
-        rows = read_rows(self.run.path, "pairs", names)
-        pairs, *ends = (set(rows[name].to_pylist()) for name in names)
-        images = set().union(*ends)
         for folder, archives in self._folders.items():
-            for stem in sorted(archives.stems(".png") | archives.stems(".safetensors")):
-                own = stem in pairs if folder != "images" else self._is_image(stem, images)
-                if not own:
-                    yield f"{folder}/ has a file of {stem}, which no pair names"
+            stems = archives.stems(".png") | archives.stems(".safetensors")
+            named = named_stems(stems, read_rows(self.run.path, "pairs", naming_columns(folder)))
+            for stem in sorted(stems - named):
+                yield f"{folder}/ has a file of {stem}, which no pair names"
 
-    @staticmethod
-    def _is_image(stem: str, images: set[str]) -> bool:
-        return stem in images or _SUFFIX.sub("", stem) in images
+    def different(self, row: Row, found: Pixels) -> Iterator[str]:
+        """Where the pictures that people are shown are not of the exact found image, in 8 bits."""
+        name = row["pair_id"]
+        try:
+            shown, path = self.run.found(name), self.path(row)
+        except (UsageError, OSError) as error:
+            yield f"pair {name}: {' '.join(str(error).split())}"
+            return
+        if shown is None or not np.array_equal(shown, found):
+            yield f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
+        if path is not None and not (path and np.array_equal(path[-1], found)):
+            yield f"pair {name}: path/{name}.png does not end with the found image"
+
+    def path(self, row: Row) -> list[Any] | None:
+        """The stored snapshots of a pair; None where there were none, empty where they are lost."""
+        if row["path_step"] is None:
+            return None
+        return self.run.frames(row["pair_id"], len(row["path_step"]))
 
     def hidden(self, row: Row, model: str) -> Iterator[str]:
         """What the pictures of a pair hold besides the pixels that are compared."""
@@ -54,19 +63,3 @@ class PictureAudit:
                 continue
             if content is not None and (more := beside_pixels(content)):
                 yield f"pair {row['pair_id']}: {folder}/{name} holds more than pixels ({more})"
-
-
-def beside_pixels(content: bytes) -> str:
-    """What a PNG holds that a run does not write, by name; empty where there is nothing."""
-    if not content.startswith(_SIGNATURE):
-        return "it is no PNG"
-    found, place, name = [], len(_SIGNATURE), b""
-    while place < len(content) and name != b"IEND":
-        size, name = int.from_bytes(content[place : place + 4]), content[place + 4 : place + 8]
-        found += [] if name in _PLAIN else [name.decode("latin-1")]
-        place += 12 + size
-    if content[_PLACE] != _RGB:
-        found.append("another kind than 8-bit RGB")
-    if place != len(content):
-        found.append("bytes behind its end")
-    return ", ".join(dict.fromkeys(found))

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import chain, groupby, tee
 from math import inf, isfinite
 from operator import itemgetter
@@ -102,14 +103,14 @@ class Recomputation:
     def rows(self, stored: StoredRows, reporter: Reporter) -> Found:
         """Every row with what it should hold, and a sentence about each that cannot be computed."""
         yield from self._facts(stored.pairs)
-        pictures, model, sound = PictureAudit(self.run), self.facts.name, list[Row]()
+        sound: list[Row] = []
         with reporter.work(f"{self.facts.name}: verifying", len(stored.pairs), "pairs") as tick:
             for start in range(0, len(stored.pairs), self.batch):
                 chunk = stored.pairs[start : start + self.batch]
                 usable = []
                 for row in chunk:
                     problems = list(self._unusable(row))
-                    yield from problems or chain(self._shown(row), pictures.hidden(row, model))
+                    yield from problems or self._shown(row)
                     usable += [] if problems else [row]
                 for row, again in zip(usable, self._pairs(usable), strict=True):
                     yield Computed(f"pair {row['pair_id']}", row, again)
@@ -193,23 +194,13 @@ class Recomputation:
             yield f"{what}: an image of it has not the size of the model"
 
     def _shown(self, row: Row) -> Iterator[str]:
-        """Where the pictures that people are shown are not of the exact found image."""
-        name, rounded = row["pair_id"], to_8bit(self._found(row))
-        try:
-            shown, path = self.run.found(name), self._path(row)
-        except (UsageError, OSError) as error:
-            yield f"pair {name}: {' '.join(str(error).split())}"
-            return
-        if shown is None or not _same(shown, rounded):
-            yield f"pair {name}: found/{name}.png is not the exact found image in 8 bits"
-        if path is not None and not (path and _same(path[-1], rounded)):
-            yield f"pair {name}: path/{name}.png does not end with the found image"
+        rounded = to_8bit(self._found(row)).permute(1, 2, 0).numpy()
+        yield from self._pictures.different(row, rounded)
+        yield from self._pictures.hidden(row, self.facts.name)
 
-    def _path(self, row: Row) -> list[Any] | None:
-        """The stored snapshots of a pair; None where there were none, empty where they are lost."""
-        if row["path_step"] is None:
-            return None
-        return self.run.frames(row["pair_id"], len(row["path_step"]))
+    @cached_property
+    def _pictures(self) -> PictureAudit:
+        return PictureAudit(self.run)
 
     def _lowest(self, row: Row) -> Iterator[str]:
         known = [
@@ -240,7 +231,7 @@ class Recomputation:
         self, row: Row, outcome: TraversalResult, columns: Mapping[str, Any]
     ) -> dict[str, Any]:
         """The score of each snapshot, to what rounding them to 8 bits may change."""
-        frames = self._path(row)
+        frames = self._pictures.path(row)
         size = tuple(outcome.found.shape[1:])
         if not frames or row["path_confidence"] is None or frames[0].shape[:2] != size:
             return {}
@@ -375,11 +366,6 @@ class Recomputation:
 
 def _image(pixels: Any) -> Tensor:
     return from_8bit(torch.from_numpy(pixels.copy())).permute(2, 0, 1)
-
-
-def _same(pixels: Any, rounded: Tensor) -> bool:
-    shown = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-    return torch.equal(shown, rounded)
 
 
 def _counted(stored: float | None, again: float, unsure: Bool[Tensor, " points"]) -> float:

@@ -10,13 +10,12 @@ runs no code of a data set. Keys: `split=` (the same as behind the colon), `conf
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blindspots.errors import UsageError, first_line
-from blindspots.images.collect import Entry, classed, collect
+from blindspots.images.collect import Entry, collect
 from blindspots.images.listing import Listing
 from blindspots.images.sources.files import said_options
 from blindspots.images.sources.tabular import ImageColumns, ImageRow, choose_columns, rows
@@ -50,9 +49,7 @@ def list_huggingface(spec: Spec, reporter: Reporter) -> Listing:
         reporter,
         expected="expected rows with images",
     )
-    names, where = columns.names, columns.labels_in
-    listing = replace(listing, notes=columns.notes, labels_in=where)
-    return classed(listing) if names is None else replace(listing, classes=names, kind="names")
+    return columns.with_classes(listing)
 
 
 def _name_and_split(spec: Spec, said: str) -> tuple[str, str]:

@@ -6,14 +6,13 @@ it is taken, so of the files no more than a few row groups are in memory.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from blindspots.errors import UsageError, first_line
-from blindspots.images.collect import Entry, classed, collect
+from blindspots.images.collect import Entry, collect
 from blindspots.images.listing import Listing
 from blindspots.images.sources.files import named_files, said_options
 from blindspots.images.sources.tabular import ImageColumns, ImageRow, choose_columns, rows
@@ -48,9 +47,7 @@ def list_parquet(spec: Spec, reporter: Reporter) -> Listing:
         for entry in _entries(path, file, columns[0])
     )
     listing = collect(str(spec), entries, total, reporter, expected="expected rows with images")
-    names, where = columns[0].names, columns[0].labels_in
-    listing = replace(listing, notes=columns[0].notes, labels_in=where)
-    return classed(listing) if names is None else replace(listing, classes=names, kind="names")
+    return columns[0].with_classes(listing)
 
 
 def _open(path: Path) -> "pq.ParquetFile":

@@ -6,12 +6,14 @@ the schema's metadata may tell, or a text.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blindspots.errors import UsageError
+from blindspots.images.collect import classed
 from blindspots.images.decode import Unreadable
-from blindspots.images.listing import LABEL_NAMES, class_of, distinct_names
+from blindspots.images.listing import LABEL_NAMES, Listing, class_of, distinct_names
 from blindspots.specs import nearest_names
 
 if TYPE_CHECKING:
@@ -32,9 +34,13 @@ class ImageColumns(NamedTuple):
     names: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
-    @property
-    def labels_in(self) -> str:
-        return f"the column {self.label}" if self.label else ""
+    def with_classes(self, listing: Listing) -> Listing:
+        """The listing with the classes of these columns, and what is to be said of them."""
+        where = f"the column {self.label}" if self.label else ""
+        listing = replace(listing, notes=self.notes, labels_in=where)
+        if self.names is None:
+            return classed(listing)
+        return replace(listing, classes=self.names, kind="names")
 
     @property
     def wanted(self) -> list[str]:
