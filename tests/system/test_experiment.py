@@ -19,6 +19,7 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.images.listing import seeded_order
 from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
+from blindspots.store.manifest import unlisted
 from blindspots.store.reader import Run
 from blindspots.store.writer import Store
 from tests.support.runs import found_image, rows, saved_image
@@ -38,6 +39,11 @@ def test_every_column_of_the_contract_is_there_with_its_type(finished, table, ea
 
 def test_the_report_has_a_small_change_that_the_model_does_see(finished):
     check_contrast(finished)
+
+
+def test_all_that_a_run_wrote_stands_in_its_manifest(finished):
+    """Else its verification ends with what is not proved, for every newcomer."""
+    assert unlisted(finished) == []
 
 
 def test_the_demo_has_one_too(tmp_path, tiny_images, no_figures, monkeypatch):

@@ -55,7 +55,7 @@ def contrast_steps(
     make_folder(out / CONTRAST_FILE.split("/")[0])
     write_bytes(out / CONTRAST_FILE, pixels)
     write_run_info(out, replace(run.info, contrast=facts))
-    renew_entries(out, [INFO_FILE])
+    renew_entries(out, [INFO_FILE, CONTRAST_FILE])
 
 
 def _possible(run: Run, row: Row) -> bool:
