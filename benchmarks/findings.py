@@ -133,10 +133,11 @@ def over_sources(values: Sequence[float], sources: Sequence[Any]) -> tuple[float
 def write_page(results: Path, page: Path) -> None:
     """The table and the figure of what the results hold."""
     draw(models(results), page.parent / "images" / "findings-distance")
-    fill(page, _table(models(results)), "distance")
+    fill(page, table(models(results)), "distance")
 
 
-def _table(measured: dict[str, Any]) -> str:
+def table(measured: dict[str, Any]) -> str:
+    """A row per model, tolerance and k that was measured both ways."""
     lines = [
         "| model | tolerance | k | RMSE, together | one by one | fraction inside [95 %], together |"
         " one by one | together − one by one | segments inside, together |",

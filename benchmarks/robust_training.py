@@ -16,7 +16,7 @@ import numpy as np
 
 from benchmarks.findings import over_sources
 from benchmarks.results import fill
-from blindspots.leaderboard.file_check import check_files
+from benchmarks.survival import checked
 from blindspots.leaderboard.numbers import best_witness, has_level
 from blindspots.leaderboard.witnesses import Judgement, by_pair
 
@@ -68,8 +68,7 @@ def _line(protocol: str, normal: str, robust: str, levels: int) -> str:
 
 def _best(protocol: str, name: str) -> dict[int, Judgement]:
     """The line of every pair that counts: its farthest witness within δ, or one without."""
-    result, rules, contents = check_files(ENTRIES / protocol / f"{name}.json")
-    result.raise_if_different()
+    _, rules, contents = checked(ENTRIES / protocol / f"{name}.json")
     counted: dict[int, Judgement] = {}
     for pair, lines in by_pair(contents.lines).items():
         if lines[0].named and has_level(lines[0], "delta", rules.delta):

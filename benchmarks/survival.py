@@ -49,7 +49,7 @@ IMAGES = {
 def main() -> None:
     """Measure what is missing in the results, then write the page if asked."""
     given = _arguments()
-    subjects = [Witnessed(*_checked(path)) for path in given.entries]
+    subjects = [Witnessed(*checked(path)) for path in given.entries]
     for one in subjects:
         others = [other for other in subjects if one.judged_by(other)]
         path = given.results / f"{one.entry.name}.json"
@@ -222,7 +222,8 @@ def _said(share: dict[str, float]) -> str:
     return f"{share['share']:.0%} [{share['low']:.0%}, {share['high']:.0%}]"
 
 
-def _checked(path: Path) -> tuple[BoardEntry, Protocol, Contents]:
+def checked(path: Path) -> tuple[BoardEntry, Protocol, Contents]:
+    """An entry, its protocol and its archive; refused where its files disagree."""
     result, protocol, contents = check_files(path)
     result.raise_if_different()
     return result.entry, protocol, contents

@@ -5,7 +5,18 @@ from shutil import copy
 
 import pytest
 
-from benchmarks import batches, engine, noise, precision, sensitivity, steady, torture_rows
+from benchmarks import (
+    batches,
+    engine,
+    findings,
+    noise,
+    precision,
+    robust_training,
+    sensitivity,
+    steady,
+    survival,
+    torture_rows,
+)
 from benchmarks.results import fill, known, models
 from benchmarks.yardstick_page import write_page
 
@@ -19,6 +30,16 @@ def test_the_page_is_what_the_results_make_of_it(tmp_path):
     fill(page, noise.table(models(RESULTS / "noise")), "noise")
     fill(page, sensitivity.table(models(RESULTS / "sensitivity")), "sensitivity")
     assert page.read_text() == (ROOT / "docs" / "benchmark.md").read_text()
+
+
+def test_the_findings_are_what_results_and_entries_make_of_them(tmp_path):
+    page = Path(copy(ROOT / "docs" / "findings.md", tmp_path))
+    measured = models(RESULTS / "findings"), models(RESULTS / "survival")
+    assert all(measured)
+    fill(page, findings.table(measured[0]), "distance")
+    fill(page, survival.table(measured[1]), "survival")
+    fill(page, robust_training.table(), "training")
+    assert page.read_text() == (ROOT / "docs" / "findings.md").read_text()
 
 
 @pytest.mark.parametrize(
