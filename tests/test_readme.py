@@ -1,11 +1,16 @@
-"""README's numbers are those that `make readme` measured, and its sentences follow from them."""
+"""README's numbers are those that `make readme` measured, and its sentences follow from them.
+
+Beside them the walks of docs/architecture.md, which are counted anew.
+"""
 
 import json
 import re
+import subprocess
+import sys
 
 import pytest
 
-from benchmarks.readme import EXAMPLE, KEPT, README, demo_numbers, filled
+from benchmarks.readme import EXAMPLE, KEPT, README, ROOT, demo_numbers, filled
 from blindspots.cli.main import call
 from blindspots.store.reader import Run
 
@@ -65,3 +70,16 @@ def test_the_demo_gives_the_kept_numbers_again(kept, tmp_path):
 def test_the_eight_lines_print_what_readme_shows(kept, capsys):
     exec(compile(EXAMPLE.read_text(encoding="utf-8"), EXAMPLE.name, "exec"), {})
     assert capsys.readouterr().out.strip() == kept["python"]
+
+
+@pytest.mark.slow
+def test_the_walks_are_as_long_as_the_page_says():
+    """In a process of its own: what is remembered from an earlier run is not walked again."""
+    command = [sys.executable, "-m", "benchmarks.trace"]
+    counted = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    walk = re.compile(
+        r"^\| (a (?:run|step|stored|number)[^|,]*?)(?:,[^|]*)? \| (\d+) \| (\d+) \|$", re.M
+    )
+    assert walk.findall(page) == walk.findall(counted) != []
+    assert [name for name, files, most in walk.findall(page)[1:] if int(files) > int(most)] == []

@@ -6,10 +6,9 @@ from torch import nn
 
 import blindspots as bs
 from blindspots.engine.batch import Pair
-from blindspots.engine.device import lay_out
+from blindspots.engine.device import lay_out, steadily, steady_layers
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
-from blindspots.engine.steady_rows import steadily, steady_layers
 from blindspots.methods import METHODS, make_method
 from tests.support.toys import random_images, toy
 

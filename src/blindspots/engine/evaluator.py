@@ -12,8 +12,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from blindspots.engine.device import COMPILE_SAVES, arithmetic, batch_size, may_pay_to_compile
-from blindspots.engine.steady_rows import steadily, steady_layers
+from blindspots.engine.device import (
+    COMPILE_SAVES,
+    arithmetic,
+    batch_size,
+    may_pay_to_compile,
+    steadily,
+    steady_layers,
+)
 from blindspots.errors import (
     BlindspotsError,
     ModelFailed,
@@ -73,9 +79,9 @@ class Evaluator:
     `precision`: arithmetic of the model; bf16 and tf32 are for traversals alone, what is measured
     asks `exact`. `compiled`: whether evaluations go through `torch.compile`; forwards alone never
     do, a second graph costs more than it saves. Without, and on a CPU, torch's layers round an
-    image alike whatever is asked with it (`steady_rows`). Logits, scores, values and gradients are
-    float32 and contiguous always. `give_way` is called before every forward, so that long work can
-    let short questions pass, or be ended by what it raises.
+    image alike whatever is asked with it (`device.steady_layers`). Logits, scores, values and
+    gradients are float32 and contiguous always. `give_way` is called before every forward, so that
+    long work can let short questions pass, or be ended by what it raises.
     """
 
     model: Classifier

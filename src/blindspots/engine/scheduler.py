@@ -110,6 +110,7 @@ class Engine:
         evaluation = self._turn(batch)
         self._segments.check_finished(self.method, batch)
         batch.add_time(time.perf_counter() - started_at)
+        self.tick(self._turns_to_look * evaluation.score.numel())
         results = self._completion.complete(batch.pop_finished())
         return Turn(results, TurnRecord(problem, asked, evaluation))
 
@@ -134,7 +135,6 @@ class Engine:
         evaluation = self._evaluate(problem, state)
         after = _failing(_stepped(self.method, problem, state, evaluation), evaluation)
         batch.record(after if self._turns_to_look == 1 else _waiting(state, after))
-        self.tick(state.proposal.shape[:-3].numel())
         return evaluation
 
     def _evaluate(self, problem: Problem, state: State) -> Evaluation:

@@ -225,7 +225,7 @@ def for_arrow(place: Place, mode: str = "rb") -> Iterator[tuple[Any, Any]]:
     """
     if not isinstance(place, Path):
         yield place.path, place.fs
-    elif plain_text(name := str(place.absolute())) == name:
+    elif (name := str(place.absolute())).isascii() or plain_text(name) == name:
         yield name, LocalFileSystem()
     else:
         with place.open(mode) as file:
