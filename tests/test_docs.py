@@ -188,6 +188,21 @@ def test_every_setting_of_a_method_is_documented_with_its_default(name):
     assert stated == {field.name: field.default for field in fields(METHODS[name])}
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_what_a_method_costs_at_most_is_documented(name):
+    """Of two targets where it takes a source's together; a look asks for 26 to 201 points a way."""
+    method = METHODS[name]()
+    targets = 2 if method.grouped else 1
+    costs = [(method.most_evaluations(targets) + 0.5) / targets]
+    if method.sweep() is not None:
+        others = targets + len(method.surface(targets))
+        costs += [(points * targets + others) / 2 / targets for points in (26, 201)]
+    shown = re.search(
+        rf"^\| `{name}` \|.*\|([^|]*)\|$", read(DOCS / "command-line.md"), re.MULTILINE
+    )
+    assert [float(number) for number in re.findall(r"[\d.]*\d", shown[1])] == costs
+
+
 def test_command_lines_that_are_shown_can_be_typed():
     for words in (words for page in PAGES for words in command_lines(page)):
         name = next((c for c in commands() if words[: c.count(" ") + 1] == c.split()), None)

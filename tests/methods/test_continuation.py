@@ -17,7 +17,7 @@ from blindspots.engine.look import Look
 from blindspots.engine.scheduler import Engine
 from blindspots.methods.fan import spread_evenly
 from blindspots.methods.hull import PATIENCE, RETREAT
-from blindspots.methods.method import Problem, triangle_weights
+from blindspots.methods.method import RUNNING, LookResult, Problem, code, triangle_weights
 from blindspots.scores.score import confidence, margin
 from tests.support.toys import (
     PIXELS,
@@ -163,9 +163,72 @@ def test_a_look_sees_a_dip_between_two_points_that_it_asks_for(radius):
     across, away = look(target), look(source)
     along = scores_along(module, source, target, 0, 201)
     assert (along[::8].min() > 0.5) == (radius < 0.2)
-    torch.testing.assert_close(across.take()[0, 0], along)
-    away.take()
+    torch.testing.assert_close(across.along()[0, 0], along)
+    away.along()
     assert (across.asked, away.asked) == (201, 26)
+
+
+def test_a_look_tells_what_rounding_takes_and_what_the_hull_scores():
+    """Against the model asked outright; every image that it asks for is counted."""
+    module, (source, *ends) = Counting(convolutional()), random_images(3)
+    own, corners = torch.tensor([0.9]), torch.stack(ends)
+    problem = Problem(source[None], corners[None], torch.tensor([1]), own, own, own - 9)
+    surface = bs.Fan().surface(2)
+    look = Look(Evaluator(toy(module)), problem, corners[None], torch.linspace(0, 1, 201), 0.9)
+    result = look.take(surface)
+    assert module.without == look.asked == look._asked.sum() + len(surface) + 2
+    plain, kept = toy(convolutional()), torch.tensor([1, 1])
+    rounded = (corners * 255).round() / 255
+    torch.testing.assert_close(result.rounded[0], confidence(plain(rounded), kept))
+    taken = margin(plain(corners), kept) - margin(plain(rounded), kept)
+    torch.testing.assert_close(result.taken[0], taken, atol=1e-5, rtol=0)
+    points = [source + a * (ends[0] - source) + b * (ends[1] - source) for a, b in surface]
+    expected = confidence(plain(torch.stack(points)), kept[:1].expand(len(points)))
+    torch.testing.assert_close(result.hull[0], expected)
+
+
+@given(st.integers(1, 6))
+def test_the_points_of_a_hull_that_a_fan_looks_at_are_of_its_simplex_and_its_far_face(corners):
+    surface = bs.Fan().surface(corners)
+    share = surface.sum(dim=1)
+    assert (surface >= 0).all()
+    assert (share < 1 + 1e-6).all()
+    far = (share > 1 - 1e-6).sum()
+    assert (len(surface), far) == ((0, 0) if corners == 1 else (25 * corners, 5 * corners))
+
+
+def looked(method, state, problem, **faults):
+    """The state after a look that saw nothing outside but these faults."""
+    targets = state.found.shape[1]
+    fine = {
+        "segments": torch.ones(1, targets, 201),
+        "hull": torch.ones(1, len(method.surface(targets))),
+        "rounded": torch.ones(1, targets),
+        "taken": torch.zeros(1, targets),
+    }
+    return method.looked(problem, state, LookResult(**(fine | faults)))
+
+
+@pytest.mark.parametrize("fault", ["hull", "rounded", "segments"])
+@pytest.mark.parametrize("left", [True, False])
+def test_a_fan_goes_on_at_the_lowest_points_while_steps_are_left(fault, left):
+    method = bs.Fan()
+    problem, state = begun(method)
+    steps = torch.full_like(state.steps, method.max_steps - left)
+    state = replace(state, steps=steps, ending=steps * 0 + code(bs.Ending.BUDGET))
+    low = {
+        "hull": torch.ones(1, len(method.surface(2))),
+        "rounded": torch.tensor([[1.0, 0.1]]),
+        "segments": torch.ones(1, 2, 201),
+    }
+    low["hull"][0, 7] = low["segments"][0, 1, 100] = 0.1
+    given = {fault: low[fault], "taken": torch.tensor([[9.0, 2.0]])}
+    after = looked(method, state, problem, **given)
+    assert (after.ending == RUNNING).item() == left
+    assert looked(method, state, problem).ending == state.ending
+    asked = {tuple(point.tolist()) for point in after.weights[0]}
+    assert (tuple(method.surface(2)[7].tolist()) in asked) or fault != "hull"
+    assert after.taken.item() == pytest.approx(1.2 * 2 if fault == "rounded" else 0)
 
 
 def test_adaptive_walks_around_what_is_in_its_way():

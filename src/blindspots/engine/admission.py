@@ -83,7 +83,8 @@ class SegmentScores:
             return
         asked, about = problem.select(rows), state.select(rows)
         look = Look(self.evaluator, asked, about.found, sweep.to(asked.source), method.delta)
-        batch.replace(rows, method.swept(asked, about, look.take()))
+        surface = method.surface(look.found.shape[1]).to(asked.source)
+        batch.replace(rows, method.looked(asked, about, look.take(surface)))
         for row, images in zip(rows.tolist(), look.asked.tolist(), strict=True):
             batch.slots[row].looked += images
 

@@ -1,5 +1,9 @@
-"""A look along segments by forwards alone: many where there is doubt, few where there is none."""
+"""A look by forwards alone at what a pair would return: its segments, rounded images and hull.
 
+Of the segments many points are asked for where there is doubt, few where there is none.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -7,8 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
+from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator
-from blindspots.methods.method import Problem
+from blindspots.methods.method import LookResult, Problem, mixtures
 from blindspots.schema import LOOK_STRIDE as STRIDE
 
 # How many times as steep as its surroundings a segment may be where nothing is asked: on what
@@ -34,6 +39,7 @@ class Look:
     score: Float[Tensor, "segments points"] = field(init=False)
     _height: Float[Tensor, "segments points"] = field(init=False)
     _asked: Bool[Tensor, "segments points"] = field(init=False)
+    _others: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
         batch, corners = self.found.shape[:2]
@@ -43,10 +49,40 @@ class Look:
     @property
     def asked(self) -> Int[Tensor, "batch"]:
         """How many images each row has cost."""
-        return self._asked.view(len(self.found), -1).sum(dim=1)
+        return self._asked.view(len(self.found), -1).sum(dim=1) + self._others
 
-    def take(self) -> Float[Tensor, "batch corners points"]:
-        """Ask until nothing is in doubt."""
+    def take(self, surface: Float[Tensor, "points corners"]) -> LookResult:
+        """All that is asked for; `surface`: the weights of the points of the hull."""
+        segments, corners = self.along(), self.found.shape[1]
+        rounded, height = self._round()
+        taken = self._height[:, -1].view(-1, corners) - height
+        self._others = corners + len(surface)
+        return LookResult(segments, self._over(surface), rounded, taken)
+
+    def _round(self) -> tuple[Float[Tensor, "batch corners"], Float[Tensor, "batch corners"]]:
+        """Score and height of the found images, rounded to 8 bits."""
+        rows = torch.arange(len(self.found), device=self.found.device)
+        rows = rows.repeat_interleave(self.found.shape[1])
+        told = [
+            self._tell(from_8bit(to_8bit(images)), row)
+            for images, row in self._parts(self.found.flatten(0, 1), rows)
+        ]
+        score, height = (
+            torch.cat(one).view(self.found.shape[:2]) for one in zip(*told, strict=True)
+        )
+        return score, height
+
+    def _over(self, surface: Float[Tensor, "points corners"]) -> Float[Tensor, "batch points"]:
+        """The scores of the hull's points."""
+        score = self.found.new_zeros(len(self.found), len(surface))
+        for row, point in self._parts(*torch.ones_like(score).nonzero(as_tuple=True)):
+            weights = surface[point][:, None]
+            images = mixtures(self.problem.source[row], self.found[row], weights)[:, 0]
+            score[row, point] = self._tell(images, row)[0]
+        return score
+
+    def along(self) -> Float[Tensor, "batch corners points"]:
+        """The scores along the segments: asked for until nothing is in doubt."""
         floor = self.problem.floor.repeat_interleave(self.found.shape[1])[:, None]
         self._ask(self._every(slice(None, None, STRIDE)))
         for stride in (STRIDE >> turn for turn in range(STRIDE.bit_length() - 1)):
@@ -71,15 +107,23 @@ class Look:
 
     def _ask(self, where: Bool[Tensor, "segments points"]) -> None:
         """The model's answers at these points, those that were asked for before apart."""
-        segments, points = (where & ~self._asked).nonzero(as_tuple=True)
-        size = self.evaluator.chunk or len(self.t)
-        for some, place in zip(segments.split(size), points.split(size), strict=True):
+        for some, place in self._parts(*(where & ~self._asked).nonzero(as_tuple=True)):
             row, t = some // self.found.shape[1], self.t[place].view(-1, 1, 1, 1)
             images = torch.lerp(self.problem.source[row], self.found.flatten(0, 1)[some], t)
-            answer, kept = self.evaluator.exact.logits(images), self.problem.kept[row]
-            self.score[some, place] = self.evaluator.score(answer, kept)
-            self._height[some, place] = self.evaluator.score.height(answer, kept)
+            self.score[some, place], self._height[some, place] = self._tell(images, row)
             self._asked[some, place] = True
+
+    def _parts(self, *tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+        """As many at once as the evaluator takes; of nothing, no part."""
+        if not len(tensors[0]):
+            return iter(())
+        size = self.evaluator.chunk or len(self.t)
+        return zip(*(tensor.split(size) for tensor in tensors), strict=True)
+
+    def _tell(self, images: Tensor, row: Int[Tensor, "batch"]) -> tuple[Tensor, Tensor]:
+        """Score and height of images of these rows' pairs."""
+        answer, kept = self.evaluator.exact.logits(images), self.problem.kept[row]
+        return self.evaluator.score(answer, kept), self.evaluator.score.height(answer, kept)
 
 
 def doubtful(above: Float[Tensor, "segments points"]) -> Bool[Tensor, "segments gaps"]:

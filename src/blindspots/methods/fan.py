@@ -22,6 +22,7 @@ from blindspots.methods.hull import GOLDEN, LEAST_T, HullMethod, HullState
 from blindspots.methods.method import Problem, check_settings, choose
 from blindspots.methods.planes import Corners
 
+LOOKED = 20  # points per corner in a look at the hull: more see smaller dips, and cost a half each
 EARLY = 1  # steps whose planes count until a hull was held: more misleads where gradients turn fast
 ROUNDS = 60  # of a fixed point that gains a digit in two
 TOWARDS_EDGES = 2.0  # largest exponent of the draws: 1 sees the middle, more the edges and corners
@@ -41,7 +42,7 @@ class Fan(HullMethod):
 
     max_steps: int = 60
     tolerance: float = 3e-3
-    clearance: float = 3.0
+    clearance: float = 1.5
     memory: int = 12
 
     name: ClassVar[str] = "fan"
@@ -55,6 +56,19 @@ class Fan(HullMethod):
     def samples(self, corners: int) -> int:
         """One on every corner's segment, and as many and one more anywhere."""
         return 2 * corners + 1
+
+    def surface(self, targets: int) -> Float[Tensor, "points targets"]:
+        """Points of the simplex, and of the face that is opposite to the source."""
+        if targets == 1:
+            return super().surface(targets)
+        start = torch.full((targets,), 0.5)
+        inner = spread_evenly(LOOKED * targets, start)[:, 1:]
+        far = spread_evenly(LOOKED * targets // 4, start[1:])
+        return torch.cat((inner, far)).float()
+
+    def repairs(self) -> int:
+        """Twice as many: a hull has more places to mend than a segment."""
+        return 2 * super().repairs()
 
     def trusted(self, now: HullState) -> Bool[Tensor, "batch planes"]:
         """Until a hull was held the newest planes alone: its corners have come far since older."""

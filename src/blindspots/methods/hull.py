@@ -35,11 +35,13 @@ corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 
 Before it ends, the segment to every corner is looked at, at 201 points; those that the heights
-nearby leave no doubt about are not asked for (see `engine.look`). One that leaves the level set is
-bent further at its worst point while steps are left (the last four are kept for that); then its end
-goes back to the last t up to which everything is inside and where at most half of δ is lost. So
-every segment that is returned is inside at all 201 points, unless one is more than three times as
-steep between two that were asked for as anywhere near: what is stored is measured anew.
+nearby leave no doubt about are not asked for (see `engine.look`). So are the corners, rounded to 8
+bits, and for Fan points all over the hull. What is outside is bent further, at the worst points and
+with a κ that covers what rounding took, while steps are left (the last four are kept for that; Fan:
+eight). Then the end of a segment that leaves goes back to the last t up to which everything is
+inside and where at most half of δ is lost. So every segment that is returned is inside at all 201
+points, unless one is more than three times as steep between two that were asked for as anywhere
+near: what is stored is measured anew.
 """
 
 from abc import abstractmethod
@@ -54,13 +56,16 @@ from torch import Tensor
 
 from blindspots.methods.method import (
     RUNNING,
+    SPARE,
     Evaluation,
+    LookResult,
     Method,
     Problem,
     choose,
     clearance_needed,
     code,
     least_multipliers,
+    mixtures,
     rms,
 )
 from blindspots.methods.planes import (
@@ -72,6 +77,7 @@ from blindspots.methods.planes import (
     heights,
     learn,
     promising,
+    with_corners,
     within,
 )
 from blindspots.schema import Ending
@@ -92,7 +98,7 @@ SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the fl
 WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
-REPAIRS = 4  # the last steps, kept for segments that the look finds wanting
+REPAIRS = 4  # steps that are kept: more mend more, and leave fewer to come near in
 CUT_SHARE = 0.5  # of δ that the end of a cut segment may have lost: room for rounding to 8 bits
 
 Weights = Float[Tensor, "batch points corners"]
@@ -103,14 +109,17 @@ Held = TypeVar("Held", bound="HullState")
 class HullState(PlanesState):
     """The planes' state, with what steers the next step.
 
-    `aim` a. `held`: steps in a row in which every evaluated point was inside with its clearance;
-    `ever`: whether one was. `shortfall`: the smallest that the worst point's has been since the
-    corners last went back, ∞ where they were held since; `stalled`: steps since then. `draws`:
-    sample weights of every step, the last of each to jitter the worst point.
+    `aim` a, `clear` κ. `taken`: logits that rounding took, and some to spare, where a look found
+    a rounded image outside: the least that κ is from then on. `held`: steps in a row in which every
+    evaluated point was inside with its clearance; `ever`: whether one was. `shortfall`: the
+    smallest that the worst point's has been since the corners last went back, ∞ where they were
+    held since; `stalled`: steps since then. `draws`: sample weights of every step, the last of each
+    to jitter the worst point.
     """
 
     aim: Float[Tensor, "batch"]
     clear: Float[Tensor, "batch"]
+    taken: Float[Tensor, "batch"]
     held: Int[Tensor, "batch"]
     ever: Bool[Tensor, "batch"]
     shortfall: Float[Tensor, "batch"]
@@ -145,13 +154,17 @@ class HullMethod(Method):
     def points(self, targets: int = 1) -> int:
         return targets + 1 + self.samples(targets)
 
+    def repairs(self) -> int:
+        """The last steps, kept for what the look finds wanting."""
+        return REPAIRS
+
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> HullState:
         """Every corner at its target; found is the source, whose hull is a point."""
         source = problem.source[:, None]
         corners = problem.target.reshape(len(source), -1, *source.shape[2:])
         k, count = corners.shape[1], problem.counts(RUNNING)
         draws = torch.stack([self.draw(k, generator) for generator in generators]).to(source)
-        weights = _with_corners(draws[:, 0], k)
+        weights = with_corners(draws[:, 0], k)
         empty = source.new_zeros(len(source), self.memory * self.points(k), k)
         per_pair = self._first_aim(problem)
         return HullState(
@@ -172,6 +185,7 @@ class HullMethod(Method):
             kept=torch.zeros_like(per_pair),
             aim=per_pair,
             clear=torch.zeros_like(per_pair),
+            taken=torch.zeros_like(per_pair),
             held=torch.zeros_like(count),
             ever=torch.zeros_like(count, dtype=torch.bool),
             shortfall=torch.full_like(per_pair, torch.inf),
@@ -196,7 +210,7 @@ class HullMethod(Method):
     def propose(self, problem: Problem, now: Held, worst: Tensor, draw: Tensor) -> Held:
         """The corners, the jittered worst point and the samples as the next proposal."""
         jittered = WORST_SHARE * worst + (1 - WORST_SHARE) * draw[:, -1]
-        weights = _with_corners(torch.cat((jittered[:, None], draw[:, :-1]), 1), draw.shape[-1])
+        weights = with_corners(torch.cat((jittered[:, None], draw[:, :-1]), 1), draw.shape[-1])
         proposal = mixtures(problem.source, now.corners, weights)
         return replace(now, weights=weights, proposal=proposal)
 
@@ -229,7 +243,7 @@ class HullMethod(Method):
         corners, gradient = state.corners.flatten(0, 1), evaluation.gradient[:, :k].flatten(0, 1)
         needed = clearance_needed(self.clearance, own, corners, gradient).view(-1, k).amax(dim=1)
         deep = evaluation.objective[:, :k].amin(dim=1) - problem.floor
-        return needed.maximum((self.sag * deep).clamp(max=self.clearance))
+        return needed.maximum((self.sag * deep).clamp(max=self.clearance)).maximum(state.taken)
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
@@ -287,7 +301,7 @@ class HullMethod(Method):
         targets = problem.target.reshape(now.found.shape)
         close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
         held = now.held >= CONFIRMATIONS
-        late = (now.steps >= self.max_steps - REPAIRS) & held
+        late = (now.steps >= self.max_steps - self.repairs()) & held
         over = late | (now.steps >= self.max_steps)
         ending = torch.where(over, code(Ending.BUDGET), RUNNING)
         return torch.where(close & held, code(Ending.REACHED), ending)
@@ -296,28 +310,41 @@ class HullMethod(Method):
         """201 equally spaced points, both ends included."""
         return torch.linspace(0, 1, LOOK)
 
-    def swept(  # type: ignore[override]
-        self, problem: Problem, state: HullState, score: Float[Tensor, "batch corners look"]
+    def looked(  # type: ignore[override]
+        self, problem: Problem, state: HullState, look: LookResult
     ) -> HullState:
-        """Go on where a segment leaves the level set; without steps left, cut it there."""
-        lost = problem.p_source[:, None, None] - score
-        whole = (lost <= self.delta).flatten(1).all(dim=1)
-        again = ~whole & (state.steps < self.max_steps)
-        cut = self._cut(problem, state, score, (lost <= self.delta).cumprod(dim=2) == 1)
+        """Go on where a point leaves the level set; without steps left, cut segments there."""
+        inside = self._inside(problem, look.segments)
+        safe = self._inside(problem, look.rounded)
+        whole = inside.flatten(1).all(dim=1)
+        sound = whole & safe.all(dim=1) & self._inside(problem, look.hull).all(dim=1)
+        again = ~sound & (state.steps < self.max_steps)
+        cut = self._cut(problem, state, look.segments, inside.cumprod(dim=2) == 1)
         state = _where(whole | again, state, cut)
+        taken = torch.where(safe, 0.0, SPARE * look.taken).amax(dim=1)
         deeper = replace(
             state,
             ending=torch.where(again, RUNNING, state.ending),
             held=torch.where(again, 0, state.held),
             aim=torch.where(again, state.aim * DEEPER, state.aim),
+            taken=state.taken.maximum(taken),
         )
-        lowest, place = score.min(dim=2)
-        rows = torch.arange(len(place), device=place.device)
-        worst = torch.diag_embed(self.sweep().to(score)[place])
-        worst = worst[rows[:, None], lowest.argsort(dim=1)]
-        draw = state.draws[rows, state.steps.clamp(max=self.max_steps)].clone()
-        draw[:, : worst.shape[1] - 1] = worst[:, 1:]
-        return self.propose(problem, deeper, worst[:, 0], draw)
+        lowest = self._lowest(state, look)
+        return self.propose(problem, deeper, lowest[:, 0], lowest[:, 1:])
+
+    def _inside(self, problem: Problem, score: Tensor) -> Bool[Tensor, "batch *points"]:
+        return problem.p_source.view(-1, *[1] * (score.dim() - 1)) - score <= self.delta
+
+    def _lowest(self, state: HullState, look: LookResult) -> Float[Tensor, "batch samples corners"]:
+        """The lowest point of every segment, the lowest of the hull, then the next samples."""
+        k, rows = look.rounded.shape[1], torch.arange(len(look.rounded), device=state.aim.device)
+        score, at = look.segments.min(dim=2)
+        worst = torch.diag_embed(self.sweep().to(score)[at])[rows[:, None], score.argsort(dim=1)]
+        draw = state.draws[rows, state.steps.clamp(max=self.max_steps)]
+        surface = self.surface(k).to(score)
+        most = min(len(surface), draw.shape[1] - k)
+        over = surface[look.hull.topk(most, dim=1, largest=False).indices]
+        return torch.cat((worst, over, draw[:, k + most - 1 :]), dim=1)
 
     def _cut(self, problem: Problem, state: HullState, score: Tensor, within: Tensor) -> HullState:
         """Every end back at the last t up to which all is `within`, with room below it."""
@@ -371,17 +398,3 @@ def _where(mask: Bool[Tensor, "batch"], yes: HullState, no: HullState) -> HullSt
     """What was found as in `yes` where the mask holds, else as in `no`."""
     found, score = (choose(mask, getattr(yes, n), getattr(no, n)) for n in ("found", "score"))
     return replace(yes, found=found, score=score)
-
-
-def mixtures(source: Tensor, corners: Corners, weights: Weights) -> Tensor:
-    """The points s + Σᵢ wᵢ (xᵢ − s) of each pair's hull."""
-    sides = (corners - source[:, None]).flatten(2)
-    points = torch.einsum("bpk,bkd->bpd", weights, sides)
-    return source[:, None] + points.view(*weights.shape[:2], *source.shape[1:])
-
-
-def _with_corners(
-    weights: Float[Tensor, "batch others corners"], corners: int
-) -> Float[Tensor, "batch points corners"]:
-    own = torch.eye(corners, device=weights.device, dtype=weights.dtype)
-    return torch.cat((own.expand(len(weights), -1, -1), weights), dim=1)

@@ -99,13 +99,27 @@ class State(Batched):
     ending: Int[Tensor, "batch"]
 
 
+@dataclass(frozen=True)
+class LookResult:
+    """Scores of what would be returned: along its segments, over its hull, rounded to 8 bits.
+
+    `taken`: what rounding takes of the height of each found image.
+    """
+
+    segments: Float[Tensor, "batch targets look"]
+    hull: Float[Tensor, "batch points"]
+    rounded: Float[Tensor, "batch targets"]
+    taken: Float[Tensor, "batch targets"]
+
+
 class Method(ABC):
     """A traversal algorithm: frozen settings, `init` and `step`.
 
     `differentiates`: the height of the score, or its loss (see `scores`). `grouped`: it works on
     all targets of a source together. `straight`: its path is the segment
     source → found, not the images it tried. `sweep`: the points t of that segment at which what
-    it would return is looked at before it ends, in one forward each; None: no such look.
+    it would return is looked at before it ends, in one forward each, as are its rounded images and
+    the points of its hull that `surface` names; None: no such look.
     """
 
     name: ClassVar[str]
@@ -137,11 +151,13 @@ class Method(ABC):
         """Where to look at segments before their pairs end; None: nowhere."""
         return None
 
-    def swept(
-        self, problem: Problem, state: State, score: Float[Tensor, "batch targets look"]
-    ) -> State:
-        """The state after the look at the segments of pairs that were about to end."""
-        del problem, score
+    def surface(self, targets: int) -> Float[Tensor, "points targets"]:
+        """Which other points of the hull are looked at as well, by their weights; none."""
+        return torch.zeros(0, targets)
+
+    def looked(self, problem: Problem, state: State, look: LookResult) -> State:
+        """The state after the look at what pairs that were about to end would return."""
+        del problem, look
         return state
 
     @abstractmethod
@@ -320,6 +336,13 @@ def mix(
 ) -> Float[Tensor, "points channel height width"]:
     """The points Σᵢ wᵢ cᵢ of the corners' convex hull, one a row of weights."""
     return torch.einsum("pc,cxyz->pxyz", weights, corners)
+
+
+def mixtures(source: Tensor, corners: Tensor, weights: Tensor) -> Tensor:
+    """The points s + Σᵢ wᵢ (xᵢ − s) of each pair's hull."""
+    sides = (corners - source[:, None]).flatten(2)
+    points = torch.einsum("bpk,bkd->bpd", weights, sides)
+    return source[:, None] + points.view(*weights.shape[:2], *source.shape[1:])
 
 
 def segment_weights(points: int) -> Float[Tensor, "points 2"]:

@@ -87,6 +87,14 @@ def within(radius: Float[Tensor, "batch"], change: Corners) -> Corners:
     return torch.maximum(torch.minimum(change, most), -most)
 
 
+def with_corners(
+    weights: Float[Tensor, "batch others corners"], corners: int
+) -> Float[Tensor, "batch points corners"]:
+    """Weights of the corners themselves, then these."""
+    own = torch.eye(corners, device=weights.device, dtype=weights.dtype)
+    return torch.cat((own.expand(len(weights), -1, -1), weights), dim=1)
+
+
 def _remembering(state: Learnt, evaluation: Evaluation) -> Learnt:
     scale = norm(evaluation.gradient.flatten(0, 1)).view(evaluation.objective.shape)
     safe = torch.where(scale == 0, 1.0, scale)
