@@ -22,12 +22,13 @@ from benchmarks.subjects import subject
 from blindspots.engine.batch import Pair
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
-from blindspots.methods import adaptive, fan, hull, method, planes
+from blindspots.methods import adaptive, fan, hull, method, planes, repairs
 from blindspots.methods.method import Method, rms
 
 ROOMS: dict[ModuleType, tuple[Method, ...]] = {
     hull: (bs.Star(), bs.Fan()),
     planes: (bs.Star(), bs.Fan()),
+    repairs: (bs.Star(), bs.Fan()),
     fan: (bs.Fan(),),
     adaptive: (bs.Adaptive(),),
 }

@@ -183,7 +183,7 @@ def test_a_look_tells_what_rounding_takes_and_what_the_hull_scores():
     taken = margin(plain(corners), kept) - margin(plain(rounded), kept)
     torch.testing.assert_close(result.taken[0], taken, atol=1e-5, rtol=0)
     points = [source + a * (ends[0] - source) + b * (ends[1] - source) for a, b in surface]
-    expected = confidence(plain(torch.stack(points)), kept[:1].expand(len(points)))
+    expected = margin(plain(torch.stack(points)), kept[:1].expand(len(points)))
     torch.testing.assert_close(result.hull[0], expected)
 
 
@@ -202,7 +202,7 @@ def looked(method, state, problem, **faults):
     targets = state.found.shape[1]
     fine = {
         "segments": torch.ones(1, targets, 201),
-        "hull": torch.ones(1, len(method.surface(targets))),
+        "hull": 9 * torch.ones(1, len(method.surface(targets))),
         "rounded": torch.ones(1, targets),
         "taken": torch.zeros(1, targets),
     }
@@ -216,19 +216,21 @@ def test_a_fan_goes_on_at_the_lowest_points_while_steps_are_left(fault, left):
     problem, state = begun(method)
     steps = torch.full_like(state.steps, method.max_steps - left)
     state = replace(state, steps=steps, ending=steps * 0 + code(bs.Ending.BUDGET))
+    state = replace(state, clear=torch.tensor([0.5]))
     low = {
-        "hull": torch.ones(1, len(method.surface(2))),
+        "hull": 9 * torch.ones(1, len(method.surface(2))),
         "rounded": torch.tensor([[1.0, 0.1]]),
         "segments": torch.ones(1, 2, 201),
     }
-    low["hull"][0, 7] = low["segments"][0, 1, 100] = 0.1
+    low["hull"][0, 7], low["segments"][0, 1, 100] = problem.floor - 3, 0.1
     given = {fault: low[fault], "taken": torch.tensor([[9.0, 2.0]])}
     after = looked(method, state, problem, **given)
     assert (after.ending == RUNNING).item() == left
     assert looked(method, state, problem).ending == state.ending
     asked = {tuple(point.tolist()) for point in after.weights[0]}
     assert (tuple(method.surface(2)[7].tolist()) in asked) or fault != "hull"
-    assert after.taken.item() == pytest.approx(1.2 * 2 if fault == "rounded" else 0)
+    missing = {"hull": 0.5 + 3, "rounded": 1.2 * 2, "segments": 0}
+    assert after.missing.item() == pytest.approx(missing[fault])
 
 
 def test_adaptive_walks_around_what_is_in_its_way():

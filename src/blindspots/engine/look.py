@@ -73,13 +73,13 @@ class Look:
         return score, height
 
     def _over(self, surface: Float[Tensor, "points corners"]) -> Float[Tensor, "batch points"]:
-        """The scores of the hull's points."""
-        score = self.found.new_zeros(len(self.found), len(surface))
-        for row, point in self._parts(*torch.ones_like(score).nonzero(as_tuple=True)):
+        """The heights of the hull's points."""
+        height = self.found.new_zeros(len(self.found), len(surface))
+        for row, point in self._parts(*torch.ones_like(height).nonzero(as_tuple=True)):
             weights = surface[point][:, None]
             images = mixtures(self.problem.source[row], self.found[row], weights)[:, 0]
-            score[row, point] = self._tell(images, row)[0]
-        return score
+            height[row, point] = self._tell(images, row)[1]
+        return height
 
     def along(self) -> Float[Tensor, "batch corners points"]:
         """The scores along the segments: asked for until nothing is in doubt."""

@@ -47,6 +47,7 @@ class Fan(HullMethod):
 
     name: ClassVar[str] = "fan"
     sag: ClassVar[float] = 0.5
+    trusts_promises: ClassVar[bool] = False
     grouped: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -67,8 +68,8 @@ class Fan(HullMethod):
         return torch.cat((inner, far)).float()
 
     def repairs(self) -> int:
-        """Twice as many: a hull has more places to mend than a segment."""
-        return 2 * super().repairs()
+        """Three times as many: a hull has more places to mend than a segment."""
+        return 3 * super().repairs()
 
     def trusted(self, now: HullState) -> Bool[Tensor, "batch planes"]:
         """Until a hull was held the newest planes alone: its corners have come far since older."""

@@ -22,7 +22,8 @@ confidence the margin; gradient g_w):
     r  ← 2 r where the corners' margins rose by more than half of what the planes had promised,
          r / 2 where by less than a quarter of it
     a  ← 0.9 a where every point was κ above the floor, at most 1.5 times what the
-         corners have where promises are kept; else 1.15 a where they are not; at least 1.5 κ
+         corners have where promises are kept; else 1.15 a where they are not (Fan: always, since
+         what was missed is a dip that no plane knew of); at least 1.5 κ
     remember the planes  m_w + Σᵢ wᵢ g_w·(x′ᵢ − xᵢ)  of the last `memory` steps (Fan: of the last
          one until all points were held once: what was said of corners far away misleads)
     x′ = clamp(argmin Σᵢ ‖x′ᵢ − (xᵢ + η (tᵢ − xᵢ))‖²  with every plane at least a above the floor),
@@ -37,8 +38,8 @@ Evaluated next: the corners, the point that the planes say is the worst, and fre
 Before it ends, the segment to every corner is looked at, at 201 points; those that the heights
 nearby leave no doubt about are not asked for (see `engine.look`). So are the corners, rounded to 8
 bits, and for Fan points all over the hull. What is outside is bent further, at the worst points and
-with a κ that covers what rounding took, while steps are left (the last four are kept for that; Fan:
-eight). Then the end of a segment that leaves goes back to the last t up to which everything is
+with a κ that covers what was missing, while steps are left (the last four are kept for that; Fan:
+twelve). Then the end of a segment that leaves goes back to the last t up to which everything is
 inside and where at most half of δ is lost. So every segment that is returned is inside at all 201
 points, unless one is more than three times as steep between two that were asked for as anywhere
 near: what is stored is measured anew.
@@ -80,6 +81,13 @@ from blindspots.methods.planes import (
     with_corners,
     within,
 )
+from blindspots.methods.repairs import (
+    cut_back,
+    depth_below,
+    is_inside,
+    lowest_points,
+    replaced,
+)
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
 
@@ -99,7 +107,6 @@ WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more plac
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
 REPAIRS = 4  # steps that are kept: more mend more, and leave fewer to come near in
-CUT_SHARE = 0.5  # of δ that the end of a cut segment may have lost: room for rounding to 8 bits
 
 Weights = Float[Tensor, "batch points corners"]
 Held = TypeVar("Held", bound="HullState")
@@ -109,8 +116,9 @@ Held = TypeVar("Held", bound="HullState")
 class HullState(PlanesState):
     """The planes' state, with what steers the next step.
 
-    `aim` a, `clear` κ. `taken`: logits that rounding took, and some to spare, where a look found
-    a rounded image outside: the least that κ is from then on. `held`: steps in a row in which every
+    `aim` a, `clear` κ. `missing`: the least that κ is after a look that found something outside:
+    what rounding took and some to spare, or how far below the floor the hull was, beside the κ that
+    it had been held with. `held`: steps in a row in which every
     evaluated point was inside with its clearance; `ever`: whether one was. `shortfall`: the
     smallest that the worst point's has been since the corners last went back, ∞ where they were
     held since; `stalled`: steps since then. `draws`: sample weights of every step, the last of each
@@ -119,12 +127,18 @@ class HullState(PlanesState):
 
     aim: Float[Tensor, "batch"]
     clear: Float[Tensor, "batch"]
-    taken: Float[Tensor, "batch"]
+    missing: Float[Tensor, "batch"]
     held: Int[Tensor, "batch"]
     ever: Bool[Tensor, "batch"]
     shortfall: Float[Tensor, "batch"]
     stalled: Int[Tensor, "batch"]
     draws: Float[Tensor, "batch steps samples corners"]
+
+    @property
+    def draw(self) -> Float[Tensor, "batch samples corners"]:
+        """The weights of the next step."""
+        rows = torch.arange(len(self.aim), device=self.aim.device)
+        return self.draws[rows, self.steps.clamp(max=self.draws.shape[1] - 1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +156,7 @@ class HullMethod(Method):
 
     sag: ClassVar[float] = 0.0
     straight: ClassVar[bool] = True
+    trusts_promises: ClassVar[bool] = True
     differentiates: ClassVar[Differentiated] = "height"
 
     @abstractmethod
@@ -185,7 +200,7 @@ class HullMethod(Method):
             kept=torch.zeros_like(per_pair),
             aim=per_pair,
             clear=torch.zeros_like(per_pair),
-            taken=torch.zeros_like(per_pair),
+            missing=torch.zeros_like(per_pair),
             held=torch.zeros_like(count),
             ever=torch.zeros_like(count, dtype=torch.bool),
             shortfall=torch.full_like(per_pair, torch.inf),
@@ -201,11 +216,8 @@ class HullMethod(Method):
         now = self._judged(problem, learn(state, evaluation), evaluation)
         moved = self._moved(problem, now)
         worst = self._worst(problem, now, moved)
-        draw = now.draws[
-            torch.arange(len(worst), device=worst.device),
-            now.steps.clamp(max=now.draws.shape[1] - 1),
-        ]
-        return self.propose(problem, replace(promising(now, moved), corners=moved), worst, draw)
+        proposed = replace(promising(now, moved), corners=moved)
+        return self.propose(problem, proposed, worst, now.draw)
 
     def propose(self, problem: Problem, now: Held, worst: Tensor, draw: Tensor) -> Held:
         """The corners, the jittered worst point and the samples as the next proposal."""
@@ -243,7 +255,7 @@ class HullMethod(Method):
         corners, gradient = state.corners.flatten(0, 1), evaluation.gradient[:, :k].flatten(0, 1)
         needed = clearance_needed(self.clearance, own, corners, gradient).view(-1, k).amax(dim=1)
         deep = evaluation.objective[:, :k].amin(dim=1) - problem.floor
-        return needed.maximum((self.sag * deep).clamp(max=self.clearance)).maximum(state.taken)
+        return needed.maximum((self.sag * deep).clamp(max=self.clearance)).maximum(state.missing)
 
     def _first_aim(self, problem: Problem) -> Float[Tensor, "batch"]:
         return (SOURCE_TIMES * (problem.height - problem.floor)).clamp(max=self.aim)
@@ -273,7 +285,7 @@ class HullMethod(Method):
         depth = deep.maximum(state.clear)
         kept = state.kept > KEPT
         lower = torch.minimum(state.aim * RELAX, torch.where(kept, NEAR * depth, torch.inf))
-        higher = state.aim * torch.where(kept, 1.0, DEEPER)
+        higher = state.aim * torch.where(kept & self.trusts_promises, 1.0, DEEPER)
         least = LEAST_AIM * state.clear
         return torch.where(short, higher, lower).clamp(max=LARGEST_AIM).maximum(least)
 
@@ -314,48 +326,23 @@ class HullMethod(Method):
         self, problem: Problem, state: HullState, look: LookResult
     ) -> HullState:
         """Go on where a point leaves the level set; without steps left, cut segments there."""
-        inside = self._inside(problem, look.segments)
-        safe = self._inside(problem, look.rounded)
-        whole = inside.flatten(1).all(dim=1)
-        sound = whole & safe.all(dim=1) & self._inside(problem, look.hull).all(dim=1)
-        again = ~sound & (state.steps < self.max_steps)
-        cut = self._cut(problem, state, look.segments, inside.cumprod(dim=2) == 1)
-        state = _where(whole | again, state, cut)
+        inside = is_inside(problem, look.segments, self.delta)
+        safe = is_inside(problem, look.rounded, self.delta)
+        whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
+        again = ~(whole & safe.all(dim=1) & (fall == 0)) & (state.steps < self.max_steps)
+        cut = cut_back(problem, state, look.segments, inside, self.delta)
         taken = torch.where(safe, 0.0, SPARE * look.taken).amax(dim=1)
+        missing = torch.where(fall > 0, state.clear + fall, 0.0).maximum(taken)
         deeper = replace(
-            state,
+            replaced(state, ~(whole | again), cut),
             ending=torch.where(again, RUNNING, state.ending),
             held=torch.where(again, 0, state.held),
             aim=torch.where(again, state.aim * DEEPER, state.aim),
-            taken=state.taken.maximum(taken),
+            missing=state.missing.maximum(missing).clamp(max=LARGEST_AIM),
         )
-        lowest = self._lowest(state, look)
+        surface = self.surface(look.rounded.shape[1]).to(look.hull)
+        lowest = lowest_points(look, surface, state.draw)
         return self.propose(problem, deeper, lowest[:, 0], lowest[:, 1:])
-
-    def _inside(self, problem: Problem, score: Tensor) -> Bool[Tensor, "batch *points"]:
-        return problem.p_source.view(-1, *[1] * (score.dim() - 1)) - score <= self.delta
-
-    def _lowest(self, state: HullState, look: LookResult) -> Float[Tensor, "batch samples corners"]:
-        """The lowest point of every segment, the lowest of the hull, then the next samples."""
-        k, rows = look.rounded.shape[1], torch.arange(len(look.rounded), device=state.aim.device)
-        score, at = look.segments.min(dim=2)
-        worst = torch.diag_embed(self.sweep().to(score)[at])[rows[:, None], score.argsort(dim=1)]
-        draw = state.draws[rows, state.steps.clamp(max=self.max_steps)]
-        surface = self.surface(k).to(score)
-        most = min(len(surface), draw.shape[1] - k)
-        over = surface[look.hull.topk(most, dim=1, largest=False).indices]
-        return torch.cat((worst, over, draw[:, k + most - 1 :]), dim=1)
-
-    def _cut(self, problem: Problem, state: HullState, score: Tensor, within: Tensor) -> HullState:
-        """Every end back at the last t up to which all is `within`, with room below it."""
-        roomy = problem.p_source[:, None, None] - score <= CUT_SHARE * self.delta
-        places = torch.arange(score.shape[2], device=score.device)
-        kept = torch.where(within.all(dim=2, keepdim=True), places == places[-1], within & roomy)
-        last = torch.where(kept, places, 0).amax(dim=2)
-        t = self.sweep().to(score)[last][..., None, None, None]
-        shorter = torch.lerp(problem.source[:, None], state.found, t)
-        there = score.gather(2, last[..., None])[..., 0]
-        return replace(state, found=shorter, score=there)
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
@@ -392,9 +379,3 @@ def _pulls(first: float, last: float, steps: int) -> Float[Tensor, "steps 1 1 1 
     """The pull of every step; a tensor's power would round by its place among the pairs."""
     pulls = [first * (last / first) ** (step / steps) for step in range(steps + 1)]
     return torch.tensor(pulls).view(-1, 1, 1, 1, 1)
-
-
-def _where(mask: Bool[Tensor, "batch"], yes: HullState, no: HullState) -> HullState:
-    """What was found as in `yes` where the mask holds, else as in `no`."""
-    found, score = (choose(mask, getattr(yes, n), getattr(no, n)) for n in ("found", "score"))
-    return replace(yes, found=found, score=score)

@@ -101,7 +101,7 @@ class State(Batched):
 
 @dataclass(frozen=True)
 class LookResult:
-    """Scores of what would be returned: along its segments, over its hull, rounded to 8 bits.
+    """What would be returned: scores along its segments and rounded to 8 bits, heights of its hull.
 
     `taken`: what rounding takes of the height of each found image.
     """
