@@ -120,7 +120,8 @@ class MachineSettings:
     GPU, where the plan is long and it is measured as faster.
     `keep`: none, found or path; None: path below 1,000 pairs per model, else found.
     `lpips_weights`: AlexNet's weights, or "download"; None: torch's hub cache. `shard`: the share
-    of the plan's sources that is worked on.
+    of the plan's sources that is worked on. `hulls`: whether triangles, simplices and nulls are
+    measured as well; a run without them gets them when it is resumed with them.
     """
 
     device: str = "auto"
@@ -130,6 +131,7 @@ class MachineSettings:
     keep: Keep | None = None
     lpips_weights: Path | None = None
     shard: Shard = WHOLE
+    hulls: bool = True
 
     def __post_init__(self) -> None:
         if self.batch is not None:

@@ -175,7 +175,7 @@ def run(
         out,
         images=images,
         method=protocol_method(rules, method, key_values("--set", set, "max_steps=64")),
-        machine=machine.settings(keep="found"),
+        machine=machine.settings(keep="found", hulls=False),
         backend=backend.build(machine.device),
         classes=model_flags.classes,
         trust=model_flags.trust(),

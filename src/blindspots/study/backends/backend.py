@@ -1,6 +1,6 @@
 """What a backend is given, whichever it is."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar, Protocol, runtime_checkable
@@ -41,6 +41,11 @@ class RunJob:
     @property
     def seed(self) -> int:
         return self.prepared.request.science.seed
+
+    @property
+    def measured(self) -> Mapping[str, int]:
+        """The tables to fill besides the pairs, each with the found images that a source needs."""
+        return FEWEST if self.prepared.request.machine.hulls else {}
 
     def work(self, subject: Subject) -> Work:
         """What traverses and measures pairs of a model, in this process."""
@@ -100,11 +105,13 @@ class _Serial:
         self._compile()
         self._traverse()
         sources = self._sources()
-        for table in HULLS:
+        measured = self.job.measured
+        for table in filter(measured.__contains__, HULLS):
             self._measure(table, sources)
         if self.job.keep == "none":
             self._store.drop_found(pair.pair_id for found in sources for pair in found)
-        self._measure("nulls", sources)
+        if "nulls" in measured:
+            self._measure("nulls", sources)
 
     @property
     def _store(self) -> Store:

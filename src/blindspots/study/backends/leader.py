@@ -268,7 +268,8 @@ class Leader:
 
     def _plan(self, subject: Subject) -> TaskPlan:
         planned = self.job.prepared.pairs[subject.name]
-        return TaskPlan(subject.name, planned, self.job.store, self.job.dropped)
+        job = self.job
+        return TaskPlan(subject.name, planned, job.store, job.dropped, job.measured)
 
     def _to_do(self) -> tuple[int, float]:
         count, total = 0, 0.0

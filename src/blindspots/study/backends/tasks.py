@@ -4,7 +4,7 @@ A task holds whole sources, so whoever does it can measure their triangles, simp
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -43,13 +43,15 @@ class Task:
 class TaskPlan:
     """What is to be done of a model, in columns; tasks are made when they are asked for.
 
-    `model`: its name; `dropped`: found images were removed on purpose.
+    `model`: its name; `dropped`: found images were removed on purpose; `measured`: the tables to
+    fill besides its pairs, each with the fewest found images that a source needs.
     """
 
     model: str
     planned: PlannedPairs
     store: Store
     dropped: bool
+    measured: Mapping[str, int] = field(default_factory=lambda: FEWEST)
 
     @cached_property
     def groups(self) -> Groups:
@@ -82,7 +84,7 @@ class TaskPlan:
         """What is still to be done of a task whose worker died; None where nothing is."""
         ids = pa.array({pair.source_id for pair in task.pairs})
         own = self.planned.select(self.planned.from_sources(ids))
-        plan = TaskPlan(self.model, own, self.store, self.dropped)
+        plan = TaskPlan(self.model, own, self.store, self.dropped, self.measured)
         return next(plan._cut(len(own), task.number), None)
 
     @cached_property
@@ -94,10 +96,12 @@ class TaskPlan:
         """By table, which sources have no rows though their pairs may allow some, as masks."""
         first = self.groups.pairs.select(self.groups.starts)
         able = np.add.reduceat(self._started | self.missing, self.groups.starts)
-        done = {name: self.store.stored(name, self.model, ["source_id"]) for name in FEWEST}
+        stored = {
+            name: self.store.stored(name, self.model, ["source_id"]) for name in self.measured
+        }
         return {
-            name: (able >= fewest) & ~first.from_sources(done[name]["source_id"])
-            for name, fewest in FEWEST.items()
+            name: (able >= fewest) & ~first.from_sources(stored[name]["source_id"])
+            for name, fewest in self.measured.items()
         }
 
     def _cut(self, size: int, number: int) -> Iterator[Task]:

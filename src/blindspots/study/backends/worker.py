@@ -173,7 +173,7 @@ class Worker:
             self.tell(Done(number))
 
     def _measure(self, work: Work, opened: _Opened) -> None:
-        for table in FEWEST:
+        for table in opened.task.lacking:
             for _ in work.measure(table, opened.sources(table)):
                 self._spend(0.0)
         if self.config.keep == "none":
