@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.leaderboard.entry import EntryFiles, public_name, read_entry, write_files
 from blindspots.leaderboard.file_check import check_files
@@ -82,6 +83,12 @@ def test_a_run_and_its_entry_made_again_are_the_same(board, threads):
         assert abs(getattr(read_entry(again).numbers, level).reach[0] - mean) <= (high - low) / 10
     dates = {one.date_time for one in zipfile.ZipFile(EntryFiles(again).witnesses).infolist()}
     assert dates == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_leaderboard_run_measures_what_an_entry_needs_alone(tiny_board):
+    run = bs.open_run(tiny_board.folder / "run")
+    assert len(run.pairs) == 15
+    assert not any(map(len, (run.triangles, run.simplices, run.nulls)))
 
 
 def test_a_line_that_says_less_is_joined_with_the_better_one(board, capsys):

@@ -107,6 +107,20 @@ def test_units_are_what_is_left_each_source_once_and_whole(tmp_path_factory, cou
     assert not plan(store, pairs).unfinished.any()
 
 
+def test_without_hulls_a_run_is_done_when_its_pairs_are_and_with_them_it_goes_on(tmp_path):
+    store, pairs = Store(tmp_path), planned([3, 2])
+    without = TaskPlan(MODEL, pairs, store, dropped=True, measured={})
+    tasks = list(without.tasks(1))
+    assert sum(len(task.missing) for task in tasks) == 5
+    assert [task.lacking for task in tasks] == [{}] * len(tasks)
+    write(store, list(pairs))
+    assert list(replace(without).tasks(1)) == []
+    rest = [
+        name for task in plan(store, pairs).tasks(1) for name, own in task.lacking.items() if own
+    ]
+    assert set(rest) == set(FEWEST)
+
+
 def test_pairs_that_did_not_start_make_no_unit_of_hulls(tmp_path):
     store, pairs = Store(tmp_path), planned([3, 2])
     write(store, pairs, Ending.DELTA_VACUOUS)

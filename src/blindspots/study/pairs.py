@@ -7,7 +7,7 @@ present ones.
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, overload
@@ -322,12 +322,18 @@ def check_pairs(out: Place, info: RunInfo, pairs_hash: str) -> None:
         )
 
 
-def missing_pairs(store: Store, model: str, planned: PlannedPairs, dropped: bool) -> np.ndarray:
+def missing_pairs(
+    store: Store,
+    model: str,
+    planned: PlannedPairs,
+    dropped: bool,
+    measured: Container[str] = frozenset(HULLS),
+) -> np.ndarray:
     """Which of a model's pairs are to be traversed, as a mask.
 
     Those without a row, and those that were traversed and whose found image is not there, as in a
     copy that was made while the run went on. `dropped`: found images were removed on purpose, so
-    only those count with which something is still to be measured.
+    only those count with which something is still to be measured, of the tables `measured`.
     """
     rows = store.stored("pairs", model, ["pair_id", "ending"])
     missing = ~planned.within(rows["pair_id"])
@@ -335,17 +341,19 @@ def missing_pairs(store: Store, model: str, planned: PlannedPairs, dropped: bool
     traversed = planned.select(begun)
     lost = ~traversed.within(store.found_ids())
     if dropped and lost.any():
-        lost &= _unmeasured(store, model, traversed)
+        lost &= _unmeasured(store, model, traversed, measured)
     missing[begun[lost]] = True
     return missing
 
 
-def _unmeasured(store: Store, model: str, traversed: PlannedPairs) -> np.ndarray:
+def _unmeasured(
+    store: Store, model: str, traversed: PlannedPairs, measured: Container[str]
+) -> np.ndarray:
     """Whether something is still to be measured of the sources of these pairs, as a mask."""
     unmeasured = np.zeros(len(traversed), bool)
-    for table, fewest in HULLS.items():
+    for table in filter(measured.__contains__, HULLS):
         done = store.stored(table, model, ["source_id"])["source_id"]
-        unmeasured |= (traversed.group_size >= fewest) & ~traversed.from_sources(done)
+        unmeasured |= (traversed.group_size >= HULLS[table]) & ~traversed.from_sources(done)
     return unmeasured
 
 

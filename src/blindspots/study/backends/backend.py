@@ -132,7 +132,8 @@ class _Serial:
 
     def _missing(self) -> PlannedPairs:
         """The pairs to traverse; sources and targets of the others are saved where they lack."""
-        mask = missing_pairs(self._store, self.subject.name, self._planned, self.job.dropped)
+        job, name = self.job, self.subject.name
+        mask = missing_pairs(self._store, name, self._planned, job.dropped, job.measured)
         self.job.save_images(self.subject, self._planned.select(~mask))
         return self._planned.select(mask)
 

@@ -61,7 +61,8 @@ class TaskPlan:
     @cached_property
     def missing(self) -> np.ndarray:
         """Which of the pairs of `groups` are to be traversed, as a mask."""
-        return missing_pairs(self.store, self.model, self.groups.pairs, self.dropped)
+        pairs = self.groups.pairs
+        return missing_pairs(self.store, self.model, pairs, self.dropped, self.measured)
 
     @cached_property
     def unfinished(self) -> np.ndarray:
