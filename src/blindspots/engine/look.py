@@ -1,6 +1,6 @@
 """A look by forwards alone at what a pair would return: its segments, rounded images and hull.
 
-Of the segments many points are asked for where there is doubt, few where there is none.
+Segments are asked about at many points where there is doubt, at few where there is none.
 """
 
 from collections.abc import Iterator

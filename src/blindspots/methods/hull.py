@@ -10,7 +10,8 @@ the corners start at the targets themselves and are bent until the hull is insid
     w        weights        a point of the hull; one corner and Σw = t for a segment
     κ        clear          logits above the floor that an evaluated point must have: what rounding
                             to 8 bits can take, at most `clearance` (see `clearance_needed`; Fan:
-                            or half of what its corners have, at most `clearance` too)
+                            or half of what its corners have, at most `clearance` too); more
+                            where a look found more missing
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
     η        pull           share of the way back to the targets walked in a step

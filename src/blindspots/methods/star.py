@@ -28,12 +28,12 @@ class Star(HullMethod):
 
     `delta` δ. `max_steps` m: steps of four evaluations each at most (`budget`). `tolerance`: the
     RMSE to the target, in [0, 1] units, at which a pair that is held has `reached` it.
-    `clearance`, in logits: the most that κ may be. `aim` a, in logits: how far inside the first
-    corrections aim; then it adapts. `pull`, `last_pull`: the share of the way
-    back to the target in the first and the last step. `memory`: steps whose gradients are still
-    used. Settings at or below 0 are refused. On adversarially trained networks 32 steps end 5 %
-    farther away than 48, and much farther where corners had to go back; twice the `last_pull` is
-    1 to 2 % nearer, and leaves the hardest pairs at their source.
+    `clearance`, in logits: the most that κ may be, if no look finds more missing. `aim` a, in
+    logits: how far inside the first corrections aim; then it adapts. `pull`, `last_pull`: the share
+    of the way back to the target in the first and the last step. `memory`: steps whose gradients
+    are still used. Settings at or below 0 are refused. On adversarially trained networks 32 steps
+    end 5 % farther away than 48, and much farther where corners had to go back; twice the
+    `last_pull` is 1 to 2 % nearer, and leaves the hardest pairs at their source.
     """
 
     max_steps: int = 48
