@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, to_8bit
+from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.look import Look
 from blindspots.methods.method import RUNNING, Method, Problem, code
+from blindspots.methods.repairs import back_at_source
 from blindspots.schema import Ending
 
 
@@ -67,26 +68,42 @@ class Admission:
         return Ending.DELTA_VACUOUS if vacuous else None
 
 
+LOOKS = 8  # at what goes back from look to look: more would still be far from inside
+
+
 @dataclass(frozen=True)
 class SegmentScores:
     evaluator: Evaluator
 
     def check_finished(self, method: Method, batch: ActiveBatch) -> None:
-        """Before pairs end, what they would return is looked at where their method asks for it."""
+        """Before pairs end, what they would return is looked at where their method asks for it.
+
+        Rounded to 8 bits, as it is stored; what the method changes is looked at again.
+        """
         sweep = method.sweep()
         if sweep is None:
             return
-        problem, state = batch.tensors
-        ended = (state.ending != RUNNING) & (state.ending != code(Ending.FAILED))
-        rows = ended.nonzero().flatten()
-        if not len(rows):
-            return
-        asked, about = problem.select(rows), state.select(rows)
-        look = Look(self.evaluator, asked, about.found, sweep.to(asked.source), method.delta)
-        surface = method.surface(look.found.shape[1]).to(asked.source)
-        batch.replace(rows, method.looked(asked, about, look.take(surface)))
+        ending = batch.tensors[1].ending
+        rows = ((ending != RUNNING) & (ending != code(Ending.FAILED))).nonzero().flatten()
+        for _ in range(LOOKS):
+            if not len(rows):
+                return
+            rows = self._looked(method, sweep, batch, rows)
+        problem, state = (tensors.select(rows) for tensors in batch.tensors)
+        batch.replace(rows, back_at_source(problem, state))
+
+    def _looked(self, method: Method, sweep: Tensor, batch: ActiveBatch, rows: Tensor) -> Tensor:
+        """Take over what the method makes of a look; the rows that are to be looked at again."""
+        problem, state = (tensors.select(rows) for tensors in batch.tensors)
+        stored = from_8bit(to_8bit(state.found))
+        look = Look(self.evaluator, problem, stored, sweep.to(stored), method.delta)
+        surface = method.surface(stored.shape[1]).to(stored)
+        after = method.looked(problem, state, look.take(surface, state.found))
+        batch.replace(rows, after)
         for row, images in zip(rows.tolist(), look.asked.tolist(), strict=True):
             batch.slots[row].looked += images
+        changed = (after.found != stored).flatten(1).any(dim=1)
+        return rows[changed & (after.ending != RUNNING)]
 
     def along(
         self, t: Tensor, source: Tensor, found: Tensor, kept: Tensor

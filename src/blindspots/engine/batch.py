@@ -202,6 +202,8 @@ class ActiveBatch:
     def replace(self, rows: Tensor, part: State) -> None:
         _, state = self.tensors
         self._state = state.put(rows, part)
+        if self._lowest is not None:
+            self._lowest = torch.minimum(self._lowest, self._state.score)
 
     def add_time(self, seconds: float) -> None:
         for slot in self.slots:

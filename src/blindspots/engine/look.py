@@ -1,4 +1,4 @@
-"""A look by forwards alone at what a pair would return: its segments, rounded images and hull.
+"""A look by forwards alone at what a pair would return: its segments and its hull.
 
 Segments are asked about at many points where there is doubt, at few where there is none.
 """
@@ -11,9 +11,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import max_pool1d
 
-from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.engine.evaluator import Evaluator
 from blindspots.methods.method import LookResult, Problem, mixtures
+from blindspots.methods.repairs import is_inside
 from blindspots.schema import LOOK_STRIDE as STRIDE
 
 # How many times as steep as its surroundings a segment may be where nothing is asked: on what
@@ -39,38 +39,44 @@ class Look:
     score: Float[Tensor, "segments points"] = field(init=False)
     _height: Float[Tensor, "segments points"] = field(init=False)
     _asked: Bool[Tensor, "segments points"] = field(init=False)
-    _others: int = field(init=False, default=0)
+    _others: Int[Tensor, "batch"] = field(init=False)
 
     def __post_init__(self) -> None:
         batch, corners = self.found.shape[:2]
         self._height = self.problem.floor.new_zeros(batch * corners, len(self.t))
         self.score, self._asked = self._height.clone(), self._height.bool()
+        self._others = self.problem.kept.new_zeros(batch, dtype=torch.long)
 
     @property
     def asked(self) -> Int[Tensor, "batch"]:
         """How many images each row has cost."""
         return self._asked.view(len(self.found), -1).sum(dim=1) + self._others
 
-    def take(self, surface: Float[Tensor, "points corners"]) -> LookResult:
-        """All that is asked for; `surface`: the weights of the points of the hull."""
-        segments, corners = self.along(), self.found.shape[1]
-        rounded, height = self._round()
-        taken = self._height[:, -1].view(-1, corners) - height
-        self._others = corners + len(surface)
-        return LookResult(segments, self._over(surface), rounded, taken)
+    def take(self, surface: Float[Tensor, "points corners"], exact: Tensor) -> LookResult:
+        """All that is asked for.
 
-    def _round(self) -> tuple[Float[Tensor, "batch corners"], Float[Tensor, "batch corners"]]:
-        """Score and height of the found images, rounded to 8 bits."""
-        rows = torch.arange(len(self.found), device=self.found.device)
-        rows = rows.repeat_interleave(self.found.shape[1])
-        told = [
-            self._tell(from_8bit(to_8bit(images)), row)
-            for images, row in self._parts(self.found.flatten(0, 1), rows)
-        ]
-        score, height = (
-            torch.cat(one).view(self.found.shape[:2]) for one in zip(*told, strict=True)
-        )
-        return score, height
+        `surface`: the weights of the points of the hull; `exact`: found, before it was rounded.
+        """
+        segments = self.along()
+        return LookResult(self.found, segments, self._over(surface), self._taken(segments, exact))
+
+    def _taken(
+        self, segments: Float[Tensor, "batch corners points"], exact: Tensor
+    ) -> Float[Tensor, "batch corners"]:
+        """What rounding takes of the height at the lowest point of each segment that leaves.
+
+        Divided by its t: the end moves a point by t of what rounding moves itself.
+        """
+        inside = is_inside(self.problem, segments, self.delta).all(dim=2)
+        taken, lowest = torch.zeros_like(segments[..., 0]), segments.argmin(dim=2)
+        for row, corner in self._parts(*(~inside).nonzero(as_tuple=True)):
+            place = lowest[row, corner]
+            t = self.t[place].view(-1, 1, 1, 1)
+            before = torch.lerp(self.problem.source[row], exact[row, corner], t)
+            fell = self._tell(before, row)[1] - self._height.view_as(segments)[row, corner, place]
+            taken[row, corner] = fell / self.t[place].clamp(min=self.t[1])
+        self._others += (~inside).sum(dim=1)
+        return taken
 
     def _over(self, surface: Float[Tensor, "points corners"]) -> Float[Tensor, "batch points"]:
         """The heights of the hull's points."""
@@ -79,6 +85,7 @@ class Look:
             weights = surface[point][:, None]
             images = mixtures(self.problem.source[row], self.found[row], weights)[:, 0]
             height[row, point] = self._tell(images, row)[1]
+        self._others += len(surface)
         return height
 
     def along(self) -> Float[Tensor, "batch corners points"]:
@@ -95,10 +102,10 @@ class Look:
             where = self._every(between)
             where[:, between] = doubtful(self._height[:, ::stride] - floor)
             self._ask(where)
-        lost = self.problem.p_source.repeat_interleave(self.found.shape[1])[:, None] - self.score
-        outside = ~(lost <= self.delta).view(len(self.found), -1).all(dim=1)
+        segments = self.score.view(*self.found.shape[:2], -1)
+        outside = ~is_inside(self.problem, segments, self.delta).flatten(1).all(dim=1)
         self._ask(outside.repeat_interleave(self.found.shape[1])[:, None].expand_as(self._asked))
-        return self.score.view(*self.found.shape[:2], -1)
+        return segments
 
     def _every(self, points: slice) -> Bool[Tensor, "segments points"]:
         where = torch.zeros_like(self._asked)

@@ -36,14 +36,15 @@ Where the worst shortfall has not become smaller for six steps, gradients there 
 corners go back to 0.8 of their way from the source, and a to where it began.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 
-Before it ends, the segment to every corner is looked at, at 201 points; those that the heights
-nearby leave no doubt about are not asked for (see `engine.look`). So are the corners, rounded to 8
-bits, and for Fan points all over the hull. What is outside is bent further, at the worst points and
-with a κ that covers what was missing, while steps are left (the last four are kept for that; Fan:
-twelve). Then the end of a segment that leaves goes back to the last t up to which everything is
-inside and where at most half of δ is lost. So every segment that is returned is inside at all 201
-points, unless one is more than three times as steep between two that were asked for as anywhere
-near: what is stored is measured anew.
+Before it ends, the corners are rounded to 8 bits, as they are stored, and the segment to every one
+is looked at, at 201 points; those that the heights nearby leave no doubt about are not asked for
+(see `engine.look`). So are, for Fan, points all over the hull. What is outside is bent further, at
+the worst points and with a κ that covers what rounding took and what was missing, while steps are
+left (the last four are kept for that; Fan: twelve). Then the end of a segment that leaves goes back
+to the last t up to which everything is inside and where at most half of δ is lost, is rounded and
+looked at again; what has left eight times returns the source. So every segment that is returned is
+inside at all 201 points, unless one is more than three times as steep between two that were asked
+for as anywhere near.
 """
 
 from abc import abstractmethod
@@ -327,20 +328,20 @@ class HullMethod(Method):
     ) -> HullState:
         """Go on where a point leaves the level set; without steps left, cut segments there."""
         inside = is_inside(problem, look.segments, self.delta)
-        safe = is_inside(problem, look.rounded, self.delta)
         whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
-        again = ~(whole & safe.all(dim=1) & (fall == 0)) & (state.steps < self.max_steps)
-        cut = cut_back(problem, state, look.segments, inside, self.delta)
-        taken = torch.where(safe, 0.0, SPARE * look.taken).amax(dim=1)
+        again = ~(whole & (fall == 0)) & (state.steps < self.max_steps)
+        taken = (SPARE * look.taken).nan_to_num(nan=LARGEST_AIM).amax(dim=1)
         missing = torch.where(fall > 0, state.clear + fall, 0.0).maximum(taken)
+        held = replace(state, found=look.found, score=look.segments[..., -1])
+        cut = cut_back(problem, held, look.segments, inside, self.delta)
         deeper = replace(
-            replaced(state, ~(whole | again), cut),
+            replaced(replaced(state, ~again, held), ~(whole | again), cut),
             ending=torch.where(again, RUNNING, state.ending),
             held=torch.where(again, 0, state.held),
             aim=torch.where(again, state.aim * DEEPER, state.aim),
             missing=state.missing.maximum(missing).clamp(max=LARGEST_AIM),
         )
-        surface = self.surface(look.rounded.shape[1]).to(look.hull)
+        surface = self.surface(look.found.shape[1]).to(look.hull)
         lowest = lowest_points(look, surface, state.draw)
         return self.propose(problem, deeper, lowest[:, 0], lowest[:, 1:])
 

@@ -101,14 +101,15 @@ class State(Batched):
 
 @dataclass(frozen=True)
 class LookResult:
-    """What would be returned: scores along its segments and rounded to 8 bits, heights of its hull.
+    """What would be returned, rounded to 8 bits: scores along its segments, heights of its hull.
 
-    `taken`: what rounding takes of the height of each found image.
+    `taken`: what rounding takes of the height at the lowest point of a segment that leaves, as the
+    end of that segment would feel it; else 0.
     """
 
+    found: Float[Tensor, "batch targets channel height width"]
     segments: Float[Tensor, "batch targets look"]
     hull: Float[Tensor, "batch points"]
-    rounded: Float[Tensor, "batch targets"]
     taken: Float[Tensor, "batch targets"]
 
 
@@ -118,8 +119,8 @@ class Method(ABC):
     `differentiates`: the height of the score, or its loss (see `scores`). `grouped`: it works on
     all targets of a source together. `straight`: its path is the segment
     source → found, not the images it tried. `sweep`: the points t of that segment at which what
-    it would return is looked at before it ends, in one forward each, as are its rounded images and
-    the points of its hull that `surface` names; None: no such look.
+    it would return, rounded to 8 bits, is looked at before it ends, in one forward each, as are the
+    points of its hull that `surface` names; None: no such look, and what is found is not rounded.
     """
 
     name: ClassVar[str]

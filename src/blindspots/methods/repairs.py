@@ -12,6 +12,7 @@ from torch import Tensor
 
 from blindspots.methods.method import LookResult, Problem, State, choose
 
+LEAST_CUT = 0.02  # of the way: less may round to the same image, more costs distance
 CUT_SHARE = 0.5  # of δ that the end of a cut segment may have lost: room for rounding to 8 bits
 
 Held = TypeVar("Held", bound=State)
@@ -39,15 +40,25 @@ def cut_back(
     inside: Bool[Tensor, "batch corners look"],
     delta: float,
 ) -> Held:
-    """Every end back at the last t up to which all is inside, with room below it."""
+    """Every end back at the last t up to which all is inside, with room below it.
+
+    By `LEAST_CUT` at least: what rounding has moved outside it might move there again.
+    """
     roomy = is_inside(problem, score, CUT_SHARE * delta)
     within = inside.cumprod(dim=2) == 1
     places = torch.arange(score.shape[2], device=score.device)
-    kept = torch.where(within.all(dim=2, keepdim=True), places == places[-1], within & roomy)
+    back = within & roomy & (places <= (1 - LEAST_CUT) * places[-1])
+    kept = torch.where(within.all(dim=2, keepdim=True), places == places[-1], back)
     last = torch.where(kept, places, 0).amax(dim=2)
     t = (last / places[-1]).to(score)[..., None, None, None]
     shorter = torch.lerp(problem.source[:, None], state.found, t)
     return replace(state, found=shorter, score=score.gather(2, last[..., None])[..., 0])
+
+
+def back_at_source(problem: Problem, state: Held) -> Held:
+    """Every end at its source, whose segment is a point."""
+    found = problem.source[:, None].expand_as(state.found)
+    return replace(state, found=found, score=problem.p_source[:, None].expand_as(state.score))
 
 
 def replaced(state: Held, mask: Bool[Tensor, "batch"], other: Held) -> Held:
