@@ -161,20 +161,23 @@ def test_star_bends_the_segment_around_what_is_in_its_way(radius, slope):
 
 @pytest.mark.parametrize("radius", [0.1515, 0.155, 0.2])
 def test_a_look_sees_a_dip_between_two_points_that_it_asks_for(radius):
-    """Points 8 apart touch the last dip alone; where one is outside, all are asked for."""
+    """Points 8 apart touch the last dip alone; all are asked for where nothing will mend it."""
     module, source, target = lens(radius)
     floor, own = torch.tensor([0.0]), torch.tensor([0.99])
     problem = Problem(source, target, torch.tensor([0]), own, own, floor)
 
-    def look(end):
-        return Look(Evaluator(toy(module)), problem, end[:, None], torch.linspace(0, 1, 201), 0.49)
+    def look(end, last=True):
+        t = torch.linspace(0, 1, 201)
+        return Look(Evaluator(toy(module)), problem, end[:, None], t, 0.49, torch.tensor([last]))
 
-    across, away = look(target), look(source)
+    across, away, early = look(target), look(source), look(target, last=False)
     along = scores_along(module, source, target, 0, 201)
     assert (along[::8].min() > 0.5) == (radius < 0.2)
     torch.testing.assert_close(across.along()[0, 0], along)
     away.along()
     assert (across.asked, away.asked) == (201, 26)
+    assert early.along().min() == along.min()
+    assert early.asked < 201
 
 
 @pytest.mark.parametrize("delta", [0.9, 0.5])
@@ -185,7 +188,8 @@ def test_a_look_tells_what_rounding_takes_and_what_the_hull_scores(delta):
     problem = Problem(source[None], corners[None], torch.tensor([1]), own, own, own - 9)
     surface = bs.Fan().surface(2)
     rounded = (corners * 255).round() / 255
-    look = Look(Evaluator(toy(module)), problem, rounded[None], torch.linspace(0, 1, 201), delta)
+    t, last = torch.linspace(0, 1, 201), torch.tensor([False])
+    look = Look(Evaluator(toy(module)), problem, rounded[None], t, delta, last)
     result = look.take(surface, corners[None])
     plain, kept = toy(convolutional()), torch.tensor([1, 1])
     scores = [scores_along(convolutional(), source[None], end[None], 1) for end in rounded]

@@ -96,7 +96,8 @@ class SegmentScores:
         """Take over what the method makes of a look; the rows that are to be looked at again."""
         problem, state = (tensors.select(rows) for tensors in batch.tensors)
         stored = from_8bit(to_8bit(state.found))
-        look = Look(self.evaluator, problem, stored, sweep.to(stored), method.delta)
+        last = state.steps >= method.max_steps
+        look = Look(self.evaluator, problem, stored, sweep.to(stored), method.delta, last)
         surface = method.surface(stored.shape[1]).to(stored)
         after = method.looked(problem, state, look.take(surface, state.found))
         batch.replace(rows, after)

@@ -27,8 +27,8 @@ class Look:
 
     Every `STRIDE`th point is asked for, then the middle of every two where all between might not
     be inside: where a line `STEEPER` times as steep as any nearby would come below the floor. What
-    leaves no doubt is interpolated. A row with a point outside is asked for all of its points, so
-    what is cut or bent hangs on nothing that was not asked.
+    leaves no doubt is interpolated. A row with a point outside that is `last`, because nothing will
+    mend it, is asked for all of its points, so what is cut hangs on nothing that was not asked.
     """
 
     evaluator: Evaluator
@@ -36,6 +36,7 @@ class Look:
     found: Float[Tensor, "batch corners channel height width"]
     t: Float[Tensor, "points"]
     delta: float
+    last: Bool[Tensor, "batch"]
     score: Float[Tensor, "segments points"] = field(init=False)
     _height: Float[Tensor, "segments points"] = field(init=False)
     _asked: Bool[Tensor, "segments points"] = field(init=False)
@@ -103,7 +104,8 @@ class Look:
             where[:, between] = doubtful(self._height[:, ::stride] - floor)
             self._ask(where)
         segments = self.score.view(*self.found.shape[:2], -1)
-        outside = ~is_inside(self.problem, segments, self.delta).flatten(1).all(dim=1)
+        inside = is_inside(self.problem, segments, self.delta).flatten(1).all(dim=1)
+        outside = self.last & ~inside
         self._ask(outside.repeat_interleave(self.found.shape[1])[:, None].expand_as(self._asked))
         return segments
 
