@@ -36,8 +36,8 @@ class Fan(HullMethod):
     shared equally between them: 3 + 2/k a target and step. `tolerance`: the RMSE that every corner
     must have. `clearance`: the most that κ may be before a look finds more missing; it is also
     half of what the corners have: a face sags between its corners, and those of an unsure source
-    are surer than itself. What is returned are the last corners whose sampled hull was inside;
-    where there were none, the last that were inside themselves; else the source.
+    are surer than itself. What is returned are the last corners whose sampled hull was inside,
+    rounded to 8 bits; where there were none, the last that were inside themselves; else the source.
     """
 
     max_steps: int = 60

@@ -24,7 +24,7 @@ SAMPLES = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Star(HullMethod):
-    """Holds the whole segment source → found inside, and returns no other.
+    """Holds the whole segment source → found inside, found rounded to 8 bits, and returns no other.
 
     `delta` δ. `max_steps` m: steps of four evaluations each at most (`budget`). `tolerance`: the
     RMSE to the target, in [0, 1] units, at which a pair that is held has `reached` it.
