@@ -37,8 +37,8 @@ _WHY_NORMALISATION = (
 )
 _WHY_CHANNELS = "images here are RGB; a model trained on BGR sees red as blue"
 _WHY_8BIT = (
-    "found images are saved in 8 bits too; where rounding moves the confidence, a saved image may "
-    "not hold what the exact one does"
+    "found images are saved in 8 bits too, and those of star and fan have no more; where rounding "
+    "moves the confidence, a saved image of another method may not hold what the exact one does"
 )
 
 Channels = tuple[float, ...]

@@ -10,10 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, from_8bit, to_8bit
+from blindspots.engine.batch import ActiveBatch, Pair, Slot, TraversalResult, to_8bit
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.look import Look
-from blindspots.methods.method import RUNNING, Method, Problem, code
+from blindspots.methods.method import RUNNING, Method, Problem, as_stored, code
 from blindspots.methods.repairs import back_at_source
 from blindspots.schema import Ending
 
@@ -68,7 +68,7 @@ class Admission:
         return Ending.DELTA_VACUOUS if vacuous else None
 
 
-LOOKS = 8  # at what goes back from look to look: more would still be far from inside
+LOOKS = 8  # at what is cut again and again: by then .85 of its way is left at most
 
 
 @dataclass(frozen=True)
@@ -89,13 +89,12 @@ class SegmentScores:
             if not len(rows):
                 return
             rows = self._looked(method, sweep, batch, rows)
-        problem, state = (tensors.select(rows) for tensors in batch.tensors)
-        batch.replace(rows, back_at_source(problem, state))
+        batch.replace(rows, back_at_source(*batch.part(rows)))
 
     def _looked(self, method: Method, sweep: Tensor, batch: ActiveBatch, rows: Tensor) -> Tensor:
         """Take over what the method makes of a look; the rows that are to be looked at again."""
-        problem, state = (tensors.select(rows) for tensors in batch.tensors)
-        stored = from_8bit(to_8bit(state.found))
+        problem, state = batch.part(rows)
+        stored = as_stored(state.found)
         last = state.steps >= method.max_steps
         look = Look(self.evaluator, problem, stored, sweep.to(stored), method.delta, last)
         surface = method.surface(stored.shape[1]).to(stored)

@@ -199,6 +199,10 @@ class ActiveBatch:
                 slot.snapshot(state.found[row], slot.turns, state.score[row])
             slot.turns += 1
 
+    def part(self, rows: Tensor) -> tuple[Problem, State]:
+        problem, state = self.tensors
+        return problem.select(rows), state.select(rows)
+
     def replace(self, rows: Tensor, part: State) -> None:
         _, state = self.tensors
         self._state = state.put(rows, part)
@@ -236,5 +240,6 @@ def to_8bit(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
 
 
 def from_8bit(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """0…255 as float32 in [0, 1]."""
-    return images.float() / 255
+    """0…255 as float32 in [0, 1], on every device the same numbers (see `as_stored`)."""
+    levels = images.float()
+    return levels / levels.new_full((), 255)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from blindspots.engine.evaluator import Evaluator
+from blindspots.methods.hull import LEAST_T
 from blindspots.methods.method import LookResult, Problem, mixtures
 from blindspots.methods.repairs import is_inside
 from blindspots.schema import LOOK_STRIDE as STRIDE
@@ -66,27 +67,29 @@ class Look:
     ) -> Float[Tensor, "batch corners"]:
         """What rounding takes of the height at the lowest point of each segment that leaves.
 
-        Divided by its t: the end moves a point by t of what rounding moves itself.
+        Divided by its t: the end moves a point by t of what rounding moves itself. Of what is
+        `last` nothing is asked.
         """
         inside = is_inside(self.problem, segments, self.delta).all(dim=2)
-        taken, lowest = torch.zeros_like(segments[..., 0]), segments.argmin(dim=2)
-        for row, corner in self._parts(*(~inside).nonzero(as_tuple=True)):
-            place = lowest[row, corner]
-            t = self.t[place].view(-1, 1, 1, 1)
-            before = torch.lerp(self.problem.source[row], exact[row, corner], t)
-            fell = self._tell(before, row)[1] - self._height.view_as(segments)[row, corner, place]
-            taken[row, corner] = fell / self.t[place].clamp(min=self.t[1])
-        self._others += (~inside).sum(dim=1)
+        asked = ~inside & ~self.last[:, None]
+        height, taken = self._height.view_as(segments), torch.zeros_like(segments[..., 0])
+        for row, corner in self._parts(*asked.nonzero(as_tuple=True)):
+            lowest, place = height[row, corner].min(dim=1)
+            t = self.t[place]
+            before = torch.lerp(self.problem.source[row], exact[row, corner], t.view(-1, 1, 1, 1))
+            taken[row, corner] = (self._tell(before, row)[1] - lowest) / t.clamp(min=LEAST_T)
+        self._others += asked.sum(dim=1)
         return taken
 
     def _over(self, surface: Float[Tensor, "points corners"]) -> Float[Tensor, "batch points"]:
-        """The heights of the hull's points."""
-        height = self.found.new_zeros(len(self.found), len(surface))
-        for row, point in self._parts(*torch.ones_like(height).nonzero(as_tuple=True)):
+        """The heights of the hull's points; ∞ where what is `last` is not asked for them."""
+        height = self.found.new_full((len(self.found), len(surface)), torch.inf)
+        asked = ~self.last[:, None].expand(height.shape)
+        for row, point in self._parts(*asked.nonzero(as_tuple=True)):
             weights = surface[point][:, None]
             images = mixtures(self.problem.source[row], self.found[row], weights)[:, 0]
             height[row, point] = self._tell(images, row)[1]
-        self._others += len(surface)
+        self._others += asked.sum(dim=1)
         return height
 
     def along(self) -> Float[Tensor, "batch corners points"]:

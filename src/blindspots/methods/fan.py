@@ -38,6 +38,7 @@ class Fan(HullMethod):
     half of what the corners have: a face sags between its corners, and those of an unsure source
     are surer than itself. What is returned are the last corners whose sampled hull was inside,
     rounded to 8 bits; where there were none, the last that were inside themselves; else the source.
+    A segment that leaves then is cut.
     """
 
     max_steps: int = 60

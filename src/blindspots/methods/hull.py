@@ -42,7 +42,7 @@ is looked at, at 201 points; those that the heights nearby leave no doubt about 
 the worst points and with a κ that covers what rounding took and what was missing, while steps are
 left (the last four are kept for that; Fan: twelve). Then the end of a segment that leaves goes back
 to the last t up to which everything is inside and where at most half of δ is lost, is rounded and
-looked at again; what has left eight times returns the source. So every segment that is returned is
+looked at again; one that left in eight looks is the source. So every segment that is returned is
 inside at all 201 points, unless one is more than three times as steep between two that were asked
 for as anywhere near.
 """
@@ -64,6 +64,7 @@ from blindspots.methods.method import (
     LookResult,
     Method,
     Problem,
+    as_stored,
     choose,
     clearance_needed,
     code,
@@ -110,6 +111,7 @@ CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and s
 LOOK = 201  # points of a segment that are held
 REPAIRS = 4  # steps that are kept: more mend more, and leave fewer to come near in
 
+BUDGET = code(Ending.BUDGET)
 Weights = Float[Tensor, "batch points corners"]
 Held = TypeVar("Held", bound="HullState")
 
@@ -312,11 +314,11 @@ class HullMethod(Method):
     def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
         """Close enough and held several times in a row, or out of steps."""
         targets = problem.target.reshape(now.found.shape)
-        close = (rms(now.found - targets) <= self.tolerance).all(dim=1)
+        close = (rms(as_stored(now.found) - targets) <= self.tolerance).all(dim=1)
         held = now.held >= CONFIRMATIONS
         late = (now.steps >= self.max_steps - self.repairs()) & held
         over = late | (now.steps >= self.max_steps)
-        ending = torch.where(over, code(Ending.BUDGET), RUNNING)
+        ending = torch.where(over, BUDGET, RUNNING)
         return torch.where(close & held, code(Ending.REACHED), ending)
 
     def sweep(self) -> Float[Tensor, "look"]:
@@ -336,7 +338,7 @@ class HullMethod(Method):
         cut = cut_back(problem, held, look.segments, inside, self.delta)
         deeper = replace(
             replaced(replaced(state, ~again, held), ~(whole | again), cut),
-            ending=torch.where(again, RUNNING, state.ending),
+            ending=torch.where(again, RUNNING, torch.where(whole, state.ending, BUDGET)),
             held=torch.where(again, 0, state.held),
             aim=torch.where(again, state.aim * DEEPER, state.aim),
             missing=state.missing.maximum(missing).clamp(max=LARGEST_AIM),

@@ -7,7 +7,7 @@ forward that verifies a step is the one whose gradient the next step uses.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import pairwise
 from typing import ClassVar, TypeVar
@@ -158,8 +158,8 @@ class Method(ABC):
 
     def looked(self, problem: Problem, state: State, look: LookResult) -> State:
         """The state after the look at what pairs that were about to end would return."""
-        del problem, look
-        return state
+        del problem
+        return replace(state, found=look.found, score=look.segments[..., -1])
 
     @abstractmethod
     def init(self, problem: Problem, generators: Sequence[torch.Generator]) -> State:
@@ -321,10 +321,18 @@ def clearance_needed(
     (`own`); or 1.2 times the second, where that is more.
     """
     worst = gradient.abs().sum(dim=(1, 2, 3)) / (2 * LEVELS)
-    change = (images * LEVELS).round() / LEVELS - images
-    taken = -dot(gradient, change).flatten()
+    taken = -dot(gradient, as_stored(images) - images).flatten()
     asked = torch.minimum(worst.clamp(LEAST_CLEARANCE, most), SOURCE_SHARE * own)
     return torch.maximum(asked, SPARE * taken)
+
+
+def as_stored(images: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Images in [0, 1] rounded to 8 bits, to the very numbers that a picture is read as.
+
+    On CUDA a division by a plain number is a product with its reciprocal, which rounds otherwise.
+    """
+    levels = (images * LEVELS).round()
+    return levels / levels.new_full((), LEVELS)
 
 
 def choose(mask: Tensor, yes: Tensor, no: Tensor) -> Tensor:

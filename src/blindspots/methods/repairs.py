@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from blindspots.methods.method import LookResult, Problem, State, choose
+from blindspots.methods.method import LookResult, Problem, State, as_stored, choose
 
 LEAST_CUT = 0.02  # of the way: less may round to the same image, more costs distance
 CUT_SHARE = 0.5  # of δ that the end of a cut segment may have lost: room for rounding to 8 bits
@@ -56,9 +56,14 @@ def cut_back(
 
 
 def back_at_source(problem: Problem, state: Held) -> Held:
-    """Every end at its source, whose segment is a point."""
-    found = problem.source[:, None].expand_as(state.found)
-    return replace(state, found=found, score=problem.p_source[:, None].expand_as(state.score))
+    """Every end that was cut and is not as stored yet at its source, whose segment is a point."""
+    cut = (state.found != as_stored(state.found)).flatten(2).any(dim=2)
+    source = problem.source[:, None]
+    return replace(
+        state,
+        found=torch.where(cut[..., None, None, None], source, state.found),
+        score=torch.where(cut, problem.p_source[:, None], state.score),
+    )
 
 
 def replaced(state: Held, mask: Bool[Tensor, "batch"], other: Held) -> Held:
