@@ -9,8 +9,9 @@
 All work on a batch and ask the network itself. `Task.clearance` is the most logits above the floor
 that an image needs (see `clearance_needed`). What is returned is as safe as what the methods find:
 an iterate is kept only if `Task.looked` points of its segment, from the end on, and the end rounded
-to 8 bits are inside, which is told at no cost; so is `Task.start`, an image that is inside with its
-segment, for pairs of which no iterate is kept.
+to 8 bits are inside, which is told at no cost; where segments are held, it is rounded first, as
+`star` rounds. So is `Task.start`, an image that is inside with its segment, for pairs of which no
+iterate is kept.
 """
 
 import math
@@ -21,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.judge import confidence
-from blindspots.methods.method import clearance_needed
+from blindspots.methods.method import as_stored, clearance_needed
 
 STIFFER = 1.1
 COARSE = 20  # of the points of a segment, those that are looked at first: most fail there
@@ -58,9 +59,13 @@ class Task:
         told = hoped.clone()
         for i in hoped.nonzero()[:, 0].tolist():
             line = self.source[i] + t * (images[i] - self.source[i])
-            rounded = (images[i : i + 1] * 255).round() / 255
+            rounded = as_stored(images[i : i + 1])
             told[i] = all(self._inside(i, asked) for asked in (rounded, line[::COARSE], line))
         return told
+
+    def kept(self, images: Tensor) -> Tensor:
+        """What is kept of iterates: 8-bit images where whole segments are held."""
+        return as_stored(images) if self.looked > 1 else images
 
     def _inside(self, i: int, images: Tensor) -> bool:
         # The module's own forward: what is told at no cost passes no hook, so is not counted.
@@ -87,9 +92,10 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
         margins = task.margins(line.flatten(0, 1)).view(-1, points)
         (slope,) = torch.autograd.grad(margins[:, -1].sum(), x, retain_graph=True)
         short = task.least(x.detach(), slope)[:, None] - margins
-        far = _long((x - task.target).detach())
-        held = task.safe(x.detach(), (short <= 0).all(dim=1) & (far < nearest))
-        best[held], nearest[held] = x.detach()[held], far[held]
+        image = task.kept(x.detach())
+        far = _long(image - task.target)
+        held = task.safe(image, (short <= 0).all(dim=1) & (far < nearest))
+        best[held], nearest[held] = image[held], far[held]
         cost = (x - task.target).square().flatten(1).sum(dim=1)
         broken = multipliers * short + stiff / 2 * short.clamp(min=0).square()
         adam.zero_grad()
