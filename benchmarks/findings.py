@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.lines import Line2D
 
 import blindspots as bs
 from benchmarks.results import fill, keep, known, models
@@ -150,7 +151,7 @@ def table(measured: dict[str, Any]) -> str:
 
 def _both(rows: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """The rows of the two ways, for each tolerance and k that both were measured at."""
-    for key, row in rows.items():
+    for key, row in sorted(rows.items(), key=lambda one: (one[1]["tolerance"], one[1]["k"])):
         k, way, tolerance = key[: key.index(" ")], row["way"], row["tolerance"]
         other = rows.get(f"{k} {WAYS[1]} {tolerance:g}")
         if way == WAYS[0] and other:
@@ -174,21 +175,20 @@ def _fraction(row: dict[str, Any]) -> str:
 def draw(measured: dict[str, Any], path: Path) -> None:
     """The fraction against the distance, one panel per model, a colour per k."""
     panels = axes_grid(len(measured), 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
+    ks = sorted({row["k"] for rows in measured.values() for row in rows.values()})
+    colours, looks = dict(zip(ks, LIMBS, strict=False)), dict(zip(WAYS, ("-", ":"), strict=True))
     for panel, (name, rows) in zip(panels, measured.items(), strict=True):
-        for k, colour in zip(sorted({row["k"] for row in rows.values()}), LIMBS, strict=False):
-            for way, look in zip(WAYS, ("-", ":"), strict=True):
-                _curve(
-                    panel,
-                    [r for r in rows.values() if (r["k"], r["way"]) == (k, way)],
-                    colour,
-                    look,
-                )
+        for k, way in sorted({(row["k"], row["way"]) for row in rows.values()}):
+            own = [row for row in rows.values() if (row["k"], row["way"]) == (k, way)]
+            _curve(panel, own, colours[k], looks[way])
         panel.set(ylim=(0, 1.03))
         panel.set_title(name, fontsize=TITLE)
         panel.set_xlabel("RMSE to the targets", fontsize=LABEL)
         panel.set_ylabel("simplex inside", fontsize=LABEL)
         panel.tick_params(labelsize=SMALL)
-    panels[0].legend(frameon=False, fontsize=SMALL, loc="lower left")
+    keys = [Line2D([], [], color=colour, label=f"k = {k}") for k, colour in colours.items()]
+    keys += [Line2D([], [], color="0.3", ls=look, label=way) for way, look in looks.items()]
+    panels[-1].legend(handles=keys, frameon=False, fontsize=SMALL, loc="lower left", ncols=2)
     save(panels[0], path, formats=("png",))
 
 
@@ -198,8 +198,7 @@ def _curve(panel: Any, rows: Sequence[dict[str, Any]], colour: str, look: str) -
     spread = [mean - [row["low"] for row in line], [row["high"] for row in line] - mean]
     far = [row["rmse"] for row in line]
     drawn = {"color": colour, "linestyle": look, "marker": "o", "markersize": 3, "capsize": 2}
-    label = f"k = {line[0]['k']}, {line[0]['way']}" if line else None
-    panel.errorbar(far, mean, np.abs(spread), label=label, **drawn)
+    panel.errorbar(far, mean, np.abs(spread), **drawn)
 
 
 def _arguments() -> argparse.Namespace:
