@@ -14,6 +14,7 @@ import blindspots as bs
 from blindspots.cli.main import call
 from blindspots.leaderboard.entry import EntryFiles, public_name, read_entry, write_files
 from blindspots.leaderboard.file_check import check_files
+from blindspots.leaderboard.judge import BATCHES, Judge
 from blindspots.leaderboard.numbers import LEVELS, best_witness, count_numbers, is_inside
 from blindspots.leaderboard.protocol import find_protocol, known_protocols, write_json
 from blindspots.leaderboard.site import build_site
@@ -89,6 +90,20 @@ def test_a_leaderboard_run_measures_what_an_entry_needs_alone(tiny_board):
     run = bs.open_run(tiny_board.folder / "run")
     assert len(run.pairs) == 15
     assert not any(map(len, (run.triangles, run.simplices, run.nulls)))
+
+
+@pytest.mark.parametrize(("batch", "together"), [(1, 1), (7, 4)])
+def test_pairs_are_judged_alike_however_few_make_one_sign_of_life(
+    tiny_board, monkeypatch, batch, together
+):
+    """Few of a large model, whose pair takes long, are judged together; many of a small one."""
+    groups, judged = [], Judge._judge
+    monkeypatch.setattr(
+        Judge, "_judge", lambda self, some: groups.append(len(some)) or judged(self, some)
+    )
+    assert tiny_board.problems(batch=batch) == []
+    points = find_protocol(tiny_board.protocol).points
+    assert groups[0] == max(1, BATCHES * batch // points) == together
 
 
 def test_a_line_that_says_less_is_joined_with_the_better_one(board, capsys):

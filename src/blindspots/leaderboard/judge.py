@@ -28,7 +28,8 @@ from blindspots.models.classifier import Classifier
 from blindspots.scores import Confidence
 from blindspots.store.reader import Pixels
 
-TOGETHER = 64  # pairs whose images are in memory at once
+TOGETHER = 64  # pairs whose images are in memory at once, at most
+BATCHES = 128  # at once: more tell of progress less often, fewer leave more batches half full
 
 
 class Witness(NamedTuple):
@@ -120,7 +121,8 @@ class Judge:
     def judge(self, candidates: Iterable[Candidates]) -> Iterator[list[Judgement]]:
         """The lines of each pair: one per witness, or one that names none."""
         waiting = iter(candidates)
-        while together := list(islice(waiting, TOGETHER)):
+        fill = BATCHES * (self.evaluator.chunk or TOGETHER) // self.protocol.points
+        while together := list(islice(waiting, min(max(fill, 1), TOGETHER))):
             yield from self._judge(together)
 
     def answers(self, sources: Sequence[int]) -> list[Answer]:
