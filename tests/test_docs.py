@@ -190,13 +190,13 @@ def test_every_setting_of_a_method_is_documented_with_its_default(name):
 
 @pytest.mark.parametrize("name", METHODS)
 def test_what_a_method_costs_at_most_is_documented(name):
-    """Of two targets where it takes a source's together; a look: 26 points a way to 201 and one."""
+    """Of two targets where it takes a source's together; a look: 26 to 201 points a way."""
     method = METHODS[name]()
     targets = 2 if method.grouped else 1
     costs = [(method.most_evaluations(targets) + 0.5) / targets]
     if method.sweep() is not None:
-        looks = (26 * targets, 201 * targets + targets)
-        costs += [(n + len(method.surface(targets))) / 2 / targets for n in looks]
+        hull = len(method.surface(targets))
+        costs += [(points * targets + hull) / 2 / targets for points in (26, 201)]
     shown = re.search(
         rf"^\| `{name}` \|.*\|([^|]*)\|$", read(DOCS / "command-line.md"), re.MULTILINE
     )

@@ -187,32 +187,24 @@ def test_a_look_sees_a_dip_between_two_points_that_it_asks_for(radius):
     assert early.asked < 201
 
 
-@pytest.mark.parametrize("delta", [0.9, 0.5])
-def test_a_look_tells_what_rounding_takes_and_what_the_hull_scores(delta):
+def test_a_look_tells_the_heights_of_segments_and_hull():
     """Against the model asked outright; every image that it asks for is counted."""
     module, (source, *ends) = Counting(convolutional()), random_images(3)
     own, corners = torch.tensor([0.9]), torch.stack(ends)
     problem = Problem(source[None], corners[None], torch.tensor([1]), own, own, own - 9)
     surface = bs.Fan().surface(2)
-    rounded = (corners * 255).round() / 255
     t, last = torch.linspace(0, 1, 201), torch.tensor([False])
-    look = Look(Evaluator(toy(module)), problem, rounded[None], t, delta, last)
-    result = look.take(surface, corners[None])
-    plain, kept = toy(convolutional()), torch.tensor([1, 1])
-    scores = [scores_along(convolutional(), source[None], end[None], 1) for end in rounded]
-    outside = [bool((0.9 - along > delta).any()) for along in scores]
-    assert module.without == look.asked == look._asked.sum() + len(surface) + sum(outside)
-    assert any(outside) == (delta < 0.9)
-    for i, along in enumerate(scores):
-        t = along.argmin() / 200
-        ends_at = [torch.lerp(source, end[i], t) for end in (corners, rounded)]
-        before, after = margin(plain(torch.stack(ends_at)), kept)
-        taken = (before - after) / t if outside[i] else torch.tensor(0.0)
-        torch.testing.assert_close(result.taken[0, i], taken, atol=1e-4, rtol=0)
-    ends = rounded
+    look = Look(Evaluator(toy(module)), problem, corners[None], t, 0.9, last)
+    result = look.take(surface)
+    assert module.without == look.asked == look._asked.sum() + len(surface)
+    plain, label = toy(convolutional()), torch.tensor([1])
     points = [source + a * (ends[0] - source) + b * (ends[1] - source) for a, b in surface]
-    expected = margin(plain(torch.stack(points)), kept[:1].expand(len(points)))
-    torch.testing.assert_close(result.hull[0], expected)
+    expected = margin(plain(torch.stack(points)), label.expand(len(points)))
+    torch.testing.assert_close(result.hull[0, 2:], expected)
+    for i, end in enumerate(ends):
+        line = torch.lerp(source, end, t.view(-1, 1, 1, 1))
+        lowest = margin(plain(line), label.expand(201)).min()
+        torch.testing.assert_close(result.hull[0, i], lowest, atol=1e-5, rtol=0)
 
 
 @given(st.integers(1, 6))
@@ -231,8 +223,7 @@ def looked(method, state, problem, **faults):
     fine = {
         "found": state.found,
         "segments": torch.ones(1, targets, 201),
-        "hull": 9 * torch.ones(1, len(method.surface(targets))),
-        "taken": torch.zeros(1, targets),
+        "hull": 9 * torch.ones(1, targets + len(method.surface(targets))),
     }
     return method.looked(problem, state, LookResult(**(fine | faults)))
 
@@ -246,19 +237,18 @@ def test_a_fan_goes_on_at_the_lowest_points_while_steps_are_left(fault, left):
     state = replace(state, steps=steps, ending=steps * 0 + code(bs.Ending.BUDGET))
     state = replace(state, clear=torch.tensor([0.5]), found=problem.target)
     low = {
-        "hull": 9 * torch.ones(1, len(method.surface(2))),
+        "hull": 9 * torch.ones(1, 2 + len(method.surface(2))),
         "segments": torch.ones(1, 2, 201),
     }
-    low["hull"][0, 7], low["segments"][0, 1, 100] = problem.floor - 3, 0.1
-    taken = torch.tensor([[0.0, 2.0 * (fault == "segments")]])
-    after = looked(method, state, problem, **{fault: low[fault], "taken": taken})
+    low["hull"][0, 9 if fault == "hull" else 1] = problem.floor - 3
+    low["segments"][0, 1, 100] = 0.1 if fault == "segments" else 1.0
+    after = looked(method, state, problem, **low)
     assert (after.ending == RUNNING).item() == left
     assert looked(method, state, problem).ending == state.ending
     asked = {tuple(point.tolist()) for point in after.weights[0]}
     assert (tuple(method.surface(2)[7].tolist()) in asked) or fault != "hull"
     if left:
-        missing = {"hull": 0.5 + 3, "segments": 1.2 * 2}
-        assert after.missing.item() == pytest.approx(missing[fault])
+        assert after.missing.item() == pytest.approx(0.5 + 3)
     shorter = (after.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     way = (state.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     cut = [1.0, 0.495] if fault == "segments" and not left else [1.0, 1.0]

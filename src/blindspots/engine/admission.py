@@ -98,7 +98,7 @@ class SegmentScores:
         last = state.steps >= method.max_steps
         look = Look(self.evaluator, problem, stored, sweep.to(stored), method.delta, last)
         surface = method.surface(stored.shape[1]).to(stored)
-        after = method.looked(problem, state, look.take(surface, state.found))
+        after = method.looked(problem, state, look.take(surface))
         batch.replace(rows, after)
         for row, images in zip(rows.tolist(), look.asked.tolist(), strict=True):
             batch.slots[row].looked += images

@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.functional import max_pool1d
 
 from blindspots.engine.evaluator import Evaluator
-from blindspots.methods.hull import LEAST_T
 from blindspots.methods.method import LookResult, Problem, mixtures
 from blindspots.methods.repairs import is_inside
 from blindspots.schema import LOOK_STRIDE as STRIDE
@@ -54,32 +53,11 @@ class Look:
         """How many images each row has cost."""
         return self._asked.view(len(self.found), -1).sum(dim=1) + self._others
 
-    def take(self, surface: Float[Tensor, "points corners"], exact: Tensor) -> LookResult:
-        """All that is asked for.
-
-        `surface`: the weights of the points of the hull; `exact`: found, before it was rounded.
-        """
+    def take(self, surface: Float[Tensor, "points corners"]) -> LookResult:
+        """All that is asked for; `surface`: the weights of the points of the hull."""
         segments = self.along()
-        return LookResult(self.found, segments, self._over(surface), self._taken(segments, exact))
-
-    def _taken(
-        self, segments: Float[Tensor, "batch corners points"], exact: Tensor
-    ) -> Float[Tensor, "batch corners"]:
-        """What rounding takes of the height at the lowest point of each segment that leaves.
-
-        Divided by its t: the end moves a point by t of what rounding moves itself. Of what is
-        `last` nothing is asked.
-        """
-        inside = is_inside(self.problem, segments, self.delta).all(dim=2)
-        asked = ~inside & ~self.last[:, None]
-        height, taken = self._height.view_as(segments), torch.zeros_like(segments[..., 0])
-        for row, corner in self._parts(*asked.nonzero(as_tuple=True)):
-            lowest, place = height[row, corner].min(dim=1)
-            t = self.t[place]
-            before = torch.lerp(self.problem.source[row], exact[row, corner], t.view(-1, 1, 1, 1))
-            taken[row, corner] = (self._tell(before, row)[1] - lowest) / t.clamp(min=LEAST_T)
-        self._others += asked.sum(dim=1)
-        return taken
+        lowest = self._height.view_as(segments).amin(dim=2)
+        return LookResult(self.found, segments, torch.cat((lowest, self._over(surface)), dim=1))
 
     def _over(self, surface: Float[Tensor, "points corners"]) -> Float[Tensor, "batch points"]:
         """The heights of the hull's points; ∞ where what is `last` is not asked for them."""

@@ -39,12 +39,12 @@ Evaluated next: the corners, the point that the planes say is the worst, and fre
 Before it ends, the corners are rounded to 8 bits, as they are stored, and the segment to every one
 is looked at, at 201 points; those that the heights nearby leave no doubt about are not asked for
 (see `engine.look`). So are, for Fan, points all over the hull. What is outside is bent further, at
-the worst points and with a κ that covers what rounding took and what was missing, while steps are
-left (the last four are kept for that; Fan: twelve). Then the end of a segment that leaves goes back
-to the last t up to which everything is inside and where at most half of δ is lost, is rounded and
-looked at again; one that left in eight looks is the source. So every segment that is returned is
-inside at all 201 points, unless one is more than three times as steep between two that were asked
-for as anywhere near.
+the worst points and with a κ that covers what was missing there, while steps are left (the last
+four are kept for that, Fan: twelve; in the last four one held step is enough for a look). Then the
+end of a segment that leaves goes back to the last t up to which everything is inside and where at
+most half of δ is lost, is rounded and looked at again; one that left in eight looks is the source.
+So every segment that is returned is inside at all 201 points, unless one is more than three times
+as steep between two that were asked for as anywhere near.
 """
 
 from abc import abstractmethod
@@ -59,7 +59,6 @@ from torch import Tensor
 
 from blindspots.methods.method import (
     RUNNING,
-    SPARE,
     Evaluation,
     LookResult,
     Method,
@@ -121,8 +120,7 @@ class HullState(PlanesState):
     """The planes' state, with what steers the next step.
 
     `aim` a, `clear` κ. `missing`: the least that κ is after a look that found something outside:
-    what rounding took and some to spare, or how far below the floor the hull was, beside the κ that
-    it had been held with. `held`: steps in a row in which every evaluated point was inside with its
+    how far below the floor the hull was, beside the κ that it had been held with. `held`: steps in a row in which every evaluated point was inside with its
     clearance; `ever`: whether one was. `shortfall`: the smallest that the worst point's has been
     since the corners last went back, ∞ where they were held since; `stalled`: steps since then.
     `draws`: sample weights of every step, the last of each to jitter the worst point.
@@ -317,7 +315,9 @@ class HullMethod(Method):
         close = (rms(as_stored(now.found) - targets) <= self.tolerance).all(dim=1)
         held = now.held >= CONFIRMATIONS
         late = (now.steps >= self.max_steps - self.repairs()) & held
-        over = late | (now.steps >= self.max_steps)
+        mends = self.max_steps > self.repairs()
+        last = (now.steps >= self.max_steps - REPAIRS) & (now.held > 0) & mends
+        over = late | last | (now.steps >= self.max_steps)
         ending = torch.where(over, BUDGET, RUNNING)
         return torch.where(close & held, code(Ending.REACHED), ending)
 
@@ -332,8 +332,7 @@ class HullMethod(Method):
         inside = is_inside(problem, look.segments, self.delta)
         whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
         again = ~(whole & (fall == 0)) & (state.steps < self.max_steps)
-        taken = (SPARE * look.taken).nan_to_num(nan=LARGEST_AIM).amax(dim=1)
-        missing = torch.where(fall > 0, state.clear + fall, 0.0).maximum(taken)
+        missing = torch.where(fall > 0, state.clear + fall, 0.0)
         held = replace(state, found=look.found, score=look.segments[..., -1])
         cut = cut_back(problem, held, look.segments, inside, self.delta)
         deeper = replace(

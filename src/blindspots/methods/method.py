@@ -103,14 +103,12 @@ class State(Batched):
 class LookResult:
     """What would be returned, rounded to 8 bits: scores along its segments, heights of its hull.
 
-    `taken`: what rounding takes of the height at the lowest point of a segment that leaves, as the
-    end of that segment would feel it; else 0.
+    `hull`: of the lowest point of every segment first, then of the points of `Method.surface`.
     """
 
     found: Float[Tensor, "batch targets channel height width"]
     segments: Float[Tensor, "batch targets look"]
     hull: Float[Tensor, "batch points"]
-    taken: Float[Tensor, "batch targets"]
 
 
 class Method(ABC):

@@ -88,5 +88,5 @@ def lowest_points(
     t = at.to(score) / (look.segments.shape[2] - 1)
     worst = torch.diag_embed(t)[rows[:, None], score.argsort(dim=1)]
     most = min(len(surface), draw.shape[1] - corners)
-    over = surface[look.hull.topk(most, dim=1, largest=False).indices]
+    over = surface[look.hull[:, corners:].topk(most, dim=1, largest=False).indices]
     return torch.cat((worst, over, draw[:, corners + most - 1 :]), dim=1)
