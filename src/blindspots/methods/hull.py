@@ -120,9 +120,10 @@ class HullState(PlanesState):
     """The planes' state, with what steers the next step.
 
     `aim` a, `clear` κ. `missing`: the least that κ is after a look that found something outside:
-    how far below the floor the hull was, beside the κ that it had been held with. `held`: steps in a row in which every evaluated point was inside with its
-    clearance; `ever`: whether one was. `shortfall`: the smallest that the worst point's has been
-    since the corners last went back, ∞ where they were held since; `stalled`: steps since then.
+    how far below the floor the hull was, beside the κ that it had been held with. `held`: steps in
+    a row in which every evaluated point was inside with its clearance; `ever`: whether one was.
+    `shortfall`: the smallest that the worst point's has been since the corners last went back, ∞
+    where they were held since; `stalled`: steps since then.
     `draws`: sample weights of every step, the last of each to jitter the worst point.
     """
 
