@@ -26,13 +26,13 @@ from benchmarks.bounds import decoupled, last_inside
 from benchmarks.hardware import hardware
 from benchmarks.results import keep, known
 from benchmarks.subjects import Subject, available, subject
-from blindspots.engine.batch import Pair, from_8bit, to_8bit
+from blindspots.engine.batch import Pair
 from blindspots.engine.device import keep_freed_memory
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
 from blindspots.measure.hulls import Corners, segments, triangles
 from blindspots.measure.metrics import linf, rmse, ssim
-from blindspots.methods.method import Method
+from blindspots.methods.method import Method, as_stored
 
 DELTA = 0.2
 BATCH = 16
@@ -107,7 +107,7 @@ def measure(evaluator: Evaluator, pairs: Sequence[Pair], maker: Maker) -> dict[s
     corners = [Corners((p.source, x), p.label) for p, x in zip(pairs, ended.found, strict=True)]
     lines = segments(evaluator, corners, POINTS)
     lowest = torch.tensor([line.minimum for line in lines])
-    rounded = evaluator.scores(from_8bit(to_8bit(ended.found)), label)
+    rounded = evaluator.scores(as_stored(ended.found), label)
     each = {
         **near,
         "p_found": evaluator.scores(ended.found, label),

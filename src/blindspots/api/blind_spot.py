@@ -12,12 +12,11 @@ from blindspots.api.arguments import as_images, as_labels, as_model
 from blindspots.api.between import segment
 from blindspots.api.traversals import Traversal
 from blindspots.api.traverse import traverse
-from blindspots.engine.batch import from_8bit, to_8bit
 from blindspots.errors import UsageError
 from blindspots.images import ImageSet, load_images
 from blindspots.measure.metrics import rmse
 from blindspots.methods import make_method
-from blindspots.methods.method import Method
+from blindspots.methods.method import Method, as_stored
 from blindspots.models.classifier import Classifier
 from blindspots.reporting.tables.nulls import reach
 
@@ -142,7 +141,7 @@ def _others(source: int, order: Sequence[int], labels: Tensor) -> list[int]:
 def _reach(model: Classifier, one: Traversal, delta: float) -> float:
     if one.source is None or one.target is None or not one.ending.started:
         return 0.0
-    rounded = from_8bit(to_8bit(one.found))
+    rounded = as_stored(one.found)
     whole = segment(model, one.source, one.found, one.label)
     ends = segment(model, one.source, rounded, one.label, points=2)
     inside = min(whole.minimum, float(ends.confidence[-1])) >= whole.p_source - delta

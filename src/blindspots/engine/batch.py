@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from blindspots.methods.method import ENDINGS, RUNNING, Problem, State
+from blindspots.methods.method import ENDINGS, LEVELS, RUNNING, Problem, State
 from blindspots.schema import FORWARD, Ending
 
 UNLABELLED = -1
@@ -236,10 +236,10 @@ class ActiveBatch:
 
 def to_8bit(images: Float[Tensor, "*shape"]) -> UInt8[Tensor, "*shape"]:
     """Images in [0, 1] rounded (never truncated) to 0…255."""
-    return (images * 255).round().clamp(0, 255).to(torch.uint8)
+    return (images * LEVELS).round().clamp(0, LEVELS).to(torch.uint8)
 
 
 def from_8bit(images: UInt8[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """0…255 as float32 in [0, 1], on every device the same numbers (see `as_stored`)."""
     levels = images.float()
-    return levels / levels.new_full((), 255)
+    return levels / levels.new_full((), LEVELS)

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from blindspots.engine.batch import TraversalResult, from_8bit, generator, to_8bit
+from blindspots.engine.batch import TraversalResult, generator
 from blindspots.engine.evaluator import Evaluator, Subject
 from blindspots.measure.hulls import (
     STRIDE,
@@ -32,6 +32,7 @@ from blindspots.measure.hulls import (
     triangles,
 )
 from blindspots.measure.metrics import Lpips, linf, rmse, ssim
+from blindspots.methods.method import as_stored
 from blindspots.models.classifier import Classifier
 from blindspots.schema import (
     LPIPS_SMALLEST,
@@ -70,7 +71,7 @@ class Measurer:
         columns = {
             **self._distances("", found, target),
             **self._distances("source_", found, source),
-            "p_found_8bit": self.scores(from_8bit(to_8bit(found)), outcomes),
+            "p_found_8bit": self.scores(as_stored(found), outcomes),
         }
         return [
             {name: values[i] for name, values in columns.items()} | line

@@ -314,11 +314,11 @@ class HullMethod(Method):
         """Close enough and held several times in a row, or out of steps."""
         targets = problem.target.reshape(now.found.shape)
         close = (rms(as_stored(now.found) - targets) <= self.tolerance).all(dim=1)
-        held = now.held >= CONFIRMATIONS
-        late = (now.steps >= self.max_steps - self.repairs()) & held
-        mends = self.max_steps > self.repairs()
-        last = (now.steps >= self.max_steps - REPAIRS) & (now.held > 0) & mends
-        over = late | last | (now.steps >= self.max_steps)
+        held, left = now.held >= CONFIRMATIONS, self.max_steps - now.steps
+        late = (left <= self.repairs()) & held
+        if self.max_steps > self.repairs():
+            late = late | ((left <= REPAIRS) & (now.held > 0))
+        over = late | (left <= 0)
         ending = torch.where(over, BUDGET, RUNNING)
         return torch.where(close & held, code(Ending.REACHED), ending)
 
@@ -334,10 +334,10 @@ class HullMethod(Method):
         whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
         again = ~(whole & (fall == 0)) & (state.steps < self.max_steps)
         missing = torch.where(fall > 0, state.clear + fall, 0.0)
-        held = replace(state, found=look.found, score=look.segments[..., -1])
-        cut = cut_back(problem, held, look.segments, inside, self.delta)
+        stored = replace(state, found=look.found, score=look.segments[..., -1])
+        cut = cut_back(problem, stored, look.segments, inside, self.delta)
         deeper = replace(
-            replaced(replaced(state, ~again, held), ~(whole | again), cut),
+            replaced(cut, again, state),
             ending=torch.where(again, RUNNING, torch.where(whole, state.ending, BUDGET)),
             held=torch.where(again, 0, state.held),
             aim=torch.where(again, state.aim * DEEPER, state.aim),

@@ -40,7 +40,7 @@ def cut_back(
     inside: Bool[Tensor, "batch corners look"],
     delta: float,
 ) -> Held:
-    """Every end back at the last t up to which all is inside, with room below it.
+    """Every end back at the last t up to which all is inside, with room below it; or as it is.
 
     By `LEAST_CUT` at least: what rounding has moved outside it might move there again.
     """

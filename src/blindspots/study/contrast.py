@@ -11,10 +11,11 @@ from dataclasses import replace
 import torch
 from PIL import Image
 
-from blindspots.engine.batch import from_8bit, to_8bit
+from blindspots.engine.batch import to_8bit
 from blindspots.engine.evaluator import Subject
 from blindspots.engine.pgd import PGD
 from blindspots.measure.measurer import class_name
+from blindspots.methods.method import as_stored
 from blindspots.store.atomic import write_bytes
 from blindspots.store.manifest import renew_entries
 from blindspots.store.paths import Place, make_folder
@@ -73,7 +74,7 @@ def _measured(
     changed = source
     for changed in method.walk(subject.model, source.to(device), wanted):  # noqa: B007
         yield
-    changed = from_8bit(to_8bit(changed.cpu()))
+    changed = as_stored(changed.cpu())
     with subject.model.frozen():
         answer = subject.evaluator.exact.logits(torch.cat([source, changed]))
     said = answer.softmax(1).cpu()
