@@ -14,9 +14,9 @@ from PIL import Image
 
 import blindspots as bs
 from blindspots.cli.main import call
-from blindspots.engine.batch import to_8bit
 from blindspots.engine.evaluator import Evaluator
 from blindspots.images.listing import seeded_order
+from blindspots.methods.method import as_stored
 from blindspots.reporting.page.report_data import report_data
 from blindspots.schema import NULLS, PAIRS, SIMPLICES, TRIANGLES
 from blindspots.store.manifest import unlisted
@@ -308,8 +308,8 @@ def test_a_contrast_that_is_no_number_is_not_stored(tmp_path, tiny_images, no_fi
         return asked(self, images) * float("nan")
 
     monkeypatch.setattr(
-        "blindspots.study.contrast.to_8bit",
-        lambda image: (monkeypatch.setattr(Evaluator, "logits", late), to_8bit(image))[1],
+        "blindspots.study.contrast.as_stored",
+        lambda image: (monkeypatch.setattr(Evaluator, "logits", late), as_stored(image))[1],
     )
     assert run(tiny_images, tmp_path / "run", "--sources", "4", "--targets-per-source", "1") == 0
     assert Run(tmp_path / "run").info.contrast is None
