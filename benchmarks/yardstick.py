@@ -16,6 +16,7 @@ measured again, so without models `--page` computes nothing. The page shows the 
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from benchmarks.judge import POINTS, confidence, judge, metered, summary
 from benchmarks.methods import BATCH, DELTA
 from benchmarks.results import keep, known
 from benchmarks.subjects import available, subject
-from benchmarks.yardstick_page import LONG_FMN, LONG_SEGMENT, write_page
+from benchmarks.yardstick_page import LONG_FMN, LONG_SEGMENT, TO_THE_END, write_page
 from blindspots.engine.batch import Pair
 from blindspots.engine.device import keep_freed_memory
 from blindspots.engine.evaluator import Evaluator
@@ -44,6 +45,7 @@ BUDGETS = (15, 40, 100)
 LONG_GRID = ((0.004, 0.001), (0.03, 0.1))
 ROWS = [
     *(method.name for method in METHODS),
+    TO_THE_END,
     "segment",
     *(f"{kind} {budget}" for budget in BUDGETS for kind in ("end", "DDN", "FMN")),
     LONG_SEGMENT,
@@ -70,7 +72,9 @@ def _measured(
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The nearest of each row's tries, judged."""
     target = torch.stack([pair.target for pair in pairs])
-    for name, tries in _tries(model, pairs).items():
+    own = _methods(model, pairs)
+    plain = {} if own.keys() >= {*rows} else _baselines(model, pairs)
+    for name, tries in {**own, **plain}.items():
         if name in rows:
             with metered(model) as meter:
                 found = {steps: find() for steps, find in tries.items()}
@@ -84,12 +88,19 @@ def _measured(
             yield name, {**about, **spent, **told, "each": each}
 
 
-def _tries(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
-    """What each row may do, by its step sizes."""
+def _methods(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
+    """What the rows of the package's methods do; they have no step sizes to try."""
+    named = {method.name: method for method in METHODS}
+    named[TO_THE_END] = bs.Adaptive(tolerance=1e-4)
+    return {name: {"": partial(_found, model, pairs, method)} for name, method in named.items()}
+
+
+def _baselines(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
+    """What the other rows may do, by their step sizes."""
     held = _task(model, pairs, bs.Star().clearance, POINTS)
-    end = _task(model, pairs, bs.Adaptive().clearance, 1)
+    end = replace(held, clearance=bs.Adaptive().clearance, looked=1)
     grid = [(rate, dual) for rate in RATES for dual in DUALS]
-    rows = {method.name: {"": partial(_found, model, pairs, method)} for method in METHODS}
+    rows: dict[str, dict[str, Finds]] = {}
     rows["segment"] = {
         f"{rate}, {dual}": partial(
             lagrangian, held, SEGMENT_POINTS, SEGMENT_EVALUATIONS, rate, dual

@@ -21,7 +21,9 @@ COLUMNS = {
     "triangle_least": ("lowest triangle", "{:.2f}"),
     "points": ("points of a segment", "{}"),
 }
-ORDER = ("reference", "paper", "adaptive", "star", "fan", "segment")
+# `adaptive` ends at its tolerance; to know how near it comes, it is asked for more.
+TO_THE_END = "adaptive, tolerance 0.0001"
+ORDER = ("reference", "paper", "adaptive", TO_THE_END, "star", "fan", "segment")
 ENDS = ("end", "DDN", "FMN")
 LONG_SEGMENT, LONG_FMN = "segment, 8 × evaluations", "FMN 1000"
 
@@ -65,9 +67,9 @@ VERDICTS = {
     "`fan` triangle": lambda rows: _at_least(rows, "triangle_fraction", 0.98),
     "`fan` worst ÷ median": lambda rows: _worst(rows, 4.0),
     "`adaptive` ÷ best end baseline": lambda rows: _share(
-        rows, "adaptive", _affordable(rows), TARGET
+        rows, TO_THE_END, _affordable(rows), TARGET
     ),
-    "`adaptive` ÷ FMN 1000": lambda rows: _share(rows, "adaptive", [LONG_FMN]),
+    "`adaptive` ÷ FMN 1000": lambda rows: _share(rows, TO_THE_END, [LONG_FMN]),
 }
 
 
@@ -83,7 +85,7 @@ def _verdicts(measured: dict[str, Rows]) -> str:
 
 def _affordable(rows: Rows) -> list[str]:
     """The baselines of ends nearest in cost from above: they are given a little more."""
-    spent = rows.get("adaptive", {}).get("evaluations", 0)
+    spent = rows.get(TO_THE_END, {}).get("evaluations", 0)
     budgets = [int(row.split()[1]) for row in rows if row.split()[0] in ENDS]
     most = min((b for b in budgets if b >= spent), default=max(budgets, default=0))
     return [row for row in rows if row.split()[0] in ENDS and int(row.split()[1]) <= most]
