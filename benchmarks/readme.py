@@ -235,8 +235,8 @@ def findings(demo: Mapping[str, Mapping[str, float]]) -> str:
         f"{simplex[3]} ([findings](docs/findings.md)).\n"
         f"- **On a real ImageNet classifier the whole line can be held.** `star` comes to RMSE "
         f"{ours[4]} with {_spaced(ours[8])} of the lines held, the authors' algorithm to "
-        f"{theirs[4]} with {_spaced(theirs[8])}, at {float(ours[2]):.0f} evaluations against "
-        f"{float(theirs[2]):.0f}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
+        f"{theirs[4]} with {_spaced(theirs[8])}, at {ours[2]} evaluations against "
+        f"{theirs[2]}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
     )
 
 
