@@ -33,7 +33,7 @@ ROOMS: dict[ModuleType, tuple[Method, ...]] = {
     adaptive: (bs.Adaptive(),),
 }
 SHARED = ("SOURCE_SHARE", "LEAST_CLEARANCE", "SPARE")
-FIXED = ("GOLDEN", "LOOK", "RUNNING", "LARGE", "LEVELS", "ROUNDS", "ENDINGS")
+FIXED = ("GOLDEN", "LOOK", "RUNNING", "BUDGET", "LARGE", "LEVELS", "ROUNDS", "ENDINGS")
 FACTORS = (0.5, 2.0)
 SAME, UNKNOWN = "+0%, +0%", "–"
 
