@@ -33,7 +33,8 @@ ROOMS: dict[ModuleType, tuple[Method, ...]] = {
     adaptive: (bs.Adaptive(),),
 }
 SHARED = ("SOURCE_SHARE", "LEAST_CLEARANCE", "SPARE")
-FIXED = ("GOLDEN", "LOOK", "RUNNING", "BUDGET", "LARGE", "LEVELS", "ROUNDS", "ENDINGS")
+# What is no choice: a ratio, an ending, how many points and rounds a search has.
+FIXED = ("GOLDEN", "LOOK", "BUDGET", "ROUNDS")
 FACTORS = (0.5, 2.0)
 SAME, UNKNOWN = "+0%, +0%", "–"
 

@@ -176,9 +176,23 @@ def test_shapes_are_drawn_as_the_protocol_says(tmp_path):
 PATHS = sorted(ENTRIES.glob("*/*.json"))
 
 
-def test_committed_entries_make_a_site_and_hold_no_path_of_a_machine(tmp_path):
-    assert build_site(ENTRIES, tmp_path / "site").entries == len(PATHS)
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """The site of the committed entries."""
+    site = tmp_path_factory.mktemp("committed") / "site"
+    assert build_site(ENTRIES, site).entries == len(PATHS)
+    return site
+
+
+def test_committed_entries_make_a_site_and_hold_no_path_of_a_machine(committed):
+    assert (committed / "index.html").is_file()
     assert [path for path in PATHS if re.search(r"[:=]/", read_entry(path).spec)] == []
+
+
+@pytest.mark.parametrize(("name", "drawn"), [("shapes-v1", True), ("imagenet-sample-v1", False)])
+def test_how_to_read_the_scatter_is_said_where_there_is_one(committed, name, drawn):
+    page = (committed / f"{name}.html").read_text()
+    assert ("To the right" in page, 'class="chart scatter"' in page) == (drawn, drawn)
 
 
 @pytest.mark.slow  # the intervals of every entry
