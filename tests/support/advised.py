@@ -329,13 +329,13 @@ load_model(small + 'weights=' + saved('w.pth', {'a': torch.ones(1)}))
 load_model(small + 'weights=' + str(place / 'none.pth'))
     give a .safetensors or .pth file
     load_model(small + 'weights=' + tensors('w.safetensors', net().state_dict()))
-load_model('timm:resnet10t?num_classes=3&weights=' + saved('w.pth', {}) + '&trust_file=true')
+load_model('timm:test_resnet?num_classes=3&weights=' + saved('w.pth', {}) + '&trust_file=true')
     type --trust-file
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
 """
 
 MODELS = r"""
-load_model('tim:resnet10t')
+load_model('tim:test_resnet')
     did you mean timm:
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
 load_model('file:none.py:build')
@@ -428,51 +428,51 @@ load_model('exported:' + exported(Two(), inputs=2), trust_file=True)
 load_model('exported:' + exported(nn.Sequential(Flat(), nn.Dropout()), training=True), trust_file=True)
     export model.eval()
     load_model('exported:' + exported(nn.Sequential(Flat(), nn.Dropout())), trust_file=True)
-load_model('timm:resnet10t?num_classes=0&classes=' + put('n.txt', 'a\nb') + '&weights=' + saved('w.pth', net(0).state_dict()))
+load_model('timm:test_resnet?num_classes=0&classes=' + put('n.txt', 'a\nb') + '&weights=' + saved('w.pth', net(0).state_dict()))
     leave classes away
-    load_model('timm:resnet10t?num_classes=0&weights=' + saved('w.pth', net(0).state_dict()))
-load_model('timm:resnet10tt')
-    did you mean resnet10t
+    load_model('timm:test_resnet?num_classes=0&weights=' + saved('w.pth', net(0).state_dict()))
+load_model('timm:test_resnett')
+    did you mean test_resnet
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
-load_model('timm:resnet10t?pretrained=false')
-    timm:resnet10t?weights=FILE
+load_model('timm:test_resnet?pretrained=false')
+    timm:test_resnet?weights=FILE
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
 load_model(small + 'depth=3&weights=' + saved('w.pth', net().state_dict()))
     timm cannot build
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
 load_model('timm:local-dir:' + timms({'num_classes': 3}, None))
     type hf:
-    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
-load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3, 'pretrained_cfg': {'mean': 'x'}}, net()))
+    load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3, 'pretrained_cfg': {'mean': 'x'}}, net()))
     save
-    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
-load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, None))
+    load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, None))
     ?weights=FILE
     load_model('timm:local-dir:' + str(place / 'timm') + '?weights=' + saved('w.pth', net().state_dict()))
-load_model('timm:resnet10t?mean=a')
+load_model('timm:test_resnet?mean=a')
     write it as in mean=0.5,0.5,0.5
     load_model(small + 'mean=0.5,0.5,0.5&weights=' + saved('w.pth', net().state_dict()))
-load_model('timm:resnet10t?size=big')
+load_model('timm:test_resnet?size=big')
     write it as in size=224
     load_model(small + 'size=32&weights=' + saved('w.pth', net().state_dict()))
-load_model('timm:resnet10t?entry=a')
+load_model('timm:test_resnet?entry=a')
     add weights=FILE
     load_model(small + 'entry=a&weights=' + saved('w.pth', {'a': net().state_dict()}))
 load_model('torchvision:resnet99')
     did you mean
-    load_model('torchvision:resnet18?weights=' + saved('w.pth', resnet18().state_dict()))
-load_model('torchvision:resnet18:V9')
-    type torchvision:resnet18
-    load_model('torchvision:resnet18?weights=' + saved('w.pth', resnet18().state_dict()))
-load_model('torchvision:resnet18?progress=true')
-    torchvision:resnet18?weights=FILE
-    load_model('torchvision:resnet18?weights=' + saved('w.pth', resnet18().state_dict()))
-load_model('torchvision:resnet18?clases=n.txt')
+    load_model('torchvision:squeezenet1_1?weights=' + saved('w.pth', squeezenet1_1().state_dict()))
+load_model('torchvision:squeezenet1_1:V9')
+    type torchvision:squeezenet1_1
+    load_model('torchvision:squeezenet1_1?weights=' + saved('w.pth', squeezenet1_1().state_dict()))
+load_model('torchvision:squeezenet1_1?progress=true')
+    torchvision:squeezenet1_1?weights=FILE
+    load_model('torchvision:squeezenet1_1?weights=' + saved('w.pth', squeezenet1_1().state_dict()))
+load_model('torchvision:squeezenet1_1?clases=n.txt')
     did you mean classes= instead of clases=
-    load_model('torchvision:resnet18?num_classes=2&classes=' + put('n.txt', 'a\nb') + '&weights=' + saved('w.pth', resnet18(num_classes=2).state_dict()))
-load_model('torchvision:resnet18?layers=3&weights=' + saved('w.pth', resnet18(num_classes=2).state_dict()))
+    load_model('torchvision:squeezenet1_1?num_classes=2&classes=' + put('n.txt', 'a\nb') + '&weights=' + saved('w.pth', squeezenet1_1(num_classes=2).state_dict()))
+load_model('torchvision:squeezenet1_1?layers=3&weights=' + saved('w.pth', squeezenet1_1(num_classes=2).state_dict()))
     torchvision cannot build
-    load_model('torchvision:resnet18?num_classes=2&weights=' + saved('w.pth', resnet18(num_classes=2).state_dict()))
+    load_model('torchvision:squeezenet1_1?num_classes=2&weights=' + saved('w.pth', squeezenet1_1(num_classes=2).state_dict()))
 load_model('hf:' + str(place / 'none'))
     expected one that save_pretrained wrote
     load_model('hf:' + vit())
@@ -753,7 +753,7 @@ check_paper('arxiv')
 find_protocol('shape-v1')
     did you mean
     find_protocol(next(iter(known_protocols())))
-load_model('timm:resnet10t?weights')
+load_model('timm:test_resnet?weights')
     write it as in timm:resnet50
     load_model(small + 'weights=' + saved('w.pth', net().state_dict()))
 load_model('exported:' + exported(Flat()) + '?maen=0.5', trust_file=True)
@@ -773,16 +773,16 @@ load_model('clip:' + clip_lacking() + '?classes=' + put('n.txt', 'a\nb'))
     load_model('clip:' + clip() + '?classes=' + put('n.txt', 'a\nb'))
 load_model('timm:local-dir:' + str(place / 'none'))
     type timm:local-dir:DIR
-    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
+    load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, net()))
 load_model('timm:local-dir:' + timms({'architecture': 'hf-hub:me/x', 'num_classes': 3}, net()))
     save the model again
-    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
-load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'model_args': 3}, net()))
+    load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'model_args': 3}, net()))
     save the model again
-    load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3}, net()))
-load_model('timm:local-dir:' + timms({'architecture': 'resnet10t', 'num_classes': 3, 'pretrained_cfg': {'crop_mode': 'spiral'}}, net()))
+    load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3}, net()))
+load_model('timm:local-dir:' + timms({'architecture': 'test_resnet', 'num_classes': 3, 'pretrained_cfg': {'crop_mode': 'spiral'}}, net()))
     load the model by file:model.py:factory
-    load_model(factory('import timm', 'f = lambda: timm.create_model("resnet10t", num_classes=3)') + ':f?size=64')
+    load_model(factory('import timm', 'f = lambda: timm.create_model("test_resnet", num_classes=3)') + ':f?size=64')
 cmd('merge', *shards(), other_shard('2/2', '--seed', '4'), '--out', place / 'm')
     expected shards of one plan
     cmd('merge', *shards(), '--out', place / 'm', '--quiet')

@@ -91,18 +91,18 @@ lacking('robustbench', lambda: load_model('robustbench:Other2024?dataset=cifar10
 package(), load_model('robustbench:Other2023?dataset=cifar10')
     check name
     load_model('robustbench:Other2024?dataset=cifar10')
-caches(), answers(), load_model('timm:resnet10t.c3_in1k')
+caches(), answers(), load_model('timm:test_resnet.r160_in1k')
     ?weights=FILE.safetensors
-    load_model('timm:resnet10t.c3_in1k?weights=' + tensors('w.safetensors', timm_state('resnet10t')))
-caches(), load_model('timm:resnet10t.c3_in1')
-    did you mean resnet10t.c3_in1k
-    hub('timm/resnet10t.c3_in1k', 'model.safetensors', timm_state('resnet10t')), load_model('timm:resnet10t.c3_in1k')
+    load_model('timm:test_resnet.r160_in1k?weights=' + tensors('w.safetensors', timm_state('test_resnet')))
+caches(), load_model('timm:test_resnet.r160_in1')
+    did you mean test_resnet.r160_in1k
+    hub('timm/test_resnet.r160_in1k', 'model.safetensors', timm_state('test_resnet')), load_model('timm:test_resnet.r160_in1k')
 load_model('timm:cs3darknet_s')
     ?weights=FILE
     load_model('timm:cs3darknet_s?weights=' + tensors('w.safetensors', timm_state('cs3darknet_s')))
-caches(), load_model('timm:resnet10t')
+caches(), load_model('timm:test_resnet')
     ?weights=FILE.safetensors
-    load_model('timm:resnet10t?weights=' + tensors('w.safetensors', timm_state('resnet10t')))
+    load_model('timm:test_resnet?weights=' + tensors('w.safetensors', timm_state('test_resnet')))
 """
 
 OTHERS = r"""

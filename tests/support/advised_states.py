@@ -59,9 +59,9 @@ build_table(Run(finished), 'medians')
 (made := vit(processor={'do_resize': False}), load_model('hf:' + made))
     load the model by file:model.py:factory
     load_model(factory('import transformers as tf', wrapped(made)) + ':f?size=32&mean=0.5&std=0.5')
-load_model('torchvision:resnet18?pretrained=true&num_classes=3&weights=' + saved('w.pth', resnet18(num_classes=3).state_dict()))
+load_model('torchvision:squeezenet1_1?pretrained=true&num_classes=3&weights=' + saved('w.pth', squeezenet1_1(num_classes=3).state_dict()))
     ?weights=FILE
-    load_model('torchvision:resnet18?num_classes=3&weights=' + str(place / 'w.pth'))
+    load_model('torchvision:squeezenet1_1?num_classes=3&weights=' + str(place / 'w.pth'))
 _check_logits(SAID, torch.eye(3))
     or return its logarithm
     _check_logits(SAID, torch.eye(3).add(0.1).log())

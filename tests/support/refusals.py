@@ -24,10 +24,10 @@ run --model tim:resnet18
 run --model resnet18
 run --model zoo:shapes-resnett
 run --model timm:resnet5O --weights {place}/misfit.pth
-run --model timm:resnet10t?num_classes=3&weights={place}/none.pth
-run --model timm:resnet10t?num_classes=3&weights={place}/misfit.pth
-run --model timm:resnet10t?num_classes=3&weights={place}/evil.pth
-run --model timm:resnet10t?num_classes=3&weights={place}/itself.pth
+run --model timm:test_resnet?num_classes=3&weights={place}/none.pth
+run --model timm:test_resnet?num_classes=3&weights={place}/misfit.pth
+run --model timm:test_resnet?num_classes=3&weights={place}/evil.pth
+run --model timm:test_resnet?num_classes=3&weights={place}/itself.pth
 run --model {tiny}:broken?size=12
 run --model {tiny}:shufled
 run --model {tiny}:flat?size=12
@@ -173,12 +173,12 @@ options('timm:x?size=big')
 options('timm:x?size=0')
 options('timm:x?size=1x2x3')
 options('timm:x?entry=ema')
-load_model('timm:resnet10t?wieghts=w.pth')
+load_model('timm:test_resnet?wieghts=w.pth')
 load_model('torchvision:resnet18?clases=names.txt')
 load_model('robustbench:Standard?wieghts=w.pt')
 load_model('robustbench:Rice2020Overfitting?dataste=cifar10')
 load_model('timm:local-dir:{place}')
-load_model('timm:resnet10t?num_classes=3&weights={place}/misfit.pth&entry=ema')
+load_model('timm:test_resnet?num_classes=3&weights={place}/misfit.pth&entry=ema')
 load_model('madrylab:resnet18_l2_eps3?sizes=224')
 load_model('clip:{place}/vit?template=t.txt')
 load_model('exported:model.pt2?maen=0.5')
