@@ -7,7 +7,8 @@
 For each model, k, tolerance and source, the k found images are chosen together (`Fan`) and one by
 one (`Star`), for the same targets, and 400 uniform points of each simplex are asked for. Both
 stop at the tolerance, so that they are compared at the same distance. Intervals are 95 % bootstrap
-intervals over the sources. Every row is kept in DIR as soon as it is measured.
+intervals over the sources. Every row is kept in DIR as soon as it is measured. Without models
+`--page` computes nothing.
 """
 
 import argparse
@@ -173,8 +174,8 @@ def _fraction(row: dict[str, Any]) -> str:
 
 
 def draw(measured: dict[str, Any], path: Path) -> None:
-    """The fraction against the distance, one panel per model, a colour per k."""
-    panels = axes_grid(len(measured), 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
+    """The fraction against the distance, one panel per model, a colour per k; a key in the last."""
+    *panels, key = axes_grid(len(measured) + 1, 3.4, 3.0, columns=3, box=(0.17, 0.17, 0.78, 0.7))
     ks = sorted({row["k"] for rows in measured.values() for row in rows.values()})
     colours, looks = dict(zip(ks, LIMBS, strict=False)), dict(zip(WAYS, ("-", ":"), strict=True))
     for panel, (name, rows) in zip(panels, measured.items(), strict=True):
@@ -186,9 +187,11 @@ def draw(measured: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("RMSE to the targets", fontsize=LABEL)
         panel.set_ylabel("simplex inside", fontsize=LABEL)
         panel.tick_params(labelsize=SMALL)
+        panel.locator_params(axis="x", nbins=5)
     keys = [Line2D([], [], color=colour, label=f"k = {k}") for k, colour in colours.items()]
     keys += [Line2D([], [], color="0.3", ls=look, label=way) for way, look in looks.items()]
-    panels[-1].legend(handles=keys, frameon=False, fontsize=SMALL, loc="lower left", ncols=2)
+    key.axis("off")
+    key.legend(handles=keys, frameon=False, fontsize=LABEL, loc="center left")
     save(panels[0], path, formats=("png",))
 
 
@@ -204,7 +207,7 @@ def _curve(panel: Any, rows: Sequence[dict[str, Any]], colour: str, look: str) -
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.findings", description=__doc__)
     names = available()
-    parser.add_argument("--models", nargs="*", choices=names, default=names)
+    parser.add_argument("--models", nargs="*", choices=names, default=[])
     parser.add_argument("--sources", type=int, default=16)
     parser.add_argument("--targets", type=int, nargs="+", default=[2, 3, 5, 10])
     parser.add_argument("--tolerances", type=float, nargs="+", default=[0.004, 0.06])

@@ -39,9 +39,11 @@ from blindspots.methods.method import Method
 
 Finds = Callable[[], Tensor]
 METHODS = (bs.Star(), bs.Fan(), bs.Adaptive())
-RATES, DUALS, FIRSTS = (0.004, 0.03, 0.06), (0.001, 0.1, 0.3), (0.3, 1.0, 3.0)
+RATES, DUALS = (0.001, 0.004, 0.03, 0.06, 0.12, 0.25), (0.001, 0.1, 0.3)
+FIRSTS = (0.1, 0.3, 1.0, 3.0, 6.0, 12.0)
 SEGMENT_POINTS, SEGMENT_EVALUATIONS = 4, 216
 BUDGETS = (15, 40, 100)
+LONG_FIRST = 1.0
 LONG_GRID = ((0.004, 0.001), (0.03, 0.1))
 ROWS = [
     *(method.name for method in METHODS),
@@ -115,7 +117,7 @@ def _baselines(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[st
         rows[f"FMN {budget}"] = {f"{f}": partial(fast, end, budget, f) for f in FIRSTS}
     many = partial(lagrangian, held, 2 * SEGMENT_POINTS, 8 * SEGMENT_EVALUATIONS)
     rows[LONG_SEGMENT] = {f"{r}, {d}": partial(many, r, d) for r, d in LONG_GRID}
-    rows[LONG_FMN] = {f"{FIRSTS[1]}": partial(fast, end, 1000, FIRSTS[1])}
+    rows[LONG_FMN] = {f"{LONG_FIRST}": partial(fast, end, 1000, LONG_FIRST)}
     return rows
 
 

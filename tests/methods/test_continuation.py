@@ -22,7 +22,9 @@ from blindspots.methods.method import (
     LookResult,
     Problem,
     as_stored,
+    clearance_needed,
     code,
+    rms,
     triangle_weights,
 )
 from blindspots.scores.score import confidence, margin
@@ -43,6 +45,7 @@ HALF_LEVEL = 0.5 / 255
 NEW = [bs.Adaptive(max_steps=40), bs.Star(max_steps=12), bs.Fan(max_steps=8)]
 METHOD = pytest.mark.parametrize("method", NEW, ids=lambda method: method.name)
 TOLERANCE = 1e-5
+CLOSE = 1.015
 
 
 class Lens(nn.Module):
@@ -113,6 +116,24 @@ def test_adaptive_on_a_linear_model_ends_at_the_targets_projection(seed):
     asked = bs.Confidence().height_at(result.p_source - method.delta) + method.clearance
     lift = (asked + 1.0) / normal.square().sum()
     torch.testing.assert_close(result.found, target + lift * normal, atol=1e-3, rtol=0)
+
+
+@given(SEEDS)
+@settings(max_examples=4)
+def test_adaptive_settles_where_nothing_nearer_is_inside(seed):
+    """Outside a ball the nearest point to a target in it lies on the ray from its centre."""
+    generator = torch.Generator().manual_seed(seed)
+    centre, way = (torch.rand(3, SIDE, SIDE, generator=generator) / 5 + 0.4 for _ in range(2))
+    way = (way - way.mean()) / (way - way.mean()).norm()
+    module = Lens(centre, radius=0.8, slope=10.0)
+    source, target = centre + 1.5 * way.flip(0), centre + 0.4 * way
+    result = traverse(module, source, target, bs.Adaptive(tolerance=1e-6))
+    floor, normal = bs.Confidence().height_at(result.p_source - 0.2), result.found - centre
+    gradient = 10.0 * normal / normal.norm()
+    own = margin(module(source[None]), torch.tensor([0])) - floor
+    needed = clearance_needed(bs.Adaptive().clearance, own, result.found[None], gradient[None])
+    nearest = centre + (0.8 + (floor + needed) / 10) * way
+    assert rms(result.found - target) <= CLOSE * rms(nearest - target)
 
 
 @given(SEEDS)

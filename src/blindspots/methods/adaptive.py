@@ -25,11 +25,22 @@ A proposal outside is not thrown away: its gradient is known, so it is corrected
 inside, and η is halved. After a step that was inside at once, η grows by 1.25. The aim shrinks by
 0.8, down to κ, after a proposal that was κ inside, and grows by 1.15, up to where it began, after
 any other. Five evaluations without coming 2 % nearer halve η as well, and then only what is κ
-inside is left by a whole step: so nothing can cycle, and η ends below its least where nothing is
-to be gained. What is returned is the nearest image that was κ inside; what is passed on the way
-must only be inside.
+inside is left by a whole step: so nothing can cycle.
+
+Eight end the walk, as do the last evaluations but 40, if an image was κ inside and none inside was
+10 % nearer; and the pair settles. For 40 evaluations it climbs on a ball around the target, as the
+attack FMN does (Pintor et al., NeurIPS 2021), from the last image inside; c falls from 1 to .01
+along a cosine:
+
+    ρ     ← 0.92ᶜ min(ρ, ρ of the nearest that was κ inside) after a proposal that was, else 1.08ᶜ ρ
+    x_new = clamp(x_t + (x − x_t + c ρ g / |g|, onto the ball where it is outside), 0, 1)
+
+Steps become a hundred times shorter, so what rounding has moved on the way comes together again
+where walks ended near the same nearest image. What is returned is the nearest image that
+was κ inside; what is passed on the way must only be inside.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
@@ -52,6 +63,7 @@ from blindspots.methods.method import (
     project_in,
     rms,
     started,
+    unit,
 )
 from blindspots.schema import Ending
 from blindspots.scores.score import Differentiated
@@ -66,6 +78,12 @@ PULL = 0.3  # of η while correcting: more is nearer to the target and longer ou
 LIMIT, LEAST_LIMIT = 3.0, 0.004  # change of a pixel: in η times the mean way, and in [0, 1]
 PATIENCE, NEARER = 5, 0.98  # evaluations without 2 % nearer before η is halved
 RESERVE = 4  # the last evaluations, in which only what is κ inside is left by a whole step
+TIRED = 8  # evaluations without 2 % nearer before a walk ends: fewer end before one is corrected
+NEARLY = 1.1  # a walk ends once what is κ inside is nearly as near as anything inside
+SETTLING = 40  # evaluations on the ball: more are nearer, and dearer
+STRIDE = 1.0  # of ρ, at first: more leaves shallow hollows, and settles later
+CLOSER = 0.08  # of ρ, at first: more is nearer sooner, and oftener outside
+LEAST_PACE = 0.01  # of both, at last
 
 
 @dataclass(frozen=True)
@@ -76,7 +94,8 @@ class AdaptiveState(State):
     clearance, where there is one; `distance` is its RMSE to the target, ∞ where there is none.
     `margin`, `gradient`: at the last image accepted; `nearest`: the smallest RMSE of those.
     `aim` a, `step_size` η. `fresh`: the proposal is a predictor's, not a correction's; `refused`:
-    proposals since the last accepted one; `stalled`: evaluations since one came nearer.
+    proposals since the last accepted one; `stalled`: evaluations since one came nearer; `settled`:
+    evaluations on the ball, 0 while the pair walks; `radius` ρ, an RMSE.
     """
 
     best: Float[Tensor, "batch channel height width"]
@@ -91,6 +110,8 @@ class AdaptiveState(State):
     fresh: Bool[Tensor, "batch"]
     refused: Int[Tensor, "batch"]
     stalled: Int[Tensor, "batch"]
+    settled: Int[Tensor, "batch"]
+    radius: Float[Tensor, "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,16 +122,16 @@ class Adaptive(Method):
     [0, 1] units, at which a pair has `reached` it. `clearance`, in logits: the most that κ
     may be; a larger one costs distance. `aim` a, in
     logits: how far inside the first corrections aim; linear models overestimate what a step gains,
-    so it is larger. `step_size` η. A pair whose steps have become shorter than 0.005 of the way is
-    `stationary`. Settings at or below 0 are refused.
+    so it is larger. `step_size` η. A pair that has settled, or whose steps have become shorter than
+    0.005 of the way, is `stationary`. Settings at or below 0 are refused.
     """
 
     delta: float = 0.2
     max_steps: int = 120
     tolerance: float = 5.5e-3
     clearance: float = 5.0
-    aim: float = 30.0
-    step_size: float = 0.3
+    aim: float = 20.0
+    step_size: float = 0.4
 
     name: ClassVar[str] = "adaptive"
     differentiates: ClassVar[Differentiated] = "height"
@@ -136,6 +157,8 @@ class Adaptive(Method):
             fresh=torch.ones_like(zero, dtype=torch.bool),
             refused=zero,
             stalled=zero,
+            settled=zero,
+            radius=unknown,
         )
 
     def step(  # type: ignore[override]
@@ -146,7 +169,11 @@ class Adaptive(Method):
         accepted = inside | ~started(state.steps)
         refused = torch.where(accepted, 0, state.refused + 1)
         back = refused > CORRECTIONS
-        now = self._accepting(problem, state, evaluation, accepted, back)
+        own = problem.height - problem.floor
+        needed = clearance_needed(self.clearance, own, state.proposal, evaluation.gradient)
+        clear = accepted & (evaluation.objective >= problem.floor + needed)
+        state = replace(state, needed=needed)
+        now = self._accepting(problem, state, evaluation, accepted, clear, back)
         now = replace(now, fresh=accepted | back, refused=torch.where(back, 0, refused))
         base = Evaluation(
             choose(back, now.score, evaluation.score),
@@ -155,7 +182,8 @@ class Adaptive(Method):
             choose(back, now.gradient, evaluation.gradient),
         )
         walked = self._walked(problem, now, choose(back, now.found, state.proposal), base)
-        return self._ended(replace(now, proposal=walked))
+        walking = replace(now, proposal=walked)
+        return self._ended(self._settling(problem, state, walking, evaluation, clear))
 
     def _accepting(
         self,
@@ -163,13 +191,11 @@ class Adaptive(Method):
         state: AdaptiveState,
         evaluation: Evaluation,
         accepted: Bool[Tensor, "batch"],
+        clear: Bool[Tensor, "batch"],
         back: Bool[Tensor, "batch"],
     ) -> AdaptiveState:
         """What is known after the evaluation, and the step length and the aim that follow."""
         far = rms(state.proposal - problem.target)
-        own, gradient = problem.height - problem.floor, evaluation.gradient
-        needed = clearance_needed(self.clearance, own, state.proposal, gradient)
-        clear = accepted & (evaluation.objective >= problem.floor + needed)
         best = clear & (far < state.distance)
         nearer = accepted & (far < NEARER * state.nearest) | best & (far < NEARER * state.distance)
         stalled = torch.where(nearer, 0, state.stalled + 1)
@@ -185,16 +211,15 @@ class Adaptive(Method):
             margin=choose(accepted, evaluation.objective, state.margin),
             gradient=choose(accepted, evaluation.gradient, state.gradient),
             nearest=choose(accepted, torch.minimum(far, state.nearest), state.nearest),
-            needed=needed,
-            aim=self._adapted_aim(state, clear, needed),
+            aim=self._adapted_aim(state, clear),
             step_size=_adapted_step(state, accepted & (stalled < PATIENCE), back | tired),
             stalled=stalled,
         )
 
     def _adapted_aim(
-        self, state: AdaptiveState, clear: Bool[Tensor, "batch"], needed: Float[Tensor, "batch"]
+        self, state: AdaptiveState, clear: Bool[Tensor, "batch"]
     ) -> Float[Tensor, "batch"]:
-        lower = torch.maximum(LOWER * state.aim, needed)
+        lower = torch.maximum(LOWER * state.aim, state.needed)
         return torch.where(clear, lower, (HIGHER * state.aim).clamp(max=self.aim))
 
     def _walked(
@@ -214,9 +239,42 @@ class Adaptive(Method):
         correction = newton(rise.clamp(min=0), base.gradient).clamp(-limit, limit)
         return (start + walk + correction).clamp(0, 1)
 
+    def _settling(
+        self,
+        problem: Problem,
+        before: AdaptiveState,
+        now: AdaptiveState,
+        evaluation: Evaluation,
+        clear: Bool[Tensor, "batch"],
+    ) -> AdaptiveState:
+        """The next proposal on the ball, of pairs that have begun to settle or begin to."""
+        count = self._settling_steps()
+        done = (now.stalled >= TIRED) & (now.distance <= NEARLY * now.nearest)
+        ends = done | (self.max_steps - now.steps <= count)
+        settling = (before.settled > 0) | (ends & now.distance.isfinite())
+        settled = torch.where(settling, before.settled + 1, 0)
+        first, paces = settled <= 1, _paces(count).to(now.radius)[settled.clamp(max=count)]
+        pace, shrink, grow = paces.unbind(1)
+        shrunk = torch.minimum(before.radius, now.distance) * shrink
+        radius = torch.where(clear, shrunk, before.radius * grow)
+        radius = torch.where(first, now.distance, radius)
+        from_found = choose(first, now.found, before.proposal)
+        gradient = choose(first, now.gradient, evaluation.gradient)
+        climb = (STRIDE * pace * radius).view(-1, 1, 1, 1) * unit(gradient)
+        away = from_found - problem.target + climb * math.sqrt(gradient[0].numel())
+        onto = (radius / rms(away)).clamp(max=1).view(-1, 1, 1, 1)
+        on_ball = (problem.target + onto * away).clamp(0, 1)
+        proposal = choose(settling, on_ball, now.proposal)
+        return replace(now, settled=settled, radius=radius, proposal=proposal)
+
+    def _settling_steps(self) -> int:
+        return min(SETTLING, self.max_steps // 2)
+
     def _ended(self, now: AdaptiveState) -> AdaptiveState:
         """With the ending of pairs that end here, and their best image as what they found."""
-        ending = torch.where(now.step_size < SHORTEST, code(Ending.STATIONARY), RUNNING)
+        still = (now.step_size < SHORTEST) & (now.settled == 0)
+        over = still | (now.settled > self._settling_steps())
+        ending = torch.where(over, code(Ending.STATIONARY), RUNNING)
         ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), ending)
         ending = torch.where(now.distance <= self.tolerance, code(Ending.REACHED), ending)
         taken = (ending != RUNNING) & now.distance.isfinite()
@@ -235,3 +293,13 @@ def _adapted_step(
     grown = (state.step_size * GROW).clamp(max=LONGEST)
     longer = torch.where(accepted & state.fresh & started(state.steps), grown, state.step_size)
     return torch.where(given_up, state.step_size * SHRINK, longer)
+
+
+def _paces(steps: int) -> Float[Tensor, "counts 3"]:
+    """Per step on the ball: c, from 1 to `LEAST_PACE`, and what ρ shrinks and grows by.
+
+    From a list, because a tensor's power is rounded by its place among the pairs.
+    """
+    waves = [(1 + math.cos(math.pi * i / max(steps, 1))) / 2 for i in range(steps + 1)]
+    paces = [LEAST_PACE + (1 - LEAST_PACE) * wave for wave in waves]
+    return torch.tensor([(c, (1 - CLOSER) ** c, (1 + CLOSER) ** c) for c in paces])
