@@ -27,10 +27,10 @@ inside, and η is halved. After a step that was inside at once, η grows by 1.25
 any other. Five evaluations without coming 2 % nearer halve η as well, and then only what is κ
 inside is left by a whole step: so nothing can cycle.
 
-Eight end the walk, as do the last evaluations but 40, if an image was κ inside and none inside was
-10 % nearer; and the pair settles. For 40 evaluations it climbs on a ball around the target, as the
-attack FMN does (Pintor et al., NeurIPS 2021), from the last image inside; c falls from 1 to .01
-along a cosine:
+Eight end the walk if an image was κ inside and none inside was 10 % nearer, as do the last 40 of a
+budget of 80 or more; and the pair settles. For 40 evaluations it climbs on a ball around the
+target, as the attack FMN does (Pintor et al., NeurIPS 2021), from the last image inside; c falls
+from 1 to .01 along a cosine:
 
     ρ     ← 0.92ᶜ min(ρ, ρ of the nearest that was κ inside) after a proposal that was, else 1.08ᶜ ρ
     x_new = clamp(x_t + (x − x_t + c ρ g / |g|, onto the ball where it is outside), 0, 1)
@@ -248,12 +248,12 @@ class Adaptive(Method):
         clear: Bool[Tensor, "batch"],
     ) -> AdaptiveState:
         """The next proposal on the ball, of pairs that have begun to settle or begin to."""
-        count = self._settling_steps()
         done = (now.stalled >= TIRED) & (now.distance <= NEARLY * now.nearest)
-        ends = done | (self.max_steps - now.steps <= count)
+        late = (self.max_steps - now.steps <= SETTLING) & (self.max_steps >= 2 * SETTLING)
+        ends = done | late
         settling = (before.settled > 0) | (ends & now.distance.isfinite())
         settled = torch.where(settling, before.settled + 1, 0)
-        first, paces = settled <= 1, _paces(count).to(now.radius)[settled.clamp(max=count)]
+        first, paces = settled <= 1, _paces().to(now.radius)[settled.clamp(max=SETTLING)]
         pace, shrink, grow = paces.unbind(1)
         shrunk = torch.minimum(before.radius, now.distance) * shrink
         radius = torch.where(clear, shrunk, before.radius * grow)
@@ -267,13 +267,10 @@ class Adaptive(Method):
         proposal = choose(settling, on_ball, now.proposal)
         return replace(now, settled=settled, radius=radius, proposal=proposal)
 
-    def _settling_steps(self) -> int:
-        return min(SETTLING, self.max_steps // 2)
-
     def _ended(self, now: AdaptiveState) -> AdaptiveState:
         """With the ending of pairs that end here, and their best image as what they found."""
         still = (now.step_size < SHORTEST) & (now.settled == 0)
-        over = still | (now.settled > self._settling_steps())
+        over = still | (now.settled > SETTLING)
         ending = torch.where(over, code(Ending.STATIONARY), RUNNING)
         ending = torch.where(now.steps >= self.max_steps, code(Ending.BUDGET), ending)
         ending = torch.where(now.distance <= self.tolerance, code(Ending.REACHED), ending)
@@ -295,11 +292,11 @@ def _adapted_step(
     return torch.where(given_up, state.step_size * SHRINK, longer)
 
 
-def _paces(steps: int) -> Float[Tensor, "counts 3"]:
+def _paces() -> Float[Tensor, "counts 3"]:
     """Per step on the ball: c, from 1 to `LEAST_PACE`, and what ρ shrinks and grows by.
 
     From a list, because a tensor's power is rounded by its place among the pairs.
     """
-    waves = [(1 + math.cos(math.pi * i / max(steps, 1))) / 2 for i in range(steps + 1)]
+    waves = [(1 + math.cos(math.pi * i / SETTLING)) / 2 for i in range(SETTLING + 1)]
     paces = [LEAST_PACE + (1 - LEAST_PACE) * wave for wave in waves]
     return torch.tensor([(c, (1 - CLOSER) ** c, (1 + CLOSER) ** c) for c in paces])
