@@ -234,9 +234,9 @@ def findings(demo: Mapping[str, Mapping[str, float]]) -> str:
         f"{simplex[6]}; of three found together for {simplex[5]}, at RMSE {simplex[4]} and "
         f"{simplex[3]} ([findings](docs/findings.md)).\n"
         f"- **On a real ImageNet classifier the whole line can be held.** `star` comes to RMSE "
-        f"{ours[4]} with {_spaced(ours[8])} of the lines held, the authors' algorithm to "
-        f"{theirs[4]} with {_spaced(theirs[8])}, at {ours[2]} evaluations against "
-        f"{theirs[2]}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
+        f"{ours[4]} and LPIPS {ours[7]} with {_spaced(ours[9])} of the lines held, the authors' "
+        f"algorithm to RMSE {theirs[4]} with {_spaced(theirs[9])}, at {ours[2]} evaluations "
+        f"against {theirs[2]}, on {ours[1]} pairs ([benchmark](docs/benchmark.md)).\n"
     )
 
 

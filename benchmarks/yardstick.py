@@ -5,12 +5,12 @@
                                    [--page docs/benchmark.md]
 
 Every row: evaluations counted on the network, looks included; RMSE to the target, mean, median and
-worst; the share of segments inside at so many points, of ends inside after rounding to 8 bits, and
-of the triangles' points that are inside. Baselines are tried with each of their step sizes, and the
-nearest on average is kept; `segment` has the clearance of `star`, ends have that of `adaptive`; all
-only need what rounding to 8 bits can take, as the methods do, and none returns what is not inside
-(`benchmarks.baselines`). A row is kept in DIR as soon as it is measured; what DIR holds is not
-measured again, so without models `--page` computes nothing. The page shows the rows of
+worst, and LPIPS; the share of segments inside at so many points, of ends inside after rounding to 8
+bits, and of the triangles' points that are inside. Baselines are tried with each of their step
+sizes, and the nearest on average is kept; `segment` has the clearance of `star`, ends have that of
+`adaptive`; all only need what rounding to 8 bits can take, as the methods do, and none returns what
+is not inside (`benchmarks.baselines`). A row is kept in DIR as soon as it is measured; what DIR
+holds is not measured again, so without models `--page` computes nothing. The page shows the rows of
 `benchmarks.methods` beside.
 """
 
@@ -29,12 +29,13 @@ from benchmarks.baselines import Task, decoupled, fast, lagrangian
 from benchmarks.judge import POINTS, confidence, judge, metered, summary
 from benchmarks.methods import BATCH, DELTA
 from benchmarks.results import keep, known
-from benchmarks.subjects import available, subject
+from benchmarks.subjects import ASSETS, available, subject
 from benchmarks.yardstick_page import LONG_FMN, LONG_SEGMENT, TO_THE_END, write_page
 from blindspots.engine.batch import Pair
 from blindspots.engine.device import keep_freed_memory
 from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.scheduler import Engine
+from blindspots.measure.metrics import find_lpips
 from blindspots.methods.method import Method
 
 Finds = Callable[[], Tensor]
@@ -83,11 +84,21 @@ def _measured(
             far = {k: (x - target).square().mean(dim=(1, 2, 3)).sqrt() for k, x in found.items()}
             best = min(far, key=lambda steps: float(far[steps].mean()))
             told = summary(judge(model, pairs, found[best], DELTA, points))
+            told["lpips"] = _lpips(found[best], target)
             runs = len(pairs) * len(tries)
             spent = {"evaluations": meter.total / runs, "forwards": meter.forwards / runs}
             each = {"rmse": [round(float(value), 5) for value in far[best]]}
             about = {"pairs": len(pairs), "points": points, "steps": best}
             yield name, {**about, **spent, **told, "each": each}
+
+
+def _lpips(found: Tensor, target: Tensor) -> float:
+    """How unlike the pairs look, by a network's eye."""
+    lpips, missing = find_lpips(ASSETS / "alexnet_features.safetensors")
+    if lpips is None:
+        raise SystemExit(missing)
+    pairs = zip(found.split(BATCH), target.split(BATCH), strict=True)
+    return float(torch.cat([lpips(*some) for some in pairs]).mean())
 
 
 def _methods(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:

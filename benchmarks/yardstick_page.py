@@ -14,6 +14,7 @@ COLUMNS = {
     "rmse": ("RMSE", "{:.4f}"),
     "median": ("median", "{:.4f}"),
     "worst": ("worst", "{:.4f}"),
+    "lpips": ("LPIPS", "{:.4f}"),
     "p_found": ("p found", "{:.3f}"),
     "segment_inside": ("segments inside", "{:.0%}"),
     "inside_8bit": ("8-bit inside", "{:.0%}"),
