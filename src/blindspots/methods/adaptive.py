@@ -258,13 +258,10 @@ class Adaptive(Method):
         shrunk = torch.minimum(before.radius, now.distance) * shrink
         radius = torch.where(clear, shrunk, before.radius * grow)
         radius = torch.where(first, now.distance, radius)
-        from_found = choose(first, now.found, before.proposal)
+        start = choose(first, now.found, before.proposal)
         gradient = choose(first, now.gradient, evaluation.gradient)
-        climb = (STRIDE * pace * radius).view(-1, 1, 1, 1) * unit(gradient)
-        away = from_found - problem.target + climb * math.sqrt(gradient[0].numel())
-        onto = (radius / rms(away)).clamp(max=1).view(-1, 1, 1, 1)
-        on_ball = (problem.target + onto * away).clamp(0, 1)
-        proposal = choose(settling, on_ball, now.proposal)
+        climbed = _climbed(problem, start, gradient, STRIDE * pace * radius, radius)
+        proposal = choose(settling, climbed, now.proposal)
         return replace(now, settled=settled, radius=radius, proposal=proposal)
 
     def _ended(self, now: AdaptiveState) -> AdaptiveState:
@@ -290,6 +287,20 @@ def _adapted_step(
     grown = (state.step_size * GROW).clamp(max=LONGEST)
     longer = torch.where(accepted & state.fresh & started(state.steps), grown, state.step_size)
     return torch.where(given_up, state.step_size * SHRINK, longer)
+
+
+def _climbed(
+    problem: Problem,
+    start: Float[Tensor, "batch channel height width"],
+    gradient: Float[Tensor, "batch channel height width"],
+    step: Float[Tensor, "batch"],
+    radius: Float[Tensor, "batch"],
+) -> Float[Tensor, "batch channel height width"]:
+    """Up the gradient by an RMSE of `step`, then onto the ball around the target if outside."""
+    climb = step.view(-1, 1, 1, 1) * unit(gradient) * math.sqrt(gradient[0].numel())
+    away = start - problem.target + climb
+    onto = (radius / rms(away)).clamp(max=1).view(-1, 1, 1, 1)
+    return (problem.target + onto * away).clamp(0, 1)
 
 
 def _paces() -> Float[Tensor, "counts 3"]:
