@@ -3,10 +3,13 @@
 import base64
 import io
 import json
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from PIL import Image
+
+from tests.support.explorer_client import explorer
 
 DROP = """([selector, files]) => {
   const box = new DataTransfer();
@@ -27,6 +30,17 @@ ANSWERED = """(() => {
   const told = document.querySelector('#triangle-view .told').textContent;
   return told.match(/\\d+(?=\\u00a0%)/g).join() === shares.join();
 })()"""
+
+
+@contextmanager
+def own_explorer(context, *arguments, **wanted):
+    """A server for one test, whose tabs close before it ends: one still computing would ask on."""
+    with explorer(*arguments, **wanted) as running:
+        try:
+            yield running
+        finally:
+            for page in context.pages:
+                page.close()
 
 
 def opened_at(context, address):

@@ -21,6 +21,7 @@ from tests.browser.explorer_page import (
     jpeg,
     middle,
     opened_at,
+    own_explorer,
     pick,
     quick,
     shown_image,
@@ -208,7 +209,7 @@ def test_a_run_opens_with_its_finished_case(context, client, tmp_path):
     ids = [event["id"] for event in events if event["kind"] == "result"]
     _, saved = client.post("/api/cases", {"found": ids})
     path, trusted = client.hub.out / saved["path"], Trust(run_code=True)
-    with explorer(tmp_path, models=[], run=path, trust=trusted) as own:
+    with own_explorer(context, tmp_path, models=[], run=path, trust=trusted) as own:
         page = context.new_page()
         page.goto(own.url)
         until_found(page)
@@ -230,7 +231,7 @@ def test_it_opens_with_two_classes_and_a_source_that_the_model_names(context, tm
         for place, number in enumerate(numbers):
             drawings[number].save(tmp_path / "images" / label / f"{place}.png")
     images = f"folder:{tmp_path / 'images'}"
-    with explorer(tmp_path / "out", models=[FIRST], images=images) as running:
+    with own_explorer(context, tmp_path / "out", models=[FIRST], images=images) as running:
         page = opened_at(context, running.url)
         assert page.locator(".slot .choose b").all_inner_texts()[:2] == ["car", "cup"]
 
@@ -239,7 +240,7 @@ def test_it_opens_with_two_classes_and_a_source_that_the_model_names(context, tm
 def test_a_proxy_may_put_the_page_below_a_path(context, tmp_path):
     with (
         path_proxy() as proxy,
-        explorer(tmp_path, models=[FIRST], origins=[proxy.origin]) as running,
+        own_explorer(context, tmp_path, models=[FIRST], origins=[proxy.origin]) as running,
     ):
         proxy.behind = running.port
         page = context.new_page()
@@ -264,7 +265,7 @@ WORDS = """() => {
 
 
 def test_no_word_is_broken_in_the_middle(context, tmp_path):
-    with explorer(tmp_path, models=[FIRST]) as running:
+    with own_explorer(context, tmp_path, models=[FIRST]) as running:
         page = opened_at(context, running.url)
         pick(page, "source", 1)
         pick(page, "target", 7)
@@ -277,7 +278,7 @@ def test_no_word_is_broken_in_the_middle(context, tmp_path):
 
 @on_a_desk
 def test_a_model_is_called_in_words(context, tmp_path):
-    with explorer(tmp_path, models=[FIRST]) as running:
+    with own_explorer(context, tmp_path, models=[FIRST]) as running:
         (told,) = running.get("/api/start")[1]["models"]
         assert told["title"] != FIRST
         page = opened_at(context, running.url)
@@ -605,7 +606,9 @@ def test_the_pairs_of_a_run_are_listed_and_opened(context, client, tmp_path):
     ids = [event["id"] for event in events if event["kind"] == "result"]
     _, saved = client.post("/api/cases", {"found": ids})
     trusted = Trust(run_code=True)
-    with explorer(tmp_path, models=[], run=client.hub.out / saved["path"], trust=trusted) as own:
+    with own_explorer(
+        context, tmp_path, models=[], run=client.hub.out / saved["path"], trust=trusted
+    ) as own:
         page = context.new_page()
         page.goto(own.url)
         page.wait_for_selector("#pair-table tbody tr")
