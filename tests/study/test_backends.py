@@ -9,7 +9,7 @@ import pytest
 from blindspots.cli.main import call
 from blindspots.schema import TABLES
 from blindspots.store.reader import Run
-from blindspots.study.backends.ray_pool import Ray, _pool
+from blindspots.study.backends.ray_pool import Ray, _connected, _pool
 from tests.support import sleeping_model
 from tests.support.sleeping_model import model_spec, save_pictures
 from tests.support.thread_pool import ThreadCrew
@@ -189,6 +189,33 @@ def test_what_cannot_be_is_refused(tmp_path, given, capsys, request, options, wh
     assert what in error
     assert "Traceback" not in error
     assert not (tmp_path / "run" / "pairs.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "what"),
+    [([], 1, "--backend processes"), (["--address", "auto"], 2, "ray start --head")],
+)
+def test_a_ray_that_does_not_start_says_what_to_type(
+    tmp_path, given, capsys, monkeypatch, options, status, what
+):
+    pytest.importorskip("ray")
+
+    def late(**_):
+        raise Exception("The current node timed out during startup.\nSee the logs.")
+
+    monkeypatch.setattr("ray.init", late)
+    assert run(tmp_path / "run", *given, *REFERENCE, "--backend", "ray", *options) == status
+    error = " ".join(capsys.readouterr().err.split())
+    assert what in error
+    assert "timed out during startup" in error
+    assert "Traceback" not in error
+
+
+def test_a_connection_that_breaks_while_ray_works_is_not_a_ray_that_is_not_there(monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setattr("ray.init", lambda **_: None)
+    with pytest.raises(ConnectionError), _connected("auto", None):
+        raise ConnectionError("the object store went away")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from blindspots.errors import UsageError
+from blindspots.errors import UsageError, WorkFailed
 from blindspots.study.backends.backend import RunJob
 from blindspots.study.backends.leader import Leader, Received, WorkerHandle
 from blindspots.study.backends.tasks import Task
@@ -142,22 +142,35 @@ def _connected(address: str | None, workers: int | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
-    scratch = None
-    if address is None:
-        # Sockets in it have long names, and systems allow few characters.
-        scratch = tempfile.mkdtemp(prefix="bs-")
-        cores = max(workers or 1, os.cpu_count() or 1)
-        options |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": scratch}
+    # Sockets in it have long names, and systems allow few characters.
+    scratch = tempfile.mkdtemp(prefix="bs-") if address is None else None
     try:
-        ray.init(address=address, **options)
+        _start(address, workers, scratch)
         yield
-    except ConnectionError as error:
-        raise UsageError(_no_cluster(address, error)) from error
     finally:
         ray.shutdown()
         if scratch:
             shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _start(address: str | None, workers: int | None, scratch: str | None) -> None:
+    """Connect to the cluster there, or start one on this machine that writes to `scratch`."""
+    import ray
+
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
+    if address is None:
+        cores = max(workers or 1, os.cpu_count() or 1)
+        options |= {"num_cpus": cores, "include_dashboard": False, "_temp_dir": scratch}
+    try:
+        ray.init(address=address, **options)
+    # Where its processes come up late, Ray raises an Exception of no class of its own.
+    except Exception as error:
+        if address is None:
+            raise WorkFailed(
+                f"Ray did not start on this machine ({_first_line(error)}); type the command again "
+                "when the machine is less busy, or --backend processes, which needs no Ray"
+            ) from error
+        raise UsageError(_no_cluster(address, error)) from error
 
 
 def _pool(workers: int | None, gpus: float | None) -> RayWorkerPool:
@@ -196,7 +209,7 @@ def _check_listening(host: str, port: str) -> None:
         raise UsageError(_no_cluster(f"{host}:{port}", error)) from error
 
 
-def _no_cluster(address: str | None, error: Exception) -> str:
+def _no_cluster(address: str, error: Exception) -> str:
     return (
         f"--address {address} was given and no Ray cluster answers there ({_first_line(error)}); "
         "expected auto or HOST:PORT; type ray start --head first, both with RAY_AUTH_MODE=token "
