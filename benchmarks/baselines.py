@@ -15,8 +15,11 @@ iterate is kept.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from operator import attrgetter
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +29,13 @@ from blindspots.methods.method import as_stored, clearance_needed
 
 STIFFER = 1.1
 COARSE = 20  # of the points of a segment, those that are looked at first: most fail there
+
+
+class Image(NamedTuple):
+    """An iterate, and how far it is from its target."""
+
+    far: float
+    image: Tensor
 
 
 @dataclass(frozen=True)
@@ -55,13 +65,23 @@ class Task:
 
     def safe(self, images: Tensor, hoped: Tensor) -> Tensor:
         """Which of the hoped for are inside, at every point looked at and rounded to 8 bits."""
-        t = torch.linspace(1, 0, self.looked).view(-1, 1, 1, 1)
         told = hoped.clone()
         for i in hoped.nonzero()[:, 0].tolist():
-            line = self.source[i] + t * (images[i] - self.source[i])
-            rounded = as_stored(images[i : i + 1])
-            told[i] = all(self._inside(i, asked) for asked in (rounded, line[::COARSE], line))
+            told[i] = self._safe(i, images[i])
         return told
+
+    def nearest_safe(self, i: int, tried: Sequence[Image]) -> Tensor:
+        """The nearest to a pair's target of those that are safe; `start` where none is nearer."""
+        most = float(_long(self.start[i : i + 1] - self.target[i]))
+        hoped = sorted((one for one in tried if one.far < most), key=attrgetter("far"))
+        return next((one.image for one in hoped if self._safe(i, one.image)), self.start[i])
+
+    def _safe(self, i: int, image: Tensor) -> bool:
+        t = torch.linspace(1, 0, self.looked).view(-1, 1, 1, 1)
+        line = self.source[i] + t * (image - self.source[i])
+        return all(
+            self._inside(i, asked) for asked in (as_stored(image[None]), line[::COARSE], line)
+        )
 
     def kept(self, images: Tensor) -> Tensor:
         """What is kept of iterates: 8-bit images where whole segments are held."""
@@ -86,7 +106,7 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
     steps = evaluations // points
     adam = torch.optim.Adam([x], lr=rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, eta_min=rate / 20)
-    best, nearest = task.start.clone(), _long(task.start - task.target)
+    tried: list[list[Image]] = [[] for _ in x]
     for _ in range(steps):
         line = task.source[:, None] + t * (x - task.source)[:, None]
         margins = task.margins(line.flatten(0, 1)).view(-1, points)
@@ -94,8 +114,8 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
         short = task.least(x.detach(), slope)[:, None] - margins
         image = task.kept(x.detach())
         far = _long(image - task.target)
-        held = task.safe(image, (short <= 0).all(dim=1) & (far < nearest))
-        best[held], nearest[held] = image[held], far[held]
+        for i in (short <= 0).all(dim=1).nonzero()[:, 0].tolist():
+            tried[i].append(Image(float(far[i]), image[i]))
         cost = (x - task.target).square().flatten(1).sum(dim=1)
         broken = multipliers * short + stiff / 2 * short.clamp(min=0).square()
         adam.zero_grad()
@@ -105,7 +125,7 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
         x.data.clamp_(0, 1)
         multipliers = (multipliers + stiff * short.detach()).clamp(min=0)
         stiff = stiff * torch.where((short > 0).any(dim=1, keepdim=True), STIFFER, 1 / STIFFER)
-    return best
+    return torch.stack([task.nearest_safe(i, some) for i, some in enumerate(tried)])
 
 
 def decoupled(task: Task, evaluations: int, first: float) -> Tensor:

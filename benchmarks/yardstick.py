@@ -2,6 +2,7 @@
 
     python -m benchmarks.yardstick resnet20 resnet4b [--sources 12] [--targets 2] [--seed 1]
                                    [--points 301] [--rows star segment …]
+                                   [--rates 0.004 …] [--duals 0.001 …]
                                    [--page docs/benchmark.md]
 
 Every row: evaluations counted on the network, looks included; RMSE to the target, mean, median and
@@ -18,6 +19,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -65,18 +67,23 @@ def main() -> None:
         if missing:
             about = subject(name)
             pairs = about.pairs(given.sources, given.targets, given.seed)
-            keep(path, _measured(about.model, pairs, missing, given.points))
+            grid = [*product(given.rates, given.duals)]
+            keep(path, _measured(about.model, pairs, missing, given.points, grid))
     if given.page:
         write_page(given.results, given.beside, given.page)
 
 
 def _measured(
-    model: bs.Classifier, pairs: Sequence[Pair], rows: Sequence[str], points: int
+    model: bs.Classifier,
+    pairs: Sequence[Pair],
+    rows: Sequence[str],
+    points: int,
+    grid: Sequence[tuple[float, float]],
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """The nearest of each row's tries, judged."""
     target = torch.stack([pair.target for pair in pairs])
     own = _methods(model, pairs)
-    plain = {} if own.keys() >= {*rows} else _baselines(model, pairs)
+    plain = {} if own.keys() >= {*rows} else _baselines(model, pairs, grid)
     for name, tries in {**own, **plain}.items():
         if name in rows:
             with metered(model) as meter:
@@ -108,11 +115,12 @@ def _methods(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str,
     return {name: {"": partial(_found, model, pairs, method)} for name, method in named.items()}
 
 
-def _baselines(model: bs.Classifier, pairs: Sequence[Pair]) -> dict[str, dict[str, Finds]]:
-    """What the other rows may do, by their step sizes."""
+def _baselines(
+    model: bs.Classifier, pairs: Sequence[Pair], grid: Sequence[tuple[float, float]]
+) -> dict[str, dict[str, Finds]]:
+    """What the other rows may do, by their step sizes; `grid`: those of the Lagrangians."""
     held = _task(model, pairs, bs.Star().clearance, POINTS)
     end = replace(held, clearance=bs.Adaptive().clearance, looked=1)
-    grid = [(rate, dual) for rate in RATES for dual in DUALS]
     rows: dict[str, dict[str, Finds]] = {}
     rows["segment"] = {
         f"{rate}, {dual}": partial(
@@ -163,6 +171,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--points", type=int, default=POINTS, help="of each segment, judged")
     parser.add_argument("--rows", nargs="+", choices=ROWS, default=ROWS)
+    parser.add_argument("--rates", nargs="+", type=float, default=RATES, help="of the Lagrangians")
+    parser.add_argument("--duals", nargs="+", type=float, default=DUALS, help="their first weights")
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/yardstick"))
     parser.add_argument("--beside", type=Path, default=Path("benchmarks/results/methods"))
     parser.add_argument("--page", type=Path)
