@@ -98,7 +98,7 @@ def _difference(
     apart = (after - before).abs()
     return {
         "rmse_held": float((apart <= SHARE * before + SLACK).float().mean()),
-        "rmse_apart": float((apart / before).max()),
+        "rmse_apart": float((apart / before.clamp(min=SLACK)).max()),
         "mean_apart": float(abs(after.mean() / before.mean() - 1)),
         "endings_equal": sum(a.ending == b.ending for a, b in zip(usual, other, strict=True))
         / len(pairs),

@@ -16,7 +16,7 @@ from blindspots.engine.evaluator import Evaluator
 from blindspots.engine.look import Look
 from blindspots.engine.scheduler import Engine
 from blindspots.methods.fan import spread_evenly
-from blindspots.methods.hull import PATIENCE, RETREAT
+from blindspots.methods.hull import GENTLER, MISSED, PATIENCE, RETREAT
 from blindspots.methods.method import (
     RUNNING,
     LookResult,
@@ -271,7 +271,7 @@ def test_a_fan_goes_on_at_the_lowest_points_while_steps_are_left(fault, left):
     asked = {tuple(point.tolist()) for point in after.weights[0]}
     assert (tuple(method.surface(2)[7].tolist()) in asked) or fault != "hull"
     if left:
-        assert after.missing.item() == pytest.approx(0.5 + 3)
+        assert after.missing.item() == pytest.approx(0.5 + MISSED * 3)
     shorter = (after.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     way = (state.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     cut = [1.0, 0.495] if fault == "segments" and not left else [1.0, 1.0]
@@ -504,6 +504,18 @@ def test_a_fan_that_stalls_goes_back_to_what_it_held(held):
     assert torch.equal(back.corners, state.found if held else nearer)
     on = method._retreated(problem, state, torch.tensor([0.5]))
     assert torch.equal(on.corners, state.corners)
+
+
+def test_corners_that_went_back_are_pulled_more_gently_from_then_on():
+    """Without planes a step is the pull alone, a share of the way to the target."""
+    method = bs.Fan(pull=0.4, last_pull=0.4)
+    problem, state = begun(method)
+    state = replace(state, stalled=state.stalled + PATIENCE - 1, shortfall=torch.tensor([1.0]))
+    corners = problem.source[:, None].expand_as(state.corners)
+    for shortfall, pull in ((0.5, 0.4), (1.0, 0.4 * GENTLER)):
+        now = method._retreated(problem, state, torch.tensor([shortfall]))
+        moved = method._moved(problem, replace(now, corners=corners))
+        torch.testing.assert_close(moved, corners.lerp(problem.target, pull))
 
 
 def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():

@@ -14,9 +14,16 @@ def test_noise_and_company_change_nothing_that_counts(method):
     check(subject("shapes-resnet"), method, sources=1)
 
 
-@pytest.mark.parametrize("name", ["shapes-resnet-at", "shapes-vit-at"])
-def test_walks_that_noise_has_moved_settle_alike(name):
-    check(subject(name), bs.Adaptive(), sources=6)
+@pytest.mark.parametrize(
+    ("name", "method"),
+    [
+        ("shapes-resnet-at", bs.Adaptive()),
+        ("shapes-vit-at", bs.Adaptive()),
+        ("shapes-vit-at", bs.Star()),
+    ],
+)
+def test_walks_that_noise_has_moved_settle_alike(name, method):
+    check(subject(name), method, sources=6)
 
 
 def check(about, method, sources):

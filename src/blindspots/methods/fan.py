@@ -43,7 +43,6 @@ class Fan(HullMethod):
 
     max_steps: int = 60
     tolerance: float = 3e-3
-    clearance: float = 1.5
     memory: int = 12
 
     name: ClassVar[str] = "fan"

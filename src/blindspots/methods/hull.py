@@ -33,18 +33,19 @@ For one point and one plane this is Newton's step, and a corner moves by wᵢ/Σ
 a count fully at Σw = 1; towards the source they fade to what the source itself has. Planes of
 points nearer to it than t = 0.03, which would move a corner more than 33-fold, are left out.
 Where the worst shortfall has not become smaller for six steps, gradients there lead nowhere: the
-corners go back to 0.8 of their way from the source, and a to where it began.
+corners go back to 0.8 of their way from the source, a to where it began, and η is 0.7 of what it
+was from then on: the pairs that lost their way to a strong pull keep it with a gentler one.
 Evaluated next: the corners, the point that the planes say is the worst, and fresh samples.
 
 Before it ends, the corners are rounded to 8 bits, as they are stored, and the segment to every one
 is looked at, at 201 points; those that the heights nearby leave no doubt about are not asked for
 (see `engine.look`). So are, for Fan, points all over the hull. What is outside is bent further, at
-the worst points and with a κ that covers what was missing there, while steps are left (the last
-four are kept for that, Fan: twelve; in the last four one held step is enough for a look). Then the
-end of a segment that leaves goes back to the last t up to which everything is inside and where at
-most half of δ is lost, is rounded and looked at again; one that left in eight looks is the source.
-So every segment that is returned is inside at all 201 points, unless one is more than three times
-as steep between two that were asked for as anywhere near.
+the worst points, whose planes are known then, and with a κ larger by a quarter of what was missing,
+while steps are left (the last four are kept for that, Fan: twelve; in the last four one held step
+is enough for a look). Then the end of a segment that leaves goes back to the last t up to which
+everything is inside and where at most half of δ is lost, is rounded and looked at again; one that
+left in eight looks is the source. So every segment that is returned is inside at all 201 points,
+unless one is more than three times as steep between two that were asked for as anywhere near.
 """
 
 from abc import abstractmethod
@@ -100,6 +101,7 @@ NEAR = 1.5  # the most times its corners' depth that an aim may be: larger is sl
 LARGEST_AIM = 60.0  # logits; without it, an aim that no gradient can meet would grow for ever
 PATIENCE = 6  # steps without progress before a retreat, each of which costs a few steps' way
 PROGRESS = 0.25  # logits that count as progress: less waits for noise, more retreats too soon
+GENTLER = 0.7  # what a retreat leaves of the pull: less ends far away, more loses the way again
 RETREAT = 0.8  # the share of the way that a retreat keeps: less is surer to help and costs more
 GOLDEN = (5**0.5 - 1) / 2  # the turn that spreads the points of a segment most evenly
 LEAST_T = 0.03  # nearer to the source a point would move its corner more than 33-fold
@@ -108,6 +110,7 @@ SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the fl
 WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
+MISSED = 0.25  # of what a look finds missing, what κ grows by: more ends farther from the target
 REPAIRS = 4  # steps that are kept: more mend more, and leave fewer to come near in
 
 BUDGET = code(Ending.BUDGET)
@@ -120,10 +123,11 @@ class HullState(PlanesState):
     """The planes' state, with what steers the next step.
 
     `aim` a, `clear` κ. `missing`: the least that κ is after a look that found something outside:
-    how far below the floor the hull was, beside the κ that it had been held with. `held`: steps in
+    what it had been held with, and a share of how far below the floor that was. `held`: steps in
     a row in which every evaluated point was inside with its clearance; `ever`: whether one was.
     `shortfall`: the smallest that the worst point's has been since the corners last went back, ∞
-    where they were held since; `stalled`: steps since then.
+    where they were held since; `stalled`: steps since then. `pulled`: the share of the pull that
+    retreats have left.
     `draws`: sample weights of every step, the last of each to jitter the worst point.
     """
 
@@ -134,6 +138,7 @@ class HullState(PlanesState):
     ever: Bool[Tensor, "batch"]
     shortfall: Float[Tensor, "batch"]
     stalled: Int[Tensor, "batch"]
+    pulled: Float[Tensor, "batch"]
     draws: Float[Tensor, "batch steps samples corners"]
 
     @property
@@ -151,9 +156,9 @@ class HullMethod(Method):
     max_steps: int = 24
     tolerance: float = 3e-3
     clearance: float = 1.0
-    aim: float = 12.0
-    pull: float = 0.25
-    last_pull: float = 0.05
+    aim: float = 6.0
+    pull: float = 0.35
+    last_pull: float = 0.1
     memory: int = 6
 
     sag: ClassVar[float] = 0.0
@@ -207,6 +212,7 @@ class HullMethod(Method):
             ever=torch.zeros_like(count, dtype=torch.bool),
             shortfall=torch.full_like(per_pair, torch.inf),
             stalled=torch.zeros_like(count),
+            pulled=torch.ones_like(per_pair),
             draws=draws,
         )
 
@@ -303,6 +309,7 @@ class HullMethod(Method):
             corners=choose(back, self.behind(problem, now), now.corners),
             aim=torch.where(back, self._first_aim(problem), now.aim),
             stalled=torch.where(back, 0, stalled),
+            pulled=torch.where(back, now.pulled * GENTLER, now.pulled),
             shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
         )
 
@@ -333,7 +340,7 @@ class HullMethod(Method):
         inside = is_inside(problem, look.segments, self.delta)
         whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
         again = ~(whole & (fall == 0)) & (state.steps < self.max_steps)
-        missing = torch.where(fall > 0, state.clear + fall, 0.0)
+        missing = torch.where(fall > 0, state.clear + MISSED * fall, 0.0)
         stored = replace(state, found=look.found, score=look.segments[..., -1])
         cut = cut_back(problem, stored, look.segments, inside, self.delta)
         deeper = replace(
@@ -350,8 +357,9 @@ class HullMethod(Method):
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
         way = problem.target.reshape(now.corners.shape) - now.corners
-        pull = _pulls(self.pull, self.last_pull, self.max_steps).to(way)
-        pulled = now.corners + pull[now.steps.clamp(max=self.max_steps)] * way
+        pulls = _pulls(self.pull, self.last_pull, self.max_steps).to(way)
+        pull = pulls[now.steps.clamp(max=self.max_steps)] * now.pulled
+        pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
         counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & self.trusted(now)
@@ -378,7 +386,7 @@ class HullMethod(Method):
 
 
 @cache
-def _pulls(first: float, last: float, steps: int) -> Float[Tensor, "steps 1 1 1 1"]:
+def _pulls(first: float, last: float, steps: int) -> Float[Tensor, "steps"]:
     """The pull of every step; a tensor's power would round by its place among the pairs."""
     pulls = [first * (last / first) ** (step / steps) for step in range(steps + 1)]
-    return torch.tensor(pulls).view(-1, 1, 1, 1, 1)
+    return torch.tensor(pulls)
