@@ -40,8 +40,8 @@ Evaluated next: the corners, the point that the planes say is the worst, and fre
 Before it ends, the corners are rounded to 8 bits, as they are stored, and the segment to every one
 is looked at, at 201 points; those that the heights nearby leave no doubt about are not asked for
 (see `engine.look`). So are, for Fan, points all over the hull. What is outside is bent further, at
-the worst points, whose planes are known then, and with a κ larger by a quarter of what was missing,
-while steps are left (the last four are kept for that, Fan: twelve; in the last four one held step
+the worst points, whose planes are known then, and with a κ larger by a quarter of what was missing
+(by all of it where that has not helped), while steps are left (the last four are kept for that, Fan: twelve; in the last four one held step
 is enough for a look). Then the end of a segment that leaves goes back to the last t up to which
 everything is inside and where at most half of δ is lost, is rounded and looked at again; one that
 left in eight looks is the source. So every segment that is returned is inside at all 201 points,
@@ -110,7 +110,7 @@ SOURCE_TIMES = 8.0  # the first aim at most, in what the source has above the fl
 WORST_SHARE = 0.9  # of the worst point, the rest is drawn: less knows more places less well
 CONFIRMATIONS = 4  # steps held in a row before an end: each costs a step, and spares failed looks
 LOOK = 201  # points of a segment that are held
-MISSED = 0.25  # of what a look finds missing, what κ grows by: more ends farther from the target
+MISSED = 0.25  # of what a first look finds missing, what κ grows by: more ends farther away
 REPAIRS = 4  # steps that are kept: more mend more, and leave fewer to come near in
 
 BUDGET = code(Ending.BUDGET)
@@ -340,7 +340,8 @@ class HullMethod(Method):
         inside = is_inside(problem, look.segments, self.delta)
         whole, fall = inside.flatten(1).all(dim=1), depth_below(problem, look.hull)
         again = ~(whole & (fall == 0)) & (state.steps < self.max_steps)
-        missing = torch.where(fall > 0, state.clear + MISSED * fall, 0.0)
+        share = torch.where(state.missing > 0, 1.0, MISSED)
+        missing = torch.where(fall > 0, state.clear + share * fall, 0.0)
         stored = replace(state, found=look.found, score=look.segments[..., -1])
         cut = cut_back(problem, stored, look.segments, inside, self.delta)
         deeper = replace(
