@@ -41,11 +41,12 @@ Before it ends, the corners are rounded to 8 bits, as they are stored, and the s
 is looked at, at 201 points; those that the heights nearby leave no doubt about are not asked for
 (see `engine.look`). So are, for Fan, points all over the hull. What is outside is bent further, at
 the worst points, whose planes are known then, and with a κ larger by a quarter of what was missing
-(by all of it where that has not helped), while steps are left (the last four are kept for that, Fan: twelve; in the last four one held step
-is enough for a look). Then the end of a segment that leaves goes back to the last t up to which
-everything is inside and where at most half of δ is lost, is rounded and looked at again; one that
-left in eight looks is the source. So every segment that is returned is inside at all 201 points,
-unless one is more than three times as steep between two that were asked for as anywhere near.
+(by all of it where that has not helped), while steps are left (the last four are kept for that,
+Fan: twelve; in the last four one held step is enough for a look). Then the end of a segment that
+leaves goes back to the last t up to which everything is inside and where at most half of δ is lost,
+is rounded and looked at again; one that left in eight looks is the source. So every segment that is
+returned is inside at all 201 points, unless one is more than three times as steep between two that
+were asked for as anywhere near.
 """
 
 from abc import abstractmethod
