@@ -14,7 +14,8 @@ the corners start at the targets themselves and are bent until the hull is insid
                             where a look found more missing
     a        aim            logits above the floor that the next corners aim at, at first at most 8
                             times what the source itself has
-    η        pull           share of the way back to the targets walked in a step
+    η        pull           share of the way back to the targets walked in a step, by corners that
+                            are farther away than `tolerance`
     r        radius         largest change of a pixel in a step: the trust region
     m        max_steps      steps at most; η falls from `pull` to `last_pull` over them
 
@@ -358,10 +359,11 @@ class HullMethod(Method):
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
-        way = problem.target.reshape(now.corners.shape) - now.corners
-        pulls = _pulls(self.pull, self.last_pull, self.max_steps).to(way)
-        pull = pulls[now.steps.clamp(max=self.max_steps)] * now.pulled
-        pulled = now.corners + pull.view(-1, 1, 1, 1, 1) * way
+        targets = problem.target.reshape(now.corners.shape)
+        far = rms(as_stored(now.corners) - targets) > self.tolerance
+        pulls = _pulls(self.pull, self.last_pull, self.max_steps).to(targets)
+        pull = far * (pulls[now.steps.clamp(max=self.max_steps)] * now.pulled)[:, None]
+        pulled = now.corners + pull[..., None, None, None] * (targets - now.corners)
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
         counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & self.trusted(now)
