@@ -518,6 +518,17 @@ def test_corners_that_went_back_are_pulled_more_gently_from_then_on():
         torch.testing.assert_close(moved, corners.lerp(problem.target, pull))
 
 
+def test_a_corner_within_the_tolerance_is_pulled_no_nearer():
+    """Of two that no plane bends, the one that is farther away than the tolerance moves alone."""
+    method = bs.Fan(tolerance=0.02)
+    problem, state = begun(method)
+    away = torch.tensor([0.01, 0.04]).view(1, 2, 1, 1, 1)
+    corners = from_8bit(to_8bit((problem.target - away).clamp(0, 1)))
+    moved = method._moved(problem, replace(state, corners=corners))
+    assert torch.equal(moved[:, 0], corners[:, 0])
+    assert ((moved - corners)[:, 1] > 0).any()
+
+
 def test_planes_of_a_fans_past_bend_its_corners_once_a_hull_was_held():
     method = bs.Fan(memory=3)
     problem, empty = begun(method)

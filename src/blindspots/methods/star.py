@@ -27,13 +27,13 @@ class Star(HullMethod):
     """Holds the whole segment source → found inside, found rounded to 8 bits, and returns no other.
 
     `delta` δ. `max_steps` m: steps of four evaluations each at most (`budget`). `tolerance`: the
-    RMSE to the target, in [0, 1] units, at which a pair that is held has `reached` it.
-    `clearance`, in logits: the most that κ may be, if no look finds more missing. `aim` a, in
-    logits: how far inside the first corrections aim; then it adapts. `pull`, `last_pull`: the share
-    of the way back to the target in the first and the last step. `memory`: steps whose gradients
-    are still used. Settings at or below 0 are refused. On adversarially trained networks 32 steps
-    end 1 to 6 % farther away than 48; twice the `last_pull` ends 1 % nearer on convolutional ones,
-    and 5 % farther away on a transformer.
+    RMSE to the target, in [0, 1] units, at which a pair that is held has `reached` it, and nearer
+    than which no end is pulled. `clearance`, in logits: the most that κ may be, if no look finds
+    more missing. `aim` a, in logits: how far inside the first corrections aim; then it adapts.
+    `pull`, `last_pull`: the share of the way back to the target in the first and the last step.
+    `memory`: steps whose gradients are still used. Settings at or below 0 are refused. On
+    adversarially trained networks 32 steps end 1 to 6 % farther away than 48; twice the
+    `last_pull` ends 1 % nearer on convolutional ones, and 5 % farther away on a transformer.
     """
 
     max_steps: int = 48
