@@ -106,10 +106,14 @@ def _share(
     )
 
 
+ROUNDED = ", missed by less than 0.005"
+
+
 def _told(share: float, asked: float | None) -> str:
     if asked is None:
         return ""
-    return ", reached" if share <= asked else f", missed by {share - asked:.2f}"
+    over = share - asked
+    return ", reached" if over <= 0 else f", missed by {over:.2f}" if over >= 0.005 else ROUNDED
 
 
 def _worst(rows: Rows, asked: float) -> str:
