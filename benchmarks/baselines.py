@@ -31,8 +31,8 @@ STIFFER = 1.1
 COARSE = 20  # of the points of a segment, those that are looked at first: most fail there
 
 
-class Image(NamedTuple):
-    """An iterate, and how far it is from its target."""
+class Iterate(NamedTuple):
+    """An image on the way, and how far it is from its target."""
 
     far: float
     image: Tensor
@@ -70,7 +70,7 @@ class Task:
             told[i] = self._safe(i, images[i])
         return told
 
-    def nearest_safe(self, i: int, tried: Sequence[Image]) -> Tensor:
+    def nearest_safe(self, i: int, tried: Sequence[Iterate]) -> Tensor:
         """The nearest to a pair's target of those that are safe; `start` where none is nearer."""
         most = float(_long(self.start[i : i + 1] - self.target[i]))
         hoped = sorted((one for one in tried if one.far < most), key=attrgetter("far"))
@@ -106,7 +106,7 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
     steps = evaluations // points
     adam = torch.optim.Adam([x], lr=rate)
     falling = torch.optim.lr_scheduler.CosineAnnealingLR(adam, steps, eta_min=rate / 20)
-    tried: list[list[Image]] = [[] for _ in x]
+    tried: list[list[Iterate]] = [[] for _ in x]
     for _ in range(steps):
         line = task.source[:, None] + t * (x - task.source)[:, None]
         margins = task.margins(line.flatten(0, 1)).view(-1, points)
@@ -115,7 +115,7 @@ def lagrangian(task: Task, points: int, evaluations: int, rate: float, dual: flo
         image = task.kept(x.detach())
         far = _long(image - task.target)
         for i in (short <= 0).all(dim=1).nonzero()[:, 0].tolist():
-            tried[i].append(Image(float(far[i]), image[i]))
+            tried[i].append(Iterate(float(far[i]), image[i]))
         cost = (x - task.target).square().flatten(1).sum(dim=1)
         broken = multipliers * short + stiff / 2 * short.clamp(min=0).square()
         adam.zero_grad()

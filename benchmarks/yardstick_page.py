@@ -106,14 +106,13 @@ def _share(
     )
 
 
-ROUNDED = ", missed by less than 0.005"
-
-
 def _told(share: float, asked: float | None) -> str:
     if asked is None:
         return ""
+    if share <= asked:
+        return ", reached"
     over = share - asked
-    return ", reached" if over <= 0 else f", missed by {over:.2f}" if over >= 0.005 else ROUNDED
+    return ", missed by less than 0.005" if over < 0.005 else f", missed by {over:.2f}"
 
 
 def _worst(rows: Rows, asked: float) -> str:

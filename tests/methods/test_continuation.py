@@ -272,6 +272,8 @@ def test_a_fan_goes_on_at_the_lowest_points_while_steps_are_left(fault, left):
     assert (tuple(method.surface(2)[7].tolist()) in asked) or fault != "hull"
     if left:
         assert after.missing.item() == pytest.approx(0.5 + MISSED * 3)
+        again = looked(method, replace(state, missing=state.clear), problem, **low)
+        assert again.missing.item() == pytest.approx(0.5 + 3)
     shorter = (after.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     way = (state.found - problem.source[:, None]).flatten(2).norm(dim=2)[0]
     cut = [1.0, 0.495] if fault == "segments" and not left else [1.0, 1.0]

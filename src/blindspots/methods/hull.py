@@ -128,8 +128,7 @@ class HullState(PlanesState):
     what it had been held with, and a share of how far below the floor that was. `held`: steps in
     a row in which every evaluated point was inside with its clearance; `ever`: whether one was.
     `shortfall`: the smallest that the worst point's has been since the corners last went back, ∞
-    where they were held since; `stalled`: steps since then. `pulled`: the share of the pull that
-    retreats have left.
+    where they were held since; `stalled`: steps since then. `pull_share`: what retreats left.
     `draws`: sample weights of every step, the last of each to jitter the worst point.
     """
 
@@ -140,7 +139,7 @@ class HullState(PlanesState):
     ever: Bool[Tensor, "batch"]
     shortfall: Float[Tensor, "batch"]
     stalled: Int[Tensor, "batch"]
-    pulled: Float[Tensor, "batch"]
+    pull_share: Float[Tensor, "batch"]
     draws: Float[Tensor, "batch steps samples corners"]
 
     @property
@@ -214,7 +213,7 @@ class HullMethod(Method):
             ever=torch.zeros_like(count, dtype=torch.bool),
             shortfall=torch.full_like(per_pair, torch.inf),
             stalled=torch.zeros_like(count),
-            pulled=torch.ones_like(per_pair),
+            pull_share=torch.ones_like(per_pair),
             draws=draws,
         )
 
@@ -311,7 +310,7 @@ class HullMethod(Method):
             corners=choose(back, self.behind(problem, now), now.corners),
             aim=torch.where(back, self._first_aim(problem), now.aim),
             stalled=torch.where(back, 0, stalled),
-            pulled=torch.where(back, now.pulled * GENTLER, now.pulled),
+            pull_share=torch.where(back, now.pull_share * GENTLER, now.pull_share),
             shortfall=torch.where(forgotten, torch.inf, torch.minimum(shortfall, now.shortfall)),
         )
 
@@ -321,8 +320,7 @@ class HullMethod(Method):
 
     def ended(self, problem: Problem, now: HullState) -> Int[Tensor, "batch"]:
         """Close enough and held several times in a row, or out of steps."""
-        targets = problem.target.reshape(now.found.shape)
-        close = (rms(as_stored(now.found) - targets) <= self.tolerance).all(dim=1)
+        close = self.close(problem, now.found).all(dim=1)
         held, left = now.held >= CONFIRMATIONS, self.max_steps - now.steps
         late = (left <= self.repairs()) & held
         if self.max_steps > self.repairs():
@@ -359,11 +357,7 @@ class HullMethod(Method):
 
     def _moved(self, problem: Problem, now: HullState) -> Corners:
         """The corners nearest to the pulled ones with every plane at the aim."""
-        targets = problem.target.reshape(now.corners.shape)
-        far = rms(as_stored(now.corners) - targets) > self.tolerance
-        pulls = _pulls(self.pull, self.last_pull, self.max_steps).to(targets)
-        pull = far * (pulls[now.steps.clamp(max=self.max_steps)] * now.pulled)[:, None]
-        pulled = now.corners + pull[..., None, None, None] * (targets - now.corners)
+        pulled = self._pulled(problem, now)
         goal = self.wanted(problem, now.plane_weights, now.aim[:, None], of_source=1.0)
         lacking = goal / now.plane_scale - heights(now, pulled)
         counts = (now.plane_weights.square().sum(dim=2) > LEAST_T**2) & self.trusted(now)
@@ -374,6 +368,17 @@ class HullMethod(Method):
         )
         bent = pulled + within(now.radius, bend.view_as(pulled))
         return bent.clamp(0, 1)
+
+    def _pulled(self, problem: Problem, now: HullState) -> Corners:
+        pulls = _pulls(self.pull, self.last_pull, self.max_steps).to(now.corners)
+        share = pulls[now.steps.clamp(max=self.max_steps)] * now.pull_share
+        share = ~self.close(problem, now.corners) * share[:, None]
+        way = problem.target.reshape(now.corners.shape) - now.corners
+        return now.corners + share[..., None, None, None] * way
+
+    def close(self, problem: Problem, corners: Corners) -> Bool[Tensor, "batch corners"]:
+        """Which are within the tolerance, as they would be stored."""
+        return rms(as_stored(corners) - problem.target.reshape(corners.shape)) <= self.tolerance
 
     def trusted(self, now: HullState) -> Bool[Tensor, "batch planes"]:
         """The planes that bend the corners: all that are remembered."""
@@ -392,5 +397,4 @@ class HullMethod(Method):
 @cache
 def _pulls(first: float, last: float, steps: int) -> Float[Tensor, "steps"]:
     """The pull of every step; a tensor's power would round by its place among the pairs."""
-    pulls = [first * (last / first) ** (step / steps) for step in range(steps + 1)]
-    return torch.tensor(pulls)
+    return torch.tensor([first * (last / first) ** (step / steps) for step in range(steps + 1)])
